@@ -1,0 +1,82 @@
+"""Runs a graph on arrays by the NumPy reference of each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symfuse.runtime.errors import GuardError, SymfuseError
+
+from .dims import Expr, evaluate, solve_plan
+from .node import Literal, Node
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+__all__ = ["bind_sizes", "concrete", "evaluate_node", "interpret"]
+
+Array = np.ndarray[Any, Any]
+
+
+def interpret(graph: Graph, arrays: Iterable[Any]) -> tuple[Array, ...]:
+    """The outputs for values of the visible parameters; captured values fill the hidden ones."""
+    from_user = iter(arrays)
+    values: dict[Node, Any] = {}
+    for parameter in graph.parameters:
+        held = graph.captured.get(parameter)
+        given = next(from_user) if held is None else held
+        values[parameter] = np.asarray(given, parameter.dtype.numpy)
+    sizes = bind_sizes(graph.parameters, [values[p].shape for p in graph.parameters])
+    for node in graph.nodes:
+        if node not in values:
+            values[node] = evaluate_node(node, [values[i] for i in node.inputs], sizes)
+    return tuple(np.asarray(values[output]) for output in graph.outputs)
+
+
+def bind_sizes(parameters: Iterable[Node], shapes: Iterable[tuple[int, ...]]) -> dict[str, int]:
+    """The value of every symbolic size, given the shapes that the parameters really have."""
+    dims, seen = [], []
+    for parameter, shape in zip(parameters, shapes, strict=True):
+        if len(shape) != parameter.rank:
+            raise GuardError(
+                f"expected {parameter.type}, got an array of shape {shape}",
+                fix=f"pass an array of rank {parameter.rank}",
+            )
+        dims.extend(parameter.shape)
+        seen.extend(shape)
+    plan = solve_plan(dims)
+    sizes: dict[str, int] = {}
+    for symbol, at, offset, divisor in plan.assignments:
+        sizes[symbol.name] = (seen[at] - offset) // divisor
+    for dim, size in zip(dims, seen, strict=True):
+        expected = dim if isinstance(dim, int) else evaluate(dim, sizes)
+        if expected != size:
+            raise GuardError(
+                f"a size is {size} where {dim} = {expected} is needed",
+                fix="pass arrays whose sizes agree with the specs",
+            )
+    return sizes
+
+
+def evaluate_node(node: Node, inputs: list[Any], sizes: Mapping[str, int]) -> Array:
+    """One node by its operation's reference."""
+    if node.is_constant:
+        value = node.attr("value")
+        return value.array() if isinstance(value, Literal) else np.asarray(value, node.dtype.numpy)
+    attrs = {name: concrete(value, sizes) for name, value in node.attributes}
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(node.op.reference(*inputs, **attrs))
+    except SymfuseError as error:
+        raise error.at(node.source.loc, prefix=node.op.name) from None
+
+
+def concrete(value: Any, sizes: Mapping[str, int]) -> Any:
+    """An attribute with its symbolic sizes replaced by numbers."""
+    if isinstance(value, Expr):
+        return evaluate(value, sizes)
+    if isinstance(value, tuple):
+        return tuple(concrete(part, sizes) for part in value)
+    return value

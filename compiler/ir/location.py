@@ -1,0 +1,85 @@
+"""Finds the line of user code that is running now, and the variable it assigns to."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+
+from symfuse.runtime.errors import Loc
+
+__all__ = ["Source", "scope", "user_location"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_OURS = tuple(str(_ROOT / room) for room in ("frontend", "compiler", "runtime"))
+_WRAPPERS = ("<frozen", "<string>", "<__array_function__")
+_is_ours: dict[CodeType, bool] = {}
+_scopes: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a node came from: beside the node, no part of what it computes."""
+
+    loc: Loc | None = None
+    name: str | None = None  # what the user called the value; found from the code when None
+    scope: str = ""  # such as encoder/layer3/attention
+
+    def variable(self) -> str | None:
+        """The name of the variable that the user's line assigns the value to, if it is one."""
+        if self.name or self.loc is None:
+            return self.name
+        return _assigned(self.loc.code).get(self.loc.offset)
+
+
+class scope:
+    """`with scope("layer3"):` — nodes made inside are shown as belonging to it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        _scopes.append(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        _scopes.pop()
+
+
+def user_location() -> Loc | None:
+    """The nearest frame outside symfuse and NumPy."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        ours = _is_ours.get(code)
+        if ours is None:
+            name = code.co_filename
+            ours = name.startswith(_OURS) or name.startswith(_WRAPPERS) or "/numpy/" in name
+            _is_ours[code] = ours
+        if not ours:
+            return Loc(code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def here() -> Source:
+    """The source of a node that is made now."""
+    return Source(user_location(), None, "/".join(_scopes))
+
+
+_assignments: dict[CodeType, dict[int, str]] = {}
+
+
+def _assigned(code: CodeType) -> dict[int, str]:
+    """Offset of each call or operator → the variable that the next instruction stores it in."""
+    if code not in _assignments:
+        found, last = {}, -1
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("CACHE", "NOP"):
+                continue
+            if instruction.opname.startswith("STORE_") and isinstance(instruction.argval, str):
+                found[last] = instruction.argval
+            last = instruction.offset
+        _assignments[code] = found
+    return _assignments[code]

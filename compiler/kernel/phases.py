@@ -1,0 +1,185 @@
+"""The kernel language: a grid of tiles, a tile a list of phases, a phase a loop nest.
+
+A `Part` covers a domain of axes. Each axis is cut into tiles of `tile` indices (None: one tile
+covers it all); every combination of tiles runs independently of the others. Within a tile the
+phases run in order. A phase loops over some of the axes; its body is straight-line scalar code on
+the axes' symbols. `Loop` says how an axis is walked: steps of `copies` blocks of `threads` threads
+of `lanes` lanes, so that index = ((step · copies + copy) · threads + thread) · lanes + lane.
+Nothing here knows a target; where locals live, masks, clamps and barriers are derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from symfuse.compiler.ir.dims import Dim, Symbol, ceil_div
+from symfuse.compiler.ir.op import Reduction
+from symfuse.runtime.dtypes import DType
+
+__all__ = [
+    "Access",
+    "Axis",
+    "Buffer",
+    "Instr",
+    "Kernel",
+    "Local",
+    "Loop",
+    "Part",
+    "Phase",
+    "Reduce",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """Contiguous row-major memory that kernels read and write; where it lies is planned later."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Local:
+    """A value that outlives its phase inside a tile: one element for every index of `axes`."""
+
+    name: str
+    dtype: DType
+    axes: tuple[Symbol, ...]
+
+    def __str__(self) -> str:
+        return f"${self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The element `offset + Σ strides[i] · args[i]` of a buffer; `guarded`: the last arg is a
+    condition, and where it fails the element is not touched and `otherwise` stands for it."""
+
+    buffer: Buffer
+    offset: Dim
+    strides: tuple[Dim, ...] = ()
+    guarded: bool = False
+    otherwise: float | int | bool = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Fold the argument over the axes `over` into a local."""
+
+    local: Local
+    reduction: Reduction
+    over: frozenset[Symbol]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instr:
+    """One instruction of a body: a scalar instruction by name, or one of
+    load, store, get, put, reduce, index, below, const, convert, bitcast (see `detail`)."""
+
+    op: str
+    args: tuple[Instr, ...]
+    dtype: DType
+    detail: Any = None
+    axes: frozenset[Symbol] = frozenset()  # the loop symbols that the value changes with
+
+    @property
+    def is_effect(self) -> bool:
+        return self.op in ("store", "put", "reduce")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a part's domain and how it is cut into tiles."""
+
+    symbol: Symbol
+    extent: Dim
+    tile: int | None = None
+
+    @property
+    def tiles(self) -> Dim:
+        """How many tiles the axis has."""
+        return 1 if self.tile is None else ceil_div(self.extent, self.tile)
+
+    @property
+    def divides(self) -> bool:
+        """Whether every tile is known to be full."""
+        whole = self.tile is None or self.tile == 1
+        return whole or (isinstance(self.extent, int) and self.extent % (self.tile or 1) == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How a phase walks an axis inside a tile; not `rolled`: one step covers the tile."""
+
+    symbol: Symbol
+    lanes: int = 1
+    copies: int = 1
+    threads: int = 1
+    rolled: bool = True
+
+    @property
+    def step(self) -> int:
+        return self.lanes * self.copies * self.threads
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A loop nest, outermost loop first, and the body of its innermost point."""
+
+    loops: tuple[Loop, ...]
+    body: tuple[Instr, ...]
+
+    @property
+    def effects(self) -> tuple[Instr, ...]:
+        return tuple(instr for instr in self.body if instr.is_effect)
+
+    @property
+    def reduced(self) -> frozenset[Symbol]:
+        """The axes that this phase folds."""
+        over = (i.detail.over for i in self.body if i.op == "reduce")
+        return frozenset().union(*over)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A domain, its tiles, and what runs in each."""
+
+    axes: tuple[Axis, ...]
+    phases: tuple[Phase, ...]
+
+    @property
+    def tiles(self) -> Dim:
+        total: Dim = 1
+        for axis in self.axes:
+            total = total * axis.tiles
+        return total
+
+    def instructions(self) -> Iterator[Instr]:
+        for phase in self.phases:
+            yield from phase.body
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """One launch: independent parts side by side, numbered through tile by tile."""
+
+    name: str
+    kind: str
+    parts: tuple[Part, ...]
+    work: Dim  # estimated scalar additions, which decide whether threads are worth their start
+    nodes: tuple[Any, ...] = ()  # the graph nodes that are computed here, for explanations
+    reads: tuple[Buffer, ...] = field(default=())
+    writes: tuple[Buffer, ...] = field(default=())
+
+    @property
+    def tiles(self) -> Dim:
+        total: Dim = 0
+        for part in self.parts:
+            total = total + part.tiles
+        return total

@@ -1,0 +1,130 @@
+"""Every error a user can see: what failed, where in their code, and what to do about it."""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+from itertools import islice
+from types import CodeType
+from typing import Self
+
+__all__ = [
+    "ArtifactError",
+    "CompileError",
+    "DTypeError",
+    "DeviceError",
+    "GraphSyntaxError",
+    "GuardError",
+    "Loc",
+    "OptionError",
+    "ShapeError",
+    "SymfuseError",
+    "TraceError",
+    "UnsupportedError",
+    "VerifyError",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Loc:
+    """A place in the user's source, kept as code and offset and looked up only when shown."""
+
+    code: CodeType
+    offset: int
+
+    @property
+    def filename(self) -> str:
+        return self.code.co_filename
+
+    @property
+    def function(self) -> str:
+        return self.code.co_name
+
+    @property
+    def line(self) -> int:
+        return self._position()[0] or self.code.co_firstlineno
+
+    def __str__(self) -> str:
+        return f"{self.filename.rsplit('/', 1)[-1]}:{self.line}"
+
+    def source(self) -> str:
+        """The text of the line, without indentation; empty when the file is gone."""
+        return linecache.getline(self.filename, self.line).strip()
+
+    def excerpt(self) -> str:
+        """The user's line with carets under the expression."""
+        line, last, start, stop = self._position()
+        text = linecache.getline(self.filename, line or 0).rstrip()
+        if not text:
+            return ""
+        if start is None or stop is None or last != line:
+            return f"  {text}"
+        return f"  {text}\n  {' ' * start}{'^' * max(1, stop - start)}"
+
+    def _position(self) -> tuple[int | None, int | None, int | None, int | None]:
+        nothing = (self.code.co_firstlineno, None, None, None)
+        return next(islice(self.code.co_positions(), self.offset // 2, None), nothing)
+
+
+class SymfuseError(Exception):
+    """The base of all errors raised by symfuse: what, where (`loc`) and `fix`."""
+
+    def __init__(self, what: str, *, fix: str = "", loc: Loc | None = None) -> None:
+        self.what, self.fix, self.loc = what, fix, loc
+        where = [f"at {loc.filename}:{loc.line}", loc.excerpt()] if loc else []
+        advice = [f"fix: {fix}"] if fix else []
+        super().__init__("\n".join(part for part in [what, *where, *advice] if part))
+
+    @property
+    def user_frame(self) -> tuple[str, int] | None:
+        """File and line of the user's code that caused the error."""
+        return (self.loc.filename, self.loc.line) if self.loc else None
+
+    def at(self, loc: Loc | None, *, prefix: str = "") -> Self:
+        """Return the same error once it is known which of the user's lines caused it."""
+        what = f"{prefix}: {self.what}" if prefix else self.what
+        return type(self)(what, fix=self.fix, loc=self.loc or loc)
+
+
+class TraceError(SymfuseError, TypeError):
+    """A function that cannot be turned into a graph, or a tracer used where it has no value."""
+
+
+class ShapeError(SymfuseError, ValueError):
+    """Shapes, ranks or axes that an operation cannot take."""
+
+
+class DTypeError(SymfuseError, TypeError):
+    """Element types that an operation cannot take."""
+
+
+class GuardError(SymfuseError, ValueError):
+    """Arguments outside the sizes or types that an executable was compiled for."""
+
+
+class UnsupportedError(SymfuseError, TypeError):
+    """A function or feature that symfuse does not have."""
+
+
+class GraphSyntaxError(SymfuseError, ValueError):
+    """Graph text that does not parse."""
+
+
+class VerifyError(SymfuseError, AssertionError):
+    """A graph, kernel or program that breaks an invariant: a defect in a pass."""
+
+
+class CompileError(SymfuseError, RuntimeError):
+    """Code generation that failed."""
+
+
+class ArtifactError(SymfuseError, ValueError):
+    """A saved program that is damaged, foreign, or from a newer symfuse."""
+
+
+class DeviceError(SymfuseError, RuntimeError):
+    """A device that is missing, too old, or out of memory."""
+
+
+class OptionError(SymfuseError, ValueError):
+    """An option with an unknown name or value."""
