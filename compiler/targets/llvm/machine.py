@@ -1,0 +1,178 @@
+"""The code generator: LLVM text in, object files out. The one place that loads llvmlite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from symfuse.runtime.errors import CompileError
+from symfuse.runtime.host.loader import architecture
+
+__all__ = ["Level", "Machine", "baseline_machine", "host_machine", "llvm_version"]
+
+Level: TypeAlias = Literal["fast-compile", "default", "max"]
+"""How long to think: no passes, a few cheap ones, or everything that LLVM has."""
+
+_BASELINES = {"x86_64": ("x86-64", ""), "aarch64": ("generic", "+neon")}
+_WIDTHS = {"+avx512f": 64, "+avx2": 32}
+_NARROW = 16
+_EFFORT: Mapping[Level, int] = {"fast-compile": 1, "default": 2, "max": 3}
+_EXCERPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The processor that code is generated for."""
+
+    triple: str
+    cpu: str
+    features: str
+
+    @property
+    def vector_bytes(self) -> int:
+        """The width of its vector registers."""
+        enabled = self.features.split(",")
+        return next((width for name, width in _WIDTHS.items() if name in enabled), _NARROW)
+
+    @property
+    def attributes(self) -> str:
+        """The line of a module that makes its functions (`#0`) code for this processor."""
+        settings = {
+            "target-cpu": self.cpu,
+            "target-features": self.features,
+            "prefer-vector-width": str(8 * self.vector_bytes),
+        }
+        listed = " ".join(f'"{name}"="{value}"' for name, value in settings.items() if value)
+        return f"attributes #0 = {{ nounwind {listed} }}"
+
+    def emit_object(self, text: str, *, level: Level = "default") -> bytes:
+        """The ELF object file of a module; all its addresses are relative to one another."""
+        target, module = self._compile(text, level)
+        emitted: bytes = target.emit_object(module)
+        return emitted
+
+    def assembly(self, text: str, *, level: Level = "default") -> str:
+        """The same code as `emit_object` gives, as assembly text."""
+        target, module = self._compile(text, level)
+        emitted: str = target.emit_assembly(module)
+        return emitted
+
+    def optimised(self, text: str, *, level: Level = "default") -> str:
+        """The module after the passes of `level`, as LLVM text."""
+        return str(self._compile(text, level)[1])
+
+    def _compile(self, text: str, level: Level) -> tuple[Any, Any]:
+        target = _target_machine(self, level)
+        module = _parse(text)
+        module.triple = self.triple
+        module.data_layout = str(target.target_data)
+        _optimise(module, target, level)
+        return target, module
+
+
+@cache
+def host_machine() -> Machine:
+    """The processor of this computer, with all it can do."""
+    llvm = _llvm()
+    features = llvm.get_host_cpu_features().flatten()
+    return Machine(_triple(architecture()), llvm.get_host_cpu_name(), features)
+
+
+def baseline_machine(name: str = "") -> Machine:
+    """The least processor of an architecture, else of this computer's; llvmlite is not loaded.
+
+    Its code runs on all processors of that architecture.
+    """
+    name = name or architecture()
+    return Machine(_triple(name), *_BASELINES[name])
+
+
+@cache
+def llvm_version() -> str:
+    """The versions that decide what code comes out, for the keys of caches."""
+    llvm = _llvm()
+    return ".".join(map(str, llvm.llvm_version_info))
+
+
+@cache
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@cache
+def _all_targets() -> None:
+    llvm = _llvm()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def _triple(name: str) -> str:
+    # The linker reads ELF, so ELF is what is written on every operating system.
+    return f"{name}-unknown-linux-gnu"
+
+
+@cache
+def _target_machine(machine: Machine, level: Level) -> Any:
+    llvm = _llvm()
+    if not machine.triple.startswith(architecture()):
+        _all_targets()
+    return llvm.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu,
+        features=machine.features,
+        opt=_EFFORT[level],
+        reloc="pic",
+        codemodel="small",
+    )
+
+
+def _optimise(module: Any, target: Any, level: Level) -> None:
+    llvm = _llvm()
+    if level == "fast-compile":
+        return
+    tuning = llvm.create_pipeline_tuning_options(speed_level=_EFFORT[level])
+    builder = llvm.create_pass_builder(target, tuning)
+    if level == "max":
+        builder.getModulePassManager().run(module, builder)
+        return
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_new_gvn_pass()
+    passes.add_simplify_cfg_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
+
+
+def _parse(text: str) -> Any:
+    try:
+        module = _llvm().parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(
+            f"LLVM refuses the generated code: {_explain(str(error), text)}",
+            fix="report this as a defect of symfuse, with the function that was compiled",
+        ) from error
+    return module
+
+
+def _explain(message: str, text: str) -> str:
+    """LLVM's message, followed by the lines that it is about."""
+    message = message.removeprefix("LLVM IR parsing error").strip()
+    place = re.match(r"<string>:(\d+):\d+: (?:error: )?(.*)", message)
+    if not place:
+        return message
+    line, lines = int(place[1]), text.splitlines()
+    first = max(1, line - _EXCERPT)
+    excerpt = [
+        f"{'>' if number == line else ' '} {number:4} | {content}"
+        for number, content in enumerate(lines[first - 1 : line + _EXCERPT], first)
+    ]
+    return "\n".join([place[2], *excerpt])
