@@ -9,6 +9,7 @@ from types import CodeType
 from typing import Self
 
 __all__ = [
+    "ArgumentError",
     "ArtifactError",
     "CompileError",
     "DTypeError",
@@ -96,6 +97,10 @@ class ShapeError(SymfuseError, ValueError):
 
 class DTypeError(SymfuseError, TypeError):
     """Element types that an operation cannot take."""
+
+
+class ArgumentError(SymfuseError, TypeError):
+    """A call with too few, too many or unknown arguments."""
 
 
 class GuardError(SymfuseError, ValueError):

@@ -1,4 +1,4 @@
-"""The code that all programs share, such as the thread pool: built once and kept on disk."""
+"""The code that all programs share (pool, call entry, blocks): built once and kept on disk."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import cache
 
 from symfuse.runtime.cache import key, store
 from symfuse.runtime.host.image import Image
-from symfuse.runtime.host.loader import LoadedImage, architecture, load_image
-from symfuse.runtime.host.threads import install
+from symfuse.runtime.host.loader import LoadedImage, architecture
+from symfuse.runtime.host.support import install
 
+from .entry import entry_text
 from .link import link
 from .machine import baseline_machine
 from .pool import pool_ir
@@ -20,16 +21,14 @@ __all__ = ["load_support", "support_image", "support_ir"]
 
 @cache
 def load_support() -> LoadedImage:
-    """The shared code in memory, with its pool installed for all programs of this process."""
-    loaded = load_image(support_image(), resident=True)
-    install(loaded)
-    return loaded
+    """The shared code in memory, installed for all programs of this process."""
+    return install(support_image())
 
 
 @cache
 def support_image() -> Image:
     """The shared code for any processor of this architecture, from disk where it is found there."""
-    text = support_ir([pool_ir(sys.platform, architecture())])
+    text = support_ir([pool_ir(sys.platform, architecture()), entry_text()])
     # The version of LLVM is left out: to find the image again must not take llvmlite.
     entry = key("the shared code", {"code": text})
     if (kept := store().get(entry)) is not None:

@@ -1,0 +1,95 @@
+"""A program bound to memory, ready to be called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import options
+from .host.arguments import Counters
+from .host.caller import Caller
+from .host.entry import Bound, Descriptor, native_bound, native_entry
+from .host.loader import load_image
+from .host.threads import default_threads
+from .program import Program
+
+__all__ = ["Executable"]
+
+
+class Executable:
+    """Runs one program.
+
+    A donated argument is given up by the caller: its memory becomes that of a result, and the
+    array object itself is returned as that result. Where it cannot be written to (it is
+    read-only, not contiguous, or overlaps another argument) a copy takes its place.
+    """
+
+    __slots__ = ("_caller", "_descriptor", "entry")
+
+    entry: Callable[..., Any]
+    """The function to call in hot loops: native wherever that is possible."""
+
+    def __init__(
+        self, program: Program, *, threads: int | None = None, verify: bool | None = None
+    ) -> None:
+        checked = bool(options.get("verify")) if verify is None else verify
+        count = default_threads() if threads is None else threads
+        code = load_image(program.image)
+        self._caller = Caller(program, code, threads=count, verify=checked)
+        self._descriptor = Descriptor(self._caller)
+        built = None if checked else native_entry(self._descriptor, self.name)
+        self.entry = built or self._caller
+
+    def __call__(self, *arrays: Any, out: Any = None) -> Any:
+        """The results for these arguments, written to `out` where it is given."""
+        return self.entry(*arrays) if out is None else self._caller(*arrays, out=out)
+
+    def __repr__(self) -> str:
+        return f"<executable {self.name}{self.program.signature}>"
+
+    def bind(self, *arrays: Any, out: Any = None) -> Callable[[], Any]:
+        """A function without arguments that reads these arrays and writes the same results anew.
+
+        It is for one thread at a time, and always returns the same arrays.
+        """
+        bound = Bound(self._caller, arrays, out)
+        return (None if self._caller.verify else native_bound(bound, self.name)) or bound
+
+    @property
+    def program(self) -> Program:
+        return self._caller.program
+
+    @property
+    def name(self) -> str:
+        """What the program is called in messages."""
+        return str(self.program.metadata.get("name", "program"))
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The sizes that each call settles."""
+        return self.program.symbols
+
+    @property
+    def is_native(self) -> bool:
+        """Whether calls reach the code without passing through Python."""
+        return self.entry is not self._caller
+
+    @property
+    def counters(self) -> Counters:
+        """How many calls took the Python path, and what they had to copy."""
+        return self._caller.counters
+
+    @property
+    def last_high_water(self) -> int | None:
+        """The bytes of the arena that the last verified run used."""
+        return self._caller.last_high_water
+
+    @property
+    def threads(self) -> int:
+        """How many threads one call may use."""
+        return self._caller.threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._caller.threads = count
+        self._descriptor.set_threads(count)

@@ -1,0 +1,196 @@
+"""Turns what a caller passes into the arrays that a program takes, or says why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, GuardError
+from ..log import log
+from ..program import Argument, Program, Result, Spec
+
+__all__ = ["Counters", "check_count", "separate_donated", "take", "take_outputs", "without_overlap"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the Python path of one executable has done so far."""
+
+    slow_calls: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
+
+    def copy(self, array: Array, name: str, reason: str) -> Array:
+        """A contiguous native copy, counted; the first one is told to the log `memory`."""
+        if not self.copies:
+            log("memory", "argument %s is copied at each call: it %s", name, reason)
+        self.copies += 1
+        self.copied_bytes += array.nbytes
+        return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def check_count(program: Program, count: int) -> None:
+    """Refuse too few or too many arguments."""
+    expected = program.arguments
+    if count == len(expected):
+        return
+    names = ", ".join(argument.name for argument in expected)
+    plural = "argument" if len(expected) == 1 else "arguments"
+    raise ArgumentError(
+        f"the program takes {len(expected)} {plural} ({names}) and got {count}",
+        fix=f"call it as {program.signature}",
+    )
+
+
+def take(argument: Argument, value: Any, counters: Counters) -> Array:
+    """The value as an array of the argument's dtype and rank, contiguous, aligned and native."""
+    array = _as_array(argument, value)
+    _check_shape(argument.name, argument.spec, array.shape)
+    if reason := _unusable(argument, array):
+        return counters.copy(array, argument.name, reason)
+    return array
+
+
+def _as_array(argument: Argument, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError(
+            f"argument {argument.name!r} is a masked array, and programs know no masks",
+            fix="pass value.filled(...), or the data and the mask as two arguments",
+        )
+    if isinstance(value, bool | int | float | list | tuple) and not isinstance(value, np.generic):
+        return _from_python(argument, value)
+    array = _from_array_like(argument, value)
+    if array.dtype != argument.dtype.numpy.newbyteorder(array.dtype.byteorder):
+        raise _wrong_dtype(argument, f"of {array.dtype.name}")
+    return array
+
+
+def _from_python(argument: Argument, value: Any) -> Array:
+    """Python numbers take the argument's dtype as long as they lose no more than digits."""
+    dtype = argument.dtype.numpy
+    try:
+        found = np.asarray(value)
+        if found.size and not np.can_cast(found.dtype, _widest(dtype), "same_kind"):
+            raise _wrong_dtype(argument, f"made of {found.dtype.name} values")
+        return np.asarray(value, dtype=dtype)
+    except DTypeError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        what = f"argument {argument.name!r} is {argument.spec}, which {_short(value)} cannot be"
+        raise DTypeError(f"{what}: {error}", fix="pass a NumPy array of that dtype") from error
+
+
+def _widest(dtype: Any) -> Any:
+    """The type that decides which Python numbers are of the same kind; NumPy checks the range."""
+    return {"u": np.int64, "i": np.int64, "f": np.float64, "b": np.bool_}[dtype.kind]
+
+
+def _from_array_like(argument: Argument, value: Any) -> Array:
+    try:
+        if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "__dlpack__"):
+            array = np.asarray(value)
+        else:
+            array = np.from_dlpack(value)
+    except Exception as error:
+        raise _wrong_dtype(argument, f"a {type(value).__name__} ({error})") from error
+    if array.dtype.hasobject or array.dtype.kind not in "biufc":
+        raise _wrong_dtype(argument, f"{_short(value)}")
+    return array
+
+
+def _wrong_dtype(argument: Argument, came: str) -> DTypeError:
+    name = argument.dtype.numpy.name
+    return DTypeError(
+        f"argument {argument.name!r} is {came}, but the program takes {argument.spec}",
+        fix=f"convert it, for example with {argument.name}.astype({name!r}), "
+        "or compile for its own dtype",
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _check_shape(name: str, spec: Spec, shape: tuple[int, ...]) -> None:
+    fits = len(shape) == spec.rank and all(
+        isinstance(dim, str) or dim == size for dim, size in zip(spec.dims, shape, strict=True)
+    )
+    if not fits:
+        raise GuardError(
+            f"argument {name!r} has shape {shape}, but the program was compiled for {spec}",
+            fix="pass an array of that shape, or compile with the size that differs as a symbol",
+        )
+
+
+def _unusable(argument: Argument, array: Array) -> str:
+    """Why the code cannot work on the array's own memory; empty if it can."""
+    if not array.dtype.isnative:
+        return "has the other byte order"
+    if not array.flags.c_contiguous:
+        return "is not contiguous"
+    if not array.flags.aligned:
+        return "is not aligned"
+    if argument.donated and not array.flags.writeable:
+        return "is donated but read-only"
+    return ""
+
+
+def separate_donated(program: Program, arrays: list[Array], counters: Counters) -> None:
+    """Replace donated arrays that share memory with another input, whose value must not change."""
+    for i, argument in enumerate(program.inputs):
+        others = (other for j, other in enumerate(arrays) if j != i)
+        if argument.donated and any(np.may_share_memory(arrays[i], other) for other in others):
+            reason = "is donated and shares memory with another argument"
+            arrays[i] = counters.copy(arrays[i], argument.name, reason)
+
+
+def take_outputs(program: Program, shapes: Sequence[tuple[int, ...]], out: Any) -> list[Array]:
+    """The caller's arrays for the results, checked."""
+    given = list(out) if isinstance(out, tuple | list) else [out]
+    if len(given) != len(program.outputs):
+        raise ArgumentError(
+            f"out has {len(given)} arrays for {len(program.outputs)} results",
+            fix="pass one array, or a tuple with an array for each result",
+        )
+    for result, shape, array in zip(program.outputs, shapes, given, strict=True):
+        _check_output(result, shape, array)
+    for i, array in enumerate(given):
+        if any(np.may_share_memory(array, other) for other in given[:i]):
+            raise GuardError("two arrays of out share memory", fix="pass separate arrays")
+    return given
+
+
+def _check_output(result: Result, shape: tuple[int, ...], array: Any) -> None:
+    expected = f"{result.dtype}{list(shape)}"
+    if not isinstance(array, np.ndarray) or array.dtype != result.dtype.numpy:
+        came = getattr(array, "dtype", type(array).__name__)
+        raise DTypeError(
+            f"out for {result.name!r} has to be an array {expected}, not {came}",
+            fix=f"pass np.empty({shape}, {result.dtype.numpy.name!r})",
+        )
+    if array.shape != shape:
+        raise GuardError(
+            f"out for {result.name!r} has shape {array.shape}, but the result is {expected}",
+            fix=f"pass np.empty({shape}, {result.dtype.numpy.name!r})",
+        )
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned and flags.writeable):
+        raise GuardError(
+            f"out for {result.name!r} is not contiguous, aligned and writeable",
+            fix="pass a whole array, not a strided or read-only view of one",
+        )
+
+
+def without_overlap(
+    program: Program, arrays: list[Array], outputs: Sequence[Array], counters: Counters
+) -> None:
+    """Replace inputs that share memory with `out`, so that they are read as they were."""
+    for i, argument in enumerate(program.inputs):
+        if any(np.may_share_memory(arrays[i], output) for output in outputs):
+            arrays[i] = counters.copy(arrays[i], argument.name, "shares memory with out")

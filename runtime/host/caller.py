@@ -1,0 +1,204 @@
+"""Calls a program from Python: for every call that the native entry cannot serve itself."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..buffers import empty, high_water, poisoned
+from ..errors import DeviceError, GuardError, VerifyError
+from ..program import Argument, Program
+from .arguments import (
+    Counters,
+    check_count,
+    separate_donated,
+    take,
+    take_outputs,
+    without_overlap,
+)
+from .loader import LoadedImage
+
+__all__ = ["Caller", "raise_failure"]
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+
+# More than the planned arena is checked for writes when a run is verified.
+_MARGIN = 4096
+
+
+class Caller:
+    """A loaded program with its Python path: called when the native entry cannot serve a call."""
+
+    __slots__ = (
+        "_main",
+        "_prepare",
+        "code",
+        "constants",
+        "counters",
+        "hidden",
+        "last_high_water",
+        "program",
+        "threads",
+        "verify",
+    )
+
+    def __init__(self, program: Program, code: LoadedImage, *, threads: int, verify: bool) -> None:
+        self.program, self.code, self.threads, self.verify = program, code, threads, verify
+        self.counters = Counters()
+        self.last_high_water: int | None = None
+        pointer = ctypes.c_void_p
+        kind = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, pointer, ctypes.c_int32)
+        self._main = kind(code.address("main"))
+        self._prepare: Callable[..., int] | None = None
+        if not program.is_static:
+            solver = ctypes.CFUNCTYPE(ctypes.c_int64, pointer, pointer, pointer)
+            self._prepare = solver(code.address("prepare"))
+
+    def __call__(self, *values: Any, out: Any = None) -> Any:
+        """Take the arguments as they are, run, and return the results."""
+        self.counters.slow_calls += 1
+        arrays = self.take_inputs(values)
+        sizes, shapes, arena = self.solve(arrays)
+        separate_donated(self.program, arrays, self.counters)
+        given = None if out is None else take_outputs(self.program, shapes, out)
+        if given is not None:
+            without_overlap(self.program, arrays, given, self.counters)
+        outputs = self.make_outputs(arrays, shapes, given)
+        self.run([*arrays, *outputs], sizes, arena)
+        if given is not None:
+            for target, output in zip(given, outputs, strict=True):
+                if target is not output:
+                    np.copyto(target, output)
+        return self.results(outputs if given is None else given)
+
+    def take_inputs(self, values: Sequence[Any]) -> list[Array]:
+        """An array for every input, the hidden ones included."""
+        check_count(self.program, len(values))
+        visible, hidden = iter(values), iter(self.program.hidden)
+        return [
+            next(hidden) if argument.hidden else take(argument, next(visible), self.counters)
+            for argument in self.program.inputs
+        ]
+
+    def solve(self, arrays: Sequence[Array]) -> tuple[Array, list[Shape], int]:
+        """The value of every symbol, the shape of every result, and the bytes of the arena."""
+        program = self.program
+        ranks = [len(result.dims) for result in program.outputs]
+        sizes = np.full(max(1, len(program.symbols)), -1, np.int64)
+        if self._prepare is None:
+            shapes = [tuple(map(int, result.dims)) for result in program.outputs]
+            return sizes, shapes, int(program.arena)
+        self._match_symbols(arrays, sizes)
+        dims = np.array([size for array in arrays for size in array.shape] or [0], np.int64)
+        solved = np.zeros(sum(ranks) + 1, np.int64)
+        if broken := self._prepare(dims.ctypes.data, sizes.ctypes.data, solved.ctypes.data):
+            raise self._broken_guard(broken - 1, arrays)
+        *flat, arena = solved.tolist()
+        ends = np.cumsum(ranks).tolist()
+        shapes = [tuple(flat[end - rank : end]) for rank, end in zip(ranks, ends, strict=True)]
+        return sizes, shapes, arena
+
+    def _match_symbols(self, arrays: Sequence[Array], sizes: Array) -> None:
+        """Note the size of every symbol that is a dimension by itself; equal names, equal sizes."""
+        first: dict[str, Argument] = {}
+        symbols = self.program.symbols
+        for argument, array in zip(self.program.inputs, arrays, strict=True):
+            for dim, size in zip(argument.dims, array.shape, strict=True):
+                if not isinstance(dim, str) or dim not in symbols:
+                    continue
+                k = symbols.index(dim)
+                if sizes[k] not in (-1, size):
+                    earlier = first[dim]
+                    raise GuardError(
+                        f"{dim} is {sizes[k]} in argument {earlier.name!r} ({earlier.spec}) "
+                        f"but {size} in argument {argument.name!r} ({argument.spec})",
+                        fix=f"pass arrays in which {dim} is the same",
+                    )
+                sizes[k] = size
+                first.setdefault(dim, argument)
+
+    def _broken_guard(self, index: int, arrays: Sequence[Array]) -> GuardError:
+        guards = self.program.guards
+        sentence = guards[index] if index < len(guards) else "sizes that fit together"
+        shapes = ", ".join(
+            f"{argument.name} {array.shape}"
+            for argument, array in zip(self.program.inputs, arrays, strict=True)
+            if not argument.hidden
+        )
+        return GuardError(
+            f"the program is valid for {sentence}; it got {shapes}",
+            fix=f"pass sizes for which this holds, or compile for these: {self.program.signature}",
+        )
+
+    def make_outputs(
+        self, arrays: Sequence[Array], shapes: Sequence[Shape], given: Sequence[Array] | None
+    ) -> list[Array]:
+        """The arrays that the code writes: given or new ones, or those of donated inputs."""
+        outputs = []
+        for i, (result, shape) in enumerate(zip(self.program.outputs, shapes, strict=True)):
+            if result.alias_of is not None:
+                outputs.append(arrays[result.alias_of])
+            elif given is not None:
+                outputs.append(given[i])
+            else:
+                outputs.append(empty(shape, result.dtype.numpy))
+        return outputs
+
+    def bind_outputs(
+        self, arrays: Sequence[Array], shapes: Sequence[Shape], out: Any
+    ) -> list[Array]:
+        """The arrays that a repeated call writes to; they may not be those that it reads."""
+        given = None if out is None else take_outputs(self.program, shapes, out)
+        outputs = self.make_outputs(arrays, shapes, given)
+        own = [x for x, r in zip(outputs, self.program.outputs, strict=True) if r.alias_of is None]
+        donated = [x for x, a in zip(arrays, self.program.inputs, strict=True) if a.donated]
+        written = [*own, *donated]
+        if given is not None and any(x is not y for x, y in zip(outputs, given, strict=True)):
+            raise GuardError(
+                "a result that takes over a donated argument cannot go to out",
+                fix="bind without out: the donated arrays are the results",
+            )
+        for array in (*arrays, *own):
+            if any(array is not x and np.may_share_memory(array, x) for x in written):
+                raise GuardError(
+                    "a bound call writes to memory that it also reads",
+                    fix="pass separate arrays for arguments and results",
+                )
+        return outputs
+
+    def run(self, arrays: Sequence[Array], sizes: Array, arena: int) -> None:
+        """Run the code on inputs and outputs; raise if it reports an error."""
+        pointers = self.pointers(arrays)
+        scratch = poisoned(arena + _MARGIN) if self.verify else empty((arena,), np.uint8)
+        status = self._main(
+            pointers.ctypes.data, sizes.ctypes.data, scratch.ctypes.data, self.threads
+        )
+        if status:
+            raise_failure()
+        if self.verify:
+            self.last_high_water = high_water(scratch)
+            if self.last_high_water > arena:
+                raise VerifyError(
+                    f"the program wrote {self.last_high_water} bytes of an arena of {arena}"
+                )
+
+    def pointers(self, arrays: Sequence[Array]) -> Array:
+        """The addresses of inputs, outputs and constants, as the code takes them."""
+        every = [*arrays, *self.program.constants]
+        return np.array([array.ctypes.data for array in every] or [0], np.int64)
+
+    def results(self, outputs: Sequence[Array]) -> Any:
+        """The only result itself, or the tuple of all."""
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def raise_failure() -> None:
+    """What native code calls when a program reports an error."""
+    raise DeviceError(
+        "the program stopped before its end: its code reported an error",
+        fix="run it with SYMFUSE_VERIFY=1 to find the operation",
+    )

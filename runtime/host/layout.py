@@ -1,0 +1,175 @@
+"""The memory that Python and native code share, field by field: Python writes, code reads."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import sysconfig
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "ALIGNED",
+    "BLOCK",
+    "BOUND",
+    "CACHE",
+    "CONTIGUOUS",
+    "DERIVED",
+    "ENTRY",
+    "HEAD",
+    "INPUT",
+    "OUTPUT",
+    "TYPE",
+    "WRITEABLE",
+    "Record",
+    "array_offset",
+    "why_not_native",
+]
+
+# The words that CPython puts before an object's own fields; the last of them is its type.
+HEAD = object.__basicsize__
+TYPE = HEAD - 8
+
+# NumPy's flag bits.
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x001, 0x100, 0x400
+
+# What stands for the size of a dimension that `prepare` has to check; a symbol k is -1 - k.
+DERIVED = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of 64-bit words with names."""
+
+    fields: tuple[str, ...]
+
+    @property
+    def words(self) -> int:
+        return len(self.fields)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one record."""
+        return 8 * len(self.fields)
+
+    def offset(self, field: str) -> int:
+        """Bytes before `field`."""
+        return 8 * self.fields.index(field)
+
+    def pack(self, **values: int) -> list[int]:
+        """The words in order; every field has to be given."""
+        if values.keys() != set(self.fields):
+            raise TypeError(f"fields {sorted(values.keys() ^ set(self.fields))} do not match")
+        return [values[field] for field in self.fields]
+
+
+# What `symfuse_call` reads: one per executable.
+ENTRY = Record(
+    (
+        "main",
+        "prepare",  # 0: all sizes are static
+        "fallback",  # the Python callable for everything unusual
+        "failure",  # the Python callable that raises when `main` reports an error
+        "expected",  # how many arguments the caller passes
+        "inputs",
+        "outputs",
+        "constants",
+        "symbols",
+        "input_table",
+        "output_table",
+        "constant_table",
+        "input_dims",
+        "output_dims",
+        "donated",
+        "arena",  # bytes, when static
+        "threads",
+        "work",  # bytes of traffic known without looking at the arguments
+        "release_from",  # work from which other Python threads may run meanwhile
+        "cache_from",  # bytes from which outputs come from symfuse's own blocks
+        "single",  # 1: return the only output itself, not a tuple
+        "scratch",  # words of stack that one call needs
+    )
+)
+INPUT = Record(("descr", "rank", "flags", "dims", "data", "itemsize", "donated"))
+OUTPUT = Record(("descr", "rank", "dims", "itemsize", "alias"))
+
+# What `symfuse_run` reads: a call with all its arguments fixed.
+BOUND = Record(
+    (
+        "main",
+        "buffers",
+        "sizes",
+        "arena",
+        "threads",
+        "releases",  # 1: other Python threads may run meanwhile
+        "result",
+        "busy",
+        "refusal",  # the Python callable that raises when it runs already
+        "failure",
+    )
+)
+
+# The block cache. It begins like a block, because it is the end of the ring of free blocks.
+BLOCK = Record(("next", "previous", "data", "size", "base", "mapped"))
+CACHE = Record(
+    ("next", "previous", "cached", "limit", "blocks", "hits", "misses", "live", "ndarray")
+)
+
+_ARRAY = {"data": 0, "nd": 8, "dims": 16, "strides": 24, "base": 32, "descr": 40, "flags": 48}
+
+
+def array_offset(field: str) -> int:
+    """Bytes from the start of an ndarray object to one of its fields."""
+    return HEAD + _ARRAY[field]
+
+
+def why_not_native() -> str | None:
+    """The reason why compiled code may not look into Python objects here; None if it may."""
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} lays out objects in its own way"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "this Python is built without the global interpreter lock"
+    if ctypes.sizeof(ctypes.c_void_p) != 8:
+        return "addresses are not 64 bits wide"
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    if _read(array) != _expected(array) or _read(array.T) != _expected(array.T):
+        return "this NumPy lays out arrays differently"
+    return None
+
+
+def _read(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    """What native code would see of an array of rank 2."""
+
+    def word(address: int, kind: Any = ctypes.c_int64) -> int:
+        return int(kind.from_address(address).value)
+
+    def at(field: str, kind: Any = ctypes.c_int64) -> int:
+        return word(id(array) + array_offset(field), kind)
+
+    dims, strides = at("dims"), at("strides")
+    return (
+        word(id(array) + TYPE),
+        at("data"),
+        at("nd", ctypes.c_int32),
+        word(dims),
+        word(dims + 8),
+        word(strides),
+        word(strides + 8),
+        at("descr"),
+        at("flags", ctypes.c_int32) & (CONTIGUOUS | ALIGNED | WRITEABLE),
+    )
+
+
+def _expected(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    flags = array.flags
+    return (
+        id(np.ndarray),
+        array.ctypes.data,
+        array.ndim,
+        *array.shape,
+        *array.strides,
+        id(array.dtype),
+        CONTIGUOUS * flags.c_contiguous | ALIGNED * flags.aligned | WRITEABLE * flags.writeable,
+    )
