@@ -84,22 +84,8 @@ class Store:
 
     def get(self, key: Key) -> bytes | None:
         """The stored bytes, or nothing; `explain()` tells which and why."""
-        if not self.is_on:
-            return _miss(key, "the cache is switched off")
-        path = self._path(key)
-        try:
-            stored = path.read_bytes()
-        except FileNotFoundError:
-            return _miss(key, self._novelty(key))
-        except OSError as error:
-            return _miss(key, f"{path} cannot be read: {error.strerror}")
-        data = stored[len(_MAGIC) + _DIGEST_BYTES :]
-        if stored != _sealed(data):
-            _drop(path)
-            return _miss(key, "the entry was damaged and has been dropped")
-        with suppress(OSError):  # a store that may only be read serves as well
-            os.utime(path)
-        _note(key.label, "hit", f"{len(data)} bytes from {path}")
+        data, reason = self._read(key)
+        _note(key.label, "miss" if data is None else "hit", reason)
         return data
 
     def put(self, key: Key, data: bytes) -> None:
@@ -123,6 +109,25 @@ class Store:
             for path in self._files(suffix):
                 _drop(path)
         self._bytes = 0
+
+    def _read(self, key: Key) -> tuple[bytes | None, str]:
+        """The stored bytes and where they are from, or nothing and why."""
+        if not self.is_on:
+            return None, "the cache is switched off"
+        path = self._path(key)
+        try:
+            stored = path.read_bytes()
+        except FileNotFoundError:
+            return None, self._novelty(key)
+        except OSError as error:
+            return None, f"{path} cannot be read: {error.strerror}"
+        data = stored[len(_MAGIC) + _DIGEST_BYTES :]
+        if stored != _sealed(data):
+            _drop(path)
+            return None, "the entry was damaged and has been dropped"
+        with suppress(OSError):  # a store that may only be read serves as well
+            os.utime(path)
+        return data, f"{len(data)} bytes from {path}"
 
     def _path(self, key: Key) -> Path:
         return self.folder / key.digest[:2] / (key.digest + _ENTRY)
@@ -208,10 +213,6 @@ def _bytes_of(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size
     return 0
-
-
-def _miss(key: Key, reason: str) -> None:
-    _note(key.label, "miss", reason)
 
 
 def _note(label: str, outcome: str, reason: str) -> None:

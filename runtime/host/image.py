@@ -53,7 +53,7 @@ class Image:
             if (magic, version) != (_MAGIC, _VERSION):
                 raise ValueError(f"it begins with {magic!r}, version {version}")
             start = _PREFIX.size + length
-            facts = json.loads(data[_PREFIX.size : start])
+            facts = dict(json.loads(data[_PREFIX.size : start]))
             externals = tuple(facts.pop("externals"))
             return Image(code=data[start:], externals=externals, **facts)
         except (struct.error, ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symfuse.runtime.errors import CompileError
@@ -21,7 +21,7 @@ def link(data: bytes) -> Image:
     elf = ElfObject(data)
     architecture = ARCHITECTURES[elf.architecture]
     relocations = tuple(elf.relocations())
-    layout = _lay_out(elf, architecture, _table_names(relocations, architecture))
+    layout = _lay_out(elf.loaded, architecture, relocations)
     code = _fill(elf, architecture, layout)
     for relocation in relocations:
         _resolve(code, relocation, _patch(relocation, architecture), layout)
@@ -68,19 +68,22 @@ def _patch(relocation: Relocation, architecture: Architecture) -> Patch:
     )
 
 
-def _lay_out(elf: ElfObject, architecture: Architecture, names: list[str]) -> _Layout:
+def _lay_out(
+    sections: Sequence[Section], architecture: Architecture, relocations: Iterable[Relocation]
+) -> _Layout:
+    names = _table_names(relocations, architecture)
     slots = {name: index * POINTER_BYTES for index, name in enumerate(names)}
     stubs_at = _round_up(len(slots) * POINTER_BYTES, 16)
     stubs = {name: stubs_at + i * architecture.stub_bytes for i, name in enumerate(names)}
-    constant = [s for s in elf.loaded if not s.is_writable]
-    stored = [s for s in elf.loaded if s.is_writable and not s.is_zeros]
-    zeros = [s for s in elf.loaded if s.is_writable and s.is_zeros]
+    constant = [s for s in sections if not s.is_writable]
+    stored = [s for s in sections if s.is_writable and not s.is_zeros]
+    zeros = [s for s in sections if s.is_writable and s.is_zeros]
     places, end = _stack(constant, stubs_at + len(stubs) * architecture.stub_bytes)
     data_offset = _round_up(end, architecture.page) if stored or zeros else end
     stored_places, zeros_offset = _stack(stored, data_offset)
     zeros_places, size = _stack(zeros, zeros_offset)
-    sections = places | stored_places | zeros_places
-    return _Layout(slots, stubs, sections, data_offset, zeros_offset, size)
+    places |= stored_places | zeros_places
+    return _Layout(slots, stubs, places, data_offset, zeros_offset, size)
 
 
 def _stack(sections: Iterable[Section], end: int) -> tuple[dict[int, int], int]:

@@ -14,12 +14,12 @@ from symfuse.runtime.host.loader import architecture
 __all__ = ["Level", "Machine", "baseline_machine", "host_machine", "llvm_version"]
 
 Level: TypeAlias = Literal["fast-compile", "default", "max"]
-"""How long to think: no passes, a few cheap ones, or everything that LLVM has."""
+"""How long to think: as little as possible, a few cheap passes, or everything that LLVM has."""
 
 _BASELINES = {"x86_64": ("x86-64", ""), "aarch64": ("generic", "+neon")}
 _WIDTHS = {"+avx512f": 64, "+avx2": 32}
 _NARROW = 16
-_EFFORT: Mapping[Level, int] = {"fast-compile": 1, "default": 2, "max": 3}
+_EFFORT: Mapping[Level, int] = {"fast-compile": 0, "default": 2, "max": 3}
 _EXCERPT = 3
 
 

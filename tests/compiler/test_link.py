@@ -1,0 +1,164 @@
+"""Objects become flat images, for both instruction sets; what an image cannot hold is named."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from symfuse.compiler.targets.llvm.elf import ElfObject
+from symfuse.compiler.targets.llvm.link import link
+from symfuse.compiler.targets.llvm.machine import Level, baseline_machine, host_machine
+from symfuse.runtime.errors import CompileError
+from symfuse.runtime.host.image import Image
+
+MODULE = """
+@state = internal global i64 7, align 8
+@shared = global [300 x i32] zeroinitializer, align 64
+@table = internal constant [4 x i64] [i64 11, i64 22, i64 33, i64 44]
+@environ = external global ptr
+declare double @exp(double)
+
+define double @scale(double %x, i64 %i) #0 {
+  %e = call double @exp(double %x)
+  %p = getelementptr i64, ptr @table, i64 %i
+  %t = load i64, ptr %p
+  %s = load i64, ptr @state
+  %sum = add i64 %t, %s
+  store i64 %sum, ptr @state
+  store i64 %sum, ptr @shared
+  %f = sitofp i64 %sum to double
+  %g = fmul double %f, 0x3FF123456789ABCD
+  %r = fadd double %e, %g
+  ret double %r
+}
+
+define void @vector(ptr %out) #0 {
+  store <4 x float> <float 1.0, float 2.0, float 3.0, float 5.0>, ptr %out, align 4
+  ret void
+}
+
+define ptr @variables() #0 {
+  %p = load ptr, ptr @environ
+  ret ptr %p
+}
+
+define double @last(double %x) #0 {
+  %y = musttail call double @exp(double %x)
+  ret double %y
+}
+"""
+
+LEVELS: tuple[Level, ...] = ("fast-compile", "default", "max")
+
+
+def linked(architecture: str, level: Level = "default", text: str = MODULE) -> Image:
+    machine = baseline_machine(architecture)
+    return link(machine.emit_object(text + machine.attributes, level=level))
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_image_has_its_table_its_code_and_its_data(architecture: str, level: Level) -> None:
+    image = linked(architecture, level)
+    assert image.architecture == architecture
+    assert {"exp", "environ"} <= set(image.externals)
+    assert {"scale", "vector", "variables", "last"} <= set(image.symbols)
+    assert "state" not in image.symbols
+    assert image.data_offset % 4096 == 0
+    assert struct.unpack_from("<q", image.code, image.data_offset) == (7,)
+    assert image.size - len(image.code) >= 1200
+    assert all(image.symbols[name] < image.data_offset for name in ("scale", "vector"))
+
+
+def test_code_without_variables_has_no_writable_part() -> None:
+    image = linked("x86_64", text="define i32 @one() #0 {\n  ret i32 1\n}\n")
+    assert image.data_offset == image.size == len(image.code)
+    assert image.externals == ()
+
+
+def test_equal_text_gives_equal_images() -> None:
+    assert linked("x86_64").to_bytes() == linked("x86_64").to_bytes()
+
+
+def test_arm_code_finds_its_constant_through_page_and_offset() -> None:
+    image = linked("aarch64")
+    words = struct.unpack_from("<8I", image.code, image.symbols["vector"])
+    position = next(i for i, word in enumerate(words) if word & 0x9F000000 == 0x90000000)
+    place = image.symbols["vector"] + 4 * position
+    page = (place & ~0xFFF) + (_adr_distance(words[position]) << 12)
+    load = words[position + 1]
+    assert load & 0xFFC00000 == 0x3DC00000, "ldr of a 16-byte register"
+    constant = page + ((load >> 10 & 0xFFF) << 4)
+    assert struct.unpack_from("<4f", image.code, constant) == (1, 2, 3, 5)
+
+
+def test_an_arm_branch_reaches_the_stub_of_its_external() -> None:
+    image = linked("aarch64")
+    place = image.symbols["last"]
+    (branch,) = struct.unpack_from("<I", image.code, place)
+    assert branch >> 26 == 0b000101
+    stub = place + 4 * _signed(branch & 0x3FFFFFF, 26)
+    adrp, load, jump, _ = struct.unpack_from("<4I", image.code, stub)
+    slot = (stub & ~0xFFF) + (_adr_distance(adrp) << 12) + ((load >> 10 & 0xFFF) << 3)
+    assert image.externals[slot // 8] == "exp"
+    assert jump == 0xD61F0200
+
+
+def test_an_unknown_relocation_is_named() -> None:
+    text = "@table = global [1 x ptr] [ptr @f]\ndefine void @f() #0 {\n  ret void\n}\n"
+    with pytest.raises(CompileError, match="the reference to 'f' is a relocation of kind 1,"):
+        linked("x86_64", text=text)
+
+
+def test_a_section_of_an_unknown_type_is_named() -> None:
+    machine = baseline_machine("x86_64")
+    damaged = bytearray(machine.emit_object(MODULE + machine.attributes))
+    text = next(s for s in ElfObject(bytes(damaged)).sections if s.name == ".text")
+    (table,) = struct.unpack_from("<Q", damaged, 40)
+    struct.pack_into("<I", damaged, table + 64 * text.index + 4, 14)
+    with pytest.raises(CompileError, match=r"section \.text has type 14"):
+        link(bytes(damaged))
+
+
+def test_bytes_that_are_no_object_are_refused() -> None:
+    with pytest.raises(CompileError, match="no ELF object"):
+        link(b"MZ" + bytes(100))
+
+
+def test_a_syntax_error_shows_the_lines_around_it() -> None:
+    text = "define i32 @f(i32 %x) {\n  %y = add i32 %x, %z\n  ret i32 %y\n}\n"
+    with pytest.raises(CompileError) as caught:
+        host_machine().emit_object(text)
+    assert "use of undefined value '%z'" in caught.value.what
+    assert ">    2 |   %y = add i32 %x, %z" in caught.value.what
+
+
+def test_a_module_that_breaks_the_rules_of_llvm_is_refused() -> None:
+    text = """
+    define i32 @f(i1 %c) {
+      br i1 %c, label %a, label %b
+    a:
+      %x = add i32 1, 2
+      br label %b
+    b:
+      ret i32 %x
+    }
+    """
+    with pytest.raises(CompileError, match="dominate"):
+        host_machine().emit_object(text)
+
+
+def test_the_host_machine_writes_vector_code() -> None:
+    machine = host_machine()
+    assert machine.vector_bytes in (16, 32, 64)
+    assert f'"target-cpu"="{machine.cpu}"' in machine.attributes
+    assert "vector" in machine.assembly(MODULE + machine.attributes)
+
+
+def _adr_distance(word: int) -> int:
+    return _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
