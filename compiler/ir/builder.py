@@ -13,7 +13,7 @@ from symfuse.runtime.errors import SymfuseError
 
 from .evaluator import CURRENT
 from .location import Source, here
-from .node import Literal, Node, attribute_key
+from .node import Attrs, Literal, Node, attribute_key
 from .op import Op
 from .types import TensorType
 
@@ -54,7 +54,7 @@ class Builder:
         except SymfuseError as error:
             source = self._source or here()
             raise error.at(source.loc, prefix=op.name) from None
-        return self._intern(op, inputs, tuple(attrs.items()), type_)
+        return self._intern(op, inputs, tuple(sorted(attrs.items())), type_)
 
     def parameter(self, name: str, type_: TensorType, source: Source | None = None) -> Node:
         """A new input; two inputs are two nodes even if they have one name and type."""
@@ -105,13 +105,23 @@ class Builder:
         with self.deriving(node.source):
             return self.apply(node.op, inputs, node.attrs)
 
+    def owns(self, node: Node) -> bool:
+        """Whether the node was made here."""
+        if node.is_parameter:
+            return self._interned.get((PARAMETER, node.attr("index") + 1)) is node
+        return self._interned.get(_key(node.op, node.inputs, node.attributes, node.type)) is node
+
     def _intern(self, op: Op, inputs: tuple[Node, ...], attrs: Any, type_: TensorType) -> Node:
-        key = (op, inputs, tuple((k, attribute_key(v)) for k, v in attrs), type_)
+        key = _key(op, inputs, attrs, type_)
         node = self._interned.get(key)
         if node is None:
             node = Node(op, inputs, attrs, type_, self._source or here())
             self._interned[key] = node
         return node
+
+
+def _key(op: Op, inputs: tuple[Node, ...], attrs: Attrs, type_: TensorType) -> Any:
+    return (op, inputs, tuple((k, attribute_key(v)) for k, v in attrs), type_)
 
 
 def constant(value: Any, dtype: DType | None = None) -> Any:
@@ -122,5 +132,3 @@ def constant(value: Any, dtype: DType | None = None) -> Any:
     if dtype is None:
         return np.asarray(value)
     return np.asarray(value, dtype=dtype.numpy)
-
-

@@ -12,6 +12,7 @@ from .builder import Builder
 from .dims import Symbol, symbols
 from .interpret import interpret
 from .node import Node
+from .parser import read_graph
 from .printer import format_graph
 from .walk import topological
 
@@ -72,5 +73,14 @@ class Graph:
         results = interpret(self, arrays)
         return results[0] if len(results) == 1 else results
 
+    def text(self, *, locations: bool = True) -> str:
+        """One line a node; `parse` reads it back."""
+        return format_graph(self, locations=locations)
+
+    @classmethod
+    def parse(cls, text: str) -> Graph:
+        """The graph that `text()` or a person wrote; a `GraphSyntaxError` shows the line."""
+        return read_graph(text, cls)
+
     def __str__(self) -> str:
-        return format_graph(self)
+        return self.text()

@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
 from .dims import Expr
 from .node import Literal, Node
+from .types import TensorType
 
 if TYPE_CHECKING:
     from .graph import Graph
 
-__all__ = ["format_attribute", "format_graph", "name_nodes"]
+__all__ = [
+    "RESERVED",
+    "format_attribute",
+    "format_graph",
+    "format_node",
+    "format_number",
+    "is_inline",
+    "name_nodes",
+]
+
+RESERVED = frozenset({"True", "False", "None", "inf", "nan", "graph", *(d.value for d in DType)})
+"""Words that an attribute cannot spell a size with, unless it stands in brackets."""
+
+_LONG = 16  # literals of more elements are written as bytes
+_UNPRINTABLE = re.compile(r"[^\w.]+")
+
+
+@runtime_checkable
+class _Nested(Protocol):
+    """A graph inside an attribute."""
+
+    def text(self, *, locations: bool = True) -> str: ...
 
 
 def format_graph(graph: Graph, *, locations: bool = True) -> str:
-    """The text that `parse_graph` reads back to an equal graph."""
+    """The text that `Graph.parse` reads back to an equal graph."""
     names = name_nodes(graph)
-    parameters = ", ".join(f"{names[p]}: {p.type}" for p in graph.parameters)
+    parameters = ", ".join(_parameter(p, names, p in graph.donated) for p in graph.parameters)
     outputs = ", ".join(names[output] for output in graph.outputs)
-    lines = [f"graph {graph.name}({parameters}) {{"]
+    title = _UNPRINTABLE.sub("_", graph.name).strip("_") or "f"
+    lines = [f"graph {title}({parameters}) {{"]
     declared = [s.declaration() for s in graph.symbols if s.declaration() != s.name]
     lines += [f"  sizes {', '.join(declared)}"] if declared else []
     for node in graph.nodes:
         if not node.is_parameter and not is_inline(node):
-            lines.append(_line(node, names, locations))
-    return "\n".join([*lines, f"  return {outputs}", "}"])
+            comment = _comment(node) if locations else ""
+            lines.append(f"  {format_node(node, names, locations=locations)}{comment}")
+    return "\n".join([*lines, f"  return {outputs}".rstrip(), "}"])
 
 
 def name_nodes(graph: Graph) -> dict[Node, str]:
-    """A distinct name for each node: the user's where there is one, numbers and literals else."""
+    """A distinct name for each node: the user's if there is one; numbers are themselves."""
     names: dict[Node, str] = {}
     taken: set[str] = set()
     count = 0
@@ -40,44 +67,79 @@ def name_nodes(graph: Graph) -> dict[Node, str]:
         if node in names:
             continue
         if is_inline(node):
-            names[node] = format_number(node.attr("value"), node.dtype)
+            names[node] = _inline(node)
             continue
-        wanted = node.source.variable()
+        wanted = _wanted(node)
         if not wanted:
             wanted, count = str(count), count + 1
         names[node] = f"%{_distinct(wanted, taken)}"
     return names
 
 
+def format_node(node: Node, names: Mapping[Node, str], *, locations: bool = False) -> str:
+    """One line: name, type, operation, operands, attributes."""
+    head = f"{names[node]}: {node.type} ="
+    if node.is_constant:
+        value = node.attr("value")
+        return f"{head} {format_elements(value) if isinstance(value, Literal) else _inline(node)}"
+    operands = [names.get(source, "%?") for source in node.inputs]
+    attrs = [f"{k}={format_attribute(v, locations=locations)}" for k, v in node.attributes]
+    return f"{head} {node.op}({', '.join([*operands, *attrs])})"
+
+
 def is_inline(node: Node) -> bool:
-    """Whether a node is written where it is used: a single number."""
+    """Whether a node is written where it is used: one number, or copies of one."""
+    if node.op.name == "broadcast" and node.shape and node.attr("axes") == ():
+        node = node.inputs[0]
     return node.is_constant and not isinstance(node.attr("value"), Literal)
 
 
 def format_number(value: Any, dtype: DType) -> str:
-    """`1.5:f32`: a number with the element type it is held in."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    """A number with the fewest digits that give it back in its element type."""
     if isinstance(value, float) and not math.isfinite(value):
-        text = "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return f"{text}:{dtype}"
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return str(dtype.numpy.type(value))
 
 
-def format_attribute(value: Any) -> str:
+def format_elements(literal: Literal) -> str:
+    """The elements in row-major order, or their bytes where these are many or not exact."""
+    array = literal.array().reshape(-1)
+    if array.size > _LONG or (literal.dtype.is_float and bool(np.isnan(array).any())):
+        return f"{{0x{literal.data.hex()}}}"
+    return f"{{{', '.join(format_number(x, literal.dtype) for x in array.tolist())}}}"
+
+
+def format_attribute(value: Any, *, locations: bool = False) -> str:
     """An attribute as the parser reads it."""
     if isinstance(value, DType):
         return value.value
     if isinstance(value, Expr):
-        return f"[{value}]"
+        return f"[{value}]" if str(value) in RESERVED else str(value)
     if isinstance(value, Literal):
-        return f"{value.dtype}{list(value.shape)}{{{_hex(value)}}}"
+        return f"{TensorType(value.shape, value.dtype)}{format_elements(value)}"
     if isinstance(value, tuple):
         comma = "," if len(value) == 1 else ""
-        return f"({', '.join(map(format_attribute, value))}{comma})"
-    return repr(value)
+        return f"({', '.join(format_attribute(v, locations=locations) for v in value)}{comma})"
+    if isinstance(value, _Nested):
+        return value.text(locations=locations).replace("\n", "\n  ")
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _hex(literal: Literal) -> str:
-    return literal.data.hex()
+def _parameter(node: Node, names: Mapping[Node, str], donated: bool) -> str:
+    return f"{names[node]}: {node.type}{' donated' if donated else ''}"
+
+
+def _wanted(node: Node) -> str:
+    """What the user calls a node, in letters that a name may have; digits alone are no name."""
+    name = _UNPRINTABLE.sub("_", node.source.variable() or "")
+    return "" if name.isdigit() else name
+
+
+def _inline(node: Node) -> str:
+    """`1.5:f32`, or `1.5:f32[2,N]` for copies."""
+    scalar = node.inputs[0] if node.inputs else node
+    number = format_number(scalar.attr("value"), scalar.dtype)
+    return f"{number}:{node.type if node.shape else node.dtype}"
 
 
 def _distinct(wanted: str, taken: set[str]) -> str:
@@ -89,15 +151,8 @@ def _distinct(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def _line(node: Node, names: dict[Node, str], locations: bool) -> str:
-    operands: Iterable[str] = (names[source] for source in node.inputs)
-    attrs = (f"{key}={format_attribute(value)}" for key, value in node.attributes)
-    text = f"  {names[node]}: {node.type} = {node.op}({', '.join([*operands, *attrs])})"
-    return f"{text}{_comment(node)}" if locations else text
-
-
 def _comment(node: Node) -> str:
     source = node.source
-    if source.loc is None:
-        return f"  # in {source.scope}" if source.scope else ""
-    return f"  # {source.loc}" + (f" in {source.scope}" if source.scope else "")
+    where = [str(source.loc)] if source.loc else []
+    where += [f"in {source.scope}"] if source.scope else []
+    return f"  # {' '.join(where)}" if where else ""

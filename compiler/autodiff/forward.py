@@ -1,0 +1,38 @@
+"""Values and their directional derivatives as one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..ir.graph import Graph
+from ..ir.node import Node
+from .linearise import Linear, filled, linearise
+
+__all__ = ["dense_outputs", "jvp_graph"]
+
+
+def jvp_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
+    """The graph with a tangent parameter for each of `wrt` after its own, and after its outputs
+    the tangent of each of them that is a float."""
+    linear = linearise(graph, wrt)
+    return replace(
+        graph,
+        name=f"{graph.name}_jvp",
+        parameters=(*graph.parameters, *linear.tangents),
+        outputs=(*graph.outputs, *dense_outputs(linear)),
+    )
+
+
+def dense_outputs(linear: Linear) -> tuple[Node, ...]:
+    """The tangents of the float outputs, zeros where an output cannot change."""
+    return tuple(
+        _zeros(linear.graph, output) if tangent is None else tangent
+        for output, tangent in zip(linear.graph.outputs, linear.outputs, strict=True)
+        if output.dtype.is_float
+    )
+
+
+def _zeros(graph: Graph, output: Node) -> Node:
+    with graph.builder.deriving(output.source):
+        return filled(graph.builder, 0, output.type)

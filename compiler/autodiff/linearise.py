@@ -1,0 +1,106 @@
+"""Forward mode: how each value changes when some values change a little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from symfuse.runtime.errors import DTypeError, UnsupportedError, VerifyError
+
+from ..ir.builder import Builder
+from ..ir.dims import is_equal
+from ..ir.graph import Graph
+from ..ir.location import Source
+from ..ir.node import Node
+from ..ir.op import operations
+from ..ir.types import TensorType
+
+__all__ = ["Linear", "expect_type", "filled", "linearise", "push"]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The derivative of a graph at its own inputs: nodes that are linear in `tangents`."""
+
+    graph: Graph
+    wrt: tuple[Node, ...]
+    tangents: tuple[Node, ...]  # parameters: the change of each node of `wrt`
+    outputs: tuple[Node | None, ...]  # the change of each output; None where it cannot change
+
+
+def linearise(graph: Graph, wrt: Iterable[Node]) -> Linear:
+    """The change of the outputs as nodes beside the graph's own, for any change of `wrt`."""
+    wrt = tuple(wrt)
+    tangents = tuple(_tangent(graph.builder, node) for node in wrt)
+    known = push(graph.nodes, dict(zip(wrt, tangents, strict=True)), graph.builder)
+    return Linear(graph, wrt, tangents, tuple(known.get(output) for output in graph.outputs))
+
+
+def push(
+    nodes: Iterable[Node], tangents: Mapping[Node, Node], builder: Builder
+) -> dict[Node, Node]:
+    """The tangent of every node that depends, through floats, on a node that has one.
+
+    `nodes` stand in topological order. A node without a tangent does not change.
+    """
+    known = dict(tangents)
+    with builder.active():
+        for node in nodes:
+            if node in known or not node.dtype.is_float:
+                continue
+            incoming = tuple(known.get(source) for source in node.inputs)
+            if any(tangent is not None for tangent in incoming):
+                tangent = _pushed(builder, node, incoming)
+                if tangent is not None:
+                    known[node] = tangent
+    return known
+
+
+def filled(builder: Builder, value: float, type_: TensorType) -> Node:
+    """One number in every element of a type."""
+    scalar = builder.constant(value, type_.dtype)
+    if not type_.shape:
+        return scalar
+    return builder.apply(operations["broadcast"], (scalar,), {"shape": type_.shape, "axes": ()})
+
+
+def expect_type(node: Node, found: Node, expected: TensorType, what: str) -> None:
+    """Stop a wrong derivative rule before broadcasting hides it."""
+    same = found.dtype == expected.dtype and found.rank == expected.rank
+    pairs = zip(found.shape, expected.shape, strict=False)
+    if not same or any(is_equal(a, b) is False for a, b in pairs):
+        raise VerifyError(
+            f"{node.op}: its {what} has the type {found.type} where {expected} is needed",
+            fix=f"correct the {what} rule of {node.op}",
+            loc=node.source.loc,
+        )
+
+
+def _tangent(builder: Builder, node: Node) -> Node:
+    """A parameter for the change of a node."""
+    if not node.dtype.is_float:
+        name = node.source.variable() or "an argument"
+        raise DTypeError(
+            f"cannot differentiate with respect to {name}, which is {node.type}",
+            fix="differentiate with respect to floats only; convert it first",
+            loc=node.source.loc,
+        )
+    name = f"d_{node.source.variable() or node.op.name}"
+    return builder.parameter(name, node.type, Source(node.source.loc, name, node.source.scope))
+
+
+def _pushed(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> Node | None:
+    """The tangent of one node by the rule of its operation."""
+    if node.op.not_differentiable:
+        return None
+    if node.op.jvp is None:
+        raise UnsupportedError(
+            f"{node.op} has no derivative",
+            fix="wrap its argument in stop_gradient, or give the function a custom derivative",
+            loc=node.source.loc,
+        )
+    with builder.deriving(node.source):
+        tangent: Node | None = node.op.jvp(incoming, node.inputs, node, node.attrs)
+    if tangent is not None:
+        expect_type(node, tangent, node.type, "derivative")
+    return tangent
