@@ -23,6 +23,8 @@ Array = np.ndarray[Any, Any]
 
 # From this many bytes of traffic on, other Python threads may run meanwhile.
 _RELEASE_FROM = 64 << 10
+# Making an array costs more than filling one of this size.
+_KEEP_TO = 4096
 _FASTCALL_KEYWORDS, _NOARGS = 0x0082, 0x0004
 
 
@@ -67,6 +69,7 @@ class Descriptor:
                 work=_static_work(program),
                 release_from=_RELEASE_FROM,
                 cache_from=CACHE_FROM,
+                keep_to=_KEEP_TO,
                 single=len(program.outputs) == 1,
                 scratch=_scratch_words(program),
             ),
@@ -116,6 +119,8 @@ class Descriptor:
             dims=self._keep([dim if isinstance(dim, int) else 0 for dim in result.dims]),
             itemsize=result.dtype.itemsize,
             alias=-1 if result.alias_of is None else program.argument_of(result.alias_of),
+            recent=0,
+            older=0,
         )
 
 
@@ -161,16 +166,16 @@ class Bound:
 
 def native_entry(descriptor: Descriptor, name: str) -> Callable[..., Any] | None:
     """The built-in function of a program; None where native code may not touch Python objects."""
-    return _builtin("symfuse_call", _FASTCALL_KEYWORDS, descriptor, name)
+    return _builtin("symfuse_call", "symfuse_forget", _FASTCALL_KEYWORDS, descriptor, name)
 
 
 def native_bound(bound: Bound, name: str) -> Callable[[], Any] | None:
     """The built-in function of a fixed call; None where there can be none."""
-    return _builtin("symfuse_run", _NOARGS, bound, name)
+    return _builtin("symfuse_run", "symfuse_unbind", _NOARGS, bound, name)
 
 
 def _builtin(
-    function: str, flags: int, owner: Descriptor | Bound, name: str
+    function: str, destructor: str, flags: int, owner: Descriptor | Bound, name: str
 ) -> Callable[..., Any] | None:
     """A built-in function over `owner`, which lives as long as the function."""
     helpers = native()
@@ -179,7 +184,7 @@ def _builtin(
     doc = f"{name}{owner.caller.program.signature}".encode()
     address = helpers.address(function)
     owner.definition = _MethodDefinition(name.encode(), address, flags, doc)
-    capsule = _new_capsule(owner.address, None, helpers.address("symfuse_unbind"))
+    capsule = _new_capsule(owner.address, None, helpers.address(destructor))
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
     _set_context(capsule, id(owner))
     made: Callable[..., Any] = _new_function(ctypes.addressof(owner.definition), capsule, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import sysconfig
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "HEAD",
     "INPUT",
     "OUTPUT",
+    "REFERENCES",
     "TYPE",
     "WRITEABLE",
     "Record",
@@ -28,8 +30,9 @@ __all__ = [
     "why_not_native",
 ]
 
-# The words that CPython puts before an object's own fields; the last of them is its type.
+# What CPython puts before an object's own fields; the last words are reference count and type.
 HEAD = object.__basicsize__
+REFERENCES = HEAD - 16
 TYPE = HEAD - 8
 
 # NumPy's flag bits.
@@ -88,12 +91,13 @@ ENTRY = Record(
         "work",  # bytes of traffic known without looking at the arguments
         "release_from",  # work from which other Python threads may run meanwhile
         "cache_from",  # bytes from which outputs come from symfuse's own blocks
+        "keep_to",  # bytes up to which outputs that the caller has dropped are handed out again
         "single",  # 1: return the only output itself, not a tuple
         "scratch",  # words of stack that one call needs
     )
 )
 INPUT = Record(("descr", "rank", "flags", "dims", "data", "itemsize", "donated"))
-OUTPUT = Record(("descr", "rank", "dims", "itemsize", "alias"))
+OUTPUT = Record(("descr", "rank", "dims", "itemsize", "alias", "recent", "older"))
 
 # What `symfuse_run` reads: a call with all its arguments fixed.
 BOUND = Record(
@@ -117,12 +121,12 @@ CACHE = Record(
     ("next", "previous", "cached", "limit", "blocks", "hits", "misses", "live", "ndarray")
 )
 
-_ARRAY = {"data": 0, "nd": 8, "dims": 16, "strides": 24, "base": 32, "descr": 40, "flags": 48}
+_ARRAY = ("data", "nd", "dims", "strides", "base", "descr", "flags", "weak_references")
 
 
 def array_offset(field: str) -> int:
     """Bytes from the start of an ndarray object to one of its fields."""
-    return HEAD + _ARRAY[field]
+    return HEAD + 8 * _ARRAY.index(field)
 
 
 def why_not_native() -> str | None:
@@ -134,35 +138,38 @@ def why_not_native() -> str | None:
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         return "addresses are not 64 bits wide"
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    if _read(array) != _expected(array) or _read(array.T) != _expected(array.T):
+    if any(_read(each) != _expected(each) for each in (array.base, array, array.T)):
         return "this NumPy lays out arrays differently"
-    return None
+    return None if _counts_references() else "this Python counts references differently"
 
 
-def _read(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
-    """What native code would see of an array of rank 2."""
+def _word(address: int, kind: Any = ctypes.c_int64) -> int:
+    return int(kind.from_address(address).value)
 
-    def word(address: int, kind: Any = ctypes.c_int64) -> int:
-        return int(kind.from_address(address).value)
+
+def _read(array: Any) -> tuple[int, ...]:
+    """What native code would see of an array."""
 
     def at(field: str, kind: Any = ctypes.c_int64) -> int:
-        return word(id(array) + array_offset(field), kind)
+        return _word(id(array) + array_offset(field), kind)
 
-    dims, strides = at("dims"), at("strides")
+    rank = at("nd", ctypes.c_int32)
+    if rank > 2:
+        return ()
     return (
-        word(id(array) + TYPE),
+        _word(id(array) + TYPE),
         at("data"),
-        at("nd", ctypes.c_int32),
-        word(dims),
-        word(dims + 8),
-        word(strides),
-        word(strides + 8),
+        rank,
+        *(_word(at("dims") + 8 * axis) for axis in range(rank)),
+        *(_word(at("strides") + 8 * axis) for axis in range(rank)),
+        at("base"),
         at("descr"),
         at("flags", ctypes.c_int32) & (CONTIGUOUS | ALIGNED | WRITEABLE),
+        at("weak_references"),
     )
 
 
-def _expected(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
+def _expected(array: Any) -> tuple[int, ...]:
     flags = array.flags
     return (
         id(np.ndarray),
@@ -170,6 +177,20 @@ def _expected(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
         array.ndim,
         *array.shape,
         *array.strides,
+        0 if array.base is None else id(array.base),
         id(array.dtype),
         CONTIGUOUS * flags.c_contiguous | ALIGNED * flags.aligned | WRITEABLE * flags.writeable,
+        0,
     )
+
+
+def _counts_references() -> bool:
+    """Whether the count and the weak references of an array are seen to change."""
+    array = np.empty(1)
+    place = id(array) + REFERENCES
+    before = _word(place, ctypes.c_int32)
+    more = [array, array]
+    after = _word(place, ctypes.c_int32)
+    watch = weakref.ref(array)
+    watched = _word(id(array) + array_offset("weak_references"))
+    return after - before == len(more) and watched == id(watch)

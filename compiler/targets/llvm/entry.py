@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symfuse.runtime.host.layout import BOUND, CACHE, DERIVED, ENTRY, INPUT, OUTPUT, TYPE
+from symfuse.runtime.host.layout import (
+    ALIGNED,
+    BOUND,
+    CACHE,
+    CONTIGUOUS,
+    DERIVED,
+    ENTRY,
+    INPUT,
+    OUTPUT,
+    REFERENCES,
+    TYPE,
+    WRITEABLE,
+)
 from symfuse.runtime.host.layout import array_offset as field
 
 from .blocks import BLOCK_CACHE, blocks_text, new_array
@@ -23,7 +35,8 @@ _NO_ARGUMENTS = ("ptr null", "i64 0", "ptr null")
 def entry_text() -> str:
     """The native entry and the block cache, as the text of a module without a target."""
     declarations: set[str] = set()
-    parts = (_call, _overlap, _output, _launch, _result, _run, _unbind)
+    parts = (_call, _overlap, _output, _small, _is_free, _launch, _result, _run)
+    parts += (_forget, _unbind)
     functions = [part(declarations) for part in parts]
     blocks = blocks_text(declarations)
     return "\n\n".join([*blocks, *functions, "\n".join(sorted(declarations))]) + "\n"
@@ -250,19 +263,88 @@ def _output(declarations: set[str]) -> str:
     call(w, "void", "Py_IncRef", f"ptr {donated}")
     w.line(f"ret ptr {donated}")
     w.start_block("new")
-    descr, rank = get(w, "%record", OUTPUT, "descr", "ptr"), get(w, "%record", OUTPUT, "rank")
-    short = w.emit(f"trunc i64 {rank} to i32")
     carried = [("i64", get(w, "%record", OUTPUT, "itemsize"))]
-    with w.loop(0, rank, carried=carried) as axis:
+    with w.loop(0, get(w, "%record", OUTPUT, "rank"), carried=carried) as axis:
         size = load(w, step(w, "%shape", axis.index))
         axis.hand_on(w.emit(f"mul i64 {axis.carried[0]}, {size}"))
-    large = w.emit(f"icmp sge i64 {axis.results[0]}, {get(w, '%program', ENTRY, 'cache_from')}")
+    length = axis.results[0]
+    large = w.emit(f"icmp sgt i64 {length}, {get(w, '%program', ENTRY, 'keep_to')}")
+    operands = ("ptr %record", "ptr %shape")
     w.branch_if(large, "large", "small")
-    w.start_block("large")
-    operands = (f"ptr {descr}", f"i32 {short}", "ptr %shape", f"i64 {axis.results[0]}")
-    w.line(f"ret ptr {call(w, 'ptr', 'symfuse_array', *operands, external=False)}")
     w.start_block("small")
-    w.line(f"ret ptr {new_array(w, descr, short, '%shape')}")
+    w.line(f"ret ptr {call(w, 'ptr', 'symfuse_small', *operands, external=False)}")
+    w.start_block("large")
+    descr, rank = _array_type(w)
+    cached = w.emit(f"icmp sge i64 {length}, {get(w, '%program', ENTRY, 'cache_from')}")
+    w.branch_if(cached, "cached", "plain")
+    w.start_block("plain")
+    w.line(f"ret ptr {new_array(w, descr, rank, '%shape')}")
+    w.start_block("cached")
+    operands = (f"ptr {descr}", f"i32 {rank}", "ptr %shape", f"i64 {length}")
+    w.line(f"ret ptr {call(w, 'ptr', 'symfuse_array', *operands, external=False)}")
+    return w.text()
+
+
+def _array_type(w: Writer) -> tuple[str, str]:
+    """Element type and rank of the output at %record."""
+    return get(w, "%record", OUTPUT, "descr", "ptr"), get(w, "%record", OUTPUT, "rank", "i32")
+
+
+def _small(declarations: set[str]) -> str:
+    """A small output: one of the last two, if only this record still refers to it, or a new one.
+
+    Two, because `y = f(x)` drops the old y only after the call that makes the new one.
+    """
+    params = [("ptr", "%record"), ("ptr", "%shape")]
+    w = Writer("symfuse_small", params, "ptr", "internal", declarations)
+    recent = get(w, "%record", OUTPUT, "recent", "ptr")
+    older = get(w, "%record", OUTPUT, "older", "ptr")
+    operands = (f"ptr {older}", "ptr %record", "ptr %shape")
+    w.branch_if(call(w, "i1", "symfuse_is_free", *operands, external=False), "swap", "second")
+    w.start_block("swap")
+    put(w, "%record", OUTPUT, "recent", older, "ptr")
+    put(w, "%record", OUTPUT, "older", recent, "ptr")
+    w.branch("reuse")
+    w.start_block("second")
+    operands = (f"ptr {recent}", "ptr %record", "ptr %shape")
+    w.branch_if(call(w, "i1", "symfuse_is_free", *operands, external=False), "reuse", "make")
+    w.start_block("reuse")
+    kept = w.emit(f"phi ptr [ {older}, %swap ], [ {recent}, %second ]")
+    call(w, "void", "Py_IncRef", f"ptr {kept}")
+    w.line(f"ret ptr {kept}")
+    w.start_block("make")
+    array = new_array(w, *_array_type(w), "%shape")
+    with w.when(w.emit(f"icmp ne ptr {array}, null")):
+        call(w, "void", "Py_IncRef", f"ptr {array}")
+        call(w, "void", "Py_DecRef", f"ptr {older}")  # which does nothing for null
+        put(w, "%record", OUTPUT, "older", recent, "ptr")
+        put(w, "%record", OUTPUT, "recent", array, "ptr")
+    w.line(f"ret ptr {array}")
+    return w.text()
+
+
+def _is_free(declarations: set[str]) -> str:
+    """Whether an array has no owner but its record, and is still as it was made."""
+    params = [("ptr", "%array"), ("ptr", "%record"), ("ptr", "%shape")]
+    w = Writer("symfuse_is_free", params, "i1", "internal", declarations)
+    require(w, w.emit("icmp ne ptr %array, null"), "no")
+    require(w, w.emit(f"icmp eq i32 {load(w, '%array', REFERENCES, 'i32')}, 1"), "no")
+    descr, rank = _array_type(w)
+    require(w, w.emit(f"icmp eq ptr {load(w, '%array', field('descr'), 'ptr')}, {descr}"), "no")
+    require(w, w.emit(f"icmp eq i32 {load(w, '%array', field('nd'), 'i32')}, {rank}"), "no")
+    for name in ("base", "weak_references"):
+        link = load(w, "%array", field(name), "ptr")
+        require(w, w.emit(f"icmp eq ptr {link}, null"), "no")
+    needed = CONTIGUOUS | ALIGNED | WRITEABLE
+    flags = w.emit(f"and i32 {load(w, '%array', field('flags'), 'i32')}, {needed}")
+    require(w, w.emit(f"icmp eq i32 {flags}, {needed}"), "no")
+    dims = load(w, "%array", field("dims"), "ptr")
+    with w.loop(0, get(w, "%record", OUTPUT, "rank")) as axis:
+        size, wanted = (load(w, step(w, x, axis.index)) for x in (dims, "%shape"))
+        require(w, w.emit(f"icmp eq i64 {size}, {wanted}"), "no")
+    w.line("ret i1 true")
+    w.start_block("no")
+    w.line("ret i1 false")
     return w.text()
 
 
@@ -369,11 +451,22 @@ def _run(declarations: set[str]) -> str:
     return w.text()
 
 
-def _unbind(declarations: set[str]) -> str:
-    """The destructor of the capsules that `symfuse_call` and `symfuse_run` belong to.
+def _forget(declarations: set[str]) -> str:
+    """The destructor of the capsule of `symfuse_call`: drops the outputs that were kept."""
+    w = Writer("symfuse_forget", [("ptr", "%capsule")], "void", "", declarations)
+    program = call(w, "ptr", "PyCapsule_GetPointer", "ptr %capsule", "ptr null")
+    table = get(w, program, ENTRY, "output_table", "ptr")
+    with w.loop(0, get(w, program, ENTRY, "outputs")) as loop:
+        record = step(w, table, loop.index, OUTPUT.size)
+        for name in ("recent", "older"):
+            call(w, "void", "Py_DecRef", f"ptr {get(w, record, OUTPUT, name, 'ptr')}")
+    call(w, "void", "symfuse_unbind", "ptr %capsule", external=False)
+    w.line("ret void")
+    return w.text()
 
-    The context is the Python object that owns the descriptor.
-    """
+
+def _unbind(declarations: set[str]) -> str:
+    """The destructor of the capsule of `symfuse_run`: its context is the owner of the words."""
     w = Writer("symfuse_unbind", [("ptr", "%capsule")], "void", "", declarations)
     owner = call(w, "ptr", "PyCapsule_GetContext", "ptr %capsule")
     call(w, "void", "Py_DecRef", f"ptr {owner}")
