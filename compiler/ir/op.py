@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +25,7 @@ class Sample:
     """Inputs and attributes that the contract tests run an operation on."""
 
     inputs: tuple[Any, ...]
-    attrs: Mapping[str, Any] = MappingProxyType({})
+    attrs: Mapping[str, Any] = field(default_factory=dict)
     smooth: bool = True  # False: away from here no derivative is compared with differences
 
 
