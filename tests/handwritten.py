@@ -77,7 +77,9 @@ def result(name: str, *dims: int | str, dtype: DType = F32, **facts: Any) -> Res
 @cache
 def addition(*shape: int) -> Program:
     """`x + y` of one fixed shape."""
-    body = f"{_pointers(0, 1, 2)}\n  call void @combine(ptr %c, ptr %a, ptr %b, i64 {_count(shape)})"
+    body = (
+        f"{_pointers(0, 1, 2)}\n  call void @combine(ptr %c, ptr %a, ptr %b, i64 {_count(shape)})"
+    )
     inputs = (argument("x", *shape), argument("y", *shape))
     return program(_main(body), inputs, (result("sum", *shape),), metadata={"name": "add"})
 

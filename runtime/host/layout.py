@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 import sysconfig
 import weakref
@@ -27,6 +28,7 @@ __all__ = [
     "WRITEABLE",
     "Record",
     "array_offset",
+    "fingerprint",
     "why_not_native",
 ]
 
@@ -127,6 +129,13 @@ _ARRAY = ("data", "nd", "dims", "strides", "base", "descr", "flags", "weak_refer
 def array_offset(field: str) -> int:
     """Bytes from the start of an ndarray object to one of its fields."""
     return HEAD + 8 * _ARRAY.index(field)
+
+
+def fingerprint() -> str:
+    """Equal where native helpers and Python agree on every record."""
+    records = (ENTRY, INPUT, OUTPUT, BOUND, BLOCK, CACHE)
+    text = repr((HEAD, _ARRAY, [record.fields for record in records]))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def why_not_native() -> str | None:

@@ -14,7 +14,7 @@ from .image import Image
 from .layout import BLOCK, CACHE, why_not_native
 from .loader import LoadedImage, load_image
 
-__all__ = ["installed", "native", "install", "set_cache_limit"]
+__all__ = ["install", "installed", "native", "set_cache_limit"]
 
 _CACHE = "symfuse_cache"
 # Slots of NumPy's table of C functions; they have been the same since NumPy 1.7.

@@ -211,9 +211,7 @@ def test_what_is_no_number_is_refused(add: Executable, value: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 1), (), (0,)])
-def test_a_wrong_shape_is_refused_with_both_shapes(
-    add: Executable, shape: tuple[int, ...]
-) -> None:
+def test_a_wrong_shape_is_refused_with_both_shapes(add: Executable, shape: tuple[int, ...]) -> None:
     x = np.ones(4, np.float32)
     with pytest.raises(GuardError) as info:
         add.entry(x, np.ones(shape, np.float32))

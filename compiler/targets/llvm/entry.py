@@ -365,9 +365,7 @@ def _launch(declarations: set[str]) -> str:
     heavy = w.emit(f"icmp sge i64 %work, {get(w, '%program', ENTRY, 'release_from')}")
     main, threads = get(w, "%program", ENTRY, "main", "ptr"), get(w, "%program", ENTRY, "threads")
     count = w.emit(f"trunc i64 {threads} to i32")
-    status = _run_main(
-        w, main, f"ptr %buffers, ptr %sizes, ptr {arena}, i32 {count}", heavy
-    )
+    status = _run_main(w, main, f"ptr %buffers, ptr %sizes, ptr {arena}, i32 {count}", heavy)
     with w.when(w.emit(f"icmp ne ptr {held}, null")):
         call(w, "void", "symfuse_release", f"ptr {held}", "i1 true", external=False)
     _report(w, get(w, "%program", ENTRY, "failure", "ptr"), status)

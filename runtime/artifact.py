@@ -1,0 +1,275 @@
+"""Programs as files: a zip archive whose every byte is accounted for before code is mapped.
+
+No member is compressed and all carry the same date, so the same program gives the same bytes.
+The comment of the archive holds the digest of the manifest, and the manifest those of all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .dtypes import DType
+from .errors import ArtifactError
+from .host import support
+from .host.image import Image
+from .host.layout import fingerprint
+from .host.loader import architecture
+from .program import Argument, Launch, Program, Result
+
+__all__ = ["SCHEMA", "Artifact", "load", "missing_features", "save"]
+
+SCHEMA = 1
+_FORMAT = "symfuse program"
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_MANIFEST = "manifest.json"
+_TEXTS = ("graph.txt", "explanation.json")
+_AGAIN = "save the program again with this version of symfuse"
+# Where /proc/cpuinfo spells a processor feature differently from LLVM.
+_SPELLED = {
+    "lzcnt": "abm",
+    "pclmul": "pclmulqdq",
+    "prfchw": "3dnowprefetch",
+    "rdrnd": "rdrand",
+    "sahf": "lahf_lm",
+    "sha": "sha_ni",
+    "sse3": "pni",
+    "64bit": "lm",
+    "crc32": "sse4_2",
+    "neon": "asimd",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A program together with the texts that travel with it."""
+
+    program: Program
+    graph: str = ""
+    explanation: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def save(path: str | PathLike[str], artifact: Artifact) -> None:
+    """Write the artifact; the same artifact gives the same bytes."""
+    members = _members(artifact)
+    manifest = json.dumps(_manifest(artifact, members), indent=1, sort_keys=True).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in {_MANIFEST: manifest, **members}.items():
+            archive.writestr(zipfile.ZipInfo(name, _EARLIEST), data)
+        archive.comment = _digest(manifest).encode()
+    Path(path).write_bytes(buffer.getvalue())
+
+
+def load(path: str | PathLike[str]) -> Artifact:
+    """The artifact in the file, complete and fit for this machine, or an ArtifactError."""
+    name = Path(path).name
+    members = _read(Path(path))
+    manifest = _checked_manifest(name, members)
+    _check_machine(name, manifest)
+    try:
+        return _artifact(manifest, members)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _damaged(name, f"its manifest does not describe a program ({error})") from error
+
+
+def missing_features(needed: tuple[str, ...], present: frozenset[str]) -> tuple[str, ...]:
+    """Those processor features, as LLVM names them, that `/proc/cpuinfo` does not list."""
+    known = {_plain(name) for name in present}
+    return tuple(name for name in needed if _plain(_SPELLED.get(name, name)) not in known)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace(".", "").replace("-", "")
+
+
+# Writing -------------------------------------------------------------------------------------
+
+
+def _members(artifact: Artifact) -> dict[str, bytes]:
+    """All members but the manifest, by name, in the order of names."""
+    program = artifact.program
+    members = {
+        **dict(zip(_TEXTS, (artifact.graph.encode(), artifact.explanation.encode()), strict=True)),
+        "image.bin": program.image.to_bytes(),
+    }
+    if helpers := support.installed():
+        members["support.bin"] = helpers.to_bytes()
+    for kind, arrays in (("hidden", program.hidden), ("constants", program.constants)):
+        for index, array in enumerate(arrays):
+            members[f"{kind}/{index:05}.npy"] = _npy(array)
+    for name, data in artifact.files.items():
+        members[f"files/{name}"] = bytes(data)
+    return dict(sorted(members.items()))
+
+
+def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any]:
+    program = artifact.program
+    return {
+        "format": _FORMAT,
+        "schema": SCHEMA,
+        "symfuse": _symfuse_version(),
+        "target": program.target,
+        "architecture": program.image.architecture,
+        "features": program.features,
+        "layout": fingerprint(),
+        "inputs": [asdict(argument) for argument in program.inputs],
+        "outputs": [asdict(result) for result in program.outputs],
+        "symbols": program.symbols,
+        "memory": program.arena,
+        "guards": program.guards,
+        "launches": [asdict(launch) for launch in program.launches],
+        "work": program.work,
+        "metadata": dict(program.metadata),
+        "sha256": {name: _digest(data) for name, data in members.items()},
+    }
+
+
+def _symfuse_version() -> str:
+    try:
+        return version("symfuse")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _npy(array: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+def _damaged(name: str, how: str) -> ArtifactError:
+    return ArtifactError(f"{name} is no intact symfuse artifact: {how}", fix=_AGAIN)
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    """All members of the archive; the comment stands under the empty name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise _damaged(path.name, "it has compressed members, which symfuse never writes")
+            members = {entry.filename: archive.read(entry) for entry in entries}
+            if len(members) != len(entries):
+                raise _damaged(path.name, "a name occurs twice")
+            return {"": archive.comment, **members}
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}", fix="check the path") from error
+    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
+        if isinstance(error, ArtifactError):
+            raise
+        raise _damaged(path.name, str(error)) from error
+
+
+def _checked_manifest(name: str, members: dict[str, bytes]) -> dict[str, Any]:
+    """The manifest, after the format, the schema and all digests have been compared."""
+    comment, text = members.pop(""), members.pop(_MANIFEST, None)
+    if text is None:
+        raise _damaged(name, f"it has no {_MANIFEST}")
+    try:
+        manifest = json.loads(text)
+        kind, schema = manifest["format"], manifest["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(name, f"its manifest cannot be read ({error})") from error
+    if kind != _FORMAT or not isinstance(schema, int):
+        raise _damaged(name, f"it is of another kind ({kind!r})")
+    if schema > SCHEMA:
+        raise ArtifactError(
+            f"{name} has schema {schema} of symfuse {manifest.get('symfuse')}, newer than the "
+            f"schema {SCHEMA} that this symfuse reads",
+            fix="update symfuse, or save the program again with this version",
+        )
+    if comment.decode("ascii", "replace") != _digest(text):
+        raise _damaged(name, "its manifest has been changed")
+    _check_digests(name, manifest.get("sha256", {}), members)
+    return dict(manifest)
+
+
+def _check_digests(name: str, digests: Mapping[str, str], members: Mapping[str, bytes]) -> None:
+    if differing := sorted(digests.keys() ^ members.keys()):
+        raise _damaged(name, f"members are missing or unknown: {', '.join(differing)}")
+    changed = [member for member, data in members.items() if _digest(data) != digests[member]]
+    if changed:
+        raise _damaged(name, f"these members have been changed: {', '.join(changed)}")
+
+
+def _check_machine(name: str, manifest: Mapping[str, Any]) -> None:
+    here = architecture()
+    if manifest.get("architecture") != here:
+        raise ArtifactError(
+            f"{name} holds code for {manifest.get('architecture')}, this machine is {here}",
+            fix="compile the graph inside again on this machine",
+        )
+    missing = missing_features(tuple(manifest.get("features", ())), _cpu_flags())
+    if missing:
+        raise ArtifactError(
+            f"{name} needs processor features that this machine ({platform.machine()}) lacks: "
+            f"{', '.join(missing)}",
+            fix="compile the graph inside again on this machine",
+        )
+
+
+def _cpu_flags() -> frozenset[str]:
+    """The features of this processor as the kernel lists them; empty where it lists none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    listed = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(listed, "").split())
+
+
+def _artifact(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Artifact:
+    # Helpers that lay out their records differently would misread ours; Python serves without.
+    if "support.bin" in members and manifest["layout"] == fingerprint():
+        support.install(Image.from_bytes(members["support.bin"]))
+    program = Program(
+        target=manifest["target"],
+        image=Image.from_bytes(members["image.bin"]),
+        inputs=tuple(Argument(**_typed(row)) for row in manifest["inputs"]),
+        outputs=tuple(Result(**_typed(row)) for row in manifest["outputs"]),
+        symbols=tuple(manifest["symbols"]),
+        hidden=_arrays("hidden/", members),
+        constants=_arrays("constants/", members),
+        arena=manifest["memory"],
+        guards=tuple(manifest["guards"]),
+        launches=tuple(
+            Launch(**{**row, "lines": tuple(row["lines"])}) for row in manifest["launches"]
+        ),
+        features=tuple(manifest["features"]),
+        work=manifest["work"],
+        metadata=manifest["metadata"],
+    )
+    files = {n.removeprefix("files/"): d for n, d in members.items() if n.startswith("files/")}
+    graph, explanation = (members[name].decode() for name in _TEXTS)
+    return Artifact(program, graph, explanation, files)
+
+
+def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "dtype": DType(row["dtype"]), "dims": tuple(row["dims"])}
+
+
+def _arrays(prefix: str, members: Mapping[str, bytes]) -> tuple[np.ndarray[Any, Any], ...]:
+    names = sorted(name for name in members if name.startswith(prefix))
+    return tuple(
+        np.lib.format.read_array(io.BytesIO(members[name]), allow_pickle=False) for name in names
+    )

@@ -1,0 +1,174 @@
+"""Saved programs: the same after loading, the same bytes when saved twice, refused when damaged."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from handwritten import addition, symbolic_sums, vectors, with_constants
+
+from symfuse.runtime import artifact as module
+from symfuse.runtime.artifact import Artifact, load, missing_features, save
+from symfuse.runtime.errors import ArtifactError
+from symfuse.runtime.executable import Executable
+from symfuse.runtime.program import Launch, Program
+
+
+def saved(path: Path, program: Program, **texts: Any) -> Path:
+    save(path, Artifact(program, **texts))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return saved(tmp_path / "add.sfz", addition(4), graph="graph add", explanation="{}")
+
+
+def rewritten(path: Path, **changes: Any) -> Path:
+    """The artifact with another manifest, consistent in itself."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.dumps({**json.loads(members["manifest.json"]), **changes}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**members, "manifest.json": manifest}.items():
+            archive.writestr(name, data)
+        archive.comment = module._digest(manifest).encode()
+    return path
+
+
+@pytest.mark.parametrize("build", [lambda: addition(2, 3), symbolic_sums, with_constants])
+def test_a_program_is_the_same_after_loading(tmp_path: Path, build: Any) -> None:
+    program = dataclasses.replace(
+        build(),
+        launches=(Launch("k0", "map", "adds", ("f.py:3",)),),
+        guards=("N <= 5000000",),
+        metadata={"name": "sum"},
+        work=12,
+    )
+    files = {"program.h": b"int main(void);"}
+    path = saved(tmp_path / "p.sfz", program, graph="graph ü", explanation="[1]", files=files)
+    found = load(path)
+    assert (found.graph, found.explanation, found.files) == ("graph ü", "[1]", files)
+    for field in dataclasses.fields(Program):
+        before, after = getattr(program, field.name), getattr(found.program, field.name)
+        if field.name in ("hidden", "constants"):
+            np.testing.assert_array_equal(np.array(before), np.array(after))
+        else:
+            assert before == after, field.name
+
+
+def test_a_loaded_program_runs(file: Path) -> None:
+    x, y = vectors(2)
+    assert Executable(load(file).program)(x, y).tolist() == [3.0] * 4
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    one = saved(tmp_path / "one.sfz", with_constants())
+    two = saved(tmp_path / "two.sfz", load(one).program)
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_program_loads_and_runs_natively_with_numpy_alone(file: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('llvmlite', 'sympy', 'networkx'): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from symfuse.runtime.artifact import load\n"
+        "from symfuse.runtime.executable import Executable\n"
+        "add = Executable(load(sys.argv[1]).program)\n"
+        "x = np.ones(4, np.float32)\n"
+        "print(add.is_native, add(x, x).tolist())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("True [2.0, 2.0, 2.0, 2.0]\n", "")
+
+
+def test_no_truncated_file_is_accepted(file: Path) -> None:
+    whole = file.read_bytes()
+    for length in (*range(0, len(whole), max(1, len(whole) // 50)), len(whole) - 1):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=r"add.sfz is no intact symfuse artifact"):
+            load(file)
+
+
+def test_no_changed_byte_of_a_member_goes_unnoticed(file: Path, rng: np.random.Generator) -> None:
+    whole = file.read_bytes()
+    before = load(file)
+    for place in rng.choice(len(whole), 200, replace=False):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        file.write_bytes(damaged)
+        try:
+            after = load(file)
+        except ArtifactError:
+            continue
+        # What is left are fields of the archive that carry no meaning, such as dates.
+        assert after.program.image == before.program.image
+        assert (after.graph, after.explanation) == (before.graph, before.explanation)
+
+
+def test_code_is_not_mapped_before_the_digests_have_been_compared(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(image: object) -> None:
+        raise AssertionError("mapped")
+
+    monkeypatch.setattr(module.support, "install", refuse)
+    monkeypatch.setattr(module, "_digest", lambda data: "0" * 64)
+    with pytest.raises(ArtifactError):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2, "symfuse": "9.9"}, "schema 2 of symfuse 9.9, newer than"),
+        ({"format": "onnx"}, "of another kind"),
+        ({"architecture": "riscv64"}, "holds code for riscv64, this machine is"),
+        ({"features": ["quantum"]}, "processor features that this machine .* lacks: quantum"),
+        ({"inputs": [{"name": "x"}]}, "does not describe a program"),
+        ({"sha256": {}}, "members are missing or unknown"),
+    ],
+)
+def test_a_foreign_manifest_is_refused(file: Path, changes: Any, message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        load(rewritten(file, **changes))
+
+
+def test_a_compressed_archive_is_refused(file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", "{}" * 100)
+    with pytest.raises(ArtifactError, match="compressed"):
+        load(file)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load(tmp_path / "none.sfz")
+
+
+def test_pickled_constants_are_refused(tmp_path: Path, file: Path) -> None:
+    program = addition(4)
+    with pytest.raises(ValueError, match="pickle|[Oo]bject"):
+        save(tmp_path / "p.sfz", Artifact(_with_objects(program)))
+
+
+def _with_objects(program: Program) -> Program:
+    changed = dataclasses.replace(program)
+    object.__setattr__(changed, "constants", (np.array([{}], object),))
+    return changed
+
+
+def test_features_of_llvm_are_found_under_the_names_of_the_kernel() -> None:
+    present = frozenset(["sse4_2", "avx512_bf16", "abm", "pclmulqdq", "avx2", "lm"])
+    needed = ("sse4.2", "avx512bf16", "lzcnt", "pclmul", "avx2", "64bit", "amx-tile")
+    assert missing_features(needed, present) == ("amx-tile",)
