@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..ir.builder import Builder
 from ..ir.graph import Graph
 from ..ir.node import Node
-from .linearise import Linear, filled, linearise
+from ..ops.kinds import zeros
+from .linearise import Linear, linearise
 
-__all__ = ["dense_outputs", "jvp_graph"]
+__all__ = ["dense_outputs", "jvp_graph", "zeros_like"]
 
 
 def jvp_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
@@ -27,12 +29,14 @@ def jvp_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
 def dense_outputs(linear: Linear) -> tuple[Node, ...]:
     """The tangents of the float outputs, zeros where an output cannot change."""
     return tuple(
-        _zeros(linear.graph, output) if tangent is None else tangent
+        zeros_like(linear.graph.builder, output) if tangent is None else tangent
         for output, tangent in zip(linear.graph.outputs, linear.outputs, strict=True)
         if output.dtype.is_float
     )
 
 
-def _zeros(graph: Graph, output: Node) -> Node:
-    with graph.builder.deriving(output.source):
-        return filled(graph.builder, 0, output.type)
+def zeros_like(builder: Builder, node: Node) -> Node:
+    """Zeros of the type of a node, which stand for its derivative."""
+    with builder.deriving(node.source), builder.active():
+        found: Node = zeros(node.type)
+    return found

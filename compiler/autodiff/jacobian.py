@@ -14,8 +14,9 @@ from ..ir.node import Node
 from ..ir.op import operations
 from ..ir.types import TensorType
 from ..ir.walk import rebuild, topological
+from ..ops.kinds import filled, zeros
 from .batch import batch_nodes
-from .linearise import filled, linearise
+from .linearise import linearise
 from .reverse import cotangent_parameters, grad_graph, gradients
 
 __all__ = ["hessian_graph", "jacfwd_graph", "jacrev_graph"]
@@ -77,15 +78,14 @@ def _along(
 ) -> dict[Node, Node]:
     """The results for every one-hot value of `direction`, as a batch; a scalar has only one."""
     order = topological(results)
-    if not seeded.shape:
-        one = filled(graph.builder, 1, seeded.type)
-        return rebuild(order, graph.builder, {direction: one})
     with graph.builder.deriving(seeded.source), graph.builder.active():
-        seed = _one_hot(graph, seeded.type)
+        seed = _one_hot(seeded.type) if seeded.shape else filled(1, seeded.type)
+    if not seeded.shape:
+        return rebuild(order, graph.builder, {direction: seed})
     return batch_nodes(order, {direction: seed}, graph.builder)
 
 
-def _one_hot(graph: Graph, type_: TensorType) -> Node:
+def _one_hot(type_: TensorType) -> Node:
     """Every array of the type with a single 1, along a new first axis."""
     size = product(type_.shape)
     iota = operations["iota"]
@@ -99,7 +99,7 @@ def _block(graph: Graph, output: Node, node: Node, batch: Node | None, *, batch_
     shape = (*output.shape, *node.shape)
     with graph.builder.deriving(output.source), graph.builder.active():
         if batch is None:
-            return filled(graph.builder, 0, output.type.with_shape(shape))
+            return zeros(output.type.with_shape(shape))
         if batch_last and output.shape and node.shape:
             batch = operations["transpose"](batch, axes=(*range(1, output.rank + 1), 0))
         return _reshaped(batch, shape)

@@ -12,10 +12,9 @@ from ..ir.dims import is_equal
 from ..ir.graph import Graph
 from ..ir.location import Source
 from ..ir.node import Node
-from ..ir.op import operations
 from ..ir.types import TensorType
 
-__all__ = ["Linear", "expect_type", "filled", "linearise", "push"]
+__all__ = ["Linear", "expect_type", "linearise", "push"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +53,6 @@ def push(
                 if tangent is not None:
                     known[node] = tangent
     return known
-
-
-def filled(builder: Builder, value: float, type_: TensorType) -> Node:
-    """One number in every element of a type."""
-    scalar = builder.constant(value, type_.dtype)
-    if not type_.shape:
-        return scalar
-    return builder.apply(operations["broadcast"], (scalar,), {"shape": type_.shape, "axes": ()})
 
 
 def expect_type(node: Node, found: Node, expected: TensorType, what: str) -> None:

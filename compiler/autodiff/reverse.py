@@ -10,7 +10,9 @@ from symfuse.runtime.errors import ShapeError
 from ..ir.graph import Graph
 from ..ir.location import Source
 from ..ir.node import Node
-from .linearise import filled, linearise
+from ..ops.kinds import filled
+from .forward import zeros_like
+from .linearise import linearise
 from .transpose import pull
 
 __all__ = ["cotangent_parameters", "grad_graph", "gradients", "value_and_grad_graph", "vjp_graph"]
@@ -32,7 +34,7 @@ def gradients(
     outputs, known = [t for t, _ in pairs], [c for _, c in pairs]
     found = pull(outputs, known, linear.tangents, graph.builder)
     return tuple(
-        _zeros(graph, node) if cotangent is None else cotangent
+        zeros_like(graph.builder, node) if cotangent is None else cotangent
         for node, cotangent in zip(linear.wrt, found, strict=True)
     )
 
@@ -80,15 +82,10 @@ def _scalar_gradients(graph: Graph, wrt: Iterable[Node], of: int) -> tuple[Node,
             fix="return the sum or the mean, or ask for the Jacobian (jacrev, jacfwd)",
             loc=output.source.loc,
         )
-    with graph.builder.deriving(output.source):
-        one = filled(graph.builder, 1, output.type)
+    with graph.builder.deriving(output.source), graph.builder.active():
+        one = filled(1, output.type)
     seeds = [one if at == of else None for at in range(len(graph.outputs))]
     return gradients(graph, wrt, seeds)
-
-
-def _zeros(graph: Graph, node: Node) -> Node:
-    with graph.builder.deriving(node.source):
-        return filled(graph.builder, 0, node.type)
 
 
 def _named(node: Node, name: str) -> Source:

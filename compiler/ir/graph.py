@@ -84,3 +84,11 @@ class Graph:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        types = ", ".join(str(output.type) for output in self.outputs)
+        return f"<graph {self.name}: {len(self.nodes)} nodes → {types}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows."""
+        printer.text(self.text())
