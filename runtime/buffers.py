@@ -57,7 +57,8 @@ def empty(shape: Sequence[int], dtype: Any) -> Array:
         return _cached(loaded, tuple(shape), dtype, size)
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
+    array: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 def statistics() -> Statistics:

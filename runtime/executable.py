@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,8 @@ class Executable:
         self._descriptor = Descriptor(self._caller)
         built = None if checked else native_entry(self._descriptor, self.name)
         self.entry = built or self._caller
+        if built:
+            self._caller.native = weakref.ref(built)
 
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
         """The results for these arguments, written to `out` where it is given."""

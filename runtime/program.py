@@ -155,7 +155,8 @@ class Program:
             r.alias_of is not None for r in self.outputs
         ):
             yield "two results in the memory of one input"
-        if self.is_static and not all(x.spec.is_static for x in (*self.inputs, *self.outputs)):
+        specs = [x.spec for x in self.inputs] + [x.spec for x in self.outputs]
+        if self.is_static and not all(spec.is_static for spec in specs):
             yield "symbolic sizes but no symbols"
 
 

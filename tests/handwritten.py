@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
-import pytest
-
-from symfuse.runtime.dtypes import DType
-from symfuse.runtime.program import Argument, Program, Result
-
-llvm_entry = pytest.importorskip("symfuse.compiler.targets.llvm.entry")
-pytest.importorskip("llvmlite")
 
 from symfuse.compiler.targets.llvm.link import link
 from symfuse.compiler.targets.llvm.machine import host_machine
 from symfuse.compiler.targets.llvm.support import load_support
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.program import Argument, Program, Result
 
 F32 = DType.F32
 
@@ -184,6 +178,3 @@ def sleeping() -> Program:
 def vectors(count: int, *shape: int) -> list[np.ndarray[Any, Any]]:
     """Arrays 1, 2, 3, … of a shape."""
     return [np.full(shape or (4,), i + 1, np.float32) for i in range(count)]
-
-
-Build = Callable[[], Program]

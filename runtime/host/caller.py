@@ -41,6 +41,7 @@ class Caller:
         "counters",
         "hidden",
         "last_high_water",
+        "native",
         "program",
         "threads",
         "verify",
@@ -50,6 +51,9 @@ class Caller:
         self.program, self.code, self.threads, self.verify = program, code, threads, verify
         self.counters = Counters()
         self.last_high_water: int | None = None
+        # The native entry keeps this caller alive; to keep it in return would be a cycle that
+        # the garbage collector cannot see.
+        self.native: Callable[[], Callable[..., Any] | None] = _nothing
         pointer = ctypes.c_void_p
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, pointer, ctypes.c_int32)
         self._main = kind(code.address("main"))
@@ -62,6 +66,11 @@ class Caller:
         """Take the arguments as they are, run, and return the results."""
         self.counters.slow_calls += 1
         arrays = self.take_inputs(values)
+        if out is None and (entry := self.native()):
+            fit = [a for a, i in zip(arrays, self.program.inputs, strict=True) if not i.hidden]
+            # Arguments that have become arrays may be native now; the others have been refused.
+            if any(array is not value for array, value in zip(fit, values, strict=True)):
+                return entry(*fit)
         sizes, shapes, arena = self.solve(arrays)
         separate_donated(self.program, arrays, self.counters)
         given = None if out is None else take_outputs(self.program, shapes, out)
@@ -194,6 +203,10 @@ class Caller:
     def results(self, outputs: Sequence[Array]) -> Any:
         """The only result itself, or the tuple of all."""
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def _nothing() -> None:
+    """No native entry."""
 
 
 def raise_failure() -> None:

@@ -214,17 +214,14 @@ def _fixed_arrays(
 def _static_work(program: Program) -> int:
     """Bytes known to be moved beside the reading of the inputs."""
     arena = program.arena if isinstance(program.arena, int) else 0
-    sizes = (
-        math.prod(result.dims) * result.dtype.itemsize  # type: ignore[arg-type]
-        for result in program.outputs
-        if result.spec.is_static
-    )
+    specs = (result.spec for result in program.outputs if result.spec.is_static)
+    sizes = (spec.dtype.itemsize * math.prod(map(int, spec.dims)) for spec in specs)
     return program.work + arena + sum(sizes)
 
 
 def _scratch_words(program: Program) -> int:
     """The words of the tables that one call makes on its stack."""
-    ranks = sum(x.spec.rank for x in (*program.inputs, *program.outputs))
+    ranks = sum(len(x.dims) for x in program.inputs) + sum(len(x.dims) for x in program.outputs)
     tables = 2 * len(program.inputs) + 2 * len(program.outputs) + len(program.constants)
     return tables + len(program.symbols) + ranks + 1
 

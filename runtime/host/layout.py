@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import pickle
 import sys
 import sysconfig
 import weakref
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DType
+
 __all__ = [
     "ALIGNED",
     "BLOCK",
@@ -19,6 +22,8 @@ __all__ = [
     "CACHE",
     "CONTIGUOUS",
     "DERIVED",
+    "ELEMENT",
+    "ELEMENT_MASK",
     "ENTRY",
     "HEAD",
     "INPUT",
@@ -36,6 +41,10 @@ __all__ = [
 HEAD = object.__basicsize__
 REFERENCES = HEAD - 16
 TYPE = HEAD - 8
+
+# Kind, type character, byte order, flags (one byte each) and type number of an element type.
+ELEMENT = HEAD + 8
+ELEMENT_MASK = -1 ^ 0xFF << 24
 
 # NumPy's flag bits.
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x001, 0x100, 0x400
@@ -149,7 +158,22 @@ def why_not_native() -> str | None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     if any(_read(each) != _expected(each) for each in (array.base, array, array.T)):
         return "this NumPy lays out arrays differently"
+    if not _tells_elements_apart():
+        return "this NumPy describes element types differently"
     return None if _counts_references() else "this Python counts references differently"
+
+
+def _tells_elements_apart() -> bool:
+    """Whether the masked word is the same for copies of a type, and differs for other types."""
+
+    def word(dtype: Any) -> int:
+        return _word(id(dtype) + ELEMENT) & ELEMENT_MASK
+
+    types = [dtype.numpy for dtype in DType]
+    swapped = [dtype.newbyteorder() for dtype in types if dtype.itemsize > 1]
+    copies = [pickle.loads(pickle.dumps(dtype)) for dtype in types]
+    different = len({word(dtype) for dtype in types + swapped}) == len(types + swapped)
+    return different and [word(x) for x in copies] == [word(x) for x in types]
 
 
 def _word(address: int, kind: Any = ctypes.c_int64) -> int:

@@ -158,7 +158,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_pickled_constants_are_refused(tmp_path: Path, file: Path) -> None:
     program = addition(4)
-    with pytest.raises(ValueError, match="pickle|[Oo]bject"):
+    with pytest.raises(ValueError, match=r"pickle|[Oo]bject"):
         save(tmp_path / "p.sfz", Artifact(_with_objects(program)))
 
 

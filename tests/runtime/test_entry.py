@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import subprocess
 import sys
 import threading
@@ -248,6 +249,18 @@ def test_layout_is_no_matter_of_meaning(add: Executable, unusual: Any) -> None:
     value = unusual(x)
     np.testing.assert_array_equal(add.entry(x, value), x + value.astype(np.float32))
     assert add.counters.slow_calls == 1
+
+
+def test_unpickled_arrays_are_native_arrays(add: Executable) -> None:
+    x = pickle.loads(pickle.dumps(np.ones(4, np.float32)))
+    assert add.entry(x, x).tolist() == [2.0] * 4
+    assert add.counters.slow_calls == 0
+
+
+def test_python_numbers_take_the_python_path_once(add: Executable) -> None:
+    scalars = Executable(addition())
+    assert scalars.entry(1.5, 2) == 3.5
+    assert scalars.counters.slow_calls == 1
 
 
 def test_copies_are_counted(add: Executable) -> None:

@@ -106,7 +106,7 @@ def _unmap(declarations: set[str]) -> str:
 
 
 def _acquire(declarations: set[str]) -> str:
-    """A block with room for so many bytes, aligned to 64; null and MemoryError when there is none."""
+    """A block with room for so many bytes; null and a MemoryError when there is none."""
     w = Writer("symfuse_acquire", [("i64", "%bytes")], "ptr", "", declarations)
     size = call(w, "i64", "symfuse_size_class", "i64 %bytes", external=False)
     first = get(w, _RING, CACHE, "next", "ptr")
@@ -187,7 +187,7 @@ def _trim(declarations: set[str]) -> str:
 
 
 def _release(declarations: set[str]) -> str:
-    """Take a block back. One above the limit is kept only if `again` says that it will be needed."""
+    """Take a block back; one above the limit is kept only if it will be needed again."""
     w = Writer("symfuse_release", [("ptr", "%block"), ("i1", "%again")], "void", "", declarations)
     size = get(w, "%block", BLOCK, "size")
     add_to(w, _RING, CACHE, "live", w.emit(f"sub i64 0, {size}"))
