@@ -99,8 +99,8 @@ def _block(graph: Graph, output: Node, node: Node, batch: Node | None, *, batch_
     shape = (*output.shape, *node.shape)
     with graph.builder.deriving(output.source), graph.builder.active():
         if batch is None:
-            return zeros(output.type.with_shape(shape))
-        if batch_last and output.shape and node.shape:
+            batch = zeros(output.type.with_shape(shape))
+        elif batch_last and output.shape and node.shape:
             batch = operations["transpose"](batch, axes=(*range(1, output.rank + 1), 0))
         return _reshaped(batch, shape)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 __all__ = ["read_graph"]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"%[\w.]+")
 _TITLE = re.compile(r"[\w.]+")
@@ -277,7 +279,7 @@ class _Parser:
     def _size(self, text: str) -> Dim:
         return self._guarded(lambda: parse_dim(text, self.names.symbols))
 
-    def _guarded(self, read: Callable[[], Any]) -> Any:
+    def _guarded(self, read: Callable[[], T]) -> T:
         """What `read` gives; its errors are shown at the piece of text read last."""
         try:
             return read()

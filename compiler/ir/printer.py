@@ -61,7 +61,7 @@ def format_graph(graph: Graph, *, locations: bool = True) -> str:
 def name_nodes(graph: Graph) -> dict[Node, str]:
     """A distinct name for each node: the user's if there is one; numbers are themselves."""
     names: dict[Node, str] = {}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     count = 0
     for node in (*graph.parameters, *graph.nodes):
         if node in names:
@@ -142,12 +142,13 @@ def _inline(node: Node) -> str:
     return f"{number}:{node.type if node.shape else node.dtype}"
 
 
-def _distinct(wanted: str, taken: set[str]) -> str:
-    name, again = wanted, 1
+def _distinct(wanted: str, taken: dict[str, int]) -> str:
+    """The name, numbered if it is taken; `taken` keeps how far each name has been numbered."""
+    name = wanted
     while name in taken:
-        again += 1
-        name = f"{wanted}_{again}"
-    taken.add(name)
+        taken[wanted] += 1
+        name = f"{wanted}_{taken[wanted]}"
+    taken[name] = 1
     return name
 
 
