@@ -28,7 +28,7 @@ from .host.layout import fingerprint
 from .host.loader import architecture
 from .program import Argument, Launch, Program, Result
 
-__all__ = ["SCHEMA", "Artifact", "load", "missing_features", "save"]
+__all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
 SCHEMA = 1
 _FORMAT = "symfuse program"
@@ -36,8 +36,12 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
 _TEXTS = ("graph.txt", "explanation.json")
 _AGAIN = "save the program again with this version of symfuse"
+# What generated code may contain instructions of; the rest is for operating systems.
+_USED = ("avx", "sse", "bmi", "fma", "f16c", "popcnt", "lzcnt", "movbe", "gfni", "vaes", "amx")
+_USED += ("sve", "neon", "dotprod", "i8mm", "fullfp16", "bf16")
 # Where /proc/cpuinfo spells a processor feature differently from LLVM.
 _SPELLED = {
+    "bmi": "bmi1",
     "lzcnt": "abm",
     "pclmul": "pclmulqdq",
     "prfchw": "3dnowprefetch",
@@ -48,6 +52,8 @@ _SPELLED = {
     "64bit": "lm",
     "crc32": "sse4_2",
     "neon": "asimd",
+    "dotprod": "asimddp",
+    "fullfp16": "asimdhp",
 }
 
 
@@ -83,6 +89,12 @@ def load(path: str | PathLike[str]) -> Artifact:
         return _artifact(manifest, members)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _damaged(name, f"its manifest does not describe a program ({error})") from error
+
+
+def required_features(flags: str) -> tuple[str, ...]:
+    """Of LLVM's feature string (`+avx2,-sse4a,…`), what a machine needs to run the code."""
+    enabled = (flag[1:] for flag in flags.split(",") if flag.startswith("+"))
+    return tuple(sorted(name for name in enabled if name.startswith(_USED)))
 
 
 def missing_features(needed: tuple[str, ...], present: frozenset[str]) -> tuple[str, ...]:

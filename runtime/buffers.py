@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 ALIGNMENT = 64
 # Smaller results are cheaper to have from NumPy's allocator, which keeps them warm itself.
-CACHE_FROM = 256 << 10
+CACHE_FROM = 64 << 10
 # A NaN as f32 and as f64, and not what a kernel writes: neither zeros nor all ones.
 _POISON = np.uint32(0xFFF5A5B6)
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from handwritten import addition, symbolic_sums, vectors, with_constants
 
+from symfuse.compiler.targets.llvm.machine import host_machine
 from symfuse.runtime import artifact as module
-from symfuse.runtime.artifact import Artifact, load, missing_features, save
+from symfuse.runtime.artifact import Artifact, load, missing_features, required_features, save
 from symfuse.runtime.errors import ArtifactError
 from symfuse.runtime.executable import Executable
 from symfuse.runtime.program import Launch, Program
@@ -172,3 +173,12 @@ def test_features_of_llvm_are_found_under_the_names_of_the_kernel() -> None:
     present = frozenset(["sse4_2", "avx512_bf16", "abm", "pclmulqdq", "avx2", "lm"])
     needed = ("sse4.2", "avx512bf16", "lzcnt", "pclmul", "avx2", "64bit", "amx-tile")
     assert missing_features(needed, present) == ("amx-tile",)
+
+
+def test_this_machine_has_what_code_for_this_machine_needs() -> None:
+    needed = required_features(host_machine().features)
+    assert missing_features(needed, module._cpu_flags()) == ()
+
+
+def test_only_features_with_instructions_for_programs_are_required() -> None:
+    assert required_features("+avx2,-avx512f,+pku,+sse4.2,+xsaves") == ("avx2", "sse4.2")

@@ -224,3 +224,18 @@ def test_the_arrays_of_a_program_cannot_change() -> None:
         Program(base.target, base.image, inputs, base.outputs, hidden=program.hidden).hidden[0]
         is program.hidden[0]
     )
+
+
+def test_all_works_without_native_access_to_python_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums, state_of = symbolic_sums(), update()
+    monkeypatch.setattr("symfuse.runtime.host.entry.native", lambda: None)
+    monkeypatch.setattr("symfuse.runtime.host.support.native", lambda: None)
+    x, y = vectors(2, 100_000)
+    executable = Executable(sums, threads=1)
+    assert not executable.is_native
+    for twice, total in (executable(x, y), executable.bind(x, y)()):
+        assert (twice[-1], total[-1]) == (2.0, 3.0)
+    state, step = vectors(2)
+    assert Executable(state_of)(state, step) is state
+    with pytest.raises(GuardError):
+        executable(x, y[1:])
