@@ -37,8 +37,10 @@ _MANIFEST = "manifest.json"
 _TEXTS = ("graph.txt", "explanation.json")
 _AGAIN = "save the program again with this version of symfuse"
 # What generated code may contain instructions of; the rest is for operating systems.
-_USED = ("avx", "sse", "bmi", "fma", "f16c", "popcnt", "lzcnt", "movbe", "gfni", "vaes", "amx")
-_USED += ("sve", "neon", "dotprod", "i8mm", "fullfp16", "bf16")
+_USED = (
+    *("avx", "sse", "bmi", "fma", "f16c", "popcnt", "lzcnt", "movbe", "gfni", "vaes", "amx"),
+    *("sve", "neon", "dotprod", "i8mm", "fullfp16", "bf16"),
+)
 # Where /proc/cpuinfo spells a processor feature differently from LLVM.
 _SPELLED = {
     "bmi": "bmi1",
