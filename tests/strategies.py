@@ -43,6 +43,7 @@ class Drawing:
     """A graph that is being drawn: what hypothesis answers, and the nodes so far."""
 
     draw: Callable[[Any], Any]
+    dtypes: tuple[DType, ...]
     nodes: list[Node]
 
     def one_of(self, choices: Collection[Any]) -> Any:
@@ -124,11 +125,14 @@ def _reverse(d: Drawing, x: Node) -> Any:
 
 
 def _iota(d: Drawing, x: Node) -> Any:
-    return op["iota"](shape=x.shape, axis=d.one_of(d.axes_of(x)), dtype=d.one_of(DTYPES[:4]))
+    counting = [t for t in d.dtypes if not t.is_bool]
+    if not counting:
+        return None
+    return op["iota"](shape=x.shape, axis=d.one_of(d.axes_of(x)), dtype=d.one_of(counting))
 
 
 def _convert(d: Drawing, x: Node) -> Any:
-    wider = [t for t in DTYPES if t.is_float or not x.dtype.is_float]
+    wider = [t for t in d.dtypes if t.is_float or not x.dtype.is_float]
     return op["convert"](x, dtype=d.one_of(wider))
 
 
@@ -223,6 +227,8 @@ def _mapped(d: Drawing, name: str, x: Node) -> Any:
     for _ in range(operands(op[name]) - 1):
         same = d.some(lambda y: y.type == x.type)
         others.append(same if d.number(0, 3) else (1 if x.dtype.is_integer else 0.5))
+    if name == "power" and x.dtype.is_signed:
+        return None  # NumPy has no negative powers of integers
     if name == "select":
         condition = d.some(lambda c: c.dtype.is_bool and c.shape == x.shape)
         return None if condition is None else op[name](condition, x, *others[:1])
@@ -251,7 +257,7 @@ def graphs(
 ) -> Graph:
     """A graph of a few operations on one to three parameters, with one to three outputs."""
     builder = Builder()
-    d = Drawing(draw, [])
+    d = Drawing(draw, dtypes, [])
     sizes = [2, 3, parse_dim(SYMBOL, {}) if symbolic else 4, 1]
     shape = tuple(d.one_of(sizes) for _ in range(d.number(1, 3)))
     for at in range(d.number(1, 3)):
@@ -281,7 +287,7 @@ def _grow(d: Drawing, only: frozenset[str]) -> None:
 
 
 def arrays_for(graph: Graph, seed: int, sizes: dict[str, int] | None = None) -> list[Any]:
-    """A random array for each parameter, small and mostly exact numbers; open sizes are 3."""
+    """A small array for each parameter, whose elements add exactly; open sizes are 3."""
     rng = np.random.default_rng(seed)
     known = {s.name: 3 for s in graph.symbols} | (sizes or {})
     return [_array(rng, p.type, known) for p in graph.parameters]
@@ -290,7 +296,7 @@ def arrays_for(graph: Graph, seed: int, sizes: dict[str, int] | None = None) -> 
 def _array(rng: np.random.Generator, type_: TensorType, sizes: dict[str, int]) -> Any:
     shape = [n if isinstance(n, int) else evaluate(n, sizes) for n in type_.shape]
     if type_.dtype.is_float:
-        return np.round(rng.normal(size=shape), 3).astype(type_.dtype.numpy)
+        return (np.round(rng.normal(size=shape) * 8) / 8).astype(type_.dtype.numpy)
     high = 2 if type_.dtype.is_bool else 5
     low = -4 if type_.dtype.is_signed else 0
     return rng.integers(low, high, shape).astype(type_.dtype.numpy)
