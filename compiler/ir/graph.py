@@ -10,7 +10,6 @@ from typing import Any
 
 from .builder import Builder
 from .dims import Symbol, symbols
-from .export import to_dot, to_mermaid, to_networkx
 from .interpret import interpret
 from .node import Node
 from .parser import read_graph
@@ -82,18 +81,6 @@ class Graph:
     def parse(cls, text: str) -> Graph:
         """The graph that `text()` or a person wrote; a `GraphSyntaxError` shows the line."""
         return read_graph(text, cls)
-
-    def to_dot(self) -> str:
-        """Graphviz text."""
-        return to_dot(self)
-
-    def to_mermaid(self) -> str:
-        """Mermaid text."""
-        return to_mermaid(self)
-
-    def to_networkx(self) -> Any:
-        """A `networkx.MultiDiGraph` with the printed names as nodes."""
-        return to_networkx(self)
 
     def __str__(self) -> str:
         return self.text()

@@ -99,7 +99,7 @@ class _Parser:
 
     def _size_declaration(self) -> None:
         text = self.cursor.until(",")
-        symbol = self._guarded(lambda: parse_symbol(text))
+        symbol = self._guarded(lambda: parse_symbol(text, self.names.symbols))
         self.names.symbols[symbol.name] = symbol
 
     def _parameters(self) -> tuple[tuple[Node, ...], list[Node]]:

@@ -9,8 +9,11 @@ from hypothesis import given
 from strategies import graphs
 
 import symfuse.compiler.ops  # noqa: F401
+from symfuse.compiler.ir.builder import Builder
+from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.op import operations
+from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ir.verify import verify
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import GraphSyntaxError
@@ -101,6 +104,15 @@ def test_symbolic_sizes_are_read_back():
     again = round_trip(make_graph(f, "f32[N,2,3]"))
     assert [s.name for s in again.symbols] == ["N"]
     assert again(np.ones((2, 2, 3), "f4")).shape == (24,)
+
+
+def test_bounds_of_sizes_are_declared():
+    rows = dim("N", min=1, max=64, multiple_of=8)
+    builder = Builder()
+    x = builder.parameter("x", TensorType((rows, dim("M")), DType.F32))
+    again = round_trip(Graph("f", (x,), (x,), builder))
+    assert "  sizes N in [1, 64] % 8\n" in str(again)
+    assert again.parameters[0].type == x.type
 
 
 def test_donated_parameters_are_marked():
