@@ -1,0 +1,128 @@
+"""sin, cos and tan, with arguments reduced by pi in three parts (Cody and Waite, with fma)."""
+
+from __future__ import annotations
+
+from symfuse.runtime.dtypes import DType
+
+from .number import Number, Table, fma, formula, horner, select
+
+__all__ = ["cos", "sin", "tan"]
+
+ONE_OVER_PI = 0.3183098861837907
+# pi as the sum of three floats, each the nearest to what the ones before leave over.
+PI = {
+    DType.F32: (3.1415927410125732, -8.742277657347586e-08, -3.4302490200117637e-15),
+    DType.F64: (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33),
+}
+# Beyond these, three parts of pi are too few.
+_LARGE = {DType.F32: 2.0**16, DType.F64: 2.0**27}
+
+# sin(r) = r + r**3 P(r**2) up to pi/2: tools/fit_math.py sin
+_SIN: Table = {
+    DType.F32: (
+        -0.1666666716337204,
+        0.008333350531756878,
+        -0.00019843093468807638,
+        2.7627065719570965e-06,
+        -2.550359212705189e-08,
+    ),
+    DType.F64: (
+        -0.16666666666666666,
+        0.008333333333333215,
+        -0.00019841269841218165,
+        2.7557319213008896e-06,
+        -2.5052107091164256e-08,
+        1.6058954633078195e-10,
+        -7.643585750119211e-13,
+        2.7339325035974875e-15,
+        -1.141499713527452e-18,
+    ),
+}
+# The same up to pi/4, and cos(r) = 1 - z/2 + z**2 P(z), z = r**2: tools/fit_math.py tan
+_NEAR_SIN: Table = {
+    DType.F32: (
+        -0.16666655242443085,
+        0.008332189172506332,
+        -0.00019518288900144398,
+    ),
+    DType.F64: (
+        -0.1666666666666663,
+        0.008333333333321839,
+        -0.00019841269829356452,
+        2.755731353764464e-06,
+        -2.5050734236314405e-08,
+        1.5895423667107e-10,
+    ),
+}
+_NEAR_COS: Table = {
+    DType.F32: (
+        0.04166664555668831,
+        -0.0013887309469282627,
+        2.4432323698420078e-05,
+    ),
+    DType.F64: (
+        0.041666666666666595,
+        -0.0013888888888873342,
+        2.4801587289001707e-05,
+        -2.7557314216782686e-07,
+        2.0875705339579394e-09,
+        -1.1358745211072621e-11,
+    ),
+}
+
+
+def _reduce(x: Number, turns: Number, part: float) -> tuple[Number, Number]:
+    """x - turns * pi * part as the sum of two floats."""
+    first, second, third = (part * c for c in PI[x.dtype])
+    near = fma(turns, -first, x)
+    high = fma(turns, -second, near)
+    return high, fma(turns, -third, fma(turns, -second, near - high))
+
+
+def _sine(r: Number, low: Number) -> Number:
+    """sin(r + low) for |r| up to pi/2."""
+    z = r * r
+    return r + fma(r * z, horner(z, _SIN[r.dtype]), low * fma(z, -0.5, 1.0))
+
+
+def _flip_if_odd(x: Number, n: Number) -> Number:
+    """x with its sign changed where the integer n is odd."""
+    return (x.bits() ^ (n << (x.format.width - 1))).as_float(x.dtype)
+
+
+def _exact_if_large(x: Number, y: Number, name: str) -> Number:
+    large = abs(x) > _LARGE[x.dtype]
+    routine = name + x.format.suffix
+    return Number(x.s, x.s.rare(large.value, y.value, routine, x.value))
+
+
+@formula
+def sin(x: Number) -> Number:
+    """The sine."""
+    turns, n = (x * ONE_OVER_PI).rounded()
+    y = _flip_if_odd(_sine(*_reduce(x, turns, 1.0)), n)
+    return _exact_if_large(x, select(x.equals(0.0), x, y), "sin")
+
+
+@formula
+def cos(x: Number) -> Number:
+    """The cosine, as a sine about the nearest odd multiple of pi/2."""
+    turns, n = fma(x, ONE_OVER_PI, -0.5).rounded()
+    y = _flip_if_odd(_sine(*_reduce(x, turns + 0.5, 1.0)), n + 1)
+    return _exact_if_large(x, y, "cos")
+
+
+@formula
+def tan(x: Number) -> Number:
+    """The tangent, sin / cos or -cos / sin about the nearest multiple of pi/2."""
+    turns, n = (x * (2 * ONE_OVER_PI)).rounded()
+    r, low = _reduce(x, turns, 0.5)
+    z = r * r
+    half = z * 0.5
+    sine = r + fma(r * z, horner(z, _NEAR_SIN[x.dtype]), low * (1.0 - half))
+    near = 1.0 - half
+    lost = (1.0 - near) - half
+    cosine = near + (lost + fma(z * z, horner(z, _NEAR_COS[x.dtype]), -(r * low)))
+    odd = (n & 1).differs(0)
+    y = select(odd, -cosine, sine) / select(odd, sine, cosine)
+    return _exact_if_large(x, select(x.equals(0.0), x, y), "tan")
