@@ -1,0 +1,352 @@
+"""Integer expressions over symbols: polynomials in symbols and in calls of //, %, max and min.
+
+An expression takes its canonical form when it is made, so that equal ones have equal terms. What is
+constant is a plain `int`; an `Expr` never is. Divisors count as positive: where a symbol that may
+be 0 divides, the code that divides by it runs only when it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, reduce
+from math import inf
+from numbers import Integral
+from typing import ClassVar, TypeVar
+
+from symfuse.runtime.errors import ShapeError
+
+from .dims_divide import Division
+from .dims_format import Written
+from .dims_operators import Operators
+from .dims_terms import (
+    INTERVALS,
+    Atom,
+    Interval,
+    Limits,
+    Terms,
+    interval,
+    number,
+    ordered,
+    plus,
+    step_interval,
+    times,
+)
+
+__all__ = ["Call", "Dim", "Expr", "Symbol", "division", "expression", "fold", "terms_of"]
+
+T = TypeVar("T")
+
+
+class _Integer(Operators["Dim"]):
+    """The arithmetic of everything that stands for an integer known later."""
+
+    __slots__ = ()
+
+    @property
+    def terms(self) -> Terms:
+        raise TypeError(f"{type(self).__name__} has no terms")
+
+    def _plus(self, other: object, sign: int) -> Dim:
+        right = _operand(other)
+        if right is None:
+            return NotImplemented  # type: ignore[no-any-return]
+        return expression(plus(self.terms, terms_of(right), sign))
+
+    def _times(self, other: object) -> Dim:
+        right = _operand(other)
+        if right is None:
+            return NotImplemented  # type: ignore[no-any-return]
+        return expression(times(self.terms, terms_of(right)))
+
+    def _divided(self, other: object, *, swapped: bool, which: int) -> Dim:
+        right = _operand(other)
+        if right is None:
+            return NotImplemented  # type: ignore[no-any-return]
+        mine, given = expression(self.terms), expression(terms_of(right))
+        return division(given, mine)[which] if swapped else division(mine, given)[which]
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(_Integer):
+    """A named integer with inclusive bounds, which may be expressions, and a divisor."""
+
+    name: str
+    lower: Dim = 0
+    upper: Dim | None = None
+    multiple_of: int = 1
+    interval: Interval = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    kind: ClassVar[str] = "symbol"
+    is_call: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        low = interval(terms_of(self.lower))[0]
+        high = inf if self.upper is None else interval(terms_of(self.upper))[1]
+        object.__setattr__(self, "interval", step_interval(low, high, self.multiple_of))
+        known = (self.name, self.lower, self.upper, self.multiple_of)
+        object.__setattr__(self, "_hash", hash(known))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Symbol, (self.name, self.lower, self.upper, self.multiple_of)
+
+    @property
+    def terms(self) -> Terms:
+        return {(self,): 1}
+
+    @property
+    def key(self) -> str:
+        return self.declaration()
+
+    def operands(self) -> tuple[Terms, ...]:
+        """None: a symbol is no call."""
+        return ()
+
+    def limits(self) -> Limits:
+        if not isinstance(self.lower, Expr) and not isinstance(self.upper, Expr):
+            return (), ()
+        upper = () if self.upper is None else (terms_of(self.upper),)
+        return (terms_of(self.lower),), upper
+
+    def declaration(self) -> str:
+        """`N in [1, 64] % 8`: the name and what is known of the number."""
+        known = ""
+        if (self.lower, self.upper) != (0, None):
+            known = f" in [{self.lower}, {'inf' if self.upper is None else self.upper}]"
+        step = f" % {self.multiple_of}" if self.multiple_of != 1 else ""
+        return f"{self.name}{known}{step}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """floordiv, mod, max or min of expressions, which does not come apart into a polynomial."""
+
+    kind: str
+    args: tuple[Dim, ...]
+    interval: Interval = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    is_call: ClassVar[bool] = True
+    multiple_of: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        bounds = [interval(terms_of(arg)) for arg in self.args]
+        object.__setattr__(self, "interval", INTERVALS[self.kind](*bounds))
+        object.__setattr__(self, "key", f"{self.kind}({', '.join(map(str, self.args))})")
+        object.__setattr__(self, "_hash", hash((self.kind, self.args)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Call, (self.kind, self.args)
+
+    def operands(self) -> tuple[Terms, ...]:
+        """The polynomials of the arguments."""
+        return tuple(map(terms_of, self.args))
+
+    def limits(self) -> Limits:
+        args = self.operands()
+        if self.kind == "max":
+            return args, ()
+        if self.kind == "min":
+            return (), args
+        uppers = (args[0],) if interval(args[0])[0] >= 0 else ()  # x // k and x % k are ≤ x
+        if self.kind == "mod":
+            return ({},), (*uppers, plus(args[1], {(): 1}, -1))
+        return (({},), uppers) if uppers else ((), ())
+
+
+class Expr(_Integer):
+    """A polynomial with at least one symbol; equal expressions have equal terms."""
+
+    __slots__ = ("_hash", "_interval", "_terms", "has_calls")
+
+    def __init__(self, terms: Terms, has_calls: bool = False) -> None:
+        self._terms = terms
+        self.has_calls = has_calls
+        self._hash: int | None = None
+        self._interval: Interval | None = None
+
+    def __add__(self, other: object) -> Dim:
+        if type(other) is Expr:
+            return expression(plus(self.terms, other.terms), self.has_calls or other.has_calls)
+        if type(other) is not int:
+            return self._plus(other, 1)
+        terms = self.terms.copy()
+        constant = terms.pop((), 0) + other
+        if constant:
+            terms[()] = constant
+        return Expr(terms, self.has_calls)
+
+    @property
+    def terms(self) -> Terms:
+        """The polynomial, which must not be changed."""
+        return self._terms
+
+    @property
+    def interval(self) -> Interval:
+        if self._interval is None:
+            self._interval = interval(self.terms)
+        return self._interval
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self.terms.items()))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is Expr and self.terms == other.terms)
+
+    def __bool__(self) -> bool:
+        low, high = self.interval
+        if low <= 0 <= high:
+            raise ShapeError(
+                f"whether {self} is 0 is known only at run time",
+                fix="compare sizes that are numbers, or give the symbol bounds by sf.dim",
+            )
+        return True
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Expr, (self.terms, self.has_calls)
+
+    def __str__(self) -> str:
+        return fold(
+            self,
+            constant=Written.constant,
+            symbol=lambda symbol: Written(symbol.name),
+            add=Written.add,
+            mul=Written.mul,
+            floordiv=Written.floordiv,
+            mod=Written.mod,
+            max=Written.max,
+            min=Written.min,
+        ).text
+
+    __repr__ = __str__
+
+
+Dim = int | Expr
+Operand = int | Expr | Symbol
+
+
+def fold(
+    e: Dim,
+    *,
+    constant: Callable[[int], T],
+    symbol: Callable[[Symbol], T],
+    add: Callable[[T, T], T],
+    mul: Callable[[T, T], T],
+    floordiv: Callable[[T, T], T],
+    mod: Callable[[T, T], T],
+    max: Callable[[T, T], T],
+    min: Callable[[T, T], T],
+) -> T:
+    """The expression computed bottom-up by the given functions, always in the same order."""
+    calls = {"floordiv": floordiv, "mod": mod, "max": max, "min": min}
+    done: dict[Atom, T] = {}
+
+    def of(dim: Dim) -> T:
+        if isinstance(dim, int):
+            return constant(dim)
+        return reduce(add, [reduce(mul, factors(*term)) for term in ordered(dim.terms)])
+
+    def factors(monomial: tuple[Atom, ...], coefficient: int) -> Iterator[T]:
+        if coefficient != 1 or not monomial:
+            yield constant(coefficient)
+        for atom in monomial:
+            if atom not in done:
+                done[atom] = of_atom(atom)
+            yield done[atom]
+
+    def of_atom(atom: Atom) -> T:
+        if isinstance(atom, Call):
+            return reduce(calls[atom.kind], map(of, atom.args))
+        assert isinstance(atom, Symbol)
+        return symbol(atom)
+
+    return of(e)
+
+
+def terms_of(x: Operand) -> Terms:
+    """The polynomial of anything that stands for an integer."""
+    if isinstance(x, int):
+        return number(int(x))
+    return x.terms
+
+
+def expression(terms: Terms, may_call: bool = True) -> Dim:
+    """The canonical form of a polynomial."""
+    has_calls = may_call and any(atom.is_call for monomial in terms for atom in monomial)
+    if has_calls and (joined := _joined(terms)) is not None:
+        return expression(joined)
+    if not terms:
+        return 0
+    return terms[()] if len(terms) == 1 and () in terms else Expr(terms, has_calls)
+
+
+def _operand(x: object) -> Operand | None:
+    if isinstance(x, int | Expr | Symbol):
+        return x
+    return int(x) if isinstance(x, Integral) else None
+
+
+def _joined(terms: Terms) -> Terms | None:
+    """The polynomial with x // k · k + x % k made x again, where it holds such parts."""
+    calls = _count_calls(terms)
+    for monomial, coefficient in terms.items():
+        for at, atom in enumerate(monomial):
+            if calls == 1 and atom.kind == "mod":
+                return None
+            if isinstance(atom, Call) and (value := _value(atom, coefficient)) is not None:
+                rest = {monomial[:at] + monomial[at + 1 :]: coefficient // value[1]}
+                others = {m: c for m, c in terms.items() if m != monomial}
+                joined = plus(others, times(rest, value[0]))
+                if _count_calls(joined) < calls:
+                    return joined
+    return None
+
+
+def _value(atom: Call, coefficient: int) -> tuple[Terms, int] | None:
+    """What a call is without itself: a polynomial and the number that this is a multiple by."""
+    if atom.kind not in ("floordiv", "mod"):
+        return None
+    x, k = atom.args
+    if atom.kind == "mod":
+        return plus(terms_of(x), times(terms_of(k), terms_of(division(x, k)[0])), -1), 1
+    exact = isinstance(k, int) and coefficient % k == 0 and division(x, k)[1] == 0
+    return (terms_of(x), k) if exact and isinstance(k, int) else None
+
+
+def _count_calls(terms: Terms) -> int:
+    return sum(atom.is_call for monomial in terms for atom in monomial)
+
+
+@lru_cache(maxsize=1 << 14)
+def division(x: Dim, k: Dim) -> tuple[Dim, Dim]:
+    """x // k and x % k for a positive k."""
+    if (k if isinstance(k, int) else k.interval[1]) <= 0:
+        raise ShapeError(
+            f"{x} is divided by {k}", fix="divide sizes and indices by positive numbers only"
+        )
+    if isinstance(k, int) and (k == 1 or isinstance(x, int)):
+        return (x, 0) if k == 1 else (x // k, x % k)
+    quotient, rest = Division(terms_of(x), terms_of(k), _again, _call).result()
+    return expression(quotient), expression(rest)
+
+
+def _again(x: Terms, k: Terms) -> tuple[Terms, Terms]:
+    quotient, rest = division(expression(x), expression(k))
+    return terms_of(quotient), terms_of(rest)
+
+
+def _call(kind: str, *args: Terms) -> Terms:
+    return {(Call(kind, tuple(map(expression, args))),): 1}
