@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from symfuse.compiler.ir.dims import Dim, Symbol, ceil_div
-from symfuse.compiler.ir.op import Reduction
 from symfuse.runtime.dtypes import DType
+
+from ..ir.dims import Dim, Symbol, ceil_div
+from ..ir.op import Reduction
 
 __all__ = [
     "Access",
@@ -95,11 +96,12 @@ class Instr:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a part's domain and how it is cut into tiles."""
+    """One axis of a part's domain and how it is cut into tiles; `number` counts them."""
 
     symbol: Symbol
     extent: Dim
     tile: int | None = None
+    number: Symbol | None = None
 
     @property
     def tiles(self) -> Dim:
@@ -183,3 +185,21 @@ class Kernel:
         for part in self.parts:
             total = total + part.tiles
         return total
+
+    def reads_in_place(self, source: Buffer, result: Buffer) -> bool:
+        """Whether each element of `source` is read only where `result` is stored in its place."""
+        for part in self.parts:
+            stored = {_place(i) for i in part.instructions() if _touches(i, "store", result)}
+            loaded = {_place(i) for i in part.instructions() if _touches(i, "load", source)}
+            if loaded and loaded != stored:
+                return False
+        return True
+
+
+def _touches(instr: Instr, op: str, buffer: Buffer) -> bool:
+    return instr.op == op and instr.detail.buffer is buffer
+
+
+def _place(instr: Instr) -> Any:
+    """The static part of an access; computed places are equal to nothing."""
+    return instr.detail.offset if not instr.detail.strides else instr

@@ -1,0 +1,194 @@
+"""Writes the bodies of phases: graph nodes at symbolic indices → scalar instructions.
+
+Each value is one instruction however often it is asked for, so a body has no common
+subexpressions and the same node at the same index is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from symfuse.runtime.dtypes import DType
+
+from ..ir.dims import Dim, Symbol, symbols
+from ..ir.node import Node
+from ..ir.types import TensorType
+from .phases import Access, Buffer, Instr, Local, Reduce
+from .scalar import INSTRUCTIONS, Scalars, result_dtype
+
+__all__ = ["Body", "Index", "Reader"]
+
+Index = tuple[Any, ...]  # of Dims over loop symbols, or i64 instructions
+
+
+class Reader:
+    """Reads elements of one operand of an operation: `readers[i](index)` in its definition."""
+
+    def __init__(self, body: Body, node: Node) -> None:
+        self._body, self._node = body, node
+
+    @property
+    def type(self) -> TensorType:
+        return self._node.type
+
+    def __call__(
+        self, index: Index, where: Instr | None = None, otherwise: float | int | bool = 0
+    ) -> Instr:
+        if where is None:
+            return self._body.value(self._node, tuple(index))
+        with_condition = self._body.under(where, otherwise)
+        return with_condition.value(self._node, tuple(index))
+
+
+class Body(Scalars):
+    """The emitter that operations' definitions speak to while a kernel is built.
+
+    `inside(node)` says whether a node is computed here; others are loaded from `buffer(node)`.
+    `locals` maps reductions that an earlier phase has finished to where they are kept.
+    """
+
+    def __init__(
+        self,
+        inside: Callable[[Node], bool],
+        buffer: Callable[[Node], Buffer],
+        guard: tuple[Instr, float | int | bool] | None = None,
+    ) -> None:
+        self._inside, self._buffer, self._guard = inside, buffer, guard
+        self._interned: dict[Any, Instr] = {}
+        self._values: dict[tuple[Node, Index], Instr] = {}
+        self.locals: dict[tuple[Node, Index], Local] = {}
+        self.order: list[Instr] = []
+
+    def under(self, condition: Instr, otherwise: float | int | bool) -> Body:
+        """The same body where memory is touched only if the condition holds."""
+        if self._guard is not None:
+            condition = self.bitand(condition, self._guard[0])
+        inner = Body(self._inside, self._buffer, (condition, otherwise))
+        inner._interned, inner.order, inner.locals = self._interned, self.order, self.locals
+        return inner
+
+    # values of graph nodes
+
+    def value(self, node: Node, index: Index) -> Instr:
+        """The element of a node at an index."""
+        key = (node, index)
+        if key not in self._values:
+            self._values[key] = self._compute(node, index)
+        return self._values[key]
+
+    def _compute(self, node: Node, index: Index) -> Instr:
+        local = self.locals.get((node, index))
+        if local is not None:
+            return self.get(local)
+        if node.number is not None:
+            return self.const(node.number, node.dtype)
+        if not self._inside(node) or node.op.element is None:
+            return self.load(self._buffer(node), index, node.shape)
+        readers = tuple(Reader(self, source) for source in node.inputs)
+        value: Instr = node.op.element(self, index, readers, node.type, node.attrs)
+        if self._guard is not None and node.op.moves is None:
+            value = self.select(self._guard[0], value, self.const(self._guard[1], node.dtype))
+        return value
+
+    # the scalar emitter
+
+    def emit(self, name: str, operands: tuple[Any, ...]) -> Instr:
+        row = INSTRUCTIONS[name]
+        if len(operands) != row.arity:
+            raise AssertionError(f"{name} takes {row.arity} operands, got {len(operands)}")
+        return self._instr(name, operands, result_dtype(name, tuple(x.dtype for x in operands)))
+
+    def const(self, value: float | int | bool, dtype: DType) -> Instr:
+        number = dtype.numpy.type(value).item()
+        return self._instr("const", (), dtype, number, key=repr(number))
+
+    def convert(self, value: Instr, dtype: DType) -> Instr:
+        return value if value.dtype is dtype else self._instr("convert", (value,), dtype)
+
+    def bitcast(self, value: Instr, dtype: DType) -> Instr:
+        return value if value.dtype is dtype else self._instr("bitcast", (value,), dtype)
+
+    def index(self, dim: Dim) -> Instr:
+        """The integer value of an index expression, as i64."""
+        if isinstance(dim, int):
+            return self.const(dim, DType.I64)
+        return self._instr("index", (), DType.I64, dim, axes=symbols(dim))
+
+    def below(self, left: Dim | Instr, right: Dim) -> Instr:
+        """Whether left < right."""
+        if isinstance(left, Instr):
+            return self.lt(left, self.index(right))
+        if isinstance(left, int) and isinstance(right, int):
+            return self.const(left < right, DType.BOOL)
+        return self._instr(
+            "below", (), DType.BOOL, (left, right), axes=(*symbols(left), *symbols(right))
+        )
+
+    # memory
+
+    def load(self, buffer: Buffer, index: Index, shape: tuple[Dim, ...]) -> Instr:
+        """An element of a buffer read as `shape`; index entries may be computed values."""
+        offset, strides, args = _linear(index, shape)
+        guarded, otherwise = self._guard is not None, self._guard[1] if self._guard else 0
+        operands = (*args, self._guard[0]) if self._guard else args
+        access = Access(buffer, offset, strides, guarded, otherwise)
+        return self._instr("load", operands, buffer.dtype, access, axes=symbols(offset))
+
+    def store(self, buffer: Buffer, index: Index, shape: tuple[Dim, ...], value: Instr) -> Instr:
+        """Write an element of a buffer seen as `shape`."""
+        offset, strides, args = _linear(index, shape)
+        access = Access(buffer, offset, strides)
+        return self._instr("store", (value, *args), buffer.dtype, access, axes=symbols(offset))
+
+    def get(self, local: Local) -> Instr:
+        return self._instr("get", (), local.dtype, local, axes=local.axes)
+
+    def put(self, local: Local, value: Instr) -> Instr:
+        return self._instr("put", (value,), local.dtype, local, axes=local.axes)
+
+    def reduce(self, fold: Reduce, value: Instr, *position: Instr) -> Instr:
+        """Fold a value (and its position, where the reduction asks for it) into a local."""
+        return self._instr("reduce", (value, *position), fold.local.dtype, fold, axes=fold.over)
+
+    def finish(self) -> tuple[Instr, ...]:
+        """The instructions written since the last call, operands first."""
+        done, self.order = tuple(self.order), []
+        self._interned.clear()
+        self._values.clear()
+        return done
+
+    def _instr(
+        self,
+        op: str,
+        args: tuple[Instr, ...],
+        dtype: DType,
+        detail: Any = None,
+        *,
+        axes: Iterable[Symbol] = (),
+        key: Any = None,
+    ) -> Instr:
+        identity = (op, args, dtype, detail if key is None else key)
+        known = self._interned.get(identity)
+        if known is None:
+            varies = frozenset(axes).union(*(arg.axes for arg in args))
+            known = Instr(op, args, dtype, detail, varies)
+            self._interned[identity] = known
+            self.order.append(known)
+        return known
+
+
+def _linear(index: Index, shape: tuple[Dim, ...]) -> tuple[Dim, tuple[Dim, ...], tuple[Instr, ...]]:
+    """Row-major offset of an index: the static part, and strides of the computed entries."""
+    offset: Dim = 0
+    stride: Dim = 1
+    strides: list[Dim] = []
+    args: list[Instr] = []
+    for entry, size in zip(reversed(index), reversed(shape), strict=True):
+        if isinstance(entry, Instr):
+            strides.append(stride)
+            args.append(entry)
+        else:
+            offset = offset + entry * stride
+        stride = stride * size
+    return offset, tuple(strides), tuple(args)

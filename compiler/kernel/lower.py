@@ -1,0 +1,119 @@
+"""Groups of graph nodes → scheduled kernels over named buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from ..ir.dims import Dim, product
+from ..ir.node import Literal, Node
+from .build import build_contraction, build_rows
+from .domain import Domain
+from .merge import merge_axes
+from .phases import Access, Buffer, Kernel, Part
+from .schedule import Width, body_cost, schedule_contraction, schedule_rows
+from .split import split_fold
+
+__all__ = ["Buffers", "Order", "lower_group"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one kernel is to compute: nodes over a domain, and which of them are stored."""
+
+    kind: str
+    nodes: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    domain: Domain
+    anchor: Node | None
+
+
+class Buffers:
+    """The memory of each stored node, made when it is first asked for."""
+
+    def __init__(self, names: Mapping[Node, str]) -> None:
+        self._names = names
+        self._of: dict[Node, Buffer] = {}
+        self._count = 0
+
+    def __call__(self, node: Node) -> Buffer:
+        if node not in self._of:
+            name = self._names.get(node, "").lstrip("%") or f"t{len(self._of)}"
+            self._of[node] = Buffer(name, node.dtype, node.shape)
+        return self._of[node]
+
+    def scratch(self, like: Buffer, shape: tuple[Dim, ...]) -> Buffer:
+        """New memory that belongs to no node."""
+        self._count += 1
+        return Buffer(f"{like.name}_part{self._count}", like.dtype, shape)
+
+    def literals(self) -> tuple[tuple[Literal, Buffer], ...]:
+        """Arrays that stand in the graph and are read from memory."""
+        return tuple((n.attr("value"), b) for n, b in self._of.items() if n.is_constant)
+
+
+def lower_group(
+    order: Order,
+    name: str,
+    sees_through: Callable[[Node], bool],
+    buffers: Buffers,
+    width: Width,
+) -> tuple[Kernel, ...]:
+    """The kernels of one group: usually one, two when a long fold is split over the cores."""
+    if order.anchor is not None and order.anchor.op.contraction:
+        draft = build_contraction(order.anchor, order.nodes, order.outputs, sees_through, buffers)
+        part = schedule_contraction(merge_axes(draft), width)
+        return (_kernel(order, name, part),)
+    draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
+    merged = merge_axes(draft)
+    split = split_fold(merged, buffers.scratch)
+    if split is None:
+        return (_kernel(order, name, schedule_rows(merged, width)),)
+    first, second, piece = split
+    partial = schedule_rows(first, width, piece)
+    rest = schedule_rows(second, width)
+    return (
+        _kernel(replace(order, kind="partial reduce"), f"{name}_partial", partial),
+        _kernel(order, name, rest),
+    )
+
+
+def _kernel(order: Order, name: str, part: Part) -> Kernel:
+    reads, writes = _buffers((part,))
+    return Kernel(name, order.kind, (part,), _work(part), order.nodes, reads, writes)
+
+
+def beside(name: str, kernels: Iterable[Kernel]) -> Kernel:
+    """Kernels that do not wait for each other, as one launch."""
+    every = tuple(kernels)
+    if len(every) == 1:
+        return every[0]
+    parts = tuple(part for kernel in every for part in kernel.parts)
+    work: Dim = 0
+    for kernel in every:
+        work = work + kernel.work
+    reads, writes = _buffers(parts)
+    nodes = tuple(node for kernel in every for node in kernel.nodes)
+    return Kernel(name, "horizontal", parts, work, nodes, reads, writes)
+
+
+def _buffers(parts: tuple[Part, ...]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    reads: dict[Buffer, None] = {}
+    writes: dict[Buffer, None] = {}
+    for part in parts:
+        for instr in part.instructions():
+            if isinstance(instr.detail, Access):
+                (writes if instr.op == "store" else reads)[instr.detail.buffer] = None
+    return tuple(reads), tuple(writes)
+
+
+def _work(part: Part) -> Dim:
+    """Scalar additions that all points of all phases are worth."""
+    total: Dim = 0
+    extents = {axis.symbol: axis.extent for axis in part.axes}
+    cut = [axis.symbol for axis in part.axes if axis.tile is not None]
+    for phase in part.phases:
+        walked = {*cut, *(loop.symbol for loop in phase.loops)}
+        points = product(tuple(extents[symbol] for symbol in extents if symbol in walked))
+        total = total + points * max(1, body_cost(phase.body))
+    return total

@@ -1,0 +1,32 @@
+"""The operation that puts a value into memory of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.op import Op
+from ..ir.types import TensorType
+from .alignment import as_is
+from .kinds import mapped
+from .sampling import ALL, numbers
+
+__all__ = ["copy"]
+
+
+def _copy_type(x: TensorType, *, number: int = 0) -> TensorType:
+    return x
+
+
+copy: Op = mapped(
+    "copy",
+    doc="the same values in memory of their own; `number` tells copies of one value apart",
+    formula="x",
+    takes=ALL,
+    align=as_is,
+    result_type=_copy_type,
+    body=lambda s, x, *, number=0: x,
+    partials=lambda x, out, *, number=0: (1,),
+    transpose=lambda ct, which, inputs, attrs: ct,
+    reference=lambda x, *, number=0: np.array(x),
+    samples=numbers(),
+)

@@ -1,0 +1,389 @@
+"""Decides which nodes share one kernel, and records for every edge the verdict and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..ir.dims import Dim
+from ..ir.graph import Graph
+from ..ir.node import Literal, Node
+from ..kernel.body import Index
+from ..kernel.domain import Domain, reads, sources
+
+__all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
+
+MOST_NODES = 192  # of one kernel: beyond, registers spill and compile time grows
+MOST_SCALARS = 24  # numbers recomputed by every reader rather than stored
+FEW_ROWS = 8  # fewer independent rows than this do not keep the cores busy …
+LONG_ROW = 16384  # … when each is longer than this
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether two nodes share a kernel, and why not if they do not."""
+
+    producer: Node
+    consumer: Node
+    reason: str = ""
+
+    @property
+    def joined(self) -> bool:
+        return not self.reason
+
+    def __str__(self) -> str:
+        at = f"({self.producer.source.loc} and {self.consumer.source.loc})"
+        if self.joined:
+            return f"{self.producer.op} and {self.consumer.op} share a kernel {at}"
+        return f"{self.producer.op} and {self.consumer.op} stay apart {at}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Nodes computed by one kernel over one domain; `outputs` are stored, the rest is not."""
+
+    kind: str
+    nodes: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    domain: Domain
+    anchor: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The kernels to be, producers first, and the record of every decision."""
+
+    groups: tuple[Group, ...]
+    verdicts: tuple[Verdict, ...]
+    inlined: frozenset[Node]
+
+    def sees_through(self, node: Node) -> bool:
+        """Whether every reader computes the node for itself."""
+        return node in self.inlined or _is_free(node)
+
+
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """A group while it grows; `waits` is a bit set of the drafts that must run before it."""
+
+    number: int
+    domain: Domain
+    anchor: Node | None = None
+    nodes: list[Node] = field(default_factory=list)
+    waits: int = 0
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.number
+
+
+def group_kernels(graph: Graph) -> Grouping:
+    """Every node that must be computed is in exactly one group; views are seen through."""
+    return _Grouper(graph).run()
+
+
+class _Grouper:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.inlined = _inlined(graph)
+        self.drafts: list[_Draft | None] = []
+        self.home: dict[Node, _Draft] = {}
+        self.verdicts: list[Verdict] = []
+        self._read_by: dict[Node, tuple[Node, ...]] = {}
+
+    def run(self) -> Grouping:
+        for node in self.graph.nodes:
+            if not node.is_parameter and node not in self.inlined and not _is_free(node):
+                self._place(node)
+        for output in dict.fromkeys(self.graph.outputs):
+            if output not in self.home:
+                self._start(output)
+        return Grouping(self._finished(), tuple(self.verdicts), frozenset(self.inlined))
+
+    # placing one node
+
+    def _place(self, node: Node) -> None:
+        joined: _Draft | None = None
+        for draft, producer in self._candidates(node):
+            target = self.drafts[draft.number]
+            if target is None or target is joined:
+                continue
+            reason = self._why_not(producer, node, target, joined)
+            self.verdicts.append(Verdict(producer, node, reason))
+            if not reason:
+                joined = self._merge(target, joined) if joined else self._join(target, node)
+        if joined is None:
+            self._start(node)
+
+    def _candidates(self, node: Node) -> Iterator[tuple[_Draft, Node]]:
+        """The drafts that the node reads from: products first, as their results stay on chip."""
+        found: dict[_Draft, Node] = {}
+        for producer in self._producers(node):
+            found.setdefault(self.home[producer], producer)
+        ranked = sorted(found.items(), key=lambda pair: (pair[0].anchor is None, -pair[0].number))
+        return iter(ranked)
+
+    def _reads(self, node: Node, domain: Domain) -> tuple[tuple[Node, Index], ...]:
+        index = domain.index(_input_shape(node))
+        if index is None:
+            raise AssertionError(f"{node} has no place in {domain}")
+        if node.op.reduction is not None:
+            through = node.inputs[0]
+            if through in self.inlined:
+                return reads(through, index, self._sees_through)
+            return ((through, index),)
+        return reads(node, index, self._sees_through)
+
+    def _sees_through(self, node: Node) -> bool:
+        return node in self.inlined or _is_free(node)
+
+    def _start(self, node: Node) -> None:
+        anchor = node if node.op.contraction or node.op.scatter or _is_scan(node) else None
+        draft = _Draft(len(self.drafts), _own_domain(node), anchor)
+        self.drafts.append(draft)
+        self._add(draft, node)
+
+    def _join(self, draft: _Draft, node: Node) -> _Draft:
+        if node.op.reduction is not None and not draft.domain.reduced:
+            draft.domain = _own_domain(node)
+        self._add(draft, node)
+        return draft
+
+    def _add(self, draft: _Draft, node: Node) -> None:
+        draft.nodes.append(node)
+        self.home[node] = draft
+        self._wait(draft, self._needs(node) & ~draft.bit)
+
+    def _needs(self, node: Node) -> int:
+        """The drafts that must have run before the node can be computed."""
+        needs = 0
+        for producer in self._producers(node):
+            home = self.home[producer]
+            needs |= home.bit | home.waits
+        return needs
+
+    def _producers(self, node: Node) -> tuple[Node, ...]:
+        """The computed nodes that the node reads, seen through what is inlined."""
+        if node not in self._read_by:
+            found = sources(node, self._sees_through)
+            self._read_by[node] = tuple(x for x in found if not x.is_parameter)
+        return tuple(x for x in self._read_by[node] if x in self.home)
+
+    def _wait(self, draft: _Draft, needs: int) -> None:
+        if needs | draft.waits == draft.waits:
+            return
+        draft.waits |= needs
+        for other in self.drafts:
+            if other is not None and other.waits & draft.bit:
+                other.waits |= draft.waits
+
+    def _merge(self, one: _Draft, other: _Draft) -> _Draft:
+        """Both drafts as one, under the number of the one with an anchor or reductions."""
+        keep, gone = (one, other) if _rank(one) >= _rank(other) else (other, one)
+        keep.nodes.extend(gone.nodes)
+        for node in gone.nodes:
+            self.home[node] = keep
+        self.drafts[gone.number] = None
+        waits = (keep.waits | gone.waits) & ~(keep.bit | gone.bit)
+        keep.waits = waits
+        for draft in self.drafts:
+            if draft is not None and draft.waits & (gone.bit | keep.bit):
+                draft.waits = (draft.waits | keep.bit | waits) & ~gone.bit
+        return keep
+
+    # the verdict
+
+    def _why_not(self, producer: Node, node: Node, draft: _Draft, joined: _Draft | None) -> str:
+        """The first reason to keep them apart; empty when they can share a kernel."""
+        if node.op.contraction or node.op.scatter or _is_scan(node):
+            return f"{node.op} has a loop structure of its own"
+        if draft.anchor is not None and not draft.anchor.op.contraction:
+            return f"{draft.anchor.op} must finish before {node.op} reads it"
+        if joined is not None:
+            return self._why_not_merge(draft, joined)
+        if len(draft.nodes) >= MOST_NODES:
+            return f"the kernel already computes {MOST_NODES} nodes"
+        domain, reason = _common_domain(draft, node)
+        if reason:
+            return reason
+        return self._misplaced(node, draft, domain) or self._circular(node, draft)
+
+    def _misplaced(self, node: Node, draft: _Draft, domain: Domain) -> str:
+        for read, index in self._reads(node, domain):
+            if self.home.get(read) is draft and domain.index(read.shape) != index:
+                return f"{node.op} reads {read.op} at other positions than those computed beside it"
+        few = _is_number_below(_product(domain.kept_shape), FEW_ROWS)
+        if domain.is_full(node.shape) and few and not _is_number_below(_row(domain), LONG_ROW):
+            return "too few rows to keep the cores busy while each waits for its own reduction"
+        return ""
+
+    def _circular(self, node: Node, draft: _Draft) -> str:
+        for read in self._producers(node):
+            home = self.home[read]
+            if home is not draft and home.waits & draft.bit:
+                return f"{node.op} also needs {read.op}, which waits for this kernel"
+        return ""
+
+    def _why_not_merge(self, draft: _Draft, joined: _Draft) -> str:
+        if draft.anchor is not None and joined.anchor is not None:
+            return "two matrix products do not share one kernel"
+        if draft.domain.shape != joined.domain.shape or draft.domain.reduced:
+            return "the kernels run over different domains"
+        if joined.domain.reduced and joined.anchor is None and draft.anchor is not None:
+            return "a reduction over a product's result waits for all of it"
+        if len(draft.nodes) + len(joined.nodes) > MOST_NODES:
+            return f"together they would compute more than {MOST_NODES} nodes"
+        if reason := self._crossing(draft, joined) or self._crossing(joined, draft):
+            return reason
+        for other in self.drafts:
+            if other is None or other is draft or other is joined:
+                continue
+            after_one = other.waits & (draft.bit | joined.bit)
+            before_one = (draft.waits | joined.waits) & other.bit
+            if after_one and before_one:
+                return "another kernel must run between the two"
+        return ""
+
+    def _crossing(self, readers: _Draft, producers: _Draft) -> str:
+        """Why some node of one draft cannot be computed beside what it reads from the other."""
+        domain = producers.domain if producers.domain.reduced else readers.domain
+        for node in readers.nodes:
+            if not any(self.home[x] is producers for x in self._producers(node)):
+                continue
+            if node is readers.anchor:
+                return f"{node.op} reads all of a result before it has its own"
+            for read, index in self._reads(node, domain):
+                if self.home.get(read) is producers and domain.index(read.shape) != index:
+                    return f"{node.op} reads {read.op} at other positions than those beside it"
+        return ""
+
+    # the result
+
+    def _finished(self) -> tuple[Group, ...]:
+        drafts = [draft for draft in self.drafts if draft is not None]
+        position = {node: at for at, node in enumerate(self.graph.nodes)}
+        stored = self._stored(drafts)
+        groups = []
+        for draft in _in_order(drafts):
+            nodes = tuple(sorted(set(draft.nodes), key=position.__getitem__))
+            outputs = tuple(node for node in nodes if node in stored)
+            groups.append(Group(_kind(draft), nodes, outputs, draft.domain, draft.anchor))
+        return tuple(groups)
+
+    def _stored(self, drafts: list[_Draft]) -> set[Node]:
+        stored = set(self.graph.outputs)
+        for draft in drafts:
+            for node in draft.nodes:
+                for read in self._producers(node):
+                    if self.home[read] is not draft or draft.anchor is node:
+                        stored.add(read)
+        return stored
+
+
+def _inlined(graph: Graph) -> set[Node]:
+    """Nodes that every reader computes for itself: views, and scalars cheap to compute again."""
+    chosen: dict[Node, int] = {}
+    for node in graph.nodes:
+        if node.op.moves is not None or node.op.name == "iota":
+            chosen[node] = 0
+        elif node.rank == 0 and node.op.body is not None:
+            depth = 1 + sum(chosen.get(x, 0) for x in node.inputs)
+            given = all(x in chosen or x.is_parameter or x.is_constant for x in node.inputs)
+            if given and depth <= MOST_SCALARS and graph.users[node]:
+                chosen[node] = depth
+    return set(chosen)
+
+
+def _is_free(node: Node) -> bool:
+    """Whether the node costs no memory: a number written into the code."""
+    return node.is_constant and not isinstance(node.attr("value"), Literal)
+
+
+def _is_scan(node: Node) -> bool:
+    return node.op.reduction is not None and node.op.reduction.is_scan
+
+
+def _reduced_axes(node: Node) -> frozenset[int]:
+    attrs = node.attrs
+    return frozenset(attrs["axes"] if "axes" in attrs else (attrs["axis"],))
+
+
+def _input_shape(node: Node) -> tuple[Dim, ...]:
+    """The shape that one visit of every domain point covers: the operand's, for reductions."""
+    return node.inputs[0].shape if node.op.reduction is not None else node.shape
+
+
+def _own_domain(node: Node) -> Domain:
+    if node.op.reduction is not None and not node.op.reduction.is_scan:
+        return Domain(node.inputs[0].shape, _reduced_axes(node))
+    return Domain(node.shape)
+
+
+def _common_domain(draft: _Draft, node: Node) -> tuple[Domain, str]:
+    """The domain if the node joins, or the reason why there is none."""
+    domain = draft.domain
+    if node.op.reduction is not None:
+        wanted = _own_domain(node)
+        if draft.anchor is not None:
+            return domain, "a reduction over a product's result waits for all of it"
+        if wanted.shape != domain.shape:
+            return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(wanted.shape)}"
+        if domain.reduced and wanted.reduced != domain.reduced:
+            return domain, f"reductions run over different axes: {_axes(domain)}, {_axes(wanted)}"
+        return wanted, ""
+    if domain.index(node.shape) is None:
+        return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(node.shape)}"
+    return domain, ""
+
+
+def _rank(draft: _Draft) -> int:
+    return 2 if draft.anchor is not None else int(bool(draft.domain.reduced))
+
+
+def _kind(draft: _Draft) -> str:
+    if draft.anchor is not None:
+        if draft.anchor.op.contraction:
+            return "contraction"
+        return "scatter" if draft.anchor.op.scatter else "scan"
+    if not draft.domain.reduced:
+        return "map"
+    full = any(draft.domain.is_full(n.shape) and n.op.reduction is None for n in draft.nodes)
+    folds = sum(node.op.reduction is not None for node in draft.nodes)
+    return "row" if folds > 1 or full else "reduce"
+
+
+def _in_order(drafts: list[_Draft]) -> list[_Draft]:
+    """Producers first; otherwise in the order of the graph."""
+    done, order, left = 0, [], drafts
+    while left:
+        ready = [draft for draft in left if not draft.waits & ~done]
+        if not ready:
+            raise AssertionError("kernels wait for each other in a circle")
+        first = ready[0]
+        order.append(first)
+        done |= first.bit
+        left = [draft for draft in left if draft is not first]
+    return order
+
+
+def _product(shape: tuple[Dim, ...]) -> Dim:
+    total: Dim = 1
+    for size in shape:
+        total = total * size
+    return total
+
+
+def _row(domain: Domain) -> Dim:
+    return _product(tuple(domain.shape[k] for k in sorted(domain.reduced)))
+
+
+def _is_number_below(size: Dim, limit: int) -> bool:
+    return isinstance(size, int) and size < limit
+
+
+def _sizes(shape: tuple[Dim, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _axes(domain: Domain) -> str:
+    return str(tuple(sorted(domain.reduced)))

@@ -1,0 +1,204 @@
+"""One kernel → one LLVM function that runs its share of the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ...ir.dims import Dim, Symbol
+from ...kernel.phases import Axis, Buffer, Kernel, Part
+from .addresses import Indices
+from .loops import Nest, Range
+from .memory import Memory
+from .scalars import LlvmScalars
+from .writer import Writer
+
+__all__ = ["Place", "kernel_text", "load_sizes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a buffer lies: entry `number` of the call's pointers, or at `offset` in the arena."""
+
+    number: int | None = None
+    offset: Dim = 0
+
+
+def kernel_text(
+    kernel: Kernel,
+    places: Callable[[Buffer], Place],
+    sizes: tuple[Symbol, ...],
+    declarations: set[str],
+) -> str:
+    """`void kernel(frame, chunk, chunks)`: tiles chunk·n/chunks up to (chunk + 1)·n/chunks."""
+    return _KernelText(kernel, places, sizes, declarations).text()
+
+
+def load_sizes(w: Writer, at: Indices, pointer: str, sizes: tuple[Symbol, ...]) -> None:
+    """Bind the symbolic sizes of the program to what the call has found."""
+    for number, symbol in enumerate(sizes):
+        place = w.emit(f"getelementptr i64, ptr {pointer}, i64 {number}", "p")
+        at.bind(symbol, w.emit(f"load i64, ptr {place}, align 8", "size"))
+
+
+class _KernelText:
+    def __init__(
+        self,
+        kernel: Kernel,
+        places: Callable[[Buffer], Place],
+        sizes: tuple[Symbol, ...],
+        declarations: set[str],
+    ) -> None:
+        params = (("ptr", "%frame"), ("i32", "%chunk"), ("i32", "%chunks"))
+        self.kernel, self.places, self.sizes = kernel, places, sizes
+        self.w = Writer(kernel.name, params, linkage="internal", declarations=declarations)
+        self.s = LlvmScalars(self.w)
+        self.at = Indices(self.w, self.s)
+        self.pointers: dict[Buffer, str] = {}
+        self.axes: dict[Symbol, Axis] = {}
+
+    def text(self) -> str:
+        buffers = self._field(0)
+        sizes = self._field(1)
+        arena = self._field(2)
+        load_sizes(self.w, self.at, sizes, self.sizes)
+        for buffer in dict.fromkeys((*self.kernel.reads, *self.kernel.writes)):
+            self.pointers[buffer] = self._address(buffer, buffers, arena)
+        first, last = self._share()
+        done: Dim = 0
+        for part in self.kernel.parts:
+            self._part(part, first, last, done)
+            done = done + part.tiles
+        self.w.line("ret void")
+        return self.w.text()
+
+    def _field(self, number: int) -> str:
+        place = self.w.emit(f"getelementptr ptr, ptr %frame, i64 {number}", "p")
+        return self.w.emit(f"load ptr, ptr {place}, align 8", "p")
+
+    def _address(self, buffer: Buffer, buffers: str, arena: str) -> str:
+        place = self.places(buffer)
+        if place.number is None:
+            offset = self.at.at_base(place.offset)
+            return self.w.emit(f"getelementptr i8, ptr {arena}, i64 {offset}", "b")
+        entry = self.w.emit(f"getelementptr ptr, ptr {buffers}, i64 {place.number}", "p")
+        return self.w.emit(f"load ptr, ptr {entry}, align 8", "b")
+
+    # tiles
+
+    def _share(self) -> tuple[str, str]:
+        """The first and one past the last tile of this chunk."""
+        total = self.at.at_base(self.kernel.tiles)
+        chunk = self.w.emit("zext i32 %chunk to i64")
+        chunks = self.w.emit("zext i32 %chunks to i64")
+        after = self.w.emit(f"add i64 {chunk}, 1")
+        bounds = []
+        for number in (chunk, after):
+            scaled = self.w.emit(f"mul i64 {total}, {number}")
+            bounds.append(self.w.emit(f"udiv i64 {scaled}, {chunks}"))
+        return bounds[0], bounds[1]
+
+    def _part(self, part: Part, first: str, last: str, done: Dim) -> None:
+        """The tiles of a part that fall into the share."""
+        self.axes = {axis.symbol: axis for axis in part.axes}
+        low, high = first, last
+        if len(self.kernel.parts) > 1:
+            low, high = self._overlap(first, last, done, done + part.tiles)
+        with self.w.loop(low, high, 1, hint="tile") as tile:
+            self.at.open()
+            number = tile.index
+            if len(self.kernel.parts) > 1:
+                before = self.at.at_base(done)
+                number = self.w.emit(f"sub nsw i64 {tile.index}, {before}")
+            starts = self._coordinates(part, number)
+            self._tile(part, starts)
+            self.at.close()
+
+    def _overlap(self, first: str, last: str, start: Dim, stop: Dim) -> tuple[str, str]:
+        low, high = self.at.at_base(start), self.at.at_base(stop)
+        for name in ("smax", "smin"):
+            self.w.declare(f"declare i64 @llvm.{name}.i64(i64, i64)")
+        return (
+            self.w.emit(f"call i64 @llvm.smax.i64(i64 {first}, i64 {low})"),
+            self.w.emit(f"call i64 @llvm.smin.i64(i64 {last}, i64 {high})"),
+        )
+
+    def _coordinates(self, part: Part, number: str) -> dict[Symbol, str]:
+        """The first index of every axis in this tile; the last axis changes fastest."""
+        cut = [axis for axis in part.axes if axis.tile is not None and axis.tiles != 1]
+        starts = {axis.symbol: "0" for axis in part.axes}
+        for axis in part.axes:
+            if axis.number is not None and axis not in cut:
+                self.at.bind(axis.number, "0")
+        for axis in reversed(cut):
+            if axis is cut[0]:
+                place = number
+            else:
+                count = self.at.at_base(axis.tiles)
+                place = self.w.emit(f"urem i64 {number}, {count}")
+                number = self.w.emit(f"udiv i64 {number}, {count}")
+            if axis.number is not None:
+                self.at.bind(axis.number, place)
+            one = axis.tile == 1
+            starts[axis.symbol] = place if one else self.w.emit(f"mul i64 {place}, {axis.tile}")
+        return starts
+
+    def _tile(self, part: Part, starts: dict[Symbol, str]) -> None:
+        ranges = {axis.symbol: self._range(axis, starts[axis.symbol]) for axis in part.axes}
+        for axis in part.axes:
+            if axis.tile == 1 or axis.extent == 1:
+                self.at.bind(axis.symbol, starts[axis.symbol])
+        full = self._is_full(part, ranges)
+        if full is None:
+            self._phases(part, ranges, edge=False)
+            return
+        inside, outside, done = (self.w.label(f"tile.{kind}") for kind in ("full", "edge", "done"))
+        self.w.branch_if(full, inside, outside)
+        for label, edge in ((inside, False), (outside, True)):
+            self.w.start_block(label)
+            self.at.open()
+            self._phases(part, ranges, edge=edge)
+            self.at.close()
+            self.w.branch(done)
+        self.w.start_block(done)
+
+    def _range(self, axis: Axis, start: str) -> Range:
+        if axis.tile is None:
+            stop: Dim | str = axis.extent if isinstance(axis.extent, int) else self._stop(axis)
+            return Range(0, stop, None, axis.extent, False)
+        if axis.divides and axis.tiles == 1 and isinstance(axis.extent, int):
+            return Range(0, axis.extent, axis.tile, axis.extent, False)
+        after = self.w.emit(f"add nsw i64 {start}, {axis.tile}")
+        if axis.divides:
+            return Range(start, after, axis.tile, axis.extent, False)
+        self.w.declare("declare i64 @llvm.smin.i64(i64, i64)")
+        end = self.at.at_base(axis.extent)
+        stop = self.w.emit(f"call i64 @llvm.smin.i64(i64 {after}, i64 {end})")
+        return Range(start, stop, axis.tile, axis.extent, True)
+
+    def _stop(self, axis: Axis) -> str:
+        return self.at.at_base(axis.extent)
+
+    def _is_full(self, part: Part, ranges: Mapping[Symbol, Range]) -> str | None:
+        """Whether no unrolled axis is cut off in this tile; None if that never happens."""
+        blocks = {loop.symbol for phase in part.phases for loop in phase.loops if not loop.rolled}
+        conditions = []
+        for axis in part.axes:
+            if axis.symbol in blocks and ranges[axis.symbol].may_end_early:
+                start, stop = ranges[axis.symbol].start, ranges[axis.symbol].stop
+                length = self.w.emit(f"sub nsw i64 {stop}, {start}")
+                conditions.append(self.w.emit(f"icmp eq i64 {length}, {axis.tile}"))
+        whole = conditions[0] if conditions else None
+        for condition in conditions[1:]:
+            whole = self.w.emit(f"and i1 {whole}, {condition}")
+        return whole
+
+    def _phases(self, part: Part, ranges: Mapping[Symbol, Range], *, edge: bool) -> None:
+        memory = Memory(self.w, self.s, self.at, self.pointers.__getitem__, self._tile_of)
+        nest = Nest(self.w, self.s, self.at, memory, ranges, edge=edge)
+        for phase in part.phases:
+            nest.write(phase)
+
+    def _tile_of(self, symbol: Symbol) -> tuple[Dim, int | None]:
+        axis = self.axes[symbol]
+        return axis.extent, axis.tile

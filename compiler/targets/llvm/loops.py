@@ -1,0 +1,385 @@
+"""One phase → nested LLVM loops over vectors, with accumulators in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, Symbol
+from ...ir.op import Reduction
+from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
+from .addresses import Indices
+from .memory import Memory, Position
+from .scalars import LlvmScalars
+from .writer import Value, Writer
+
+__all__ = ["Nest", "Range"]
+
+Key = tuple[tuple[Symbol, int], ...]
+Totals = dict[tuple[Instr, Key], tuple[Value, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The indices of an axis inside the current tile."""
+
+    start: Dim | str
+    stop: Dim | str
+    tile: int | None
+    extent: Dim
+    may_end_early: bool  # the tile can be cut off by the end of the axis
+
+
+class Nest:
+    """Writes the phases of a tile. `edge`: tiles of unrolled loops may be cut off."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        scalars: LlvmScalars,
+        indices: Indices,
+        memory: Memory,
+        ranges: Mapping[Symbol, Range],
+        *,
+        edge: bool,
+    ) -> None:
+        self.w, self.s, self.at, self.memory = writer, scalars, indices, memory
+        self.ranges, self.edge = ranges, edge
+        self.registers: dict[tuple[Local, Key], Value] = {}
+        self.loops: dict[Symbol, Loop] = {}
+        self.copies: dict[Symbol, int] = {}
+        self.mask: dict[int, Value] = {}
+        self.clamped: dict[tuple[Symbol, int], str] = {}
+        self.phase: Phase = Phase((), ())
+        self.vector: Loop | None = None
+
+    def write(self, phase: Phase) -> None:
+        """The loops of a phase and its body."""
+        self.phase = phase
+        self.loops = {loop.symbol: loop for loop in phase.loops}
+        self.copies = {loop.symbol: loop.copies for loop in phase.loops}
+        self.vector = next((loop for loop in phase.loops if loop.lanes > 1), None)
+        self.mask, self.clamped = {}, {}
+        self.at.open()
+        self._hoist()
+        folds = [i for i in phase.body if i.op == "reduce"]
+        totals = self._identities(folds)
+        self._finish(self._walk(phase.loops, totals))
+        self.at.close()
+
+    # loops
+
+    def _walk(self, loops: Sequence[Loop], totals: Totals) -> Totals:
+        if not loops:
+            return self._points(totals)
+        loop, inner = loops[0], loops[1:]
+        if not loop.rolled:
+            self._enter_block(loop)
+            return self._walk(inner, totals)
+        if loop.step == 1:
+            extent = self.ranges[loop.symbol]
+            return self._turns(loop, _text(extent.start), _text(extent.stop), 1, inner, totals)
+        return self._blocks(loop, inner, totals)
+
+    def _blocks(self, loop: Loop, inner: Sequence[Loop], totals: Totals) -> Totals:
+        """Whole blocks of all copies, then vectors one by one, the last of them masked."""
+        extent = self.ranges[loop.symbol]
+        start, stop = extent.start, extent.stop
+        if isinstance(start, int) and isinstance(stop, int):
+            whole: Dim | str = start + (stop - start) // loop.step * loop.step
+        else:
+            length = self._sub(_text(stop), _text(start))
+            full = self.w.emit(f"sdiv i64 {length}, {loop.step}")
+            blocks = self.w.emit(f"mul i64 {full}, {loop.step}")
+            whole = self._add(_text(start), blocks)
+        if not (isinstance(whole, int) and whole == start):
+            totals = self._turns(loop, _text(start), _text(whole), loop.step, inner, totals)
+        if isinstance(whole, int) and whole == stop:
+            return totals
+        self.copies[loop.symbol] = 1
+        totals = self._turns(loop, _text(whole), _text(stop), loop.lanes, inner, totals, tail=True)
+        self.copies[loop.symbol] = loop.copies
+        return totals
+
+    def _turns(
+        self,
+        loop: Loop,
+        start: str,
+        stop: str,
+        step: int,
+        inner: Sequence[Loop],
+        totals: Totals,
+        *,
+        tail: bool = False,
+    ) -> Totals:
+        keys = [(key, n) for key, state in totals.items() for n in range(len(state))]
+        carried = [(totals[key][n].type, totals[key][n].name) for key, n in keys]
+        with self.w.loop(start, stop, step, carried, hint=loop.symbol.name) as turn:
+            self.at.open()
+            self.at.bind(loop.symbol, turn.index)
+            if tail and loop.lanes > 1:
+                self.mask = {0: self._mask(self._sub(stop, turn.index), loop.lanes)}
+            self._hoist()
+            inside = _renamed(totals, keys, turn.carried)
+            after = self._walk(inner, inside)
+            turn.hand_on(*(after[key][n].name for key, n in keys))
+            self.at.close()
+            self.mask = {}
+        return _renamed(totals, keys, turn.results)
+
+    def _enter_block(self, loop: Loop) -> None:
+        """Bind an unrolled axis: all its copies stand at fixed distances from the tile's start."""
+        extent = self.ranges[loop.symbol]
+        self.at.bind(loop.symbol, _text(extent.start))
+        if not (self.edge and extent.may_end_early):
+            return
+        if loop.lanes > 1:
+            left = self._sub(_text(extent.stop), _text(extent.start))
+            for copy in range(loop.copies):
+                rest = self._sub(left, str(copy * loop.lanes)) if copy else left
+                self.mask[copy] = self._mask(rest, loop.lanes)
+            return
+        last = self._sub(_text(extent.stop), "1")
+        for copy in range(loop.copies):
+            place = self._add(_text(extent.start), str(copy)) if copy else _text(extent.start)
+            self.w.declare("declare i64 @llvm.smin.i64(i64, i64)")
+            bounded = self.w.emit(f"call i64 @llvm.smin.i64(i64 {place}, i64 {last})")
+            self.clamped[(loop.symbol, copy)] = bounded
+
+    def _mask(self, count: str, lanes: int) -> Value:
+        return self.s.mask_below(Value(count, DType.I64), lanes)
+
+    # values
+
+    def _hoist(self) -> None:
+        """Compute here what the loops further inside do not change."""
+        inner = [loop.symbol for loop in self.phase.loops if loop.symbol not in self.at.base]
+        blocks = {loop.symbol for loop in self.phase.loops if loop.step > 1}
+        self.at.prepare(i.detail.offset for i in self.phase.body if isinstance(i.detail, Access))
+        if not inner:
+            return
+        for instr in self.phase.body:
+            settled = self.at.known(instr.axes) and not instr.axes & blocks
+            if not instr.is_effect and settled:
+                self._value(instr, {})
+
+    def _points(self, totals: Totals) -> Totals:
+        """The body once for every combination of copies."""
+        fused = _fused_products(self.phase.body)
+        totals = dict(totals)
+        for steps in self._combinations():
+            for instr in self.phase.body:
+                if instr.op == "reduce":
+                    self._accumulate(instr, steps, totals, fused)
+                elif instr.op in ("store", "put"):
+                    self._effect(instr, steps)
+                elif instr not in fused:
+                    self._value(instr, steps)
+        return totals
+
+    def _combinations(self) -> Iterator[dict[Symbol, int]]:
+        symbols = [loop.symbol for loop in self.phase.loops if loop.step > 1]
+        for numbers in product(*(range(self.copies[symbol]) for symbol in symbols)):
+            yield dict(zip(symbols, numbers, strict=True))
+
+    def _value(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
+        key = (instr, tuple((a, n) for a, n in steps.items() if a in instr.axes))
+        found = self.at.find(key)
+        return found if found is not None else self.at.keep(key, self._compute(instr, steps))
+
+    def _compute(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
+        if instr.op == "const":
+            return self.s.const(instr.detail, instr.dtype)  # type: ignore[no-any-return]
+        if instr.op == "index":
+            return self._index(instr.detail, steps)
+        if instr.op == "below":
+            left, right = (self._index(dim, steps) for dim in instr.detail)
+            return self.s.lt(left, right)  # type: ignore[no-any-return]
+        if instr.op == "get":
+            return self._get(instr.detail, steps)
+        args = [self._value(arg, steps) for arg in instr.args]
+        if instr.op == "load":
+            return self._load(instr, args, steps)
+        if instr.op == "convert":
+            return self.s.convert(args[0], instr.dtype)  # type: ignore[no-any-return]
+        if instr.op == "bitcast":
+            return self.s.bitcast(args[0], instr.dtype)  # type: ignore[no-any-return]
+        return self.s.emit(instr.op, tuple(args))
+
+    def _index(self, dim: Dim, steps: Mapping[Symbol, int]) -> Value:
+        return self.memory.index(dim, self._position(steps))
+
+    # memory
+
+    def _position(self, steps: Mapping[Symbol, int]) -> Position:
+        """Where each unrolled axis stands in this copy."""
+        return Position(
+            {a: n * self.loops[a].lanes for a, n in steps.items()},
+            {a: self.clamped[(a, n)] for a, n in steps.items() if (a, n) in self.clamped},
+            self.vector,
+        )
+
+    def _active(self, steps: Mapping[Symbol, int]) -> Value | None:
+        """The lanes of this copy that lie inside the axis; None for all."""
+        copy = steps.get(self.vector.symbol, 0) if self.vector else 0
+        return self.mask.get(copy)
+
+    def _load(self, instr: Instr, args: list[Value], steps: Mapping[Symbol, int]) -> Value:
+        access: Access = instr.detail
+        return self.memory.load(access, args, self._position(steps), self._active(steps))
+
+    def _effect(self, instr: Instr, steps: Mapping[Symbol, int]) -> None:
+        value = self._value(instr.args[0], steps)
+        if instr.op == "put":
+            self.memory.put(instr.detail, value, self._position(steps), self._active(steps))
+            return
+        rest = [self._value(arg, steps) for arg in instr.args[1:]]
+        inside = self._inside(instr, steps)
+        position, active = self._position(steps), self._active(steps)
+        if inside is None:
+            self.memory.store(instr.detail, value, rest, position, active)
+            return
+        with self.w.when(inside):
+            self.at.open()
+            self.memory.store(instr.detail, value, rest, position, active)
+            self.at.close()
+
+    def _inside(self, instr: Instr, steps: Mapping[Symbol, int]) -> str | None:
+        """Whether the copy lies inside every axis that was clamped."""
+        conditions = []
+        for axis, copy in steps.items():
+            if (axis, copy) in self.clamped and axis in instr.axes and copy:
+                place = self._add(_text(self.ranges[axis].start), str(copy))
+                stop = _text(self.ranges[axis].stop)
+                conditions.append(self.w.emit(f"icmp slt i64 {place}, {stop}"))
+        whole = conditions[0] if conditions else None
+        for condition in conditions[1:]:
+            whole = self.w.emit(f"and i1 {whole}, {condition}")
+        return whole
+
+    def _get(self, local: Local, steps: Mapping[Symbol, int]) -> Value:
+        key = self._key(local.axes, steps)
+        if (local, key) in self.registers:
+            return self.registers[(local, key)]
+        return self.memory.get(local, self._position(steps), self._active(steps))
+
+    # folds
+
+    def _identities(self, folds: Sequence[Instr]) -> Totals:
+        totals: Totals = {}
+        for fold in folds:
+            reduce: Reduce = fold.detail
+            lanes = self._lanes(reduce)
+            for steps in self._combinations():
+                state = tuple(
+                    self.s.splat(self.s.const(number, dtype), lanes)
+                    for number, dtype in zip(
+                        reduce.reduction.identity(fold.args[0].dtype),
+                        reduce.reduction.dtypes(fold.args[0].dtype),
+                        strict=True,
+                    )
+                )
+                totals[(fold, self._fold_key(reduce, steps))] = state
+        return totals
+
+    def _accumulate(
+        self, fold: Instr, steps: Mapping[Symbol, int], totals: Totals, fused: frozenset[Instr]
+    ) -> None:
+        reduce: Reduce = fold.detail
+        key = (fold, self._fold_key(reduce, steps))
+        before = totals[key]
+        if fold.args[0] in fused:
+            left, right = (self._value(arg, steps) for arg in fold.args[0].args)
+            after: tuple[Value, ...] = (self.s.fma(left, right, before[0]),)
+        else:
+            given = [self._value(arg, steps) for arg in fold.args]
+            value, position = (*given, None)[:2]
+            element = reduce.reduction.inject(self.s, value, position)
+            after = reduce.reduction.combine(self.s, before, element)
+        active = self._active(steps)
+        if active is not None and self.vector and self.vector.symbol in reduce.over:
+            after = tuple(self.s.select(active, a, b) for a, b in zip(after, before, strict=True))
+        lanes = self._lanes(reduce)
+        totals[key] = tuple(self.s.splat(value, lanes) for value in after)
+
+    def _finish(self, totals: Totals) -> None:
+        """Combine the copies, then the lanes, of each fold, in an order fixed by sizes alone."""
+        kept: dict[tuple[Instr, Key], list[tuple[Value, ...]]] = {}
+        for (fold, key), state in totals.items():
+            own = tuple((a, n) for a, n in key if a not in fold.detail.over)
+            kept.setdefault((fold, own), []).append(state)
+        for (fold, own), states in kept.items():
+            reduce: Reduce = fold.detail
+            state = self._tree(reduce.reduction, states)
+            if self.vector and self.vector.symbol in reduce.over:
+                state = self._across_lanes(reduce.reduction, state)
+            self.registers[(reduce.local, own)] = reduce.reduction.result(self.s, state)
+
+    def _tree(self, reduction: Reduction, states: list[tuple[Value, ...]]) -> tuple[Value, ...]:
+        while len(states) > 1:
+            pairs = zip(states[::2], states[1::2], strict=False)
+            odd = states[-1:] if len(states) % 2 else []
+            states = [reduction.combine(self.s, a, b) for a, b in pairs] + odd
+        return states[0]
+
+    def _across_lanes(self, reduction: Reduction, state: tuple[Value, ...]) -> tuple[Value, ...]:
+        lanes = state[0].lanes
+        while lanes > 1:
+            lanes //= 2
+            low = tuple(self.s.part(value, 0, lanes) for value in state)
+            high = tuple(self.s.part(value, lanes, lanes) for value in state)
+            state = reduction.combine(self.s, low, high)
+        return state
+
+    def _lanes(self, reduce: Reduce) -> int:
+        if self.vector is None:
+            return 1
+        varies = self.vector.symbol in reduce.over or self.vector.symbol in reduce.local.axes
+        return self.vector.lanes if varies else 1
+
+    def _fold_key(self, reduce: Reduce, steps: Mapping[Symbol, int]) -> Key:
+        return self._key((*reduce.local.axes, *reduce.over), steps)
+
+    def _key(self, axes: Any, steps: Mapping[Symbol, int]) -> Key:
+        wanted = set(axes)
+        return tuple((axis, copy) for axis, copy in steps.items() if axis in wanted)
+
+    def _add(self, left: str, right: str) -> str:
+        return right if left == "0" else self.w.emit(f"add nsw i64 {left}, {right}")
+
+    def _sub(self, left: str, right: str) -> str:
+        return left if right == "0" else self.w.emit(f"sub nsw i64 {left}, {right}")
+
+
+def _text(value: Dim | str) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _renamed(totals: Totals, keys: Sequence[Any], names: Sequence[str]) -> Totals:
+    """The same totals under the names that they have on the other side of a loop's edge."""
+    fresh = {key: list(state) for key, state in totals.items()}
+    for (key, n), name in zip(keys, names, strict=True):
+        old = fresh[key][n]
+        fresh[key][n] = Value(name, old.dtype, old.lanes)
+    return {key: tuple(state) for key, state in fresh.items()}
+
+
+def _fused_products(body: Sequence[Instr]) -> frozenset[Instr]:
+    """Products of floats that only a sum reads: they are added without rounding in between."""
+    readers: dict[Instr, list[Instr]] = {}
+    for instr in body:
+        for arg in instr.args:
+            readers.setdefault(arg, []).append(instr)
+    return frozenset(
+        instr
+        for instr in body
+        if instr.op == "mul" and instr.dtype.is_float and all(map(_is_sum, readers.get(instr, ())))
+    )
+
+
+def _is_sum(instr: Instr) -> bool:
+    return instr.op == "reduce" and instr.detail.reduction.instruction == "add"

@@ -1,0 +1,268 @@
+"""Loads and stores of kernels: contiguous vectors, single elements, gathers, and locals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, Symbol, coefficient, substitute, symbols
+from ...kernel.phases import Access, Buffer, Local, Loop
+from .addresses import Indices
+from .scalars import LlvmScalars
+from .writer import Value, Writer, llvm_type
+
+__all__ = ["Memory", "Position"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where one copy of a body stands: distances from the loops' bases, and clamped places."""
+
+    steps: Mapping[Symbol, int]
+    clamped: Mapping[Symbol, str]
+    vector: Loop | None
+
+    def varies(self, dim: Dim) -> bool:
+        """Whether the lanes of a vector differ in this expression."""
+        return self.vector is not None and self.vector.symbol in symbols(dim)
+
+    def slope(self, dim: Dim) -> Dim | None:
+        """What one lane further adds; None where that depends on the lane."""
+        if self.vector is None or not self.varies(dim):
+            return 0
+        return coefficient(dim, self.vector.symbol)
+
+
+class Memory:
+    """Reads and writes elements of buffers and of a tile's locals."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        scalars: LlvmScalars,
+        indices: Indices,
+        pointer: Callable[[Buffer], str],
+        tile_of: Callable[[Symbol], tuple[Dim, int | None]],
+    ) -> None:
+        self.w, self.s, self.at = writer, scalars, indices
+        self._pointer, self._tile_of = pointer, tile_of
+        self._stack: dict[Local, str] = {}
+        self._nowhere: dict[DType, str] = {}
+
+    # index expressions
+
+    def index(self, dim: Dim, position: Position) -> Value:
+        """The i64 value of an expression, a vector where the lanes differ."""
+        slope = position.slope(dim)
+        if slope is None:
+            return self._general(dim, position)
+        first = self._first(dim, position)
+        if not position.varies(dim) or position.vector is None:
+            return first
+        lanes = self.s.lane_index(position.vector.lanes)
+        return self.s.add(first, self.s.mul(lanes, self.at.scalar(slope)))  # type: ignore[no-any-return]
+
+    def _first(self, dim: Dim, position: Position) -> Value:
+        name, shift = self._resolve(dim, position)
+        value = Value(name, DType.I64)
+        return self.s.add(value, self.s.const(shift, DType.I64)) if shift else value
+
+    def _resolve(self, dim: Dim, position: Position) -> tuple[str, int]:
+        """The value for the first lane, as a name and a constant to add."""
+        moved = [a for a in symbols(dim) if position.steps.get(a) or a in position.clamped]
+        if any(coefficient(dim, axis) is None for axis in moved):
+            return self._general_first(dim, position).name, 0
+        shift, extra = 0, []
+        for axis in moved:
+            slope = coefficient(dim, axis)
+            assert slope is not None
+            if axis in position.clamped:
+                dim = substitute(dim, {axis: 0})
+                place = Value(position.clamped[axis], DType.I64)
+                extra.append(self.s.mul(place, self.at.scalar(slope)))
+            elif isinstance(slope, int):
+                shift += slope * position.steps[axis]
+            else:
+                step = self.s.const(position.steps[axis], DType.I64)
+                extra.append(self.s.mul(self.at.scalar(slope), step))
+        total = self.at.scalar(dim)
+        for term in extra:
+            total = self.s.add(total, term)
+        return total.name, shift
+
+    def _places(self, dim: Dim, position: Position) -> dict[Symbol, Value]:
+        """Every symbol at its place for the first lane."""
+        places = {}
+        for axis in symbols(dim):
+            if axis in position.clamped:
+                places[axis] = Value(position.clamped[axis], DType.I64)
+            else:
+                base = Value(self.at.base[axis], DType.I64)
+                step = position.steps.get(axis, 0)
+                places[axis] = self.s.add(base, self.s.const(step, DType.I64)) if step else base
+        return places
+
+    def _general_first(self, dim: Dim, position: Position) -> Value:
+        return self.at.evaluate(dim, self._places(dim, position))
+
+    def _general(self, dim: Dim, position: Position) -> Value:
+        places = self._places(dim, position)
+        if position.vector is not None and position.vector.symbol in places:
+            axis = position.vector.symbol
+            places[axis] = self.s.add(places[axis], self.s.lane_index(position.vector.lanes))
+        return self.at.evaluate(dim, places)
+
+    # buffers
+
+    def load(
+        self, access: Access, args: list[Value], position: Position, active: Value | None
+    ) -> Value:
+        """An element, or one for each lane; what is not active or guarded out is not touched."""
+        condition = args[-1] if access.guarded else None
+        picks = args[:-1] if access.guarded else args
+        dtype = access.buffer.dtype
+        if position.slope(access.offset) == 0 and all(x.lanes == 1 for x in (*args, *picks)):
+            found = self._load_one(access, picks, position, condition)
+        elif self._is_contiguous(access, picks, position) and position.vector:
+            pointer = self._element(access, picks, position)
+            mask = self._both(active, condition, position.vector.lanes)
+            found = self.s.load(pointer, dtype, position.vector.lanes, mask=mask)
+        else:
+            places = self._offsets(access, picks, position)
+            mask = self._both(active, condition, places.lanes)
+            found = self.s.gather(self._pointer(access.buffer), places, dtype, mask=mask)
+        if condition is None:
+            return found
+        return self.s.select(condition, found, self.s.const(access.otherwise, dtype))  # type: ignore[no-any-return]
+
+    def store(
+        self,
+        access: Access,
+        value: Value,
+        picks: list[Value],
+        position: Position,
+        active: Value | None,
+    ) -> None:
+        """Write an element, or one for each active lane."""
+        if position.slope(access.offset) == 0 and value.lanes == 1:
+            self.s.store(self._element(access, picks, position), value)
+        elif self._is_contiguous(access, picks, position) and position.vector:
+            whole = self.s.splat(value, position.vector.lanes)
+            self.s.store(self._element(access, picks, position), whole, mask=active)
+        else:
+            places = self._offsets(access, picks, position)
+            whole = self.s.splat(value, places.lanes)
+            self.s.scatter(self._pointer(access.buffer), places, whole, mask=active)
+
+    def _is_contiguous(self, access: Access, picks: list[Value], position: Position) -> bool:
+        return position.slope(access.offset) == 1 and all(pick.lanes == 1 for pick in picks)
+
+    def _element(self, access: Access, picks: list[Value], position: Position) -> str:
+        """The address of the element of the first lane."""
+        base, shift = self._resolve(access.offset, position)
+        for pick, stride in zip(picks, access.strides, strict=True):
+            step = self.s.mul(pick, self.at.scalar(stride))
+            base = self.s.add(Value(base, DType.I64), step).name
+        start = self._pointer(access.buffer)
+        kind = _stored(access.buffer.dtype)
+        key = ("address", start, base)
+        found = self.at.find(key)
+        if found is None:
+            name = self.w.emit(f"getelementptr {kind}, ptr {start}, i64 {base}", "p")
+            found = self.at.keep(key, Value(name, DType.I64))
+        if not shift:
+            return found.name
+        return self.w.emit(f"getelementptr {kind}, ptr {found.name}, i64 {shift}", "p")
+
+    def _offsets(self, access: Access, picks: list[Value], position: Position) -> Value:
+        places = self.index(access.offset, position)
+        for pick, stride in zip(picks, access.strides, strict=True):
+            places = self.s.add(places, self.s.mul(pick, self.at.scalar(stride)))
+        lanes = position.vector.lanes if position.vector else 1
+        return self.s.splat(places, lanes)
+
+    def _load_one(
+        self, access: Access, picks: list[Value], position: Position, condition: Value | None
+    ) -> Value:
+        pointer, dtype = self._element(access, picks, position), access.buffer.dtype
+        if condition is not None:
+            nowhere = self._safe_place(dtype)
+            chosen = f"select i1 {condition.name}, ptr {pointer}, ptr {nowhere}"
+            pointer = self.w.emit(chosen, "p")
+        return self.s.load(pointer, dtype, 1)
+
+    def _safe_place(self, dtype: DType) -> str:
+        """Memory that may always be read, for elements that a condition rules out."""
+        if dtype not in self._nowhere:
+            self._nowhere[dtype] = self.w.alloca(_stored(dtype), align=8)
+        return self._nowhere[dtype]
+
+    def _both(self, active: Value | None, condition: Value | None, lanes: int) -> Value | None:
+        if condition is None:
+            return active
+        wide = self.s.splat(condition, lanes)
+        return wide if active is None else self.s.bitand(wide, active)
+
+    # locals in memory
+
+    def put(self, local: Local, value: Value, position: Position, active: Value | None) -> None:
+        """Keep a value of this point for a later phase."""
+        lanes = self._local_lanes(local, position)
+        self.s.store(self._slot(local, position), self.s.splat(value, lanes), mask=active)
+
+    def get(self, local: Local, position: Position, active: Value | None) -> Value:
+        """The value that an earlier phase kept at this point."""
+        lanes = self._local_lanes(local, position)
+        mask = active if lanes > 1 else None
+        return self.s.load(self._slot(local, position), local.dtype, lanes, mask=mask)
+
+    def _local_lanes(self, local: Local, position: Position) -> int:
+        varies = position.vector is not None and position.vector.symbol in local.axes
+        return position.vector.lanes if varies and position.vector else 1
+
+    def _slot(self, local: Local, position: Position) -> str:
+        offset, shift = self._place_of(local, position)
+        kind = _stored(local.dtype)
+        start = self._memory_of(local, position)
+        name, more = self._resolve(offset, position)
+        row = self.w.emit(f"getelementptr {kind}, ptr {start}, i64 {name}", "p")
+        total = shift + more
+        return self.w.emit(f"getelementptr {kind}, ptr {row}, i64 {total}", "p") if total else row
+
+    def _place_of(self, local: Local, position: Position) -> tuple[Dim, int]:
+        """Row-major over the axes inside the tile: walked ones by symbol, blocks by distance."""
+        offset: Dim = 0
+        shift, stride = 0, 1
+        for axis in reversed(local.axes):
+            extent, tile = self._tile_of(axis)
+            if tile == 1:
+                continue
+            if tile is None:
+                offset = offset + stride * (axis + 0)
+                stride *= _padded(extent)
+            else:
+                shift += stride * position.steps.get(axis, 0)
+                stride *= tile
+        return offset, shift
+
+    def _memory_of(self, local: Local, position: Position) -> str:
+        if local not in self._stack:
+            count = 1
+            for axis in local.axes:
+                extent, tile = self._tile_of(axis)
+                count *= _padded(extent) if tile is None else tile
+            self._stack[local] = self.w.alloca(f"[{count} x {_stored(local.dtype)}]")
+        return self._stack[local]
+
+
+def _padded(extent: Dim) -> int:
+    if not isinstance(extent, int):
+        raise AssertionError("a local in memory needs a size that is known when it is compiled")
+    return -(-extent // 16) * 16
+
+
+def _stored(dtype: DType) -> str:
+    """The type of an element in memory: a bool is a byte there."""
+    return "i8" if dtype.is_bool else llvm_type(dtype)
