@@ -1,0 +1,278 @@
+"""Sums, products, roots and powers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import DTypeError
+
+from ..ir.builder import Builder
+from ..ir.node import Node
+from ..ir.op import Op, Sample
+from .alignment import as_one_type, as_quotient
+from .compare import equal, select
+from .exponential import log
+from .kinds import like, mapped, not_differentiable
+from .sampling import ALL, NUMBERS, draw, numbers
+
+__all__ = [
+    "abs",
+    "add",
+    "cbrt",
+    "divide",
+    "hypot",
+    "multiply",
+    "negative",
+    "positive",
+    "power",
+    "reciprocal",
+    "rsqrt",
+    "sign",
+    "sqrt",
+    "square",
+    "subtract",
+]
+
+add: Op = mapped(
+    "add",
+    doc="x + y; of bools: or",
+    formula="x + y",
+    takes=ALL,
+    body=lambda s, x, y: s.bitor(x, y) if x.dtype.is_bool else s.add(x, y),
+    partials=lambda x, y, out: (1, 1),
+    transpose=lambda ct, which, inputs, attrs: ct,
+    reference=np.add,
+    samples=numbers(2),
+)
+
+subtract: Op = mapped(
+    "subtract",
+    doc="x - y",
+    formula="x - y",
+    takes=NUMBERS,
+    body=lambda s, x, y: s.sub(x, y),
+    partials=lambda x, y, out: (1, -1),
+    transpose=lambda ct, which, inputs, attrs: ct if which == 0 else negative(ct),
+    reference=np.subtract,
+    samples=numbers(2),
+)
+
+multiply: Op = mapped(
+    "multiply",
+    doc="x · y; of bools: and",
+    formula="x*y",
+    takes=ALL,
+    body=lambda s, x, y: s.bitand(x, y) if x.dtype.is_bool else s.mul(x, y),
+    partials=lambda x, y, out: (y, x),
+    transpose=lambda ct, which, inputs, attrs: ct * inputs[1 - which],
+    reference=np.multiply,
+    samples=numbers(2),
+)
+
+divide: Op = mapped(
+    "divide",
+    doc="x / y; integers divide in f64",
+    formula="x/y",
+    align=as_quotient,
+    body=lambda s, x, y: s.div(x, y),
+    partials=lambda x, y, out: (reciprocal(y), -out / y),
+    transpose=lambda ct, which, inputs, attrs: ct / inputs[1],
+    reference=np.divide,
+    samples=numbers(2, 0.5),
+)
+
+negative: Op = mapped(
+    "negative",
+    doc="-x",
+    formula="-x",
+    takes=NUMBERS,
+    body=lambda s, x: s.neg(x),
+    partials=lambda x, out: (-1,),
+    transpose=lambda ct, which, inputs, attrs: negative(ct),
+    reference=np.negative,
+    samples=numbers(),
+)
+
+positive: Op = mapped(
+    "positive",
+    doc="x itself",
+    formula="x",
+    takes=NUMBERS,
+    body=lambda s, x: x,
+    partials=lambda x, out: (1,),
+    transpose=lambda ct, which, inputs, attrs: ct,
+    reference=np.positive,
+    samples=numbers(),
+)
+
+# The subderivative at 0 is 0, the middle of [-1, 1].
+abs: Op = mapped(
+    "abs",
+    doc="|x|; the least integer is its own absolute value",
+    formula="Abs(x)",
+    takes=ALL,
+    body=lambda s, x: x if x.dtype.is_bool or x.dtype.is_unsigned else s.abs(x),
+    partials=lambda x, out: (sign(x),),
+    reference=np.abs,
+    samples=numbers(),
+)
+
+
+def _sign(s: Any, x: Any) -> Any:
+    """A NaN is its own sign, and both zeros have the sign +0."""
+    zero, one = s.const(0, x.dtype), s.const(1, x.dtype)
+    if x.dtype.is_unsigned:
+        return s.select(s.gt(x, zero), one, zero)
+    below = s.select(s.lt(x, zero), s.const(-1, x.dtype), s.select(s.eq(x, zero), zero, x))
+    return s.select(s.gt(x, zero), one, below)
+
+
+sign: Op = not_differentiable(
+    "sign",
+    "piecewise constant",
+    doc="-1, 0 or 1",
+    formula="sign(x)",
+    takes=NUMBERS,
+    body=_sign,
+    reference=np.sign,
+    samples=numbers(),
+)
+
+square: Op = mapped(
+    "square",
+    doc="x²",
+    formula="x**2",
+    takes=NUMBERS,
+    body=lambda s, x: s.mul(x, x),
+    partials=lambda x, out: (2 * x,),
+    reference=np.square,
+    samples=numbers(),
+)
+
+reciprocal: Op = mapped(
+    "reciprocal",
+    doc="1 / x, in floats",
+    formula="1/x",
+    body=lambda s, x: s.div(s.const(1, x.dtype), x),
+    partials=lambda x, out: (-square(out),),
+    reference=np.reciprocal,
+    samples=numbers(low=0.5),
+)
+
+# The slope at 0 is its limit, infinity.
+sqrt: Op = mapped(
+    "sqrt",
+    doc="√x; NaN below 0",
+    formula="sqrt(x)",
+    body=lambda s, x: s.sqrt(x),
+    partials=lambda x, out: (0.5 / out,),
+    reference=np.sqrt,
+    samples=numbers(low=0.5),
+)
+
+rsqrt: Op = mapped(
+    "rsqrt",
+    doc="1 / √x",
+    formula="1/sqrt(x)",
+    body=lambda s, x: s.rsqrt(x),
+    partials=lambda x, out: (-0.5 * out / x,),
+    reference=lambda x: 1 / np.sqrt(x),
+    samples=numbers(low=0.5),
+    ulp=1,
+)
+
+# The slope at 0 is its limit, infinity.
+cbrt: Op = mapped(
+    "cbrt",
+    doc="∛x, of negative numbers too",
+    formula="sign(x)*Abs(x)**Rational(1, 3)",
+    body=lambda s, x: s.cbrt(x),
+    partials=lambda x, out: (reciprocal(3 * square(out)),),
+    reference=np.cbrt,
+    samples=numbers(low=0.5),
+    ulp=2,
+)
+
+
+def _hypot_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
+    """The subderivative at the origin is 0."""
+    safe = select(equal(out, 0), like(1, out), out)
+    return x / safe, y / safe
+
+
+hypot: Op = mapped(
+    "hypot",
+    doc="√(x² + y²), without overflow",
+    formula="sqrt(x**2 + y**2)",
+    body=lambda s, x, y: s.hypot(x, y),
+    partials=_hypot_partials,
+    reference=np.hypot,
+    samples=numbers(2, 0.5),
+    ulp=2,
+)
+
+
+def _as_powers(builder: Builder, args: tuple[Any, ...], attrs: Any) -> tuple[Node, ...]:
+    base, exponent = as_one_type(builder, args, attrs)
+    number = exponent.number
+    if exponent.dtype.is_integer and number is not None and number < 0:
+        raise DTypeError(
+            f"an integer to the power {number} is no integer",
+            fix="convert the base to a float type, or write the exponent as a float",
+        )
+    return base, exponent
+
+
+def _power(s: Any, x: Any, y: Any) -> Any:
+    if x.dtype.is_float:
+        return s.pow(x, y)
+    return _integer_power(s, x, y)
+
+
+def _integer_power(s: Any, x: Any, y: Any) -> Any:
+    """By repeated squaring, one bit of the exponent a step; wraps around."""
+    dtype = x.dtype
+    zero, one = s.const(0, dtype), s.const(1, dtype)
+    result = one
+    for bit in range(dtype.bits - dtype.is_signed):
+        is_set = s.ne(s.bitand(s.shr(y, s.const(bit, dtype)), one), zero)
+        result = s.mul(result, s.select(is_set, x, one))
+        x = s.mul(x, x)
+    return result
+
+
+def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
+    """y·x^(y-1) is 0 for y = 0 at every x, and exact at x ≤ 0 for a constant y; x^y·log x is 0 at
+    x = 0, and NaN below, where x^y has no derivative in y."""
+    number = getattr(y, "number", y if isinstance(y, int | float) else None)
+    in_y = out * log(select(equal(x, 0), like(1, x), x))
+    if number == 0:
+        return None, in_y
+    if number is not None:
+        return (number * (x if number == 2 else power(x, number - 1)), in_y)
+    return select(equal(y, 0), like(0, y), y * power(x, y - 1)), in_y
+
+
+def _powers(rng: np.random.Generator, dtype: DType) -> list[Sample]:
+    if dtype.is_float:
+        return numbers(2, 0.5)(rng, dtype)
+    small = (draw(rng, dtype, (3, 4)), draw(rng, dtype, (3, 4), 0, 5))
+    wrapping = (np.array([3, 5, 7], dtype.numpy), np.array([2, 50, 127], dtype.numpy))
+    return [Sample(small), Sample(wrapping)]
+
+
+power: Op = mapped(
+    "power",
+    doc="x to the power y; x⁰ = 1 for every x; integers wrap around",
+    formula="x**y",
+    takes=NUMBERS,
+    align=_as_powers,
+    body=_power,
+    partials=_power_partials,
+    reference=np.power,
+    samples=_powers,
+    ulp=2,
+)

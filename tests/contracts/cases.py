@@ -1,0 +1,144 @@
+"""What the contract tests run on: every operation, on every element type it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symfuse.compiler.ops  # noqa: F401  (completes the registry)
+from symfuse.compiler.ir.builder import Builder
+from symfuse.compiler.ir.graph import Graph
+from symfuse.compiler.ir.interpret import interpret
+from symfuse.compiler.ir.node import Node
+from symfuse.compiler.ir.op import Op, Sample, operations
+from symfuse.compiler.ir.types import TensorType
+from symfuse.compiler.ir.walk import topological
+from symfuse.runtime.dtypes import DType
+
+__all__ = [
+    "EVERY_CASE",
+    "EVERY_DERIVATIVE",
+    "EVERY_OP",
+    "OPERATIONS",
+    "Application",
+    "assert_close",
+    "linearised",
+    "parameter",
+    "pulled_back",
+    "pushed_forward",
+    "samples",
+]
+
+Array = np.ndarray[Any, Any]
+
+OPERATIONS = [op for op in operations.values() if op.name not in ("parameter", "constant")]
+_BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d in op.dtypes]
+_SMOOTH = [pytest.param(op, id=op.name) for op in OPERATIONS if op.jvp is not None]
+
+EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
+EVERY_CASE = pytest.mark.parametrize(("op", "dtype"), _BY_DTYPE)
+EVERY_DERIVATIVE = pytest.mark.parametrize("op", _SMOOTH)
+
+
+def samples(op: Op, dtype: DType) -> list[Sample]:
+    """The samples of an operation, the same in every run."""
+    assert op.samples is not None, f"{op} has no samples"
+    return op.samples(np.random.default_rng(7), dtype)
+
+
+@dataclass(frozen=True)
+class Application:
+    """An operation applied to parameters that take the inputs of a sample."""
+
+    builder: Builder
+    parameters: tuple[Node, ...]
+    node: Node
+    values: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, op: Op, sample: Sample) -> Application:
+        builder = Builder()
+        values = tuple(np.asarray(x) for x in sample.inputs)
+        parameters = tuple(parameter(builder, x) for x in values)
+        node = builder.apply(op, parameters, dict(sample.attrs))
+        return cls(builder, parameters, node, values)
+
+    @property
+    def float_inputs(self) -> tuple[int, ...]:
+        return tuple(k for k, x in enumerate(self.node.inputs) if x.dtype.is_float)
+
+    def directions(self, rng: np.random.Generator) -> dict[int, Array]:
+        """A random direction for every input that has one."""
+        return {k: rng.normal(size=self.values[k].shape) for k in self.float_inputs}
+
+    def run(self, outputs: Sequence[Node], more: Mapping[Node, Array] | None = None) -> list[Array]:
+        """The values of nodes, given those of parameters made later."""
+        extra = dict(more or {})
+        graph = Graph("f", (*self.parameters, *extra), tuple(outputs), self.builder)
+        return list(interpret(graph, (*self.values, *extra.values())))
+
+
+def parameter(builder: Builder, value: Array) -> Node:
+    """A parameter of the type of an array."""
+    return builder.parameter("x", TensorType(value.shape, DType.of(value.dtype)))
+
+
+def linearised(app: Application, tangents: Mapping[int, Node]) -> Node | None:
+    """The tangent of the application's node."""
+    given = tuple(tangents.get(k) for k in range(len(app.node.inputs)))
+    assert app.node.op.jvp is not None
+    with app.builder.active():
+        found: Node | None = app.node.op.jvp(given, app.node.inputs, app.node, app.node.attrs)
+    return found
+
+
+def pushed_forward(app: Application, output: Node, tangents: Mapping[Node, Node]) -> Node | None:
+    """The tangent of any output, by the jvp of each node on the way."""
+    known: dict[Node, Node | None] = dict(tangents)
+    with app.builder.active():
+        for node in topological([output]):
+            given = tuple(known.get(x) for x in node.inputs)
+            if node not in known and node.op.jvp is not None and any(t is not None for t in given):
+                known[node] = node.op.jvp(given, node.inputs, node, node.attrs)
+    return known.get(output)
+
+
+def pulled_back(
+    app: Application, output: Node, cotangent: Node, tangents: Sequence[Node]
+) -> list[Node | None]:
+    """The cotangents of tangents that an output is linear in, by the adjoint of each node."""
+    depends = set(tangents)
+    order = topological([output])
+    for node in order:
+        if any(x in depends for x in node.inputs):
+            depends.add(node)
+    known: dict[Node, Node] = {output: cotangent}
+    with app.builder.active():
+        for node in reversed(order):
+            if node not in depends or node in tangents or node not in known:
+                continue
+            assert node.op.transpose is not None, f"a tangent goes through {node.op}"
+            for which, x in enumerate(node.inputs):
+                if x in depends:
+                    share = node.op.transpose(known[node], which, node.inputs, node.attrs)
+                    assert share.type == x.type, f"{node.op}: {share.type} for {x.type}"
+                    known[x] = operations["add"](known[x], share) if x in known else share
+    return [known.get(t) for t in tangents]
+
+
+def assert_close(found: Any, wanted: Any, *, ulp: float = 0.0, rtol: float | None = None) -> None:
+    """Equal type and shape, and values within a number of units in the last place, or near."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    if found.dtype.kind != "f" or (ulp == 0 and rtol is None):
+        np.testing.assert_array_equal(found, wanted)
+        return
+    if rtol is None:
+        rtol = (ulp + 2) * float(np.finfo(wanted.dtype).eps)
+    near = wanted[np.isfinite(wanted)]
+    scale = float(np.max(np.abs(near), initial=0.0)) if near.size < 100 else 0.0
+    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol * min(scale, 1e3))

@@ -1,0 +1,200 @@
+"""Evaluates the element, body or monoid of an operation by NumPy, over all indices at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.node import Node
+from symfuse.compiler.ir.op import Reduction
+from symfuse.compiler.ir.types import TensorType
+from symfuse.compiler.kernel.scalar import INSTRUCTIONS, Scalars, result_dtype
+from symfuse.runtime.dtypes import DType
+
+__all__ = ["elements_of"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One scalar at every index of the output."""
+
+    array: Array
+    dtype: DType
+
+
+class ArrayScalars(Scalars):
+    """Emits nothing: it computes with arrays over all indices."""
+
+    def emit(self, name: str, operands: tuple[Any, ...]) -> Value:
+        dtype = result_dtype(name, tuple(x.dtype for x in operands))
+        assert len(operands) == INSTRUCTIONS[name].arity
+        result = _MEANING[name](*(x.array for x in operands))
+        return Value(np.asarray(result).astype(dtype.numpy), dtype)
+
+    def const(self, value: float | int | bool, dtype: DType) -> Value:
+        return Value(np.asarray(value, dtype.numpy), dtype)
+
+    def convert(self, value: Any, dtype: DType) -> Value:
+        return Value(value.array.astype(dtype.numpy), dtype)
+
+    def bitcast(self, value: Any, dtype: DType) -> Value:
+        return Value(value.array.view(dtype.numpy), dtype)
+
+    def index(self, dim: Any) -> Value:
+        """The entry of an index as a value."""
+        return Value(np.asarray(dim, np.int64), DType.I64)
+
+    def below(self, left: Any, right: Any) -> Value:
+        """Whether one entry of an index is less than another."""
+        return Value(np.asarray(_plain(left)) < np.asarray(right), DType.BOOL)
+
+
+def _plain(entry: Any) -> Any:
+    return entry.array if isinstance(entry, Value) else entry
+
+
+_special_erf = np.vectorize(math.erf, otypes=[np.float64])
+_special_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+_MEANING: dict[str, Any] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "fmod": np.fmod,
+    "neg": np.negative,
+    "abs": np.abs,
+    "fma": lambda x, y, z: x * y + z,
+    "min": np.minimum,
+    "max": np.maximum,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "rint": np.rint,
+    "copysign": np.copysign,
+    "signbit": np.signbit,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+    "nextafter": np.nextafter,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "cbrt": np.cbrt,
+    "pow": np.power,
+    "hypot": np.hypot,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "erf": _special_erf,
+    "erfc": _special_erfc,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "bitand": np.bitwise_and,
+    "bitor": np.bitwise_or,
+    "bitxor": np.bitwise_xor,
+    "bitnot": np.bitwise_not,
+    "shl": np.left_shift,
+    "shr": np.right_shift,
+    "select": np.where,
+}
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads elements of one operand; one outside of it is an error unless it is masked."""
+
+    array: Array
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(self.array.shape, DType.of(self.array.dtype))
+
+    def __call__(self, index: Any, where: Any = None, otherwise: Any = 0) -> Any:
+        places = [np.asarray(_plain(entry)) for entry in index]
+        kept = np.asarray(True if where is None else where.array)
+        full = np.broadcast_shapes(kept.shape, *(p.shape for p in places))
+        mask = np.broadcast_to(kept, full)
+        out = np.full(full, otherwise, self.array.dtype)
+        chosen = tuple(np.broadcast_to(p, full)[mask] for p in places)
+        assert all((p >= 0).all() for p in chosen), "an index is negative"
+        out[mask] = self.array[chosen]
+        return Value(out, self.type.dtype)
+
+
+def elements_of(node: Node, inputs: Sequence[Any]) -> Array:
+    """All elements of a node for values of its inputs."""
+    operands = [
+        np.asarray(x).astype(n.dtype.numpy) for x, n in zip(inputs, node.inputs, strict=True)
+    ]
+    if node.op.reduction is not None:
+        return _fold(node.op.reduction, operands[0], node)
+    index = tuple(np.indices(tuple(int(n) for n in node.shape)))
+    readers = tuple(ArrayReader(x) for x in operands)
+    assert node.op.element is not None
+    value = node.op.element(ArrayScalars(), index, readers, node.type, node.attrs)
+    out: Array = np.broadcast_to(value.array, node.shape)
+    return out
+
+
+def _fold(monoid: Reduction, x: Array, node: Node) -> Array:
+    """The states of all rows combined one element after the other, or in a tree of pairs."""
+    attrs = node.attrs
+    axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
+    rows = np.moveaxis(x, axes, range(x.ndim - len(axes), x.ndim))
+    kept = rows.shape[: x.ndim - len(axes)]
+    rows = rows.reshape(*kept, int(np.prod([x.shape[a] for a in axes])))
+    if monoid.is_scan:
+        return _scan(monoid, rows, axes[0], attrs.get("reverse", False))
+    return _states(monoid, rows, range(rows.shape[-1]), node.inputs[0].dtype)[-1]
+
+
+def _states(monoid: Reduction, rows: Array, order: Iterable[int], dtype: DType) -> list[Array]:
+    """The result of no element, and after each one more."""
+    s = ArrayScalars()
+    state = tuple(
+        Value(np.full(rows.shape[:-1], number, d.numpy), d)
+        for number, d in zip(monoid.identity(dtype), monoid.dtypes(dtype), strict=True)
+    )
+    found = [monoid.result(s, state).array]
+    for k in order:
+        element = monoid.inject(s, Value(rows[..., k], dtype), s.index(k))
+        state = monoid.combine(s, state, element)
+        found.append(monoid.result(s, state).array)
+    return found
+
+
+def _scan(monoid: Reduction, rows: Array, axis: int, reverse: bool) -> Array:
+    order = range(rows.shape[-1])
+    found = _states(monoid, rows, order[::-1] if reverse else order, DType.of(rows.dtype))[1:]
+    if not found:
+        return np.moveaxis(rows, -1, axis)
+    return np.stack(found[::-1] if reverse else found, axis)

@@ -1,0 +1,70 @@
+"""Types, batches and elements of every operation agree with its NumPy reference."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from contracts.cases import EVERY_CASE, EVERY_OP, Application, assert_close, parameter, samples
+from contracts.elements import elements_of
+
+from symfuse.compiler.ir.op import Op, Sample
+from symfuse.runtime.dtypes import DType
+
+
+@EVERY_CASE
+def test_its_type_is_what_the_reference_returns(op: Op, dtype: DType) -> None:
+    for sample in samples(op, dtype):
+        type_ = Application.of(op, sample).node.type
+        with np.errstate(all="ignore"):
+            found = np.asarray(op.reference(*sample.inputs, **sample.attrs))
+        assert (type_.shape, type_.dtype.numpy) == (found.shape, found.dtype)
+
+
+@EVERY_CASE
+def test_its_elements_are_those_of_the_reference(op: Op, dtype: DType) -> None:
+    if op.element is None and op.reduction is None:
+        pytest.skip("computed as a whole: a product or a scatter")
+    for sample in samples(op, dtype):
+        node = Application.of(op, sample).node
+        with np.errstate(all="ignore"):
+            wanted = op.reference(*sample.inputs, **sample.attrs)
+            assert_close(elements_of(node, sample.inputs), wanted, ulp=op.ulp)
+
+
+@EVERY_OP
+def test_a_batch_is_what_a_loop_computes(op: Op) -> None:
+    for dtype in {op.dtypes[0], op.dtypes[-1]}:
+        for sample in samples(op, dtype):
+            for batched in product((False, True), repeat=len(sample.inputs)):
+                if any(batched):
+                    _compare_batch(op, sample, batched)
+
+
+def _compare_batch(op: Op, sample: Sample, batched: tuple[bool, ...]) -> None:
+    inputs = [
+        _stacked(x) if b else np.asarray(x) for x, b in zip(sample.inputs, batched, strict=True)
+    ]
+    app = Application.of(op, Sample(sample.inputs, sample.attrs))
+    parameters = tuple(parameter(app.builder, x) for x in inputs)
+    assert op.batch is not None
+    with app.builder.active():
+        out = op.batch(parameters, batched, dict(sample.attrs))
+    values = dict(zip(parameters, inputs, strict=True))
+    (found,) = app.run([out], values)
+    with np.errstate(all="ignore"):
+        one_by_one = [
+            op.reference(
+                *(x[k] if b else x for x, b in zip(inputs, batched, strict=True)), **sample.attrs
+            )
+            for k in range(2)
+        ]
+    assert_close(found, np.stack(one_by_one), ulp=op.ulp)
+
+
+def _stacked(x: Any) -> np.ndarray[Any, Any]:
+    """An operand beside itself in another order."""
+    values = np.asarray(x)
+    return np.stack([values, values.reshape(-1)[::-1].reshape(values.shape)])
