@@ -1,0 +1,54 @@
+"""symfuse: traces NumPy code to graphs, differentiates and fuses them, and compiles them.
+
+Each name is loaded when it is first used: importing symfuse costs nothing more than Python does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    # stages
+    "tracing.graph": ("Graph", "make_graph", "trace"),
+    "tracing.placeholders": ("placeholder",),
+    "tracing.specs": ("Spec", "spec"),
+    "compiler.ir.dims": ("dim",),
+    "tracing.tree": ("register",),
+    "staging.jit": ("jit", "no_recompile"),
+    "staging.aot": ("CompiledFunction", "compile"),
+    # transformations
+    "transforms": (
+        "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp", "linearize",
+        "stop_gradient", "value_and_grad", "vjp", "vmap",
+    ),
+    "checks": ("check_grads",),
+    # errors and element types
+    "runtime.errors": (
+        "ArtifactError", "CompileError", "DTypeError", "DeviceError", "GraphSyntaxError",
+        "GuardError", "OptionError", "ShapeError", "SymfuseError", "TraceError",
+        "UnsupportedError", "VerifyError",
+    ),
+    "runtime.dtypes": ("DType",),
+    "compiler.ir.location": ("scope",),
+}  # fmt: skip
+_MODULES = ("nn", "numpy", "special")
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [*_HOME, *_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

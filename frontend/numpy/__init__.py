@@ -1,0 +1,36 @@
+"""The array namespace: NumPy's functions, computed at once on arrays, recorded on tracers."""
+
+import math as _math
+
+import numpy as _np
+
+from . import arithmetic as _arithmetic
+from . import creation as _creation
+from . import elementwise as _elementwise
+from . import indexing as _indexing
+from . import linalg
+from . import manipulation as _manipulation
+from . import products as _products
+from . import reductions as _reductions
+from . import updates as _updates
+
+__all__ = ["linalg"]
+
+for _topic in (
+    _creation, _elementwise, _arithmetic, _reductions, _manipulation, _products, _indexing
+):  # fmt: skip
+    for _name in _topic.__all__:
+        globals()[_name] = getattr(_topic, _name)
+        __all__.append(_name)
+__all__.remove("places_of")
+
+e, pi, inf, nan, newaxis = _math.e, _math.pi, _math.inf, _math.nan, None
+ndarray = _np.ndarray
+bool = bool_ = _np.bool_
+int8, int16, int32, int64 = _np.int8, _np.int16, _np.int32, _np.int64
+uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
+float32, float64 = _np.float32, _np.float64
+finfo, iinfo, result_type, can_cast, dtype = (
+    _np.finfo, _np.iinfo, _np.result_type, _np.can_cast, _np.dtype
+)  # fmt: skip
+promote_types, isdtype, issubdtype = _np.promote_types, _np.isdtype, _np.issubdtype

@@ -1,0 +1,206 @@
+"""Functions of single elements that are made of others: clip, where, round, isclose."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from symfuse.runtime.dtypes import DType
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like, unsupported
+from .shared import call, common_dtype, convert, element_type, traced
+
+__all__ = [
+    "allclose", "array_equal", "array_equiv", "astype", "clip", "conj", "deg2rad", "degrees",
+    "fmax", "fmin", "heaviside", "imag", "isclose", "isneginf", "isposinf", "nan_to_num",
+    "rad2deg", "radians", "real", "round", "select", "sinc", "where",
+]  # fmt: skip
+
+
+def _eager_astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    return np.asarray(x).astype(element_type(dtype).numpy, copy=copy)
+
+
+@numpy_like(np.astype, eager=_eager_astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe") -> Any:
+    """The values in another element type."""
+    return convert(x, element_type(dtype))
+
+
+@numpy_like(np.where)
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """Elements of x where the condition holds, of y elsewhere."""
+    if x is None or y is None:
+        raise unsupported("nonzero")
+    dtype = common_dtype(x, y)
+    parts = [part if type(part) in (int, float) else convert(traced(part), dtype) for part in (x, y)]
+    if all(type(part) in (int, float) for part in parts):
+        parts = [convert(traced(part), dtype) for part in parts]
+    return call("select", _truth(condition), *parts)
+
+
+def _truth(condition: Any) -> Any:
+    condition = traced(condition)
+    return condition if common_dtype(condition).is_bool else call("not_equal", condition, 0)
+
+
+@numpy_like(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The choice of the first condition that holds, else the default."""
+    result = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = FUNCTIONS["where"](condition, choice, result)
+    return result
+
+
+@numpy_like(np.clip)
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None, max: Any = None
+) -> Any:
+    """The nearest values between two bounds; None leaves that side open."""
+    low = a_min if a_min is not None else min
+    high = a_max if a_max is not None else max
+    if low is not None and high is not None:
+        return call("minimum", call("maximum", a, low), high)
+    if low is None and high is None:
+        return traced(a)
+    return call("maximum", a, low) if high is None else call("minimum", a, high)
+
+
+@numpy_like(np.round)
+def round(a: Any, decimals: int = 0, out: None = None) -> Any:
+    """The nearest multiples of 10^-decimals, halves to even."""
+    x = traced(a)
+    if not common_dtype(x).is_float:
+        return x
+    if decimals == 0:
+        return call("round", x)
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    if decimals > 0:
+        return call("divide", call("round", call("multiply", x, scale)), scale)
+    return call("multiply", call("round", call("divide", x, scale)), scale)
+
+
+@numpy_like(np.isclose)
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether |a - b| <= atol + rtol * |b|."""
+    a, b = FUNCTIONS["divide"](a, 1), FUNCTIONS["divide"](b, 1)
+    bound = call("add", call("multiply", call("abs", b), rtol), atol)
+    near = call("less_equal", call("abs", call("subtract", a, b)), bound)
+    near = call("logical_and", near, call("isfinite", b))
+    result = call("logical_or", near, call("equal", a, b))
+    if not equal_nan:
+        return result
+    return call("logical_or", result, call("logical_and", call("isnan", a), call("isnan", b)))
+
+
+@numpy_like(np.allclose)
+def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether all elements are close."""
+    return FUNCTIONS["all"](isclose(a, b, rtol, atol, equal_nan))
+
+
+@numpy_like(np.array_equal)
+def array_equal(a1: Any, a2: Any) -> Any:
+    """Whether shapes and elements are equal."""
+    a1, a2 = traced(a1), traced(a2)
+    return False if a1.shape != a2.shape else FUNCTIONS["all"](call("equal", a1, a2))
+
+
+@numpy_like(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether elements are equal after broadcasting."""
+    return FUNCTIONS["all"](call("equal", a1, a2))
+
+
+@numpy_like(np.nan_to_num)
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    """NaN as zero, infinities as the largest numbers."""
+    x = traced(x)
+    if not common_dtype(x).is_float:
+        return x
+    limits = np.finfo(x.dtype)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    x = call("select", call("isnan", x), nan, x)
+    x = call("select", call("equal", x, math.inf), high, x)
+    return call("select", call("equal", x, -math.inf), low, x)
+
+
+@numpy_like(np.fmax)
+def fmax(x1: Any, x2: Any, /) -> Any:
+    """The larger of two elements, ignoring NaN."""
+    best = FUNCTIONS["where"](call("isnan", x2), x1, call("maximum", x1, x2))
+    return FUNCTIONS["where"](call("isnan", x1), x2, best)
+
+
+@numpy_like(np.fmin)
+def fmin(x1: Any, x2: Any, /) -> Any:
+    """The smaller of two elements, ignoring NaN."""
+    best = FUNCTIONS["where"](call("isnan", x2), x1, call("minimum", x1, x2))
+    return FUNCTIONS["where"](call("isnan", x1), x2, best)
+
+
+@numpy_like(np.heaviside)
+def heaviside(x1: Any, x2: Any, /) -> Any:
+    """0 for negative elements, 1 for positive ones, x2 at zero."""
+    x = FUNCTIONS["divide"](x1, 1)
+    step = FUNCTIONS["where"](call("equal", x, 0), x2, call("add", 0.5, call("multiply", 0.5, call("sign", x))))
+    return convert(step, common_dtype(x, x2))
+
+
+@numpy_like(np.sinc)
+def sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x), 1 at zero."""
+    scaled = FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), math.pi)
+    safe = call("select", call("equal", scaled, 0), 1.0, scaled)
+    return call("select", call("equal", scaled, 0), 1.0, call("divide", call("sin", safe), safe))
+
+
+@numpy_like(np.deg2rad, np.radians)
+def deg2rad(x: Any, /) -> Any:
+    """Degrees as radians."""
+    return FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), math.pi / 180)
+
+
+@numpy_like(np.rad2deg, np.degrees)
+def rad2deg(x: Any, /) -> Any:
+    """Radians as degrees."""
+    return FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), 180 / math.pi)
+
+
+radians, degrees = deg2rad, rad2deg
+
+
+@numpy_like(np.isposinf)
+def isposinf(x: Any) -> Any:
+    """Whether each element is positive infinity."""
+    return call("equal", x, math.inf)
+
+
+@numpy_like(np.isneginf)
+def isneginf(x: Any) -> Any:
+    """Whether each element is negative infinity."""
+    return call("equal", x, -math.inf)
+
+
+@numpy_like(np.real, view=True)
+def real(val: Any) -> Any:
+    """The real part: the array itself."""
+    return traced(val)
+
+
+@numpy_like(np.conj)
+def conj(x: Any, /) -> Any:
+    """The complex conjugate: the array itself."""
+    return traced(x)
+
+
+@numpy_like(np.imag)
+def imag(val: Any) -> Any:
+    """The imaginary part: zeros."""
+    return convert(FUNCTIONS["zeros_like"](val), DType.of(traced(val).dtype))

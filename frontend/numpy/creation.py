@@ -1,0 +1,259 @@
+"""Functions that make arrays: zeros, arange, linspace, eye, tril, meshgrid."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import Expr
+from symfuse.runtime.dtypes import DType
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.trace import constant
+from ..tracing.tracer import Tracer
+from .shared import broadcast_shape_to, call, common_dtype, convert, element_type, traced
+
+__all__ = [
+    "arange", "array", "asarray", "ascontiguousarray", "copy", "diag", "empty", "empty_like",
+    "eye", "from_dlpack", "full", "full_like", "identity", "indices", "linspace", "logspace",
+    "meshgrid", "ones", "ones_like", "tri", "tril", "triu", "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def _eager_array(obj: Any, dtype: Any = None, *, copy: Any = None, **rest: Any) -> Any:
+    return np.array(obj, dtype=dtype and element_type(dtype).numpy, copy=bool(copy) or None, **rest)
+
+
+@numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True)
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None) -> Any:
+    """The array itself, in another element type if one is given."""
+    x = traced(a)
+    if dtype is not None:
+        x = convert(x, element_type(dtype))
+    return FUNCTIONS["copy"](x) if copy else x
+
+
+@numpy_like(eager=_eager_array)
+def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0) -> Any:
+    """A new array of numbers, arrays and nested lists of them."""
+    x = FUNCTIONS["copy"](asarray(object, dtype))
+    return x if x.ndim >= ndmin else FUNCTIONS["reshape"](x, (1,) * (ndmin - x.ndim) + x.shape)
+
+
+@numpy_like(np.ascontiguousarray, np.asfortranarray)
+def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
+    """The array itself: traced arrays have no layout."""
+    return asarray(a, dtype)
+
+
+@numpy_like(np.copy)
+def copy(a: Any, order: str = "K") -> Any:
+    """A new array that may be written to without changing the old one."""
+    x = traced(a)
+    if not isinstance(x, Tracer):
+        return np.copy(x)
+    return call("copy", x)
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Any:
+    """The array behind the DLPack protocol; a traced array is returned as it is."""
+    return x if isinstance(x, Tracer) else np.from_dlpack(x)
+
+
+def _eager_full(shape: Any, fill_value: Any, dtype: Any = None, **rest: Any) -> Any:
+    return np.full(shape, fill_value, dtype and element_type(dtype).numpy)
+
+
+@numpy_like(eager=_eager_full, creates=True)
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
+    """An array of one number."""
+    value = traced(fill_value)
+    value = convert(value, element_type(dtype) if dtype is not None else common_dtype(fill_value))
+    return broadcast_shape_to(value, _shape(shape))
+
+
+def _shape(shape: Any) -> tuple[Any, ...]:
+    sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
+    return tuple(size if isinstance(size, Expr) else size.__index__() for size in sizes)
+
+
+def zeros(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
+    """An array of zeros."""
+    return full(shape, 0, float if dtype is None else dtype)
+
+
+def ones(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
+    """An array of ones."""
+    return full(shape, 1, float if dtype is None else dtype)
+
+
+def empty(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
+    """An array of zeros: symfuse leaves nothing undefined."""
+    return full(shape, 0, float if dtype is None else dtype)
+
+
+@numpy_like(np.full_like)
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    """An array of one number with the shape and element type of another."""
+    a = traced(a)
+    value = convert(traced(fill_value), element_type(a.dtype if dtype is None else dtype))
+    return broadcast_shape_to(value, a.shape if shape is None else _shape(shape))
+
+
+@numpy_like(np.zeros_like, np.empty_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+    """Zeros with the shape and element type of another array."""
+    return full_like(a, 0, dtype, shape=shape)
+
+
+empty_like = zeros_like
+
+
+@numpy_like(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+    """Ones with the shape and element type of another array."""
+    return full_like(a, 1, dtype, shape=shape)
+
+
+def _eager_arange(*args: Any, dtype: Any = None, **rest: Any) -> Any:
+    return np.arange(*args, dtype=dtype and element_type(dtype).numpy)
+
+
+@numpy_like(eager=_eager_arange, creates=True)
+def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Any:
+    """Numbers from start up to stop; the count may be a symbolic size."""
+    if stop is None:
+        start, stop = 0, start
+    if not any(isinstance(one, Expr) for one in (start, stop, step)):
+        return constant(_eager_arange(start, stop, step, dtype=dtype))
+    target = element_type(np.int64 if dtype is None else dtype)
+    span = stop - start
+    count = span if isinstance(step, int) and step == 1 else -((-span) // step)
+    counted = call("iota", shape=(count,), axis=0, dtype=target)
+    counted = counted if isinstance(step, int) and step == 1 else call("multiply", counted, step)
+    return counted if isinstance(start, int) and start == 0 else call("add", counted, start)
+
+
+def _eager_linspace(start: Any, stop: Any, num: int = 50, *, dtype: Any = None, **rest: Any) -> Any:
+    return np.linspace(start, stop, num, dtype=dtype and element_type(dtype).numpy, **rest)
+
+
+@numpy_like(np.linspace, eager=_eager_linspace, creates=True)
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None
+) -> Any:
+    """`num` numbers at equal distances from start to stop."""
+    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+        return constant(_eager_linspace(start, stop, num, endpoint=endpoint, dtype=dtype))
+    first, last = convert(traced(start), DType.F64), convert(traced(stop), DType.F64)
+    parts = max(num - 1 if endpoint else num, 1)
+    share = constant(np.arange(num) / parts).reshape((num,) + (1,) * max(first.ndim, last.ndim))
+    values = first + share * (last - first)
+    wanted = element_type(dtype) if dtype is not None else DType.F64
+    return convert(values, wanted)
+
+
+def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0) -> Any:
+    """`num` numbers at equal ratios from base^start to base^stop."""
+    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+        return np.logspace(start, stop, num, endpoint, base)
+    return FUNCTIONS["exp"](linspace(start, stop, num, endpoint=endpoint) * math.log(base))
+
+
+def _eager_eye(n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float) -> Any:
+    return np.eye(n_rows, n_cols, k, element_type(dtype).numpy)
+
+
+@numpy_like(eager=_eager_eye, creates=True)
+def eye(n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float) -> Any:
+    """Ones on a diagonal, zeros elsewhere."""
+    shape = (n_rows, n_rows if n_cols is None else n_cols)
+    return convert(call("equal", *_row_and_column(shape, k)), element_type(dtype))
+
+
+def identity(n: Any, dtype: Any = float) -> Any:
+    """The unit matrix."""
+    return eye(n, dtype=dtype)
+
+
+def _row_and_column(shape: Any, k: int) -> tuple[Any, Any]:
+    """For each element its row plus k, and its column."""
+    row = call("iota", shape=tuple(shape), axis=0, dtype=DType.I64)
+    return call("add", row, k), call("iota", shape=tuple(shape), axis=1, dtype=DType.I64)
+
+
+def _eager_tri(n: int, m: Any = None, k: int = 0, dtype: Any = float) -> Any:
+    return np.tri(n, m, k, element_type(dtype).numpy)
+
+
+@numpy_like(eager=_eager_tri, creates=True)
+def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = float) -> Any:
+    """Ones on and below a diagonal, zeros above."""
+    shape = (n, n if m is None else m)
+    return convert(call("greater_equal", *_row_and_column(shape, k)), element_type(dtype))
+
+
+@numpy_like(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    """The elements on and below a diagonal; zeros above."""
+    m = traced(m)
+    keep = call("greater_equal", *_row_and_column(m.shape[-2:], k))
+    return _kept(keep, m)
+
+
+@numpy_like(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    """The elements on and above a diagonal; zeros below."""
+    m = traced(m)
+    keep = call("less_equal", *_row_and_column(m.shape[-2:], k))
+    return _kept(keep, m)
+
+
+def _kept(keep: Any, m: Any) -> Any:
+    zero = False if m.dtype == np.bool_ else 0
+    return call("select", broadcast_shape_to(keep, m.shape), m, zero)
+
+
+@numpy_like(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    """The diagonal of a matrix, or the matrix with a diagonal."""
+    v = traced(v)
+    if v.ndim == 2:
+        return FUNCTIONS["diagonal"](v, k)
+    size = v.shape[0] + abs(k)
+    low, high = (max(-k, 0), max(k, 0)), (max(k, 0), max(-k, 0))
+    shape = (v.shape[0], v.shape[0])
+    here = call("equal", *_row_and_column(shape, 0))
+    inner = call("select", here, broadcast_shape_to(v, shape), False if v.dtype == np.bool_ else 0)
+    if k == 0:
+        return inner
+    grown = call("pad", inner, low=low, high=high, interior=(0, 0), value=0)
+    return FUNCTIONS["reshape"](grown, (size, size))
+
+
+@numpy_like(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """Coordinate arrays of the grid that one-dimensional arrays span."""
+    arrays = [FUNCTIONS["ravel"](traced(x)) for x in xi]
+    rank = len(arrays)
+    order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
+    sizes: list[Any] = [1] * rank
+    for x, axis in zip(arrays, order, strict=True):
+        sizes[axis] = x.shape[0]
+    found = []
+    for x, axis in zip(arrays, order, strict=True):
+        thin = FUNCTIONS["reshape"](x, tuple(x.shape[0] if a == axis else 1 for a in range(rank)))
+        found.append(thin if sparse else broadcast_shape_to(thin, sizes))
+    return tuple(found)
+
+
+@numpy_like(eager=np.indices, creates=True)
+def indices(dimensions: Any, dtype: Any = int) -> Any:
+    """For each axis the index of every element."""
+    shape, target = tuple(dimensions), element_type(dtype)
+    grids = [call("iota", shape=shape, axis=a, dtype=target) for a in range(len(shape))]
+    return FUNCTIONS["stack"](grids)

@@ -1,0 +1,305 @@
+"""Products of arrays: matmul, dot, tensordot, einsum, outer, norms."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError, UnsupportedError
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from .shared import broadcast_shape_to, broadcast_shapes, call, common_dtype, convert, normal_axes, traced
+
+__all__ = [
+    "cross", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "matvec", "norm", "outer",
+    "polyval", "tensordot", "trace", "vdot", "vecdot", "vecmat", "vector_norm",
+]  # fmt: skip
+
+
+def contract(x: Any, y: Any, batch: Any = ((), ()), contracting: Any = ((), ())) -> Any:
+    """The sum over paired axes; axes of the result: batch, then x's, then y's."""
+    dtype = common_dtype(x, y)
+    x, y = convert(traced(x), dtype), convert(traced(y), dtype)
+    return call("contract", x, y, batch=_fixed(batch), contracting=_fixed(contracting))
+
+
+def _fixed(pair: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return tuple(pair[0]), tuple(pair[1])
+
+
+@numpy_like(np.matmul)
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """The matrix product over the last two axes, the axes before them broadcast."""
+    x, y = traced(x1), traced(x2)
+    if not x.ndim or not y.ndim:
+        raise ShapeError("matmul of a scalar", fix="use *", loc=user_location())
+    inner = y.ndim - 2 if y.ndim > 1 else 0
+    if is_equal(x.shape[-1], y.shape[inner]) is False:
+        raise ShapeError(
+            f"matmul: {_shown(x)} and {_shown(y)}: the last size of the first array must be the "
+            f"{'second to last ' if y.ndim > 1 else ''}size of the second",
+            fix=_matmul_fix(x, y),
+            loc=user_location(),
+        )
+    if x.ndim <= 2 and y.ndim <= 2:
+        return contract(x, y, contracting=((x.ndim - 1,), (inner,)))
+    if y.ndim <= 2:
+        return contract(x, y, contracting=((x.ndim - 1,), (inner,)))
+    if x.ndim == 1:
+        return _batched(FUNCTIONS["expand_dims"](x, 0), y)[..., 0, :]
+    return _batched(x, y)
+
+
+def _shown(x: Any) -> str:
+    return f"{common_dtype(x)}[{','.join(map(str, x.shape))}]"
+
+
+def _matmul_fix(x: Any, y: Any) -> str:
+    if y.ndim == 2 and is_equal(x.shape[-1], y.shape[1]) is True:
+        return "transpose the second array: x @ w.T"
+    if x.ndim == 2 and is_equal(x.shape[0], y.shape[0]) is True:
+        return "transpose the first array: x.T @ w"
+    return "reshape one of them so that the two sizes agree"
+
+
+def _batched(x: Any, y: Any) -> Any:
+    lead = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    x = broadcast_shape_to(x, (*lead, *x.shape[-2:]))
+    y = broadcast_shape_to(y, (*lead, *y.shape[-2:]))
+    rank = len(lead)
+    axes = tuple(range(rank))
+    return contract(x, y, (axes, axes), ((rank + 1,), (rank,)))
+
+
+@numpy_like(np.dot)
+def dot(a: Any, b: Any, out: None = None) -> Any:
+    """The product over the last axis of a and the second to last of b."""
+    x, y = traced(a), traced(b)
+    if not x.ndim or not y.ndim:
+        return FUNCTIONS["multiply"](x, y)
+    if x.ndim <= 2 and y.ndim <= 2:
+        return matmul(x, y)
+    return tensordot(x, y, ((x.ndim - 1,), (max(y.ndim - 2, 0),)))
+
+
+@numpy_like(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """The sum of products over pairs of axes."""
+    x, y = traced(a), traced(b)
+    if isinstance(axes, int):
+        pairs = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
+    else:
+        pairs = tuple((p,) if isinstance(p, int) else tuple(p) for p in axes)  # type: ignore[assignment]
+    first = tuple(i % x.ndim for i in pairs[0])
+    second = tuple(i % y.ndim for i in pairs[1])
+    for i, j in zip(first, second, strict=True):
+        if is_equal(x.shape[i], y.shape[j]) is False:
+            raise ShapeError(
+                f"tensordot: {_shown(x)} and {_shown(y)}: axes {i} and {j} differ",
+                fix="pair axes of equal size",
+                loc=user_location(),
+            )
+    return contract(x, y, contracting=(first, second))
+
+
+@numpy_like(np.inner)
+def inner(a: Any, b: Any, /) -> Any:
+    """The sum of products over the last axes."""
+    x, y = traced(a), traced(b)
+    if not x.ndim or not y.ndim:
+        return FUNCTIONS["multiply"](x, y)
+    return tensordot(x, y, ((x.ndim - 1,), (y.ndim - 1,)))
+
+
+@numpy_like(np.outer)
+def outer(a: Any, b: Any, out: None = None) -> Any:
+    """Every element of a times every element of b."""
+    x, y = FUNCTIONS["ravel"](a), FUNCTIONS["ravel"](b)
+    return FUNCTIONS["multiply"](FUNCTIONS["reshape"](x, (-1, 1)), y)
+
+
+@numpy_like(np.vdot)
+def vdot(a: Any, b: Any, /) -> Any:
+    """The sum of products of all elements."""
+    return contract(FUNCTIONS["ravel"](a), FUNCTIONS["ravel"](b), contracting=((0,), (0,)))
+
+
+@numpy_like(np.vecdot)
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """The sum of products along an axis, the others broadcast."""
+    return FUNCTIONS["sum"](FUNCTIONS["multiply"](x1, x2), axis)
+
+
+@numpy_like(*([np.matvec] if hasattr(np, "matvec") else []))
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Matrices times vectors."""
+    return matmul(x1, FUNCTIONS["expand_dims"](x2, -1))[..., 0]
+
+
+@numpy_like(*([np.vecmat] if hasattr(np, "vecmat") else []))
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Vectors times matrices."""
+    return matmul(FUNCTIONS["expand_dims"](x1, -2), x2)[..., 0, :]
+
+
+@numpy_like(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Every element of a times the whole of b, as blocks."""
+    x, y = traced(a), traced(b)
+    rank = max(x.ndim, y.ndim)
+    xs, ys = ((1,) * (rank - one.ndim) + tuple(one.shape) for one in (x, y))
+    wide = FUNCTIONS["reshape"](x, tuple(n for s in xs for n in (s, 1)))
+    blocks = FUNCTIONS["multiply"](wide, FUNCTIONS["reshape"](y, tuple(n for s in ys for n in (1, s))))
+    return FUNCTIONS["reshape"](blocks, tuple(p * q for p, q in zip(xs, ys, strict=True)))
+
+
+@numpy_like(np.cross)
+def cross(a: Any, b: Any, axis: int = -1) -> Any:
+    """The vector product along an axis of size 3."""
+    x, y = (FUNCTIONS["moveaxis"](traced(v), axis, -1) for v in (a, b))
+    if is_equal(x.shape[-1], 3) is not True or is_equal(y.shape[-1], 3) is not True:
+        raise ShapeError(f"cross: {_shown(x)} and {_shown(y)} need size 3", loc=user_location())
+    turned = [(1, 2), (2, 0), (0, 1)]
+    parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in turned]
+    return FUNCTIONS["stack"](parts, axis)
+
+
+@numpy_like(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The elements whose two indices differ by `offset`, along the last axis."""
+    x = FUNCTIONS["moveaxis"](traced(a), (axis1, axis2), (-2, -1))
+    rows, columns = x.shape[-2:]
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        if offset or rows != columns:
+            raise ShapeError("diagonal of a matrix of symbolic sizes", loc=user_location())
+        count = rows
+    else:
+        count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    row = FUNCTIONS["arange"](count) - min(offset, 0)
+    column = FUNCTIONS["arange"](count) + max(offset, 0)
+    return x[..., row, column]
+
+
+@numpy_like(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    """The sum of a diagonal."""
+    return FUNCTIONS["sum"](diagonal(a, offset, axis1, axis2), -1, dtype)
+
+
+@numpy_like(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """The polynomial with these coefficients, the highest first, at x."""
+    coefficients = traced(p)
+    result: Any = FUNCTIONS["zeros_like"](x)
+    for at in range(coefficients.shape[0]):
+        result = FUNCTIONS["add"](FUNCTIONS["multiply"](result, x), coefficients[at])
+    return result
+
+
+@numpy_like(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm along axes; for vectors also the norms 1, 2, inf and -inf."""
+    x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_float else traced(x)
+    axes = normal_axes(axis, x.ndim)
+    size = FUNCTIONS["abs"](x)
+    if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
+        return FUNCTIONS["sqrt"](FUNCTIONS["sum"](FUNCTIONS["square"](x), axes, keepdims=keepdims))
+    if len(axes) == 1 and ord in (np.inf, -np.inf):
+        return FUNCTIONS["max" if ord > 0 else "min"](size, axes, keepdims=keepdims)
+    if len(axes) == 1 and isinstance(ord, int | float) and ord:
+        powers = FUNCTIONS["sum"](FUNCTIONS["power"](size, ord), axes, keepdims=keepdims)
+        return powers if ord == 1 else FUNCTIONS["power"](powers, 1 / ord)
+    raise UnsupportedError(
+        f"norm of order {ord!r} over {len(axes)} axes", fix="use ord=None", loc=user_location()
+    )
+
+
+@numpy_like(getattr(np.linalg, "vector_norm", norm))
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    """The norm of vectors, over all elements where no axis is given."""
+    if ord == 2:
+        return norm(x, None, axis, keepdims)
+    return norm(FUNCTIONS["ravel"](x), ord) if axis is None else norm(x, ord, axis, keepdims)
+
+
+@numpy_like(np.einsum)
+def einsum(subscripts: str, /, *operands: Any, optimize: Any = True) -> Any:
+    """Sums of products by index letters: "ij,jk->ik"; the smallest product comes first."""
+    inputs, output = _parsed(subscripts, len(operands))
+    arrays = [traced(x) for x in operands]
+    terms = [_without_repeats(x, letters) for x, letters in zip(arrays, inputs, strict=True)]
+    while len(terms) > 1:
+        i, j = _next_pair(terms)
+        second, first = terms.pop(j), terms.pop(i)
+        needed = set(output).union(*(letters for _, letters in terms))
+        terms.append(_pair(first, second, needed))
+    x, letters = _summed(*terms[0], set(output))
+    return FUNCTIONS["transpose"](x, tuple(letters.index(letter) for letter in output))
+
+
+def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
+    text = subscripts.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    inputs = left.split(",")
+    legal = set(string.ascii_letters)
+    wrong = set(text) - legal - set(",->")
+    if "." in text or wrong or len(inputs) != count:
+        reason = "an ellipsis" if "." in text else f"{len(inputs)} terms for {count} arrays"
+        raise UnsupportedError(
+            f"einsum {subscripts!r}: {reason if '.' in text or not wrong else f'letters {wrong}'}",
+            fix='write one letter for each axis: "bij,bjk->bik"',
+            loc=user_location(),
+        )
+    letters = "".join(inputs)
+    free = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    return inputs, right if arrow else free
+
+
+def _without_repeats(x: Any, letters: str) -> tuple[Any, str]:
+    if x.ndim != len(letters):
+        raise ShapeError(
+            f"einsum: {letters!r} names {len(letters)} axes of {_shown(x)}", loc=user_location()
+        )
+    for letter in sorted(set(letters)):
+        while letters.count(letter) > 1:
+            i = letters.index(letter)
+            j = letters.index(letter, i + 1)
+            x = diagonal(x, 0, i, j)
+            letters = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + letter
+    return x, letters
+
+
+def _next_pair(terms: list[tuple[Any, str]]) -> tuple[int, int]:
+    """The two terms whose product has the fewest index letters."""
+    pairs = [(i, j) for j in range(len(terms)) for i in range(j)]
+    return min(pairs, key=lambda p: len(set(terms[p[0]][1]) | set(terms[p[1]][1])))
+
+
+def _pair(first: tuple[Any, str], second: tuple[Any, str], needed: set[str]) -> tuple[Any, str]:
+    (x, xs), (y, ys) = first, second
+    x, xs = _summed(x, xs, needed | set(ys))
+    y, ys = _summed(y, ys, needed | set(xs))
+    both = [c for c in xs if c in ys]
+    batch, dropped = [c for c in both if c in needed], [c for c in both if c not in needed]
+    for c in both:
+        if is_equal(x.shape[xs.index(c)], y.shape[ys.index(c)]) is False:
+            raise ShapeError(f"einsum: index {c} has two sizes: {_shown(x)}, {_shown(y)}", loc=user_location())
+    product = contract(
+        x, y,
+        ([xs.index(c) for c in batch], [ys.index(c) for c in batch]),
+        ([xs.index(c) for c in dropped], [ys.index(c) for c in dropped]),
+    )  # fmt: skip
+    free = [c for c in xs if c not in both], [c for c in ys if c not in both]
+    return product, "".join([*batch, *free[0], *free[1]])
+
+
+def _summed(x: Any, letters: str, needed: set[str]) -> tuple[Any, str]:
+    """The term without the letters that nothing else needs."""
+    axes = tuple(i for i, c in enumerate(letters) if c not in needed)
+    if not axes:
+        return x, letters
+    return call("reduce_sum", x, axes=axes), "".join(c for c in letters if c in needed)

@@ -1,0 +1,303 @@
+"""Functions that summarise along axes: sum, mean, var, max, argmax, cumsum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import ShapeError
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from .elementwise import as_bool
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    element_type,
+    normal_axes,
+    normal_axis,
+    product,
+    size_number,
+    traced,
+)
+
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod",
+    "cumsum", "cumulative_prod", "cumulative_sum", "diff", "max", "mean", "min",
+    "nanmax", "nanmean", "nanmin", "nansum", "prod", "ptp", "std", "sum", "var",
+]  # fmt: skip
+
+
+def _reduce(op: str, x: Any, axis: Any, keepdims: bool) -> Any:
+    axes = normal_axes(axis, x.ndim)
+    result = call(op, x, axes=axes) if axes else x
+    if not keepdims or not axes:
+        return result
+    shape = tuple(1 if at in axes else size for at, size in enumerate(x.shape))
+    return call("reshape", result, shape=shape)
+
+
+def _wide(dtype: DType) -> DType:
+    """The element type that NumPy sums integers in."""
+    if dtype.is_float:
+        return dtype
+    return DType.U64 if dtype.is_unsigned else DType.I64
+
+
+def _count(x: Any, axis: Any) -> Any:
+    return product([x.shape[a] for a in normal_axes(axis, x.ndim)])
+
+
+@numpy_like(np.sum)
+def sum(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+    initial: Any = None, where: Any = None,
+) -> Any:  # fmt: skip
+    """The sum along axes; integers are added in 64 bits."""
+    x = traced(a)
+    x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
+    if where is not None:
+        x = FUNCTIONS["where"](where, x, 0)
+    total = _reduce("reduce_sum", x, axis, keepdims)
+    return total if initial is None else call("add", total, initial)
+
+
+@numpy_like(np.prod)
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
+) -> Any:
+    """The product along axes; integers are multiplied in 64 bits."""
+    x = traced(a)
+    x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
+    return _reduce("reduce_prod", x, axis, keepdims)
+
+
+def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any) -> Any:
+    x = traced(a)
+    for at in normal_axes(axis, x.ndim):
+        if isinstance(x.shape[at], int) and x.shape[at] == 0 and initial is None:
+            raise ShapeError(
+                f"{name} of no elements: axis {at} of {tuple(x.shape)} has size 0",
+                fix="give initial=, the value of no elements",
+                loc=user_location(),
+            )
+    if common_dtype(x).is_bool:
+        return _reduce("reduce_any" if name == "max" else "reduce_all", x, axis, keepdims)
+    found = _reduce(f"reduce_{name}", x, axis, keepdims)
+    return found if initial is None else call(f"{name}imum", found, initial)
+
+
+@numpy_like(np.max, np.amax)
+def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """The largest element along axes; NaN where one is NaN."""
+    return _extreme("max", a, axis, keepdims, initial)
+
+
+@numpy_like(np.min, np.amin)
+def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """The smallest element along axes; NaN where one is NaN."""
+    return _extreme("min", a, axis, keepdims, initial)
+
+
+amax, amin = max, min
+
+
+@numpy_like(np.all)
+def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """Whether every element along axes is true."""
+    return _reduce("reduce_all", as_bool(traced(a)), axis, keepdims)
+
+
+@numpy_like(np.any)
+def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """Whether some element along axes is true."""
+    return _reduce("reduce_any", as_bool(traced(a)), axis, keepdims)
+
+
+@numpy_like(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """How many elements along axes are not zero."""
+    return _reduce("reduce_sum", convert(as_bool(traced(a)), DType.I64), axis, keepdims)
+
+
+def _float_of(a: Any, dtype: Any) -> Any:
+    x = traced(a)
+    own = common_dtype(x)
+    return convert(x, element_type(dtype) if dtype is not None else own if own.is_float else DType.F64)
+
+
+@numpy_like(np.mean)
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The arithmetic mean along axes; of integers in float64."""
+    x = _float_of(a, dtype)
+    return call("divide", _reduce("reduce_sum", x, axis, keepdims), size_number(_count(x, axis)))
+
+
+@numpy_like(np.var)
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
+    *, correction: Any = None,
+) -> Any:  # fmt: skip
+    """The mean squared distance from the mean along axes."""
+    x = _float_of(a, dtype)
+    away = call("square", call("subtract", x, mean(x, axis, keepdims=True)))
+    count = _count(x, axis) - (ddof if correction is None else correction)
+    return call("divide", _reduce("reduce_sum", away, axis, keepdims), _or_size(count))
+
+
+def _or_size(count: Any) -> Any:
+    return count if isinstance(count, int | float) else size_number(count)
+
+
+@numpy_like(np.std)
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
+    *, correction: Any = None,
+) -> Any:  # fmt: skip
+    """The square root of the variance along axes."""
+    return call("sqrt", var(a, axis, dtype, None, ddof, keepdims, correction=correction))
+
+
+@numpy_like(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    """The weighted mean along an axis."""
+    x = _float_of(a, None)
+    if weights is None:
+        return mean(x, axis, keepdims=keepdims)
+    w = traced(weights)
+    if w.ndim == 1 and x.ndim > 1 and axis is not None:
+        shape = [1] * x.ndim
+        shape[normal_axis(axis, x.ndim)] = w.shape[0]
+        w = FUNCTIONS["reshape"](w, tuple(shape))
+    total = sum(FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims)
+    return call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
+
+
+@numpy_like(np.ptp)
+def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The distance of the largest from the smallest element along axes."""
+    return call("subtract", max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+
+
+def _position(op: str, a: Any, axis: Any, keepdims: bool) -> Any:
+    x = traced(a)
+    if common_dtype(x).is_bool:
+        x = convert(x, DType.I8)
+    if axis is None:
+        found = call(op, FUNCTIONS["ravel"](x), axis=0)
+        return FUNCTIONS["reshape"](found, (1,) * x.ndim) if keepdims else found
+    at = normal_axis(axis, x.ndim)
+    found = call(op, x, axis=at)
+    return FUNCTIONS["expand_dims"](found, at) if keepdims else found
+
+
+@numpy_like(np.argmax)
+def argmax(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Any:
+    """The index of the first largest element."""
+    return _position("argmax", a, axis, keepdims)
+
+
+@numpy_like(np.argmin)
+def argmin(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Any:
+    """The index of the first smallest element."""
+    return _position("argmin", a, axis, keepdims)
+
+
+def _scan(op: str, a: Any, axis: Any, dtype: Any) -> Any:
+    x = traced(a)
+    x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
+    if axis is None:
+        x, axis = FUNCTIONS["ravel"](x), 0
+    return call(op, x, axis=normal_axis(axis, x.ndim), reverse=False)
+
+
+@numpy_like(np.cumsum)
+def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> Any:
+    """The sums of the elements up to each one."""
+    return _scan("cumsum", a, axis, dtype)
+
+
+@numpy_like(np.cumprod)
+def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> Any:
+    """The products of the elements up to each one."""
+    return _scan("cumprod", a, axis, dtype)
+
+
+@numpy_like(getattr(np, "cumulative_sum", cumsum))
+def cumulative_sum(x: Any, /, *, axis: Any = None, dtype: Any = None) -> Any:
+    """As cumsum, by the name of the array API."""
+    return _scan("cumsum", x, axis, dtype)
+
+
+@numpy_like(getattr(np, "cumulative_prod", cumprod))
+def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None) -> Any:
+    """As cumprod, by the name of the array API."""
+    return _scan("cumprod", x, axis, dtype)
+
+
+@numpy_like(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    """The differences of neighbours along an axis."""
+    x = traced(a)
+    at = normal_axis(axis, x.ndim)
+    for _ in range(n):
+        lead: tuple[Any, ...] = (slice(None),) * at
+        x = FUNCTIONS["subtract"](x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))])
+    return x
+
+
+@numpy_like(np.nansum)
+def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The sum of the elements that are numbers."""
+    return sum(_instead_of_nan(a, 0), axis, dtype, None, keepdims)
+
+
+@numpy_like(np.nanmean)
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The mean of the elements that are numbers."""
+    x = _float_of(a, dtype)
+    present = convert(call("logical_not", call("isnan", x)), common_dtype(x))
+    return call("divide", nansum(x, axis, None, None, keepdims), sum(present, axis, keepdims=keepdims))
+
+
+@numpy_like(np.nanmax)
+def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The largest of the elements that are numbers."""
+    return max(_instead_of_nan(a, -math.inf), axis, None, keepdims)
+
+
+@numpy_like(np.nanmin)
+def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """The smallest of the elements that are numbers."""
+    return min(_instead_of_nan(a, math.inf), axis, None, keepdims)
+
+
+def _instead_of_nan(a: Any, value: float) -> Any:
+    x = traced(a)
+    return call("select", call("isnan", x), value, x) if common_dtype(x).is_float else x
+
+
+def _accumulator(name: str, reduce: str, scan: str | None) -> None:
+    """`np.add.reduce(x)` and `np.add.accumulate(x)` as the functions they are."""
+
+    def reduced(a: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        x = traced(a) if dtype is None else convert(traced(a), element_type(dtype))
+        return FUNCTIONS[reduce](x, axis, keepdims=keepdims)
+
+    def accumulated(a: Any, axis: Any = 0, dtype: Any = None, out: None = None) -> Any:
+        return FUNCTIONS[scan or ""](a, axis, dtype)
+
+    FUNCTIONS[f"{name}.reduce"] = reduced
+    if scan:
+        FUNCTIONS[f"{name}.accumulate"] = accumulated
+
+
+for _name, _reduction, _scanned in (
+    ("add", "sum", "cumsum"), ("multiply", "prod", "cumprod"), ("maximum", "max", None),
+    ("minimum", "min", None), ("logical_and", "all", None), ("logical_or", "any", None),
+):  # fmt: skip
+    _accumulator(_name, _reduction, _scanned)

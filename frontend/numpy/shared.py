@@ -1,0 +1,176 @@
+"""What the functions of all topics need: arguments as tracers, axes, shapes, element types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import Expr, is_equal
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import DTypeError, ShapeError
+
+from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_dtype
+from ..tracing.tracer import Tracer
+
+__all__ = [
+    "broadcast_shapes",
+    "broadcast_shape_to",
+    "call",
+    "common_dtype",
+    "convert",
+    "element_type",
+    "floating",
+    "normal_axes",
+    "normal_axis",
+    "product",
+    "size_number",
+    "traced",
+]
+
+
+def traced(value: Any) -> Any:
+    """Any array-like as a tracer of the running trace; outside of one, an array."""
+    if isinstance(value, Tracer):
+        return value
+    if type(value) in (list, tuple) and any(isinstance(v, Tracer | list | tuple) for v in value):
+        return _stacked([traced(v) for v in value])
+    trace = current((value,))
+    if trace is None:
+        return as_array(value)
+    if isinstance(value, Expr):
+        return size_value(value)
+    weak = type(value) in (bool, int, float)
+    return Tracer(trace, trace.lift(value), weak=weak)
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    dtype = common_dtype(*rows)
+    parts = [call("reshape", convert(row, dtype), shape=(1, *row.shape)) for row in rows]
+    return call("concatenate", *parts, axis=0)
+
+
+def element_type(dtype: Any) -> DType:
+    """The element type that a user's dtype argument means."""
+    try:
+        return DType.of(dtype)
+    except TypeError as error:
+        raise DTypeError(str(error), loc=user_location()) from None
+
+
+def convert(x: Any, dtype: DType) -> Any:
+    """The values in another element type; the array itself if it has it."""
+    if isinstance(x, Tracer) and x._node.dtype is dtype and not x._weak:
+        return x
+    if not isinstance(x, Tracer) and dtype_of(x) is dtype and isinstance(x, np.ndarray):
+        return x
+    return call("convert", x, dtype=dtype)
+
+
+def common_dtype(*values: Any) -> DType:
+    """The element type that these values meet in; Python numbers give way."""
+    strong = [dtype_of(v) for v in values if not is_weak(v)]
+    weak = [dtype_of(v) for v in values if is_weak(v)]
+    if not strong:
+        return DType.of(np.result_type(*(d.numpy for d in weak)))
+    met = DType.of(np.result_type(*(d.numpy for d in strong)))
+    for one in weak:
+        met = weak_dtype(one, [met])
+    return met
+
+
+def is_weak(value: Any) -> bool:
+    """Whether a value takes the element type of what it meets."""
+    if isinstance(value, Tracer):
+        return value._weak
+    return isinstance(value, Expr) or type(value) in (bool, int, float)
+
+
+def floating(dtype: DType) -> DType:
+    """The element type of a real function of values of this one."""
+    if dtype.is_float:
+        return dtype
+    return DType.F32 if dtype.itemsize < 4 else DType.F64
+
+
+def normal_axis(axis: Any, rank: int) -> int:
+    """An axis counted from the front."""
+    at = axis.__index__() if hasattr(axis, "__index__") else axis
+    if not isinstance(at, int) or not -rank <= at < max(rank, 1):
+        raise ShapeError(
+            f"axis {axis} is out of range for an array of rank {rank}",
+            fix=f"use an axis from {-rank} to {rank - 1}" if rank else "leave out the axis",
+            loc=user_location(),
+        )
+    return at % rank if rank else 0
+
+
+def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """Axes counted from the front, each once; None means all."""
+    if axis is None:
+        return tuple(range(rank))
+    axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
+    found = tuple(normal_axis(a, rank) for a in axes)
+    if len(set(found)) != len(found):
+        raise ShapeError(f"an axis occurs twice in {axis}", loc=user_location())
+    return tuple(sorted(found)) if len(found) > 1 else found
+
+
+def product(sizes: Sequence[Any]) -> Any:
+    """The number of elements of a shape."""
+    total: Any = 1
+    for size in sizes:
+        total = total * size
+    return total
+
+
+def size_number(size: Any) -> Any:
+    """A size for use in arithmetic with arrays."""
+    return size if isinstance(size, int) else size_value(size)
+
+
+def broadcast_shapes(*shapes: Sequence[Any]) -> tuple[Any, ...]:
+    """The shape that arrays of these shapes meet in."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Any] = []
+    for at in range(-rank, 0):
+        sizes = [shape[at] for shape in shapes if len(shape) >= -at]
+        wide = [size for size in sizes if is_equal(size, 1) is not True]
+        chosen = wide[0] if wide else 1
+        if any(is_equal(size, chosen) is False for size in wide):
+            shown = " and ".join(str(tuple(shape)) for shape in shapes)
+            raise ShapeError(
+                f"shapes do not broadcast: {shown}",
+                fix="sizes must be equal or 1, compared from the last axis",
+                loc=user_location(),
+            )
+        result.append(next((size for size in wide if isinstance(size, int)), chosen))
+    return tuple(result)
+
+
+def broadcast_shape_to(x: Any, shape: Sequence[Any]) -> Any:
+    """Copies of x along new axes and axes of size 1, so that it has the shape."""
+    shape = tuple(shape)
+    if tuple(x.shape) == shape:
+        return x
+    lead = len(shape) - x.ndim
+    broadcast_shapes(x.shape, shape)
+    if lead < 0 or len(broadcast_shapes(x.shape, shape)) != len(shape):
+        raise ShapeError(f"{x.shape} does not broadcast to {shape}", loc=user_location())
+    kept = []
+    for at, size in enumerate(x.shape):
+        target = shape[lead + at]
+        if is_equal(size, 1) is True and is_equal(target, 1) is not True:
+            continue
+        if is_equal(size, target) is False:
+            raise ShapeError(
+                f"shape {tuple(x.shape)} does not broadcast to {shape}",
+                fix="sizes must be equal or 1, compared from the last axis",
+                loc=user_location(),
+            )
+        kept.append(at)
+    if len(kept) < x.ndim:
+        x = call("reshape", x, shape=tuple(x.shape[at] for at in kept))
+    return call("broadcast", x, shape=shape, axes=tuple(lead + at for at in kept))

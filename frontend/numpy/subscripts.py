@@ -1,0 +1,204 @@
+"""What stands between the brackets of x[...], sorted out for arrays of known rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError, TraceError
+
+from ..tracing.tracer import Tracer
+from .sizes import at_least, clipped
+
+__all__ = ["Cut", "Index", "Subscript", "is_mask", "subscript"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The elements start, start + step, ... of an axis; `flipped` reverses them afterwards."""
+
+    start: Any
+    stop: Any
+    step: int
+    flipped: bool = False
+    dropped: bool = False  # a single index: the axis goes away
+
+    @property
+    def count(self) -> Any:
+        length = self.stop - self.start
+        return length if self.step == 1 else (length + self.step - 1) // self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An axis read at the places that an array names."""
+
+    places: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Subscript:
+    """One entry for each axis of the array, and the layout of the result's axes.
+
+    The layout holds axis numbers for cut axes, None for new axes of size 1, and "places" where
+    the axes of the index arrays go.
+    """
+
+    entries: tuple[Cut | Index, ...]
+    layout: tuple[Any, ...]
+
+    @property
+    def indexed(self) -> tuple[int, ...]:
+        """The axes that index arrays read."""
+        return tuple(at for at, entry in enumerate(self.entries) if isinstance(entry, Index))
+
+
+def is_mask(key: Any) -> bool:
+    """Whether a subscript is a traced array of truth values."""
+    return isinstance(key, Tracer) and key.dtype == np.bool_
+
+
+def subscript(key: Any, shape: tuple[Any, ...]) -> Subscript:
+    """The subscript for an array of this shape."""
+    parts = _expanded(key, len(shape))
+    advanced = any(_is_array(part) for part in parts)
+    entries: list[Cut | Index] = []
+    layout: list[Any] = []
+    places: list[int] = []
+    for part in parts:
+        if part is None:
+            layout.append(None)
+            continue
+        size = shape[len(entries)]
+        if isinstance(part, slice):
+            layout.append(len(entries))
+            entries.append(_cut(part, size))
+        elif _is_array(part) or advanced:
+            places.append(len(layout))
+            layout.append("places")
+            entries.append(Index(part if isinstance(part, Tracer) else np.asarray(part)))
+        else:
+            entries.append(_single(part, size))
+    return Subscript(tuple(entries), _with_places_once(layout, places))
+
+
+def _with_places_once(layout: list[Any], places: list[int]) -> tuple[Any, ...]:
+    """NumPy's rule: the places of index arrays stay if they are neighbours, else come first."""
+    rest = [part for part in layout if part != "places"]
+    if not places:
+        return tuple(rest)
+    together = places == list(range(places[0], places[-1] + 1))
+    at = sum(part != "places" for part in layout[: places[0]]) if together else 0
+    return (*rest[:at], "places", *rest[at:])
+
+
+def _expanded(key: Any, rank: int) -> list[Any]:
+    """The parts of a subscript, masks as index arrays, with slices for the axes not named."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    found: list[Any] = []
+    for part in parts:
+        found += _part(part)
+    used = sum(part is not None and part is not Ellipsis for part in found)
+    if used > rank:
+        raise ShapeError(
+            f"{used} indices for an array of rank {rank}",
+            fix=f"give at most {rank}",
+            loc=user_location(),
+        )
+    filler = [slice(None)] * (rank - used)
+    dots = [at for at, part in enumerate(found) if part is Ellipsis]
+    if len(dots) > 1:
+        raise ShapeError("more than one ... in a subscript", loc=user_location())
+    at = dots[0] if dots else len(found)
+    return [*found[:at], *filler, *found[at + len(dots) :]]
+
+
+def _part(part: Any) -> list[Any]:
+    if part is None or part is Ellipsis or isinstance(part, slice | Expr):
+        return [part]
+    if is_mask(part):
+        raise TraceError(
+            "a traced array of truth values selects a number of elements that is not known",
+            fix="keep the shape: snp.where(mask, x, 0), or sum(x * mask)",
+            loc=user_location(),
+        )
+    if isinstance(part, Tracer):
+        return [_integer(part)]
+    array = np.asarray(part)
+    if array.dtype == np.bool_:
+        return list(np.nonzero(array))
+    array = array.astype(np.int64) if array.size == 0 else array
+    _integer(array)
+    return [int(array) if array.ndim == 0 else array]
+
+
+def _integer(index: Any) -> Any:
+    if not np.issubdtype(index.dtype, np.integer):
+        raise TraceError(
+            f"an index of element type {index.dtype}",
+            fix="index with integers: i.astype('int64')",
+            loc=user_location(),
+        )
+    return index
+
+
+def _is_array(part: Any) -> bool:
+    return isinstance(part, Tracer | np.ndarray)
+
+
+def _single(at: Any, size: Any) -> Cut:
+    if isinstance(at, int) and isinstance(size, int) and not -size <= at < size:
+        raise _out_of_range(at, size)
+    start = at + size if isinstance(at, int) and at < 0 else at
+    if isinstance(start, int) and not isinstance(size, int):
+        at_least(size, start + 1, f"index {at}")
+    return Cut(start, start + 1, 1, dropped=True)
+
+
+class _IndexError(ShapeError, IndexError):
+    """An index outside the array."""
+
+
+def _out_of_range(at: int, size: int) -> ShapeError:
+    return _IndexError(
+        f"index {at} is out of range for an axis of size {size}",
+        fix=f"use an index from {-size} to {size - 1}" if size else "the axis has no elements",
+        loc=user_location(),
+    )
+
+
+def _cut(part: slice, size: Any) -> Cut:
+    step = 1 if part.step is None else part.step.__index__()
+    if step == 0:
+        raise ShapeError("a slice with step 0", loc=user_location())
+    if not any(isinstance(v, Expr) for v in (part.start, part.stop, size)):
+        start, stop, step = slice(_whole(part.start), _whole(part.stop), step).indices(size)
+        count = len(range(start, stop, step))
+        if count == 0:
+            return Cut(0, 0, 1)
+        if step > 0:
+            return Cut(start, start + (count - 1) * step + 1, step)
+        return Cut(start + (count - 1) * step, start + 1, -step, flipped=True)
+    return _symbolic_cut(part, size, step)
+
+
+def _whole(bound: Any) -> Any:
+    return None if bound is None else bound.__index__()
+
+
+def _symbolic_cut(part: slice, size: Any, step: int) -> Cut:
+    if step < 0:
+        if part.start is not None or part.stop is not None or step != -1:
+            raise ShapeError(
+                f"a slice with step {step} of the symbolic size {size}",
+                fix="reverse the whole axis first: x[::-1][a:b]",
+                loc=user_location(),
+            )
+        return Cut(0, size, 1, flipped=True)
+    start = 0 if part.start is None else clipped(part.start, size)
+    stop = size if part.stop is None else clipped(part.stop, size)
+    return Cut(start, stop, step)

@@ -1,0 +1,234 @@
+"""New arrays with some elements changed: what x[i] = v and x.at[i].add(v) mean in a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import TraceError
+
+from ..tracing.dispatch import FUNCTIONS, has_tracer
+from ..tracing.tracer import Tracer
+from .indexing import getitem, places_of
+from .shared import broadcast_shape_to, call, convert, product, traced
+from .subscripts import Cut, Index, Subscript, is_mask, subscript
+
+__all__ = ["At", "updated"]
+
+
+class At:
+    """`x.at`: give it a subscript, then say what becomes of the elements there."""
+
+    def __init__(self, x: Tracer) -> None:
+        self._x = x
+
+    def __getitem__(self, key: Any) -> AtIndex:
+        return AtIndex(self._x, key)
+
+
+class AtIndex:
+    """`x.at[i]`: x with other elements at i, as a new array."""
+
+    def __init__(self, x: Tracer, key: Any) -> None:
+        self._x, self._key = x, key
+
+    def get(self) -> Any:
+        """The elements at i."""
+        return self._x[self._key]
+
+    def set(self, values: Any) -> Any:
+        """The values at i."""
+        return updated(self._x, self._key, values, "set")
+
+    def add(self, values: Any) -> Any:
+        """The values added at i, each as often as i names it."""
+        return updated(self._x, self._key, values, "add")
+
+    def subtract(self, values: Any) -> Any:
+        """The values subtracted at i."""
+        return updated(self._x, self._key, -traced(values), "add")
+
+    def multiply(self, values: Any) -> Any:
+        """The elements at i multiplied by the values."""
+        return updated(self._x, self._key, values, "multiply")
+
+    mul = multiply
+
+    def divide(self, values: Any) -> Any:
+        """The elements at i divided by the values."""
+        return updated(self._x, self._key, FUNCTIONS["divide"](1, traced(values)), "multiply")
+
+    def min(self, values: Any) -> Any:
+        """The smaller of the elements at i and the values."""
+        return updated(self._x, self._key, values, "minimum")
+
+    def max(self, values: Any) -> Any:
+        """The larger of the elements at i and the values."""
+        return updated(self._x, self._key, values, "maximum")
+
+
+def updated(x: Tracer, key: Any, values: Any, how: str) -> Any:
+    """x with the elements at `key` set, added to, multiplied, or held against the values."""
+    v = convert(traced(values), DType.of(x.dtype))
+    if is_mask(key):
+        return _masked(x, key, v, how)
+    found = subscript(key, x.shape)
+    if found.indexed:
+        return _scattered(x, key, found, v, how)
+    cuts = [entry for entry in found.entries if isinstance(entry, Cut)]
+    shape = tuple(1 if part is None else cuts[part].count for part in found.layout)
+    region = tuple(cut.count for cut in cuts)
+    if any(isinstance(n, int) and n == 0 for n in region):
+        return x
+    v = _fitted(v, shape)
+    v = call("reshape", v, shape=region) if region != tuple(v.shape) else v
+    flipped = tuple(at for at, cut in enumerate(cuts) if cut.flipped)
+    v = call("reverse", v, axes=flipped) if flipped else v
+    return _blended(x, cuts, v, how)
+
+
+def _fitted(v: Any, shape: tuple[Any, ...]) -> Any:
+    """The values in the shape of the elements they are for; leading ones may be left out."""
+    while v.ndim > len(shape) and v.shape[0] == 1:
+        v = call("reshape", v, shape=v.shape[1:])
+    if v.ndim > len(shape):
+        raise TraceError(
+            f"values of shape {tuple(v.shape)} do not fit into elements of shape {shape}",
+            fix="reshape the values",
+            loc=user_location(),
+        )
+    return broadcast_shape_to(v, shape)
+
+
+def _blended(x: Any, cuts: list[Cut], v: Any, how: str) -> Any:
+    """The values spread to the shape of x, and combined with it."""
+    if tuple(v.shape) == tuple(x.shape) and all(cut.step == 1 for cut in cuts):
+        return v if how == "set" else call(how, x, v)
+    around = {
+        "low": tuple(cut.start for cut in cuts),
+        "high": tuple(
+            n - (cut.start + (cut.count - 1) * cut.step + 1)
+            for cut, n in zip(cuts, x.shape, strict=True)
+        ),
+        "interior": tuple(cut.step - 1 for cut in cuts),
+    }
+    if how != "set":
+        return call(how, x, call("pad", v, **around, value=_neutral(how, x)))
+    inside = broadcast_shape_to(convert(traced(True), DType.BOOL), v.shape)
+    mask = call("pad", inside, **around, value=False)
+    value = False if x.dtype == np.bool_ else 0
+    return call("select", mask, call("pad", v, **around, value=value), x)
+
+
+def _neutral(how: str, x: Any) -> Any:
+    """The number that changes nothing."""
+    if how in ("add", "multiply"):
+        return 0 if how == "add" else 1
+    if np.issubdtype(x.dtype, np.floating):
+        return math.inf if how == "minimum" else -math.inf
+    if x.dtype == np.bool_:
+        return how == "minimum"
+    limits = np.iinfo(x.dtype)
+    return int(limits.max if how == "minimum" else limits.min)
+
+
+def _masked(x: Any, mask: Any, v: Any, how: str) -> Any:
+    if v.ndim and tuple(v.shape) != tuple(x.shape):
+        raise TraceError(
+            f"values of shape {tuple(v.shape)} for a traced mask",
+            fix="give one number, or values in the shape of the array: snp.where(mask, values, x)",
+            loc=user_location(),
+        )
+    wide = call("reshape", mask, shape=(*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+    wide = broadcast_shape_to(wide, x.shape)
+    return call("select", wide, v if how == "set" else call(how, x, v), x)
+
+
+def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
+    """The update through index arrays: along one axis if it is one, else on the flat array."""
+    whole = [
+        isinstance(e, Index) or (e.start == 0 and e.stop == n and e.step == 1 and not e.flipped)
+        for e, n in zip(found.entries, x.shape, strict=True)
+    ]
+    if len(found.indexed) == 1 and all(whole) and None not in found.layout:
+        axis = found.indexed[0]
+        index = found.entries[axis].places  # type: ignore[union-attr]
+        places = places_of(index, x.shape[axis])
+        static = None if isinstance(index, Tracer) else np.where(index < 0, index + x.shape[axis], index)
+        target = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+        v = call("reshape", _fitted(v, target), shape=_flat_places(target, axis, places.ndim))
+        flat = call("reshape", places, shape=(product(places.shape),))
+        return _along_axis(x, flat, static, v, axis, how)
+    count = product(x.shape)
+    known = None
+    if not has_tracer(key if isinstance(key, tuple) else (key,)) and isinstance(count, int):
+        known = np.arange(count).reshape(x.shape)[key]
+        places = traced(known)
+    else:
+        numbered = call("iota", shape=(count,), axis=0, dtype=DType.I64)
+        places = getitem(call("reshape", numbered, shape=x.shape), key)
+    v = FUNCTIONS["reshape"](_fitted(v, places.shape), (product(places.shape),))
+    flat = call("reshape", places, shape=(product(places.shape),))
+    result = _along_axis(FUNCTIONS["ravel"](x), flat, known, v, 0, how)
+    return call("reshape", result, shape=x.shape)
+
+
+def _flat_places(shape: tuple[Any, ...], axis: int, rank: int) -> tuple[Any, ...]:
+    return (*shape[:axis], product(shape[axis : axis + rank]), *shape[axis + rank :])
+
+
+def _along_axis(x: Any, places: Any, known: Any, v: Any, axis: int, how: str) -> Any:
+    """Update x at one-dimensional places along an axis; `known` are the places if static."""
+    if how == "add":
+        return call("scatter_add", x, places, v, axis=axis)
+    if how != "set":
+        return call(how, x, _gathered(x, places, v, axis, how))
+    if known is not None and isinstance(x.shape[axis], int):
+        last = np.full(x.shape[axis], -1)
+        last[known.ravel()] = np.arange(known.size)
+        source: Any = traced(last)
+    else:
+        hit, count = _hits(x.shape[axis], places)
+        order = call("iota", shape=hit.shape, axis=1, dtype=DType.I64)
+        source = call("reduce_max", call("select", hit, order, -1), axes=(1,))
+    present = call("greater_equal", source, 0)
+    new = call("take", v, call("maximum", source, 0), axis=axis)
+    shape = tuple(n if at == axis else 1 for at, n in enumerate(x.shape))
+    wide = broadcast_shape_to(call("reshape", present, shape=shape), x.shape)
+    return call("select", wide, new, x)
+
+
+def _hits(size: Any, places: Any) -> tuple[Any, Any]:
+    """hit[n, k]: whether place k is n."""
+    count = places.shape[0]
+    rows = call("iota", shape=(size, count), axis=0, dtype=DType.I64)
+    return call("equal", rows, call("broadcast", places, shape=(size, count), axes=(1,))), count
+
+
+_REDUCTIONS: dict[str, str] = {
+    "multiply": "reduce_prod", "minimum": "reduce_min", "maximum": "reduce_max"
+}  # fmt: skip
+
+
+def _gathered(x: Any, places: Any, v: Any, axis: int, how: str) -> Any:
+    """For each element of x what all values for its place come to; the neutral number if none."""
+    hit, count = _hits(x.shape[axis], places)
+    lines = FUNCTIONS["moveaxis"](v, axis, 0)
+    shape = (x.shape[axis], count, *lines.shape[1:])
+    hits = call("broadcast", hit, shape=shape, axes=(0, 1))
+    spread = call("broadcast", lines, shape=shape, axes=tuple(range(1, len(shape))))
+    chosen = call("select", hits, spread, _neutral(how, x))
+    return FUNCTIONS["moveaxis"](call(_REDUCTIONS[how], chosen, axes=(1,)), 0, axis)
+
+
+def _setitem(x: Any, key: Any, values: Any) -> Any:
+    return updated(x, key, values, "set")
+
+
+_BUILDERS: dict[str, Callable[..., Any]] = {"at": At, "setitem": _setitem}
+FUNCTIONS.update(_BUILDERS)

@@ -1,0 +1,74 @@
+"""From a graph to something that can be called: compiled code, or the interpreter."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symfuse.compiler.ir import graph as ir
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime import options
+from symfuse.runtime.errors import OptionError
+
+__all__ = ["Choices", "Loaded", "load"]
+
+_TARGETS = ("cpu", "cuda", "interpret")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How to compile; None leaves a choice to the option of the same name."""
+
+    target: str | None = None
+    numerics: str | None = None
+    threads: int | None = None
+    max_memory: Any = None
+    verify: bool | None = None
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        _check("target", self.target, _TARGETS)
+        _check("numerics", self.numerics, ("strict", "fast"))
+        _check("mode", self.mode, ("default", "max", "fast-compile"))
+
+    @property
+    def compiler(self) -> Mapping[str, Any]:
+        """What the compiler is told; only what was chosen."""
+        numerics = self.numerics or options.get("numerics")
+        given = {"numerics": numerics, "level": self.mode, "max_memory": self.max_memory}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(slots=True)
+class Loaded:
+    """Something that runs a graph on flat arrays."""
+
+    graph: ir.Graph
+    entry: Callable[..., Any]
+    executable: Any = None  # a runtime Executable; None for the interpreter
+    compilation: Any = None  # the compiler's records; None for the interpreter
+
+
+def load(graph: ir.Graph, choices: Choices) -> Loaded:
+    """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
+    target = choices.target or options.get("target")
+    if target == "interpret":
+        return Loaded(graph, graph)
+    # The compiler is loaded when something is first compiled: tracing does without it.
+    compile_graph = importlib.import_module("symfuse.compiler.compile").compile_graph
+    executable_type = importlib.import_module("symfuse.runtime.executable").Executable
+    compilation = compile_graph(graph, **choices.compiler)
+    program = compilation.program
+    executable = executable_type(program, threads=choices.threads, verify=choices.verify)
+    return Loaded(graph, executable.entry, executable, compilation)
+
+
+def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise OptionError(
+            f"{name}={value!r} is not known",
+            fix=f"use one of {', '.join(map(repr, allowed))}",
+            loc=user_location(),
+        )

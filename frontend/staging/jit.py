@@ -1,0 +1,337 @@
+"""`sf.jit`: compiles a function for the calls that it meets."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import dim
+from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.types import TensorType
+from symfuse.runtime.errors import CompileError
+
+from ..tracing.dispatch import has_tracer
+from ..tracing.graph import Graph
+from ..tracing.record import Arguments, Recorded, arguments, function_name, record_flat
+from ..tracing.specs import Described
+from .aot import Lowered, lower
+from .backend import Choices, Loaded, load
+from .signature import Kind, Shapes, changed, difference, kind_of, merged
+
+__all__ = ["CacheInfo", "Compilation", "Jit", "jit", "no_recompile"]
+
+_LOG = logging.getLogger("symfuse.recompiles")
+_forbidden: ContextVar[bool] = ContextVar("symfuse_no_recompile", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """How often a jit-ed function was compiled, for how many kinds of call, in how much time."""
+
+    compiles: int
+    kinds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """One compilation: for which types, why, and what it cost."""
+
+    signature: str
+    reason: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.signature}: {self.reason} ({1e3 * self.seconds:.1f} ms)"
+
+
+@dataclass(slots=True)
+class _Family:
+    """The code for all calls of one kind, and the sizes that they had."""
+
+    seen: list[Shapes] = field(default_factory=list)
+    variant: _Variant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """Code for some sizes: `open` are the (leaf, axis) whose size may be any."""
+
+    loaded: Loaded
+    recorded: Recorded
+    first: Shapes
+    open: Mapping[tuple[int, int], str]
+
+    def takes(self, shapes: Shapes) -> bool:
+        """Whether the sizes agree with what was compiled."""
+        bound: dict[str, int] = {}
+        for leaf, shape in enumerate(shapes):
+            for axis, size in enumerate(shape):
+                name = self.open.get((leaf, axis))
+                expected = self.first[leaf][axis] if name is None else bound.setdefault(name, size)
+                if size != expected:
+                    return False
+        return True
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        result = self.loaded.entry(*leaves)
+        tree = self.recorded.out_tree
+        return result if tree.is_leaf else tree.unflatten(result if tree.count != 1 else (result,))
+
+
+class Jit:
+    """A function that is compiled when it is called, once for each kind of call.
+
+    When a size changes, the next code has that dimension symbolic and serves every size.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        choices: Choices,
+        *,
+        static_argnums: tuple[int, ...],
+        static_argnames: tuple[str, ...],
+        donate_argnums: tuple[int, ...],
+        static_dims: Mapping[int, Any],
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._choices = function, choices
+        self._static = _both_spellings(function, static_argnums, static_argnames)
+        self._donated, self._fixed = donate_argnums, static_dims
+        self._families: dict[Kind, _Family] = {}
+        self._log: list[Compilation] = []
+        self._entry: Callable[..., Any] = self._positional
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            return self._slow(args, kwargs)
+        return self._entry(*args)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jit of {function_name(self._function)}>"
+
+    def lower(self, *specs: Any, **named: Any) -> Lowered:
+        """The traced function for arguments like these, to look at and to compile."""
+        nums, names = self._static
+        given = {"static_argnums": nums, "static_argnames": names}
+        return lower(self._function, specs, named, self._choices, self._donated, **given)
+
+    def trace(self, *specs: Any, **named: Any) -> Graph:
+        """The graph for arguments like these."""
+        return self.lower(*specs, **named).graph
+
+    def cache_info(self) -> CacheInfo:
+        """How often this function was compiled."""
+        seconds = sum(one.seconds for one in self._log)
+        return CacheInfo(len(self._log), len(self._families), seconds)
+
+    def explain_cache(self) -> str:
+        """One line for each compilation: its types, why it was needed, what it cost."""
+        return "\n".join(map(str, self._log)) or "nothing has been compiled yet"
+
+    def compilations(self) -> tuple[Compilation, ...]:
+        """Every compilation so far, in order."""
+        return tuple(self._log)
+
+    def clear_cache(self) -> None:
+        """Forget all code."""
+        self._families.clear()
+        self._entry = self._positional
+
+    def _positional(self, *args: Any) -> Any:
+        return self._slow(args, {})
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        nums, names = self._static
+        found = arguments(args, kwargs, [n for n in nums if n < len(args)], names)
+        if has_tracer(found.leaves):
+            return self._function(*args, **kwargs)
+        try:
+            kind, shapes = kind_of(found, ())
+        except Exception:
+            found.names(self._function)
+            raise
+        variant = self._variant(found, kind, shapes)
+        return variant.run(found.leaves)
+
+    def _variant(self, found: Arguments, kind: Kind, shapes: Shapes) -> _Variant:
+        family = self._families.get(kind)
+        if family is not None and family.variant is not None and family.variant.takes(shapes):
+            self._serve(family.variant, found, kind)
+            return family.variant
+        leaf_names = found.names(self._function)
+        if family is None:
+            reason = difference(kind, list(self._families), leaf_names)
+            family = _Family()
+        else:
+            reason = self._new_sizes(family, shapes, leaf_names)
+        if _forbidden.get() and self._log:
+            raise CompileError(
+                f"{self!r} would be compiled again: {reason}",
+                fix="call it with these arguments before sf.no_recompile()",
+                loc=user_location(),
+            )
+        variant = self._compile(found, kind, [*family.seen, shapes], reason)
+        family.seen.append(shapes)
+        family.variant = variant
+        self._families[kind] = family
+        self._serve(variant, found, kind)
+        return variant
+
+    def _new_sizes(self, family: _Family, shapes: Shapes, names: Sequence[str]) -> str:
+        assert family.variant is not None
+        for leaf, (old, new) in enumerate(zip(family.seen[0], shapes, strict=True)):
+            for axis, (before, now) in enumerate(zip(old, new, strict=True)):
+                if before != now and (leaf, axis) not in family.variant.open:
+                    self._check_fixed(leaf, axis, names)
+                    return f"axis {axis} of {names[leaf]} has size {now}, before {before}: it is now symbolic"
+        return "sizes that were equal in all calls so far differ now"
+
+    def _check_fixed(self, leaf: int, axis: int, names: Sequence[str]) -> None:
+        del leaf, axis, names
+
+    def _compile(self, found: Arguments, kind: Kind, seen: list[Shapes], reason: str) -> _Variant:
+        start = time.perf_counter()
+        columns = {at: s for at, s in changed(seen).items() if not self._is_fixed(found, *at)}
+        names = merged(columns)
+        types = [
+            Described(
+                TensorType(
+                    tuple(
+                        dim(names[leaf, axis]) if (leaf, axis) in names else size
+                        for axis, size in enumerate(shape)
+                    ),
+                    kind.dtypes[leaf],
+                ),
+                kind.weak[leaf],
+            )
+            for leaf, shape in enumerate(seen[-1])
+        ]
+        recorded = record_flat(self._function, found, types)
+        graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
+        loaded = load(graph, self._choices)
+        one = Compilation(
+            f"{graph.name}({', '.join(str(t.type) for t in types)})",
+            reason,
+            time.perf_counter() - start,
+        )
+        self._log.append(one)
+        _LOG.info("%s", one)
+        kept = replace(recorded, arguments=replace(recorded.arguments, leaves=[]))
+        return _Variant(loaded, kept, seen[-1], names)
+
+    def _is_fixed(self, found: Arguments, leaf: int, axis: int) -> bool:
+        """Whether `static_dims` keeps this dimension a number."""
+        at = _argument_of(found, leaf)
+        axes = self._fixed.get(at, ())
+        return axis in ((axes,) if isinstance(axes, int) else tuple(axes))
+
+    def _donated_nodes(self, found: Arguments, recorded: Recorded) -> frozenset[Any]:
+        given = recorded.graph.parameters[: len(found.leaves)]
+        return frozenset(
+            node for at, node in enumerate(given) if _argument_of(found, at) in self._donated
+        )
+
+    def _serve(self, variant: _Variant, found: Arguments, kind: Kind) -> None:
+        """Have plain calls go straight to the code where nothing stands between."""
+        executable, tree = variant.loaded.executable, variant.recorded.out_tree
+        parts = found.tree.children()
+        flat_in = not kind.static and not parts[1].count and found.tree.children()[0].is_flat_tuple
+        flat_out = tree.is_leaf or (tree.is_flat_tuple and tree.count > 1)
+        arrays = all(type(leaf) is np.ndarray for leaf in found.leaves)
+        if executable is not None and flat_in and flat_out and arrays and found.leaves:
+            self._entry = executable.entry_or(self._positional)
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    /,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    static_dims: Mapping[int, Any] | None = None,
+    target: str | None = None,
+    numerics: str | None = None,
+    threads: int | None = None,
+    verify: bool | None = None,
+    mode: str | None = None,
+) -> Any:
+    """The function, compiled when it is called; also usable as a decorator with arguments.
+
+    It is compiled for the sizes of the first call. When a size changes, it is compiled once more
+    with that dimension symbolic; `static_dims={0: 1}` keeps axis 1 of argument 0 a number.
+    Static arguments are Python values that the function branches on: each value has its own code.
+
+    >>> import symfuse as sf
+    >>> fast = sf.jit(lambda x: x * 2, target="interpret")
+    >>> float(fast(4.0))
+    8.0
+    >>> fast.cache_info().compiles
+    1
+    """
+    if fun is None:
+        given = {k: v for k, v in locals().items() if k != "fun"}
+        return lambda function: jit(function, **given)
+    return Jit(
+        fun,
+        Choices(target, numerics, threads, None, verify, mode),
+        static_argnums=_tuple(static_argnums),
+        static_argnames=_tuple(static_argnames),
+        donate_argnums=_tuple(donate_argnums),
+        static_dims=static_dims or {},
+    )
+
+
+@contextmanager
+def no_recompile() -> Iterator[None]:
+    """Raise CompileError in the block where a jit-ed function would be compiled again."""
+    token = _forbidden.set(True)
+    try:
+        yield
+    finally:
+        _forbidden.reset(token)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, int | str) else tuple(value)
+
+
+def _both_spellings(
+    function: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Static arguments by position and by name, whichever way a call passes them."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return nums, names
+    by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    more_names = [by_position[n] for n in nums if -len(by_position) <= n < len(by_position)]
+    more_nums = [by_position.index(name) for name in names if name in by_position]
+    nums = tuple(n % len(parameters) if n < 0 else n for n in nums)
+    return tuple(sorted({*nums, *more_nums})), tuple(sorted({*names, *more_names}))
+
+
+def _argument_of(found: Arguments, leaf: int) -> int:
+    """The position of the argument that a leaf belongs to; -1 for keyword arguments."""
+    static = {at for at, _ in found.static}
+    free = (n for n in range(len(static) + 256) if n not in static)
+    end = 0
+    for position, part in zip(free, found.tree.children()[0].children(), strict=False):
+        end += part.count
+        if leaf < end:
+            return position
+    return -1

@@ -1,0 +1,117 @@
+"""What identifies a call for the cache, and the sentence that explains a retrace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import TraceError
+
+from ..tracing.record import Arguments
+from ..tracing.specs import describe
+
+__all__ = ["Kind", "Shapes", "changed", "difference", "kind_of", "merged"]
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Everything about a call but its sizes: calls of one kind share compiled code."""
+
+    tree: Any
+    dtypes: tuple[DType, ...]
+    weak: tuple[bool, ...]
+    ranks: tuple[int, ...]
+    static: tuple[tuple[Any, ...], ...]
+
+
+def kind_of(found: Arguments, names: Sequence[str]) -> tuple[Kind, Shapes]:
+    """The kind of a call and its sizes."""
+    types, shapes = [], []
+    for leaf in found.leaves:
+        if type(leaf) is np.ndarray and leaf.dtype in _KNOWN:
+            types.append((_KNOWN[leaf.dtype], False))
+            shapes.append(leaf.shape)
+        else:
+            (one,) = describe([leaf])
+            types.append((one.type.dtype, one.weak))
+            shapes.append(tuple(int(n) for n in one.type.shape))  # type: ignore[arg-type]
+    static = _hashable((*found.static, *found.static_names))
+    kind = Kind(
+        found.tree.spec,
+        tuple(dtype for dtype, _ in types),
+        tuple(weak for _, weak in types),
+        tuple(len(shape) for shape in shapes),
+        static,
+    )
+    return kind, tuple(shapes)
+
+
+_KNOWN: dict[Any, DType] = {dtype.numpy: dtype for dtype in DType}
+
+
+def _hashable(static: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Any, ...], ...]:
+    """Static values with their types, since 1, 1.0 and True are equal."""
+    for key, value in static:
+        try:
+            hash(value)
+        except TypeError:
+            raise TraceError(
+                f"the static argument {key!r} is a {type(value).__name__}, which cannot be hashed",
+                fix="pass a tuple or a frozen dataclass, or do not make it static",
+                loc=user_location(),
+            ) from None
+    return tuple((key, type(value), value) for key, value in static)
+
+
+def changed(seen: Sequence[Shapes]) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The dimensions that differ between calls: (leaf, axis) → its size in each call."""
+    columns: dict[tuple[int, int], tuple[int, ...]] = {}
+    for leaf, shape in enumerate(seen[0]):
+        for axis in range(len(shape)):
+            sizes = tuple(shapes[leaf][axis] for shapes in seen)
+            if len(set(sizes)) > 1:
+                columns[leaf, axis] = sizes
+    return columns
+
+
+def merged(open_: dict[tuple[int, int], tuple[int, ...]]) -> dict[tuple[int, int], str]:
+    """A name for each changing dimension; those that were equal in every call share one."""
+    names: dict[tuple[int, ...], str] = {}
+    return {place: names.setdefault(sizes, _letter(len(names))) for place, sizes in open_.items()}
+
+
+def _letter(index: int) -> str:
+    letters = "NMKLPQRSUVWXYZ"
+    return letters[index] if index < len(letters) else f"N{index}"
+
+
+def difference(new: Kind, known: Sequence[Kind], names: Sequence[str]) -> str:
+    """Why a call needs code of its own although other kinds of call have some."""
+    if not known:
+        return "it is the first call"
+    old = min(known, key=lambda kind: len(_differences(new, kind, names)))
+    return _differences(new, old, names)[0]
+
+
+def _differences(new: Kind, old: Kind, names: Sequence[str]) -> list[str]:
+    if new.tree != old.tree:
+        return [f"the arguments have the structure {new.tree}, before {old.tree}"] * 9
+    found = []
+    for at, name in enumerate(names):
+        if new.ranks[at] != old.ranks[at]:
+            found.append(f"{name} has rank {new.ranks[at]}, before {old.ranks[at]}")
+        if new.dtypes[at] != old.dtypes[at]:
+            found.append(f"{name} is {new.dtypes[at]}, before {old.dtypes[at]}")
+        if new.weak[at] != old.weak[at]:
+            now = "a Python number" if new.weak[at] else "an array"
+            found.append(f"{name} is {now}, before it was not")
+    pairs = zip(new.static, old.static, strict=False)
+    found += [f"static argument {n[0]} is {n[2]!r}, before {o[2]!r}" for n, o in pairs if n != o]
+    return found or ["the static arguments differ"]

@@ -1,0 +1,123 @@
+"""The functions of symfuse.numpy by name and by the NumPy function that they stand for."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, TypeVar
+
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import UnsupportedError
+
+__all__ = ["ACTIVE", "FUNCTIONS", "STANDS_FOR", "Traceable", "has_tracer", "numpy_like", "unsupported"]
+
+ACTIVE: ContextVar[Any] = ContextVar("symfuse_trace", default=None)
+"""The trace that is recording in this context, or None."""
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""What builds the graph of each function, by the name that users know."""
+
+STANDS_FOR: dict[Any, Callable[..., Any]] = {}
+"""What builds the graph of each NumPy function and ufunc."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Traceable:
+    """What tracers are, known here so that functions can tell them from arrays."""
+
+    __slots__ = ()
+
+
+def has_tracer(values: Any) -> bool:
+    """Whether one of the values, or of the lists and tuples among them, is a tracer."""
+    for value in values:
+        if isinstance(value, Traceable):
+            return True
+        if type(value) in (list, tuple) and has_tracer(value):
+            return True
+    return False
+
+
+def numpy_like(
+    *stands_for: Any, eager: Callable[..., Any] | None = None, view: bool = False, creates: bool = False
+) -> Callable[[_F], _F]:
+    """Have a function compute at once by NumPy on arrays and build the graph on tracers.
+
+    `view` says that the result shares memory with the argument; `creates` that the function
+    makes a traced array whenever a trace is running.
+    """
+
+    def decorate(build: _F) -> _F:
+        compute = eager or (stands_for[0] if stands_for else None)
+        built = build if view else _fresh(build)
+
+        @wraps(build)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            traced = has_tracer(args) or (kwargs and has_tracer(kwargs.values()))
+            if traced or compute is None or (creates and ACTIVE.get() is not None):
+                return built(*args, **kwargs)
+            return compute(*args, **kwargs)
+
+        FUNCTIONS[build.__name__.rstrip("_")] = built
+        for numpy_function in stands_for:
+            STANDS_FOR[numpy_function] = built
+        return function  # type: ignore[return-value]
+
+    return decorate
+
+
+def _fresh(build: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its result marked as an array of its own, which may be written to."""
+
+    @wraps(build)
+    def built(*args: Any, **kwargs: Any) -> Any:
+        result = build(*args, **kwargs)
+        if isinstance(result, Traceable) and not any(result is arg for arg in args):
+            result._view = None  # type: ignore[attr-defined]
+        return result
+
+    return built
+
+
+def unsupported(name: str) -> UnsupportedError:
+    """The error for a NumPy function that has no graph form, with the nearest one that has."""
+    names = sorted(FUNCTIONS)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    parts = [known for known in names if known in name or name in known]
+    nearest = close[0] if close else (parts[0] if parts else "")
+    fix = f"the nearest supported function is symfuse.numpy.{nearest}" if nearest else (
+        "write it with functions of symfuse.numpy"
+    )
+    return UnsupportedError(
+        f"np.{name} cannot be traced into a graph", fix=fix, loc=user_location()
+    )
+
+
+def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
+    """The graph of a NumPy function that was called on a tracer."""
+    known = STANDS_FOR.get(function)
+    if known is None:
+        raise unsupported(_name(function))
+    try:
+        inspect.signature(known).bind(*args, **kwargs)
+    except TypeError as error:
+        raise UnsupportedError(
+            f"np.{_name(function)}: {error} when it is traced",
+            fix=f"it takes {inspect.signature(known)}",
+            loc=user_location(),
+        ) from None
+    return known(*args, **kwargs)
+
+
+def _name(function: Any) -> str:
+    module = getattr(function, "__module__", "") or ""
+    prefix = module.removeprefix("numpy").lstrip(".")
+    name = getattr(function, "__name__", str(function))
+    return f"{prefix}.{name}" if prefix and "_" not in prefix else name
+
+

@@ -1,0 +1,306 @@
+"""Tracers: they stand for arrays while a function is traced, and answer as arrays do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.node import Node
+from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
+
+from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
+from .hints import rewritten
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+__all__ = ["Tracer"]
+
+
+class _NoAttribute(UnsupportedError, AttributeError):
+    """A method that arrays have and tracers do not."""
+
+
+def _binary(name: str) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return FUNCTIONS[name](self, other)
+
+    return operator
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return FUNCTIONS[name](other, self)
+
+    return operator
+
+
+def _in_place(name: str) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return self._update_in_place(FUNCTIONS[name](self, other), name)
+
+    return operator
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    def operator(self: Any) -> Any:
+        return FUNCTIONS[name](self)
+
+    return operator
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[name](self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As symfuse.numpy.{name}, with this array as the first argument."
+    return method
+
+
+def _no_value(what: str) -> Callable[..., Any]:
+    def convert(self: Any, *_: Any, **__: Any) -> Any:
+        raise self._has_no_value(what)
+
+    return convert
+
+
+class Tracer(Traceable):
+    """A value of the graph that is being traced; it has a shape and a dtype but no elements."""
+
+    __slots__ = ("__weakref__", "_node", "_pending", "_trace", "_version", "_view", "_weak")
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+    __symfuse_leaf__ = True
+
+    def __init__(
+        self, trace: Trace, node: Node, *, weak: bool = False, view: tuple[Tracer, int] | None = None
+    ) -> None:
+        self._trace, self._node, self._weak = trace, node, weak
+        self._view = view  # the array whose memory NumPy would share, and its version then
+        self._version = 0  # counts in-place writes
+        self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return self._node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._node.type.dtype.numpy
+
+    @property
+    def ndim(self) -> int:
+        return len(self._node.type.shape)
+
+    @property
+    def size(self) -> Any:
+        return self._node.type.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Any:
+        return self._node.type.nbytes
+
+    @property
+    def T(self) -> Any:
+        return FUNCTIONS["transpose"](self)
+
+    @property
+    def mT(self) -> Any:
+        return FUNCTIONS["matrix_transpose"](self)
+
+    @property
+    def real(self) -> Any:
+        return self
+
+    @property
+    def at(self) -> Any:
+        """`x.at[i].set(v)`: x with other elements at i, as a new array."""
+        return FUNCTIONS["at"](self)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TraceError("len() of an array of rank 0", loc=user_location())
+        if not isinstance(self.shape[0], int):
+            raise self._has_no_value("len() of a symbolic size")
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        return FUNCTIONS["getitem"](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, Tracer) and value._pending is self:
+            value._pending = None
+        self._check_writable()
+        self._write(FUNCTIONS["setitem"](self, key, value))
+
+    def __divmod__(self, other: Any) -> Any:
+        return FUNCTIONS["floor_divide"](self, other), FUNCTIONS["remainder"](self, other)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return FUNCTIONS["round"](self, digits)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.pop("out", None) is not None:
+            raise self._cannot_write_array()
+        if method == "__call__":
+            return call_numpy(ufunc, inputs, kwargs)
+        reduced = FUNCTIONS.get(f"{ufunc.__name__}.{method}")
+        if reduced is None:
+            raise unsupported(f"{ufunc.__name__}.{method}")
+        return reduced(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_numpy(function, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in dir(np.ndarray):
+            raise AttributeError(f"a traced array has no attribute {name!r}")
+        close = difflib.get_close_matches(name, _METHODS, n=1, cutoff=0.5)
+        raise _NoAttribute(
+            f"the array method .{name} cannot be traced into a graph",
+            fix=f"the nearest supported method is .{close[0]}" if close else "",
+            loc=user_location(),
+        )
+
+    def __repr__(self) -> str:
+        name = self._node.source.variable()
+        return f"<traced {f'{name}: ' if name else ''}{self._node.type}>"
+
+    def item(self, *_: Any) -> Any:
+        """Refused: a traced array has no elements yet."""
+        raise self._has_no_value("item()")
+
+    def tolist(self) -> Any:
+        """Refused: a traced array has no elements yet."""
+        raise self._has_no_value("tolist()")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise self._has_no_value("a format")
+        return repr(self)
+
+    def _update_in_place(self, result: Any, name: str) -> Any:
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"{name}: the result {result._node.type} cannot be written into {self._node.type}",
+                fix=f"convert first: x = x.astype({result.dtype.name!r})",
+                loc=user_location(),
+            )
+        result = FUNCTIONS["astype"](result, self.dtype)
+        if result.shape != self.shape:
+            result = FUNCTIONS["broadcast_to"](result, self.shape)
+        if self._view is not None:
+            return Tracer(self._trace, result._node)._for(self._view[0])
+        self._check_writable()
+        self._write(result)
+        return self
+
+    def _for(self, base: Tracer) -> Tracer:
+        self._pending = base
+        return self
+
+    def _write(self, value: Tracer) -> None:
+        self._node, self._trace = value._node, value._trace
+        self._version += 1
+
+    def _check_writable(self) -> None:
+        reason, fix = "", ""
+        if self._node.is_parameter:
+            reason, fix = "is an argument, which belongs to the caller", "x = x.copy()"
+        elif self._view is not None:
+            reason, fix = "shares the memory of another array", "write to that array, or x = x.copy()"
+        if reason:
+            raise TraceError(
+                f"in-place write to {self!r}, which {reason}",
+                fix=f"before the write: {fix}; or use x.at[i].set(v)",
+                loc=user_location(),
+            )
+
+    def _check_usable(self) -> None:
+        if self._view is not None and self._view[0]._version != self._view[1]:
+            raise TraceError(
+                f"{self!r} is a view of an array that has been written to since",
+                fix="copy it before the write: x[i].copy()",
+                loc=user_location(),
+            )
+        if self._pending is not None:
+            raise TraceError(
+                f"{self!r} is a view of another array and was changed in place",
+                fix="index in the same statement: x[i] += v",
+                loc=user_location(),
+            )
+
+    def _has_no_value(self, what: str) -> TraceError:
+        loc = user_location()
+        return TraceError(
+            f"{what} needs the value of {self!r}, which is known only when the graph runs",
+            fix=rewritten(what, loc.source() if loc else ""),
+            loc=loc,
+        )
+
+    def _cannot_write_array(self) -> TraceError:
+        return TraceError(
+            f"{self!r} cannot be written into a NumPy array while it is traced",
+            fix="write y = y + x, or make y by symfuse.numpy.zeros instead of numpy.zeros",
+            loc=user_location(),
+        )
+
+
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
+    "floordiv": "floor_divide", "mod": "remainder", "pow": "power", "matmul": "matmul",
+    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+}  # fmt: skip
+for _symbol, _name in _OPERATORS.items():
+    setattr(Tracer, f"__{_symbol}__", _binary(_name))
+    setattr(Tracer, f"__r{_symbol}__", _reflected(_name))
+    setattr(Tracer, f"__i{_symbol}__", _in_place(_name))
+
+_COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal",
+    "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+for _symbol, _name in _COMPARISONS.items():
+    setattr(Tracer, f"__{_symbol}__", _binary(_name))
+
+for _symbol, _name in {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}.items():
+    setattr(Tracer, f"__{_symbol}__", _unary(_name))
+
+_METHODS = (
+    "all", "any", "argmax", "argmin", "astype", "clip", "conj", "copy", "cumprod", "cumsum",
+    "diagonal", "dot", "flatten", "max", "mean", "min", "prod", "ptp", "ravel", "repeat",
+    "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+)  # fmt: skip
+for _name in _METHODS:
+    setattr(Tracer, _name, _method(_name))
+
+
+def _reshape(self: Any, *shape: Any, order: str = "C") -> Any:
+    """The same elements in another shape; one size may be -1."""
+    return FUNCTIONS["reshape"](self, shape[0] if len(shape) == 1 else shape, order=order)
+
+
+def _transpose(self: Any, *axes: Any) -> Any:
+    """The axes in another order, reversed where none is given."""
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
+    return FUNCTIONS["transpose"](self, order)
+
+
+Tracer.reshape, Tracer.transpose = _reshape, _transpose  # type: ignore[attr-defined]
+
+_CONVERSIONS = {
+    "bool": "a branch", "int": "int()", "float": "float()", "complex": "complex()",
+    "index": "an index or size", "iter": "iteration", "array": "conversion to a NumPy array",
+}  # fmt: skip
+for _symbol, _name in _CONVERSIONS.items():
+    setattr(Tracer, f"__{_symbol}__", _no_value(_name))

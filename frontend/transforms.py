@@ -1,0 +1,395 @@
+"""Functions of functions: gradients, directional derivatives, Jacobians, batches.
+
+Each traces its function to a graph, transforms the graph, and records the result in the trace
+that is running. On arrays, outside of any trace, the transformed graph is run by NumPy at once:
+use `sf.jit(sf.grad(f))` for speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.autodiff.batch import batch_graph
+from symfuse.compiler.autodiff.forward import jvp_graph
+from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
+from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
+from symfuse.compiler.ir import graph as ir
+from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
+
+from .tracing.record import Recorded, arguments, describe_named, function_name, record, record_flat
+from .tracing.specs import Described, Spec
+from .tracing.trace import call, call_graph
+from .tracing.tree import Structure, flatten, map_leaves, prefix_leaves, same
+
+__all__ = [
+    "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp",
+    "linearize", "stop_gradient", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+def grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns the gradient of `fun`, which returns one number.
+
+    >>> import symfuse as sf
+    >>> float(sf.grad(lambda x: x**3)(2.0))
+    12.0
+    """
+    differentiated = value_and_grad(fun, argnums, has_aux)
+
+    @wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = differentiated(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns the value of `fun` and its gradient.
+
+    >>> import symfuse as sf
+    >>> value, slope = sf.value_and_grad(lambda x: x**3)(2.0)
+    >>> float(value), float(slope)
+    (8.0, 12.0)
+    """
+
+    @wraps(fun)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        recorded = record(fun, args, kwargs)
+        wrt, rebuild_tree = _selected(recorded, argnums, "grad")
+        _expect_scalar(recorded, has_aux)
+        graph = recorded.graph
+        found = grad_graph(graph, [graph.parameters[at] for at in wrt])
+        both = replace(found, outputs=(*graph.outputs, *found.outputs))
+        results = call_graph(both, recorded.arguments.leaves)
+        count = len(graph.outputs)
+        return recorded.out_tree.unflatten(results[:count]), rebuild_tree(results[count:])
+
+    return value_and_gradient
+
+
+def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+    """The value of `fun` and its change in the direction `tangents`.
+
+    >>> import symfuse as sf
+    >>> value, change = sf.jvp(lambda x: x**2, (3.0,), (1.0,))
+    >>> float(change)
+    6.0
+    """
+    recorded = record(fun, tuple(primals))
+    main, aux = _parted(recorded, has_aux)
+    leaves = recorded.arguments.leaves
+    directions = same(tuple(tangents), flatten(tuple(primals))[1], "tangents")
+    wrt = _float_leaves(recorded)
+    _check_tangents(recorded, wrt, directions)
+    pushed = jvp_graph(main, [main.parameters[at] for at in wrt])
+    full = replace(pushed, outputs=(*pushed.outputs, *aux))
+    results = call_graph(full, [*leaves, *(_as_type(recorded, at, directions[at]) for at in wrt)])
+    return _with_tangents(recorded, main, results, has_aux)
+
+
+def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """The value of `fun`, and the linear function from changes of its arguments to its change."""
+    recorded = record(fun, primals)
+    results = call_graph(recorded.graph, recorded.arguments.leaves)
+    out = recorded.out_tree.unflatten(results)
+
+    def linear(*tangents: Any) -> Any:
+        return jvp(fun, primals, tangents, has_aux=has_aux)[1]
+
+    return (out[0], linear, out[1]) if has_aux else (out, linear)
+
+
+def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """The value of `fun`, and the function from a cotangent of it to those of its arguments.
+
+    >>> import symfuse as sf
+    >>> value, pull = sf.vjp(lambda x, y: x * y, 3.0, 4.0)
+    >>> [float(ct) for ct in pull(1.0)]
+    [4.0, 3.0]
+    """
+    recorded = record(fun, primals)
+    main, _ = _parted(recorded, has_aux)
+    results = recorded.out_tree.unflatten(call_graph(recorded.graph, recorded.arguments.leaves))
+    out_tree = recorded.out_tree.children()[0] if has_aux else recorded.out_tree
+    wrt = _float_leaves(recorded)
+    pulled = vjp_graph(main, [main.parameters[at] for at in wrt])
+    backward = replace(pulled, outputs=pulled.outputs[len(main.outputs) :])
+
+    def pull(cotangent: Any) -> Any:
+        given = same(cotangent, out_tree, "the cotangent")
+        floats = [
+            _cast(ct, node.dtype.numpy)
+            for ct, node in zip(given, main.outputs, strict=True)
+            if node.dtype.is_float
+        ]
+        found = iter(call_graph(backward, [*recorded.arguments.leaves, *floats]))
+        leaves = [
+            next(found) if at in wrt else _zeros(leaf)
+            for at, leaf in enumerate(recorded.arguments.leaves)
+        ]
+        return recorded.arguments.tree.unflatten(leaves)[0]
+
+    return (results[0], pull, results[1]) if has_aux else (results, pull)
+
+
+def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns the derivative of every output in every input, by forward mode."""
+    return _jacobian(fun, argnums, has_aux, jacfwd_graph)
+
+
+def jacrev(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns the derivative of every output in every input, by reverse mode.
+
+    >>> import numpy as np, symfuse as sf
+    >>> sf.jacrev(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return _jacobian(fun, argnums, has_aux, jacrev_graph)
+
+
+jacobian = jacrev
+
+
+def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The function that returns the second derivatives of `fun`."""
+    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+
+
+def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_size: Any = None) -> Function:
+    """The function for a batch: arguments have one more axis, at `in_axes`; None shares a value.
+
+    >>> import numpy as np, symfuse as sf
+    >>> sf.vmap(lambda x: x.sum())(np.ones((2, 3)))
+    array([3., 3.])
+    """
+
+    @wraps(fun)
+    def batched(*args: Any, **kwargs: Any) -> Any:
+        found = arguments(args, kwargs)
+        types = describe_named(fun, found)
+        tree = found.tree.children()
+        axes = prefix_leaves(in_axes, tree[0], "in_axes")
+        axes += [0] * tree[1].count
+        names = found.names(fun)
+        size = _batch_size(types, axes, names, axis_size)
+        members = [_member(t, axis, n) for t, axis, n in zip(types, axes, names, strict=True)]
+        recorded = record_flat(fun, found, members)
+        graph = recorded.graph
+        places = prefix_leaves(out_axes, recorded.out_tree, "out_axes")
+        hidden = [None] * (len(graph.parameters) - len(axes))
+        whole = batch_graph(graph, [*axes, *hidden], places, size)
+        return recorded.out_tree.unflatten(call_graph(whole, found.leaves))
+
+    return batched
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same values, constant for every derivative."""
+    return map_leaves(lambda leaf: call("stop_gradient", leaf), x)
+
+
+def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
+    """The specs of what `fun` returns for these arguments or specs; nothing is computed.
+
+    >>> import symfuse as sf
+    >>> sf.eval_shape(lambda x: x.T, "f32[2,N]")
+    spec(f32[N,2])
+    """
+    recorded = record(fun, args, kwargs)
+    specs = [Spec(node.shape, node.dtype.numpy) for node in recorded.graph.outputs]
+    return recorded.out_tree.unflatten(specs)
+
+
+def _jacobian(
+    fun: Function, argnums: Argnums, has_aux: bool, transform: Callable[..., ir.Graph]
+) -> Function:
+    @wraps(fun)
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        recorded = record(fun, args, kwargs)
+        main, aux = _parted(recorded, has_aux)
+        wrt, rebuild_tree = _selected(recorded, argnums, "the Jacobian")
+        blocks = transform(main, [main.parameters[at] for at in wrt])
+        full = replace(blocks, outputs=(*blocks.outputs, *aux))
+        results = call_graph(full, recorded.arguments.leaves)
+        rows = [
+            rebuild_tree(results[at * len(wrt) : (at + 1) * len(wrt)])
+            for at in range(len(main.outputs))
+        ]
+        if not has_aux:
+            return recorded.out_tree.unflatten(rows)
+        trees = recorded.out_tree.children()
+        rest = trees[1].unflatten(results[len(blocks.outputs) :])
+        return trees[0].unflatten(rows), rest
+
+    return derivative
+
+
+def _selected(
+    recorded: Recorded, argnums: Argnums, what: str
+) -> tuple[list[int], Callable[[list[Any]], Any]]:
+    """The leaves that `argnums` names, and what gives derivatives their containers."""
+    parts = recorded.arguments.tree.children()[0].children()
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    starts = np.cumsum([0, *(part.count for part in parts)]).tolist()
+    wrong = [n for n in chosen if not -len(parts) <= n < len(parts)]
+    if wrong:
+        raise TraceError(
+            f"{what}: argnums is {argnums}, but there are {len(parts)} positional arguments",
+            fix="pass the arguments to differentiate in by position",
+            loc=user_location(),
+        )
+    chosen = [n % len(parts) for n in chosen]
+    leaves = [at for n in chosen for at in range(starts[n], starts[n + 1])]
+    for at in leaves:
+        type_ = recorded.graph.parameters[at].type
+        if not type_.dtype.is_float:
+            raise DTypeError(
+                f"{what} in {recorded.names[at]}, which is {type_}: only floating-point numbers "
+                "can change a little",
+                fix="pass a float, or choose other arguments by argnums",
+                loc=user_location(),
+            )
+
+    def rebuild_tree(values: list[Any]) -> Any:
+        rest = iter(values)
+        found = tuple(parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen)
+        return found[0] if isinstance(argnums, int) else found
+
+    return leaves, rebuild_tree
+
+
+def _expect_scalar(recorded: Recorded, has_aux: bool) -> None:
+    name = function_name(recorded.function) if recorded.function else "the function"
+    main = recorded.out_tree
+    if has_aux:
+        main = _pair(recorded).children()[0]
+    if not main.is_leaf:
+        raise TraceError(
+            f"grad: {name} returns {recorded.out_tree}, not one number",
+            fix="return one number, or use has_aux=True to return (number, anything else)",
+            loc=user_location(),
+        )
+    output = recorded.graph.outputs[0]
+    if output.shape or not output.dtype.is_float:
+        raise (ShapeError if output.shape else DTypeError)(
+            f"grad: {name} returns {output.type}, but a gradient is of one floating-point number",
+            fix="return the sum or the mean, or use jacrev for all derivatives",
+            loc=output.source.loc or user_location(),
+        )
+
+
+def _pair(recorded: Recorded) -> Structure:
+    tree = recorded.out_tree
+    if tree.is_leaf or tree.spec.type is not tuple or len(tree.children()) != 2:
+        raise TraceError(
+            f"has_aux=True: the function returns {tree}, not a pair",
+            fix="return (value, auxiliary data)",
+            loc=user_location(),
+        )
+    return tree
+
+
+def _parted(recorded: Recorded, has_aux: bool) -> tuple[ir.Graph, tuple[Any, ...]]:
+    """The graph of what is differentiated, and the nodes of the auxiliary data."""
+    graph = recorded.graph
+    if not has_aux:
+        return graph, ()
+    count = _pair(recorded).children()[0].count
+    return graph.with_outputs(graph.outputs[:count]), graph.outputs[count:]
+
+
+def _float_leaves(recorded: Recorded) -> list[int]:
+    graph = recorded.graph
+    visible = graph.parameters[: len(recorded.arguments.leaves)]
+    return [at for at, node in enumerate(visible) if node.dtype.is_float]
+
+
+def _check_tangents(recorded: Recorded, wrt: list[int], directions: list[Any]) -> None:
+    for at in wrt:
+        type_, shape = recorded.graph.parameters[at].type, np.shape(directions[at])
+        if tuple(type_.shape) != tuple(shape):
+            raise ShapeError(
+                f"jvp: the tangent of {recorded.names[at]} has the shape {shape}, not that of {type_}",
+                fix="pass one tangent of the same shape for each argument",
+                loc=user_location(),
+            )
+
+
+def _as_type(recorded: Recorded, at: int, value: Any) -> Any:
+    return _cast(value, recorded.graph.parameters[at].dtype.numpy)
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    if hasattr(value, "dtype") and value.dtype == dtype:
+        return value
+    return call("convert", value, dtype=DType.of(dtype))
+
+
+def _with_tangents(recorded: Recorded, main: ir.Graph, results: list[Any], has_aux: bool) -> Any:
+    count = len(main.outputs)
+    values, rest = results[:count], iter(results[count:])
+    changes = [
+        next(rest) if node.dtype.is_float else _zeros(value)
+        for node, value in zip(main.outputs, values, strict=True)
+    ]
+    if not has_aux:
+        return recorded.out_tree.unflatten(values), recorded.out_tree.unflatten(changes)
+    trees = recorded.out_tree.children()
+    aux = trees[1].unflatten(list(rest))
+    return trees[0].unflatten(values), trees[0].unflatten(changes), aux
+
+
+def _zeros(value: Any) -> Any:
+    return np.zeros_like(value)
+
+
+def _batch_size(types: Sequence[Described], axes: list[Any], names: list[str], given: Any) -> Any:
+    """The size that all batch axes share."""
+    size, first = given, "axis_size"
+    for one, axis, name in zip(types, axes, names, strict=True):
+        if axis is None:
+            continue
+        rank = one.type.rank
+        if not -rank <= axis < rank:
+            raise ShapeError(
+                f"vmap: {name} is {one.type}, which has no axis {axis}",
+                fix="use in_axes=None for values that all members share",
+                loc=user_location(),
+            )
+        found = one.type.shape[axis]
+        if size is not None and is_equal(found, size) is False:
+            raise ShapeError(
+                f"vmap: the batch has size {size} in {first} and size {found} in {name}",
+                fix="batch axes must have one size; give the others in_axes=None",
+                loc=user_location(),
+            )
+        if size is None:
+            size, first = found, name
+    if size is None:
+        raise ShapeError(
+            "vmap: no argument has a batch axis",
+            fix="give in_axes an axis for at least one argument, or axis_size",
+            loc=user_location(),
+        )
+    return size
+
+
+def _member(one: Described, axis: Any, name: str) -> Described:
+    """The type of one member of the batch."""
+    if axis is None:
+        return one
+    at = axis % one.type.rank
+    return Described(one.type.with_shape(n for i, n in enumerate(one.type.shape) if i != at))
