@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .dataflow import Dataflow
 from .dims import Dim
 from .node import Node
 from .printer import format_attribute, is_inline, name_nodes
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 __all__ = ["Stats", "stats", "to_dot", "to_mermaid", "to_networkx"]
 
@@ -42,7 +40,7 @@ class Stats:
         )
 
 
-def stats(graph: Graph) -> Stats:
+def stats(graph: Dataflow) -> Stats:
     """How many nodes of which operation, how deep, how many bytes go in and out."""
     operations = graph.stats()
     constants, _ = operations.pop("constant", 0), operations.pop("parameter", 0)
@@ -62,7 +60,7 @@ def stats(graph: Graph) -> Stats:
     )
 
 
-def to_networkx(graph: Graph) -> Any:
+def to_networkx(graph: Dataflow) -> Any:
     """A `networkx.MultiDiGraph`: a node for each value by its printed name, an edge for each use.
 
     Nodes carry `op`, `type`, `attributes`, `node`; edges carry `operand`, the position.
@@ -82,7 +80,7 @@ def to_networkx(graph: Graph) -> Any:
     return found
 
 
-def to_dot(graph: Graph) -> str:
+def to_dot(graph: Dataflow) -> str:
     """Graphviz text; numbers are drawn inside the nodes that use them."""
     lines = [f"digraph {_quoted(graph.name)} {{", '  node [shape=box, fontname="monospace"];']
     ids = _ids(graph)
@@ -98,7 +96,7 @@ def to_dot(graph: Graph) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def to_mermaid(graph: Graph) -> str:
+def to_mermaid(graph: Dataflow) -> str:
     """Mermaid text, as GitHub and notebooks draw it."""
     lines = ["flowchart TD"]
     ids = _ids(graph)
@@ -114,17 +112,17 @@ def to_mermaid(graph: Graph) -> str:
     return "\n".join([*lines, ""])
 
 
-def _everything(graph: Graph) -> tuple[Node, ...]:
+def _everything(graph: Dataflow) -> tuple[Node, ...]:
     """The parameters, used or not, then all other nodes."""
     return tuple(dict.fromkeys((*graph.parameters, *graph.nodes)))
 
 
-def _ids(graph: Graph) -> dict[Node, str]:
+def _ids(graph: Dataflow) -> dict[Node, str]:
     drawn = (node for node in _everything(graph) if not is_inline(node))
     return {node: f"n{at}" for at, node in enumerate(drawn)}
 
 
-def _edges(graph: Graph) -> Iterator[tuple[Node, Node]]:
+def _edges(graph: Dataflow) -> Iterator[tuple[Node, Node]]:
     """Who is read by whom, numbers left out."""
     for node in graph.nodes:
         if not is_inline(node):

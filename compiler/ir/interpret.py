@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symfuse.runtime.errors import GuardError, SymfuseError
 
-from .dims import Expr, evaluate, solve_plan
+from .dataflow import Dataflow
+from .dims import Dim, Expr, evaluate, solve_plan
 from .node import Literal, Node
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 __all__ = ["bind_sizes", "concrete", "evaluate_node", "interpret"]
 
 Array = np.ndarray[Any, Any]
 
 
-def interpret(graph: Graph, arrays: Iterable[Any]) -> tuple[Array, ...]:
+def interpret(graph: Dataflow, arrays: Iterable[Any]) -> tuple[Array, ...]:
     """The outputs for values of the visible parameters; captured values fill the hidden ones."""
     from_user = iter(arrays)
     values: dict[Node, Any] = {}
@@ -37,7 +35,8 @@ def interpret(graph: Graph, arrays: Iterable[Any]) -> tuple[Array, ...]:
 
 def bind_sizes(parameters: Iterable[Node], shapes: Iterable[tuple[int, ...]]) -> dict[str, int]:
     """The value of every symbolic size, given the shapes that the parameters really have."""
-    dims, seen = [], []
+    dims: list[Dim] = []
+    seen: list[int] = []
     for parameter, shape in zip(parameters, shapes, strict=True):
         if len(shape) != parameter.rank:
             raise GuardError(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -17,18 +17,17 @@ from symfuse.runtime.errors import SymfuseError
 
 from .builder import Builder
 from .cursor import Cursor, did_you_mean
+from .dataflow import Dataflow
 from .dims import Dim, Symbol, parse_dim, parse_symbol
 from .location import Source
 from .node import Literal, Node
 from .op import Op, operations
 from .types import TensorType, parse_type
 
-if TYPE_CHECKING:
-    from .graph import Graph
-
 __all__ = ["read_graph"]
 
 T = TypeVar("T")
+G = TypeVar("G", bound=Dataflow)
 
 _NAME = re.compile(r"%[\w.]+")
 _TITLE = re.compile(r"[\w.]+")
@@ -44,7 +43,7 @@ _DTYPES = {d.value: d for d in DType}
 _WORDS = {"True": True, "False": False, "None": None}
 
 
-def read_graph(text: str, make: Callable[..., Graph]) -> Graph:
+def read_graph(text: str, make: type[G]) -> G:
     """The graph that a text describes; `make` is the class of graphs."""
     cursor = Cursor(text)
     graph = _Parser(cursor, make).graph({})
@@ -62,15 +61,15 @@ class _Names:
     values: dict[str, Node] = field(default_factory=dict)
 
 
-class _Parser:
+class _Parser(Generic[G]):
     """One method for each rule of the grammar."""
 
-    def __init__(self, cursor: Cursor, make: Callable[..., Graph]) -> None:
+    def __init__(self, cursor: Cursor, make: type[G]) -> None:
         self.cursor = cursor
         self.make = make
         self.names = _Names({})
 
-    def graph(self, outer: dict[str, Symbol]) -> Graph:
+    def graph(self, outer: dict[str, Symbol]) -> G:
         """`graph name(parameters) { sizes … statements return outputs }`."""
         before, self.names = self.names, _Names(dict(outer))
         cursor = self.cursor

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
+from .dataflow import Dataflow
 from .dims import Expr
 from .node import Literal, Node
 from .types import TensorType
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 __all__ = [
     "RESERVED",
@@ -42,7 +40,7 @@ class _Nested(Protocol):
     def text(self, *, locations: bool = True) -> str: ...
 
 
-def format_graph(graph: Graph, *, locations: bool = True) -> str:
+def format_graph(graph: Dataflow, *, locations: bool = True) -> str:
     """The text that `Graph.parse` reads back to an equal graph."""
     names = name_nodes(graph)
     parameters = ", ".join(_parameter(p, names, p in graph.donated) for p in graph.parameters)
@@ -58,7 +56,7 @@ def format_graph(graph: Graph, *, locations: bool = True) -> str:
     return "\n".join([*lines, f"  return {outputs}".rstrip(), "}"])
 
 
-def name_nodes(graph: Graph) -> dict[Node, str]:
+def name_nodes(graph: Dataflow) -> dict[Node, str]:
     """A distinct name for each node: the user's if there is one; numbers are themselves."""
     names: dict[Node, str] = {}
     taken: dict[str, int] = {}
