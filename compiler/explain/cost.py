@@ -1,0 +1,187 @@
+"""Counts what a graph computes and moves: operations and bytes, exact, as formulas in the sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+from ..ir.dims import Dim, evaluate, product
+from ..ir.graph import Graph
+from ..ir.node import Node
+from ..ir.printer import is_inline, name_nodes
+from ..kernel.body import Body, Reader
+from ..kernel.domain import axis_symbols
+from ..kernel.phases import Buffer, Instr, Kernel
+from ..kernel.scalar import INSTRUCTIONS
+from .text import bytes_text, count_text, table
+
+__all__ = ["Cost", "Costs", "costs", "kernel_bytes", "node_cost"]
+
+_HARD = 14  # the cost, in additions, from which an instruction counts as transcendental
+_WEIGHTS = {"fma": 2, "select": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Arithmetic instructions (`flops`), elementary functions among them, and bytes touched."""
+
+    flops: Dim = 0
+    transcendentals: Dim = 0
+    nbytes: Dim = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.flops + other.flops,
+            self.transcendentals + other.transcendentals,
+            self.nbytes + other.nbytes,
+        )
+
+    def times(self, count: Dim) -> Cost:
+        """The same for `count` elements."""
+        return Cost(self.flops * count, self.transcendentals * count, self.nbytes * count)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The cost of each node, of all together, and what the kernels move after fusion."""
+
+    nodes: tuple[tuple[Node, Cost], ...]
+    total: Cost
+    fused_bytes: Dim
+    names: tuple[str, ...]
+
+    @property
+    def flops(self) -> Dim:
+        return self.total.flops
+
+    @property
+    def bytes(self) -> Dim:
+        """Bytes that the kernels read and write."""
+        return self.fused_bytes
+
+    @property
+    def unfused_bytes(self) -> Dim:
+        """Bytes that one kernel for each operation would read and write."""
+        return self.total.nbytes
+
+    def evaluate(self, **sizes: int) -> dict[str, int]:
+        """The totals for these sizes."""
+        formulas = {
+            "flops": self.flops,
+            "transcendentals": self.total.transcendentals,
+            "bytes": self.bytes,
+            "unfused_bytes": self.unfused_bytes,
+        }
+        return {name: evaluate(formula, sizes) for name, formula in formulas.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The formulas as text or numbers, for JSON."""
+        return {
+            "flops": _plain(self.flops),
+            "transcendentals": _plain(self.total.transcendentals),
+            "bytes": _plain(self.bytes),
+            "unfused_bytes": _plain(self.unfused_bytes),
+        }
+
+    def table(self) -> str:
+        """A line a node that computes or moves anything, then the sums."""
+        rows = [
+            (name, node.op.name, count_text(cost.flops), bytes_text(cost.nbytes))
+            for (node, cost), name in zip(self.nodes, self.names, strict=True)
+        ]
+        rows.append(("sum", "", count_text(self.flops), bytes_text(self.unfused_bytes)))
+        rows.append(("fused", "", count_text(self.flops), bytes_text(self.bytes)))
+        return table(("value", "operation", "FLOPs", "bytes"), rows, left=2)
+
+    __str__ = table
+
+
+def costs(graph: Graph, launches: Sequence[Kernel] = ()) -> Costs:
+    """The cost of a graph; without kernels, fused bytes are those of inputs and outputs."""
+    names = name_nodes(graph)
+    counted = [(node, node_cost(node)) for node in graph.nodes]
+    nodes = tuple((n, c) for n, c in counted if c != Cost())
+    total = reduce(add, (cost for _, cost in nodes), Cost())
+    ends: Dim = sum((n.type.nbytes for n in (*graph.parameters, *graph.outputs)), 0)
+    fused: Dim = sum(map(kernel_bytes, launches), 0) if launches else ends
+    return Costs(nodes, total, fused, tuple(names[node] for node, _ in nodes))
+
+
+def kernel_bytes(kernel: Kernel) -> Dim:
+    """Bytes of the buffers that a launch reads and writes, each once."""
+    buffers = dict.fromkeys((*kernel.reads, *kernel.writes))
+    total: Dim = 0
+    for buffer in buffers:
+        total = total + product(buffer.shape) * buffer.dtype.itemsize
+    return total
+
+
+def node_cost(node: Node) -> Cost:
+    """What one operation costs by itself; parameters, constants and views cost nothing."""
+    if node.is_parameter or is_inline(node) or node.is_constant or node.op.moves is not None:
+        return Cost()
+    moved = Cost(nbytes=_touched(node))
+    if node.op.contraction:
+        over = product(tuple(node.inputs[0].shape[axis] for axis in node.attr("contracting")[0]))
+        return moved + Cost(flops=node.type.size * over * 2)
+    if node.op.reduction is not None:
+        return moved + _fold_cost(node)
+    if node.op.scatter:
+        return moved + Cost(flops=node.inputs[-1].type.size)
+    if node.op.element is not None:
+        return moved + _element_cost(node).times(node.type.size)
+    return moved
+
+
+def _touched(node: Node) -> Dim:
+    """Bytes read and written; of a table only the rows that are taken."""
+    read: Dim = 0
+    for at, source in enumerate(dict.fromkeys(node.inputs)):
+        if is_inline(source):
+            continue
+        is_table = node.op.name in ("take", "take_along_axis") and at == 0
+        read = read + (node.type.nbytes if is_table else source.type.nbytes)
+    return read + node.type.nbytes
+
+
+def _element_cost(node: Node) -> Cost:
+    """The instructions of one element, written by the operation's own definition."""
+    body = _counting_body()
+    readers = tuple(Reader(body, source) for source in node.inputs)
+    index = tuple(symbol + 0 for symbol in axis_symbols(node.shape))
+    assert node.op.element is not None
+    node.op.element(body, index, readers, node.type, node.attrs)
+    return _counted(body.finish())
+
+
+def _fold_cost(node: Node) -> Cost:
+    """One injection an element, and one combination less than elements for each result."""
+    reduction, source = node.op.reduction, node.inputs[0]
+    assert reduction is not None
+    body = _counting_body()
+    value = body.load(Buffer("value", source.dtype, ()), (), ())
+    position = body.load(Buffer("position", source.dtype, ()), (), ())
+    given = (value, position) if reduction.uses_position else (value, None)
+    state = reduction.inject(body, *given)
+    injected = _counted(body.finish()).times(source.type.size)
+    other = tuple(body.load(Buffer(f"s{k}", x.dtype, ()), (), ()) for k, x in enumerate(state))
+    reduction.combine(body, state, other)
+    combined = _counted(body.finish())
+    return injected + combined.times(source.type.size - node.type.size)
+
+
+def _counting_body() -> Body:
+    return Body(lambda _: False, lambda node: Buffer(f"b{id(node)}", node.dtype, node.shape))
+
+
+def _counted(instrs: Iterable[Instr]) -> Cost:
+    rows = [INSTRUCTIONS[i.op] for i in instrs if i.op in INSTRUCTIONS]
+    flops = sum(_WEIGHTS.get(row.name, 1) for row in rows)
+    return Cost(flops, sum(row.cost >= _HARD for row in rows))
+
+
+def _plain(dim: Dim) -> int | str:
+    return dim if isinstance(dim, int) else str(dim)

@@ -1,0 +1,274 @@
+"""Kernels as text: small loop nests with a scalar body, and the facts of each launch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir.dims import Dim
+from ..kernel.phases import Access, Axis, Buffer, Instr, Kernel, Loop, Part, Phase
+from .cost import kernel_bytes
+from .records import user_lines
+from .text import bytes_text, count_text, table
+
+__all__ = ["KernelRecord", "KernelRecords", "format_kernel", "format_schedule", "kernel_records"]
+
+_INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "eq": "==",
+    "ne": "!=",
+    "bitand": "&",
+    "bitor": "|",
+    "bitxor": "^",
+    "shl": "<<",
+    "shr": ">>",
+}
+_LONGEST = 64  # letters of an expression before it gets a name of its own
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRecord:
+    """One launch: what it is, where it comes from, what it moves, and its text."""
+
+    number: int
+    name: str
+    kind: str
+    operations: tuple[str, ...]
+    lines: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    tiles: Dim
+    nbytes: Dim
+    work: Dim
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as text and numbers, for JSON."""
+        numbers = {"tiles": self.tiles, "bytes": self.nbytes, "work": self.work}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "operations": list(self.operations),
+            "lines": list(self.lines),
+            "reads": list(self.reads),
+            "writes": list(self.writes),
+            **{k: v if isinstance(v, int) else str(v) for k, v in numbers.items()},
+        }
+
+
+class KernelRecords(tuple[KernelRecord, ...]):
+    """The launches in order; it prints as a table."""
+
+    __slots__ = ()
+
+    def table(self) -> str:
+        rows = [
+            (
+                f"k{k.number}",
+                k.kind,
+                _shortened(", ".join(k.operations)),
+                ", ".join(k.lines[:2]) + (" …" if len(k.lines) > 2 else ""),
+                count_text(k.tiles),
+                bytes_text(k.nbytes),
+            )
+            for k in self
+        ]
+        return table(("launch", "kind", "operations", "lines", "tiles", "bytes"), rows, left=4)
+
+    __str__ = table
+
+
+def kernel_records(launches: Sequence[Kernel]) -> KernelRecords:
+    """What there is to say about each launch."""
+    return KernelRecords(
+        KernelRecord(
+            number,
+            kernel.name,
+            kernel.kind,
+            tuple(dict.fromkeys(node.op.name for node in kernel.nodes)),
+            tuple(user_lines(kernel.nodes)),
+            tuple(map(_described, kernel.reads)),
+            tuple(map(_described, kernel.writes)),
+            kernel.tiles,
+            kernel_bytes(kernel),
+            kernel.work,
+            format_kernel(kernel),
+        )
+        for number, kernel in enumerate(launches)
+    )
+
+
+def format_kernel(kernel: Kernel) -> str:
+    """The launch as loop nests: tiles outside, phases inside, scalar code innermost."""
+    lines = [f"kernel {kernel.name}  # {kernel.kind}, {count_text(kernel.tiles)} tiles"]
+    lines += [f"  reads {_listed(kernel.reads)}"] if kernel.reads else []
+    lines += [f"  writes {_listed(kernel.writes)}"] if kernel.writes else []
+    places = ", ".join(user_lines(kernel.nodes))
+    lines += [f"  from {places}"] if places else []
+    for number, part in enumerate(kernel.parts):
+        lines += [f"  part {number}"] if len(kernel.parts) > 1 else []
+        lines += [f"  {line}" for line in _part(part)]
+    return "\n".join(lines)
+
+
+def format_schedule(kernel: Kernel) -> str:
+    """The decisions alone: axes, tiles, and how each phase walks them."""
+    lines = [f"kernel {kernel.name}  # {kernel.kind}, {count_text(kernel.tiles)} tiles"]
+    for part in kernel.parts:
+        lines.append(f"  over {', '.join(map(_axis, part.axes)) or 'one element'}")
+        for at, phase in enumerate(part.phases):
+            effects = Counter(effect.op for effect in phase.effects)
+            done = ", ".join(f"{n} {_EFFECTS[op]}" for op, n in effects.items())
+            loops = " · ".join(map(_loop, phase.loops)) or "once"
+            lines.append(f"  phase {at}: {loops}: {done}")
+    return "\n".join(lines)
+
+
+_EFFECTS = {"store": "stored", "put": "kept", "reduce": "folded"}
+
+
+def _part(part: Part) -> Iterator[str]:
+    cut = [axis for axis in part.axes if axis.tile is not None]
+    inner = ""
+    if cut:
+        yield f"parallel for each tile of {', '.join(map(_axis, cut))}:"
+        inner = "  "
+    extents = {axis.symbol: axis for axis in part.axes}
+    for phase in part.phases:
+        yield from (f"{inner}{line}" for line in _phase(phase, extents))
+
+
+def _phase(phase: Phase, axes: dict[Any, Axis]) -> Iterator[str]:
+    depth = ""
+    for loop in phase.loops:
+        axis = axes.get(loop.symbol)
+        yield f"{depth}for {_loop(loop)}{_range(axis)}:"
+        depth += "  "
+    yield from (f"{depth}{line}" for line in _Code(phase.body).lines())
+
+
+def _range(axis: Axis | None) -> str:
+    if axis is None:
+        return ""
+    return f" in {axis.extent}" if axis.tile is None else " in tile"
+
+
+def _axis(axis: Axis) -> str:
+    tile = "" if axis.tile in (None, 1) else f" by {axis.tile}"
+    return f"{axis.symbol} in {axis.extent}{tile}"
+
+
+def _loop(loop: Loop) -> str:
+    facts = [f"{loop.lanes} lanes"] if loop.lanes > 1 else []
+    facts += [f"{loop.copies} copies"] if loop.copies > 1 else []
+    facts += [f"{loop.threads} threads"] if loop.threads > 1 else []
+    facts += [] if loop.rolled else ["unrolled"]
+    return f"{loop.symbol} ({', '.join(facts)})" if facts else str(loop.symbol)
+
+
+def _described(buffer: Buffer) -> str:
+    return f"{buffer}: {buffer.dtype}[{','.join(map(str, buffer.shape))}]"
+
+
+def _listed(buffers: Iterable[Buffer]) -> str:
+    return ", ".join(map(_described, buffers))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+class _Code:
+    """Writes a body: values that are used once stand where they are used, others get names."""
+
+    def __init__(self, body: tuple[Instr, ...]) -> None:
+        self.body = body
+        self.uses = Counter(arg for instr in body for arg in instr.args)
+        self.text: dict[Instr, str] = {}
+        self.count = 0
+
+    def lines(self) -> Iterator[str]:
+        for instr in self.body:
+            if instr.is_effect:
+                yield self._effect(instr)
+                continue
+            text = self._value(instr)
+            plain = instr.op in ("const", "get", "index")
+            if not plain and (self.uses[instr] > 1 or len(text) > _LONGEST):
+                name = f"v{self.count}"
+                self.count += 1
+                yield f"{name} = {text}"
+                text = name
+            self.text[instr] = text
+
+    def _effect(self, instr: Instr) -> str:
+        args = [self._plain(arg) for arg in instr.args]
+        if instr.op == "store":
+            return f"{self._place(instr.detail, instr.args[1:])} = {args[0]}"
+        if instr.op == "put":
+            return f"{instr.detail} = {args[0]}"
+        fold = instr.detail
+        over = ", ".join(sorted(map(str, fold.over))) or "nothing"
+        how, local = fold.reduction.instruction, fold.local
+        if how in ("add", "mul"):
+            return f"{local} {_INFIX[how]}= {args[0]}  # over {over}"
+        return f"{local} = {how or 'fold'}({', '.join([str(local), *args])})  # over {over}"
+
+    def _value(self, instr: Instr) -> str:
+        op, args = instr.op, [self.text[arg] for arg in instr.args]
+        if op == "const":
+            return str(instr.detail)
+        if op == "load":
+            return self._load(instr)
+        if op in ("get", "index"):
+            return str(instr.detail)
+        if op == "below":
+            return f"({instr.detail[0]} < {instr.detail[1]})"
+        if op in ("convert", "bitcast"):
+            return f"{instr.dtype}{'' if op == 'convert' else '.bits'}({_bare(args[0])})"
+        if op in _INFIX:
+            return f"({args[0]} {_INFIX[op]} {args[1]})"
+        if op == "neg":
+            return f"-{args[0]}"
+        return f"{op}({', '.join(map(_bare, args))})"
+
+    def _load(self, instr: Instr) -> str:
+        access: Access = instr.detail
+        if not access.guarded:
+            return self._place(access, instr.args)
+        condition = self._plain(instr.args[-1])
+        inside = self._place(access, instr.args[:-1])
+        return f"({inside} if {condition} else {access.otherwise})"
+
+    def _place(self, access: Access, computed: Sequence[Instr]) -> str:
+        parts = [] if access.offset == 0 and computed else [str(access.offset)]
+        for stride, arg in zip(access.strides, computed, strict=False):
+            text = self.text[arg]
+            parts.append(text if stride == 1 else f"{stride}*{text}")
+        return f"{access.buffer}[{' + '.join(parts)}]"
+
+    def _plain(self, instr: Instr) -> str:
+        return _bare(self.text[instr])
+
+
+def _bare(text: str) -> str:
+    """The expression without parentheses around the whole of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0 and at < len(text) - 1:
+            return text
+    return text[1:-1]

@@ -1,0 +1,194 @@
+"""The memory plan as a report: who lies where, the peak, and what eager NumPy would use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symfuse.runtime.errors import ArgumentError
+
+from ..ir.dims import Dim, evaluate, maximum
+from ..ir.graph import Graph
+from ..ir.node import Node
+from ..kernel.phases import Kernel
+from ..passes.plan_memory import MemoryPlan
+from .text import bytes_text, table
+
+__all__ = ["EagerMemory", "MemoryReport", "MemoryRow", "eager_memory", "memory_report"]
+
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
+_LIMIT = re.compile(r"([\d.]+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_MOST = 1 << 40  # beyond, a size is as good as unlimited
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """One buffer: its place in the arena and the launches that first write and last read it."""
+
+    name: str
+    type: str
+    nbytes: Dim
+    offset: Dim
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class EagerMemory:
+    """What NumPy allocates when it runs the traced function operation by operation."""
+
+    total: Dim  # of all intermediate arrays
+    peak: Dim  # of those alive at one time, each freed after its last use
+    arrays: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReport:
+    """Where intermediates lie. `peak` is the planned arena, as a formula in the sizes."""
+
+    rows: tuple[MemoryRow, ...]
+    launches: tuple[str, ...]
+    peak: Dim
+    lower_bound: Dim
+    unshared: Dim
+    eager: EagerMemory
+
+    def peak_bytes(self, **sizes: int) -> int:
+        """The planned bytes for sizes given by name."""
+        return evaluate(self.peak, sizes)
+
+    def fit(self, symbol: str, *, limit: int | str, **others: int) -> int:
+        """The largest value of a symbol whose peak stays within the limit."""
+        most = _bytes(limit)
+        low, high = 0, _MOST
+        if self.peak_bytes(**{symbol: 1}, **others) > most:
+            return 0
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = self.peak_bytes(**{symbol: middle}, **others) <= most
+            low, high = (middle, high) if fits else (low, middle)
+        return low
+
+    def table(self) -> str:
+        """A line a buffer, and the sums."""
+        rows = [
+            (row.name, row.type, bytes_text(row.nbytes), str(row.offset), _span(row))
+            for row in self.rows
+        ]
+        listed = table(("buffer", "type", "bytes", "offset", "launches"), rows, left=2)
+        sums = [
+            ("planned peak", bytes_text(self.peak)),
+            ("lower bound", bytes_text(self.lower_bound)),
+            ("without sharing", bytes_text(self.unshared)),
+            ("eager NumPy, peak", bytes_text(self.eager.peak)),
+            ("eager NumPy, sum", f"{bytes_text(self.eager.total)} in {self.eager.arrays} arrays"),
+        ]
+        facts = "\n".join(f"{name:<18} {value}" for name, value in sums)
+        return f"{listed}\n\n{facts}" if rows else facts
+
+    __str__ = table
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as text and numbers, for JSON."""
+        return {
+            "peak": _plain(self.peak),
+            "lower_bound": _plain(self.lower_bound),
+            "unshared": _plain(self.unshared),
+            "eager_peak": _plain(self.eager.peak),
+            "eager_total": _plain(self.eager.total),
+            "eager_arrays": self.eager.arrays,
+            "buffers": [
+                {
+                    "name": row.name,
+                    "type": row.type,
+                    "bytes": _plain(row.nbytes),
+                    "offset": _plain(row.offset),
+                    "first": row.first,
+                    "last": row.last,
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def memory_report(plan: MemoryPlan, launches: Sequence[Kernel], traced: Graph) -> MemoryReport:
+    """The plan of a program's launches beside what the traced function takes in eager NumPy."""
+    rows = tuple(
+        MemoryRow(
+            life.buffer.name,
+            f"{life.buffer.dtype}[{','.join(map(str, life.buffer.shape))}]",
+            life.nbytes,
+            life.offset,
+            life.first,
+            life.last,
+        )
+        for life in sorted(plan.lifetimes, key=lambda life: (life.first, str(life.offset)))
+    )
+    names = tuple(launch.name for launch in launches)
+    eager = eager_memory(traced)
+    return MemoryReport(rows, names, plan.arena, plan.lower_bound, plan.unshared, eager)
+
+
+def eager_memory(graph: Graph) -> EagerMemory:
+    """Arrays that are neither inputs, outputs nor views, each alive to its last reader."""
+    last = _last_uses(graph)
+    outputs = set(graph.outputs)
+    made = [n for n in graph.nodes if _allocates(n) and n not in outputs]
+    freed: dict[int, list[Node]] = {}
+    for node in made:
+        freed.setdefault(last[node], []).append(node)
+    alive: Dim = 0
+    peak: Dim = 0
+    kept = set(made)
+    for at, node in enumerate(graph.nodes):
+        if node in kept:
+            alive = alive + node.type.nbytes
+        peak = maximum(peak, alive)
+        for gone in freed.get(at, ()):
+            alive = alive - gone.type.nbytes
+    total: Dim = sum((n.type.nbytes for n in made), 0)
+    return EagerMemory(total, peak, len(made))
+
+
+def _last_uses(graph: Graph) -> dict[Node, int]:
+    """The position of the last reader of each node; a view keeps what it shows alive."""
+    last: dict[Node, int] = {}
+    for at, node in enumerate(graph.nodes):
+        last[node] = at
+        for source in node.inputs:
+            for base in _shown(source):
+                last[base] = at
+    return last
+
+
+def _shown(node: Node) -> Iterator[Node]:
+    """The node and, where it is a view, what it is a view of."""
+    yield node
+    while node.op.moves is not None and node.inputs:
+        node = node.inputs[0]
+        yield node
+
+
+def _allocates(node: Node) -> bool:
+    return not (node.is_parameter or node.is_constant or node.op.moves is not None)
+
+
+def _bytes(limit: int | str) -> int:
+    if isinstance(limit, int):
+        return limit
+    found = _LIMIT.fullmatch(limit.strip())
+    if found is None:
+        raise ArgumentError(f"{limit!r} is no number of bytes", fix='write "2 GB" or "512 MiB"')
+    number, unit, binary = found.groups()
+    factor = 1024 ** "kmgt".index(unit.lower()) * 1024 if binary and unit else _UNITS[unit.lower()]
+    return int(float(number) * factor)
+
+
+def _span(row: MemoryRow) -> str:
+    return f"{row.first}…{row.last}"
+
+
+def _plain(dim: Dim) -> int | str:
+    return dim if isinstance(dim, int) else str(dim)
