@@ -23,10 +23,9 @@ def _real(x: Any) -> Any:
 
 
 def _max_along(x: Any, axis: Any) -> Any:
-    """The largest elements as constants of every derivative, 0 where they are infinite."""
+    """The largest elements, as constants of every derivative."""
     function = FUNCTIONS["max"] if has_tracer((x,)) else np.max
-    highest = call("stop_gradient", function(x, axis=axis, keepdims=True))
-    return call("select", call("isfinite", highest), highest, convert(0, common_dtype(x)))
+    return call("stop_gradient", function(x, axis=axis, keepdims=True))
 
 
 def _sum(x: Any, axis: Any, keepdims: bool = True) -> Any:
@@ -61,7 +60,8 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
     True
     """
     x = _real(a)
-    highest = _max_along(x, axis)
+    found = _max_along(x, axis)
+    highest = call("select", call("isfinite", found), found, 0.0)
     powers = call("exp", call("subtract", x, highest))
     total = _sum(powers if b is None else call("multiply", powers, b), axis)
     result = call("add", call("log", total), highest)

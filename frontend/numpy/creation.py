@@ -13,7 +13,7 @@ from symfuse.runtime.dtypes import DType
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
-from .shared import broadcast_shape_to, call, common_dtype, convert, element_type, traced
+from .shared import broadcast_shape_to, call, common_dtype, convert, element_type, floating, traced
 
 __all__ = [
     "arange", "array", "asarray", "ascontiguousarray", "copy", "diag", "empty", "empty_like",
@@ -69,8 +69,8 @@ def _eager_full(shape: Any, fill_value: Any, dtype: Any = None, **rest: Any) -> 
 @numpy_like(eager=_eager_full, creates=True)
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """An array of one number."""
-    value = traced(fill_value)
-    value = convert(value, element_type(dtype) if dtype is not None else common_dtype(fill_value))
+    wanted = element_type(dtype) if dtype is not None else common_dtype(fill_value)
+    value = traced(convert(fill_value, wanted))
     return broadcast_shape_to(value, _shape(shape))
 
 
@@ -100,7 +100,7 @@ def full_like(
 ) -> Any:
     """An array of one number with the shape and element type of another."""
     a = traced(a)
-    value = convert(traced(fill_value), element_type(a.dtype if dtype is None else dtype))
+    value = traced(convert(fill_value, element_type(a.dtype if dtype is None else dtype)))
     return broadcast_shape_to(value, a.shape if shape is None else _shape(shape))
 
 
@@ -153,8 +153,10 @@ def linspace(
     parts = max(num - 1 if endpoint else num, 1)
     share = constant(np.arange(num) / parts).reshape((num,) + (1,) * max(first.ndim, last.ndim))
     values = first + share * (last - first)
-    wanted = element_type(dtype) if dtype is not None else DType.F64
-    return convert(values, wanted)
+    if endpoint and num > 1:
+        values = call("select", call("equal", share, 1.0), last, values)
+    own = floating(common_dtype(start, stop))
+    return convert(values, own if dtype is None else element_type(dtype))
 
 
 def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0) -> Any:

@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError
 
+from ..tracing.dispatch import ACTIVE
 from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_dtype
 from ..tracing.tracer import Tracer
 
@@ -66,6 +67,8 @@ def convert(x: Any, dtype: DType) -> Any:
         return x
     if not isinstance(x, Tracer) and dtype_of(x) is dtype and isinstance(x, np.ndarray):
         return x
+    if type(x) in (bool, int, float) and (trace := ACTIVE.get()) is not None:
+        return Tracer(trace, trace.builder.constant(x, dtype))
     return call("convert", x, dtype=dtype)
 
 
@@ -139,10 +142,11 @@ def broadcast_shapes(*shapes: Sequence[Any]) -> tuple[Any, ...]:
         sizes = [shape[at] for shape in shapes if len(shape) >= -at]
         wide = [size for size in sizes if is_equal(size, 1) is not True]
         chosen = wide[0] if wide else 1
-        if any(is_equal(size, chosen) is False for size in wide):
+        if any(is_equal(size, chosen) is not True for size in wide):
+            unknown = all(is_equal(size, chosen) is not False for size in wide)
             shown = " and ".join(str(tuple(shape)) for shape in shapes)
             raise ShapeError(
-                f"shapes do not broadcast: {shown}",
+                f"shapes do not {'provably ' if unknown else ''}broadcast: {shown}",
                 fix="sizes must be equal or 1, compared from the last axis",
                 loc=user_location(),
             )

@@ -23,6 +23,7 @@ def at_least(size: Any, needed: Any, what: str) -> None:
 
 def clipped(bound: Any, size: Any) -> Any:
     """A slice bound as Python means it: counted from the end if negative, held in 0..size."""
-    if isinstance(bound, int) and bound < 0:
-        bound = size + bound
+    from_end = bound if isinstance(bound, int) and bound < 0 else bound - size
+    if isinstance(from_end, int) and from_end < 0:
+        return size - minimum(size, -from_end)
     return maximum(minimum(bound, size), 0)

@@ -74,7 +74,7 @@ class AtIndex:
 
 def updated(x: Tracer, key: Any, values: Any, how: str) -> Any:
     """x with the elements at `key` set, added to, multiplied, or held against the values."""
-    v = convert(traced(values), DType.of(x.dtype))
+    v = traced(convert(_listed(values), DType.of(x.dtype)))
     if is_mask(key):
         return _masked(x, key, v, how)
     found = subscript(key, x.shape)
@@ -90,6 +90,10 @@ def updated(x: Tracer, key: Any, values: Any, how: str) -> Any:
     flipped = tuple(at for at, cut in enumerate(cuts) if cut.flipped)
     v = call("reverse", v, axes=flipped) if flipped else v
     return _blended(x, cuts, v, how)
+
+
+def _listed(values: Any) -> Any:
+    return traced(values) if isinstance(values, list | tuple) else values
 
 
 def _fitted(v: Any, shape: tuple[Any, ...]) -> Any:
