@@ -1,0 +1,29 @@
+"""THE order of the passes over graphs, each with the reason for its place."""
+
+from __future__ import annotations
+
+from ..ir.graph import Graph
+from .fold_constants import fold_constants
+from .manager import Pass, PassRecord, run_passes
+from .settle import settle
+from .simplify_algebra import simplify_algebra
+from .simplify_shapes import simplify_shapes
+from .stabilise import stabilise
+
+__all__ = ["GRAPH_PASSES", "run_pipeline"]
+
+GRAPH_PASSES: tuple[Pass, ...] = (
+    fold_constants,  # first: numbers are what most rules look for
+    simplify_shapes,  # so that algebra sees through views
+    simplify_algebra,  # gives quotients and logarithms the one form that the next pass knows
+    stabilise,  # needs log(sum(exp(x))) still whole
+    settle,  # last: a rule of one pass may have made work for another
+)
+
+
+def run_pipeline(graph: Graph, numerics: str = "strict") -> tuple[Graph, tuple[PassRecord, ...]]:
+    """The graph that kernels are made from, and what each pass did to it.
+
+    `numerics="fast"` also admits rules that change the last digits for speed.
+    """
+    return run_passes(graph, GRAPH_PASSES, numerics=numerics)

@@ -1,0 +1,154 @@
+"""Applies rules to a graph, inputs before users, until none applies."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from symfuse.runtime.errors import VerifyError
+
+from ..ir.dims import is_equal
+from ..ir.graph import Graph
+from ..ir.node import Node
+from ..ir.types import TensorType
+from ..ops.kinds import filled
+from .rule import Rule, RuleSet
+
+__all__ = ["PassContext", "rewrite"]
+
+_BUDGET = 64  # replacements per node of the graph; more means that rules chase each other
+
+
+@dataclass(slots=True)
+class PassContext:
+    """What a run of passes may do to values, and how often each rule has been used."""
+
+    numerics: str = "strict"
+    fired: Counter[str] = field(default_factory=Counter)
+
+
+def rewrite(graph: Graph, rules: RuleSet, context: PassContext | None = None) -> Graph:
+    """The graph at rest: no rule applies to any of its nodes. Provenance is carried along."""
+    context = context or PassContext()
+    by_root = rules.fast if context.numerics == "fast" else rules.strict
+    return _Rewriter(graph, by_root, rules, context).run()
+
+
+class _Rewriter:
+    """Brings nodes to rest, each once; no recursion, so that chains may be of any length."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        by_root: dict[str, tuple[Rule, ...]],
+        rules: RuleSet,
+        context: PassContext,
+    ) -> None:
+        self.graph = graph
+        self.builder = graph.builder
+        self.by_root = by_root
+        self.rules = rules
+        self.context = context
+        self.settled: dict[Node, Node] = {}  # node → what stands for it when all is at rest
+        self.became: dict[Node, Node] = {}  # node → its first replacement
+        self.recent: deque[str] = deque(maxlen=6)
+        self.left = _BUDGET * (len(graph.nodes) + 16)
+
+    def run(self) -> Graph:
+        with self.builder.active():
+            for node in self.graph.nodes:
+                self._settle(node)
+        return self.graph.with_outputs(self.settled[output] for output in self.graph.outputs)
+
+    def _settle(self, root: Node) -> None:
+        settled, became = self.settled, self.became
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in settled:
+                stack.pop()
+            elif node in became:
+                stack.pop()
+                settled[node] = settled[became[node]]
+            elif waiting := [source for source in node.inputs if source not in settled]:
+                self._push(stack, waiting, node)
+            else:
+                self._advance(stack, node)
+
+    def _advance(self, stack: list[Node], node: Node) -> None:
+        """Replace the node on top, or find that it is at rest."""
+        better = self._better(node)
+        if better is node:
+            self.settled[node] = node
+        else:
+            self.became[node] = better
+            if better not in self.settled:
+                self._push(stack, [better], node)
+
+    def _push(self, stack: list[Node], nodes: list[Node], reason: Node) -> None:
+        """Nodes that must come to rest first; one that waits already would wait for ever."""
+        if any(node in self.became for node in nodes):
+            raise self._chase(reason)
+        stack.extend(nodes)
+
+    def _better(self, node: Node) -> Node:
+        """The node on settled inputs, or else what the first rule that applies gives for it."""
+        inputs = tuple(self.settled[source] for source in node.inputs)
+        same = self.builder.rebuilt(node, inputs)
+        if same is not node:
+            return same
+        with self.builder.deriving(node.source):
+            nested = self._with_nested(node)
+            if nested is not node:
+                return nested
+            for rule in self.by_root.get(node.op.name, ()):
+                found = rule(node)
+                if found is not None and found is not node:
+                    return self._checked(rule, node, found)
+        return node
+
+    def _checked(self, rule: Rule, node: Node, found: Any) -> Node:
+        """The replacement as a node; a rule that changes the type is a defect."""
+        new = found if isinstance(found, Node) else filled(found, node.type)
+        if not _is_same(new.type, node.type):
+            raise VerifyError(
+                f"the rule {rule} replaces {node.op} {node.type} by {new.op} {new.type}",
+                fix=f"state when {rule} holds",
+                loc=node.source.loc,
+            )
+        self.context.fired[rule.name] += 1
+        self.recent.append(rule.name)
+        self.left -= 1
+        if self.left < 0:
+            raise self._chase(node)
+        return new
+
+    def _with_nested(self, node: Node) -> Node:
+        """The node with the graphs among its attributes at rest."""
+        if not any(isinstance(value, Graph) for _, value in node.attributes):
+            return node
+        attrs = {
+            name: rewrite(value, self.rules, self.context) if isinstance(value, Graph) else value
+            for name, value in node.attributes
+        }
+        if all(attrs[name] is value for name, value in node.attributes):
+            return node
+        return self.builder.apply(node.op, node.inputs, attrs)
+
+    def _chase(self, node: Node) -> VerifyError:
+        names = ", ".join(dict.fromkeys(self.recent))
+        return VerifyError(
+            f"rules do not come to rest on {node.op}: {names}",
+            fix="let the right side of each be simpler than the left",
+            loc=node.source.loc,
+        )
+
+
+def _is_same(one: TensorType, other: TensorType) -> bool:
+    """Whether types are equal, if perhaps with sizes spelt in different ways."""
+    if one == other:
+        return True
+    if one.dtype is not other.dtype or one.rank != other.rank:
+        return False
+    return all(is_equal(n, m) for n, m in zip(one.shape, other.shape, strict=True))

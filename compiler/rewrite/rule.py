@@ -1,0 +1,149 @@
+"""A rule is a Python function that states an equation: `return left, right`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from symfuse.runtime.errors import VerifyError
+
+from ..ir.evaluator import evaluating
+from ..ir.node import Node
+from ..ir.op import operations
+from .match import build, matches
+from .pattern import Pattern, PatternEvaluator, Wildcard, orders
+
+__all__ = ["Equation", "Numerics", "Rule", "RuleSet", "Sides", "rule", "step"]
+
+Sides = tuple[Any, Any]
+"""Left and right of an equation, as a function of wildcards states them."""
+
+Numerics = Literal["exact", "accurate", "fast"]
+"""What a rule does to values: same bits; nothing worse than the last digits, and often better;
+the last digits, for speed, and only on request."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Equation:
+    """Two patterns over the same wildcards, and when they are equal."""
+
+    left: Pattern
+    right: Any
+    wildcards: tuple[str, ...]
+    when: Callable[..., bool] | None
+    asked: tuple[str, ...]  # the wildcards that `when` wants to see
+
+    def holds(self, found: dict[str, Any]) -> bool:
+        return self.when is None or self.when(*(found[name] for name in self.asked))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """Replaces one node by another of the same value; `roots` are the operations it looks at."""
+
+    name: str
+    doc: str
+    numerics: Numerics
+    roots: tuple[str, ...]
+    replace: Callable[[Node], Any]
+    heads: tuple[str, ...] = ()  # per operand: the operation it has to be, "" for any
+    equation: Equation | None = None
+
+    def __call__(self, node: Node) -> Any:
+        """The replacement, perhaps a bare number; None where the rule does not apply."""
+        for head, source in zip(self.heads, node.inputs, strict=False):
+            if head and source.op.name != head:
+                return None
+        return self.replace(node)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def rule(
+    equation: Callable[..., Sides] | None = None,
+    *,
+    numerics: Numerics = "exact",
+    when: Callable[..., bool] | None = None,
+) -> Any:
+    """The rules that an equation states: one for each order of commutative operands.
+
+    `when` names the wildcards it wants to see, and decides by their types and numbers.
+    """
+    if equation is None:
+        return lambda function: rule(function, numerics=numerics, when=when)
+    names = tuple(inspect.signature(equation).parameters)
+    with evaluating(PatternEvaluator()):
+        left, right = equation(*(Wildcard(name) for name in names))
+    asked = tuple(inspect.signature(when).parameters) if when else ()
+    doc = inspect.getdoc(equation) or ""
+    return tuple(
+        _stated(equation.__name__, doc, numerics, Equation(order, right, names, when, asked))
+        for order in orders(left)
+    )
+
+
+def step(*roots: str, numerics: Numerics = "exact") -> Callable[..., tuple[Rule]]:
+    """A rule that no equation states: a function from a node to its replacement, or None."""
+
+    def named(replace: Callable[[Node], Any]) -> tuple[Rule]:
+        doc = inspect.getdoc(replace) or ""
+        return (Rule(replace.__name__, doc, numerics, roots, replace),)
+
+    return named
+
+
+class RuleSet:
+    """Rules that are applied together until none applies; the first that fits is taken."""
+
+    def __init__(self, *stated: Iterable[Rule]) -> None:
+        self.rules = tuple(one for group in stated for one in group)
+
+    @classmethod
+    def stated_in(cls, names: Mapping[str, Any]) -> RuleSet:
+        """All rules of a module, in the order in which they stand there."""
+        return cls(*(value for value in names.values() if _is_stated(value)))
+
+    @cached_property
+    def strict(self) -> dict[str, tuple[Rule, ...]]:
+        """The rules that need no permission, by root."""
+        return _indexed(one for one in self.rules if one.numerics != "fast")
+
+    @cached_property
+    def fast(self) -> dict[str, tuple[Rule, ...]]:
+        """All rules, by root."""
+        return _indexed(self.rules)
+
+    def __add__(self, other: RuleSet) -> RuleSet:
+        return RuleSet(self.rules, other.rules)
+
+
+def _is_stated(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Rule)
+
+
+def _indexed(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
+    by_root: dict[str, tuple[Rule, ...]] = {}
+    for one in rules:
+        for root in one.roots or tuple(operations):
+            by_root[root] = (*by_root.get(root, ()), one)
+    return by_root
+
+
+def _stated(name: str, doc: str, numerics: Numerics, equation: Equation) -> Rule:
+    """The rule that replaces instances of the left side by those of the right."""
+
+    def replace(node: Node) -> Any:
+        found: dict[str, Any] = {}
+        if not matches(equation.left, node, found) or not equation.holds(found):
+            return None
+        return build(equation.right, found)
+
+    left = equation.left
+    if not isinstance(left, Pattern):
+        raise VerifyError(f"the rule {name} has no operation on its left side")
+    heads = tuple(part.op.name if isinstance(part, Pattern) else "" for part in left.inputs)
+    return Rule(name, doc, numerics, (left.op.name,), replace, heads, equation)
