@@ -14,7 +14,7 @@ from ..ir.location import Source
 from ..ir.node import Node
 from ..ir.types import TensorType
 
-__all__ = ["Linear", "expect_type", "linearise", "push"]
+__all__ = ["Linear", "derivative_of", "expect_type", "linearise", "push"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Linear:
 def linearise(graph: Graph, wrt: Iterable[Node]) -> Linear:
     """The change of the outputs as nodes beside the graph's own, for any change of `wrt`."""
     wrt = tuple(wrt)
-    tangents = tuple(_tangent(graph.builder, node) for node in wrt)
-    known = push(graph.nodes, dict(zip(wrt, tangents, strict=True)), graph.builder)
-    return Linear(graph, wrt, tangents, tuple(known.get(output) for output in graph.outputs))
+    tangents = {node: _tangent(graph.builder, node) for node in dict.fromkeys(wrt)}
+    known = push(graph.nodes, tangents, graph.builder)
+    outputs = tuple(known.get(output) for output in graph.outputs)
+    return Linear(graph, wrt, tuple(tangents[node] for node in wrt), outputs)
 
 
 def push(
@@ -53,6 +54,14 @@ def push(
                 if tangent is not None:
                     known[node] = tangent
     return known
+
+
+def derivative_of(node: Node) -> Source:
+    """Where the derivative of a node is said to come from: its line, and d_ before its name."""
+    name = node.source.variable()
+    if not name:
+        return node.source
+    return Source(node.source.loc, f"d_{name}", node.source.scope)
 
 
 def expect_type(node: Node, found: Node, expected: TensorType, what: str) -> None:
@@ -76,8 +85,7 @@ def _tangent(builder: Builder, node: Node) -> Node:
             fix="differentiate with respect to floats only; convert it first",
             loc=node.source.loc,
         )
-    name = f"d_{node.source.variable() or node.op.name}"
-    return builder.parameter(name, node.type, Source(node.source.loc, name, node.source.scope))
+    return builder.parameter("", node.type, derivative_of(node))
 
 
 def _pushed(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> Node | None:
@@ -90,7 +98,7 @@ def _pushed(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> 
             fix="wrap its argument in stop_gradient, or give the function a custom derivative",
             loc=node.source.loc,
         )
-    with builder.deriving(node.source):
+    with builder.deriving(derivative_of(node)):
         tangent: Node | None = node.op.jvp(incoming, node.inputs, node, node.attrs)
     if tangent is not None:
         expect_type(node, tangent, node.type, "derivative")

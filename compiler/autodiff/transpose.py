@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from symfuse.runtime.errors import UnsupportedError
 
 from ..ir.builder import Builder
+from ..ir.location import Source
 from ..ir.node import Node
 from ..ir.op import operations
 from ..ir.walk import topological
@@ -57,13 +58,19 @@ def _transpose(
     """Hand the cotangent of a node on to those of its inputs that are linear."""
     if node.op.transpose is None:
         raise _not_linear(node)
-    with builder.deriving(node.source):
-        for which, source in enumerate(node.inputs):
-            if source in linear:
-                share = node.op.transpose(cotangent, which, node.inputs, node.attrs)
-                if share is not None:
-                    expect_type(node, share, source.type, "transpose")
-                    _add(builder, collected, source, share)
+    for which, source in enumerate(node.inputs):
+        if source not in linear:
+            continue
+        with builder.deriving(_cotangent_source(node, source)):
+            share = node.op.transpose(cotangent, which, node.inputs, node.attrs)
+        if share is not None:
+            expect_type(node, share, source.type, "transpose")
+            _add(builder, collected, source, share)
+
+
+def _cotangent_source(node: Node, source: Node) -> Source:
+    """The name of what is differentiated, at the line that it goes back through."""
+    return Source(node.source.loc, source.source.variable(), node.source.scope)
 
 
 def _add(builder: Builder, collected: dict[Node, Node], node: Node, cotangent: Node) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,7 @@ class Builder:
 
     def apply(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Node:
         """The node of an operation on nodes and Python or NumPy constants."""
+        attrs = {**_defaults(op), **attrs}
         try:
             inputs = op.align(self, args, attrs) if op.align else self.nodes(args)
             type_ = op.result_type(*(node.type for node in inputs), **attrs)
@@ -118,6 +121,13 @@ class Builder:
             node = Node(op, inputs, attrs, type_, self._source or here())
             self._interned[key] = node
         return node
+
+
+@cache
+def _defaults(op: Op) -> dict[str, Any]:
+    """The attributes that a call may leave out: one computation is one node either way."""
+    parameters = inspect.signature(op.result_type).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _key(op: Op, inputs: tuple[Node, ...], attrs: Attrs, type_: TensorType) -> Any:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import SymfuseError, VerifyError
 
+from .dataflow import Dataflow
 from .dims import symbols
-from .graph import Graph
 from .node import Literal, Node
 from .printer import format_node, name_nodes
 from .types import TensorType
 
 __all__ = ["verify"]
 
+G = TypeVar("G", bound=Dataflow)
+
 _FIX = "this is a defect of the pass or function that made the graph, not of your program"
 
 
-def verify(graph: Graph) -> Graph:
+def verify(graph: G) -> G:
     """The graph itself, if it keeps every promise that graphs make; else a `VerifyError`."""
     for what, node in _violations(graph):
         raise _error(graph, what, node)
+    for node in graph.nodes:
+        for inner in (value for _, value in node.attributes if isinstance(value, Dataflow)):
+            verify(inner)
     return graph
 
 
-def _violations(graph: Graph) -> Iterator[tuple[str, Node | None]]:
+def _violations(graph: Dataflow) -> Iterator[tuple[str, Node | None]]:
     """What is wrong, with the node where it shows; the first is enough."""
     yield from _signature(graph)
     position = {node: at for at, node in enumerate(graph.nodes)}
@@ -44,7 +50,7 @@ def _violations(graph: Graph) -> Iterator[tuple[str, Node | None]]:
         yield from ((what, node) for what in _type(graph, node))
 
 
-def _signature(graph: Graph) -> Iterator[tuple[str, Node | None]]:
+def _signature(graph: Dataflow) -> Iterator[tuple[str, Node | None]]:
     """The parameters and what is said about them."""
     seen: set[Node] = set()
     for node in graph.parameters:
@@ -81,7 +87,7 @@ def _attributes(node: Node) -> Iterator[str]:
             yield f"the attribute {name} is a {type(value).__name__}, which is not hashable"
 
 
-def _type(graph: Graph, node: Node) -> Iterator[str]:
+def _type(graph: Dataflow, node: Node) -> Iterator[str]:
     """Compare the type that a node has with the one that follows from its inputs."""
     if node.is_parameter:
         return
@@ -117,7 +123,7 @@ def _holds(dtype: DType, value: object) -> bool:
     return type(value) is kind
 
 
-def _error(graph: Graph, what: str, node: Node | None) -> VerifyError:
+def _error(graph: Dataflow, what: str, node: Node | None) -> VerifyError:
     """The violation with the line of the graph and, where it is known, of the user."""
     where = f"graph {graph.name}: {what}"
     if node is None:

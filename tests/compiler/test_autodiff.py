@@ -271,6 +271,30 @@ def test_the_user_line_survives_differentiation():
     assert all(n.source.loc for n in made)
 
 
+def test_derivatives_are_named_after_what_they_are_derivatives_of():
+    def f(x):
+        hidden = op["tanh"](x)
+        return total(op["sin"](hidden))
+
+    graph = make_graph(f, "f64[3]")
+    lines = str(grad_graph(graph, graph.parameters)).split("\n")
+    assert any(line.startswith("  %d_hidden: f64[3] = ") for line in lines)
+    assert any(line.startswith("  %d_x: f64[3] = ") for line in lines)
+
+
+def test_the_same_parameter_twice_has_its_gradient_twice():
+    graph = make_graph(lambda x: op["square"](x), "f64[]")
+    assert results(grad_graph(graph, graph.parameters * 2), 3.0) == (6.0, 6.0)
+
+
+def test_attributes_left_out_are_the_same_computation():
+    def f(x):
+        return op["cumsum"](x, axis=0) + op["cumsum"](x, reverse=False, axis=0)
+
+    graph = make_graph(f, "f64[3]")
+    assert graph.stats()["cumsum"] == 1
+
+
 def test_intermediate_values_can_be_differentiated_with_respect_to():
     graph = make_graph(lambda x: total(op["sin"](op["square"](x))), "f64[3]")
     inner = next(n for n in graph.nodes if n.op.name == "square")

@@ -135,6 +135,19 @@ def test_handwritten_text_may_leave_out_what_follows():
     assert "add(%e, 1.0:f32[4])" in str(graph)
 
 
+def test_graphs_nest_in_attributes():
+    text = """graph f(%x: f32[N]) {
+  %y: f32[N] = copy(%x, number=graph inner(%a: f32[N]) {
+    %b: f32[N] = tanh(%a)
+    return %b
+  })
+  return %y
+}"""
+    again = round_trip(Graph.parse(text))
+    assert printed(again) == text
+    assert again.outputs[0].attr("number").outputs[0].source.name == "b"
+
+
 def test_odd_names_become_printable():
     graph = make_graph(lambda x: x, "f32[2]", name="<lambda>")
     assert "graph lambda(" in str(graph)
