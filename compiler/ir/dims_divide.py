@@ -66,7 +66,8 @@ class Division:
 
     def _negated(self) -> Pair | None:
         """(-y) // k = -((y + k - 1) // k), and (-y) % k = k - 1 - (y + k - 1) % k."""
-        if any(c > 0 for m, c in self.x.items() if m):
+        signs = [c > 0 for monomial, c in self.x.items() if monomial] or [self.x[()] > 0]
+        if any(signs):
             return None
         last = plus(self.k, _ONE, -1)
         quotient, rest = self.again(plus(last, self.x, -1), self.k)

@@ -301,29 +301,29 @@ def _operand(x: object) -> Operand | None:
 
 def _joined(terms: Terms) -> Terms | None:
     """The polynomial with x // k · k + x % k made x again, where it holds such parts."""
-    calls = _count_calls(terms)
     for monomial, coefficient in terms.items():
         for at, atom in enumerate(monomial):
-            if calls == 1 and atom.kind == "mod":
-                return None
-            if isinstance(atom, Call) and (value := _value(atom, coefficient)) is not None:
-                rest = {monomial[:at] + monomial[at + 1 :]: coefficient // value[1]}
+            if isinstance(atom, Call):
+                rest = {monomial[:at] + monomial[at + 1 :]: coefficient}
                 others = {m: c for m, c in terms.items() if m != monomial}
-                joined = plus(others, times(rest, value[0]))
-                if _count_calls(joined) < calls:
+                if (joined := _undone(atom, rest, others)) is not None:
                     return joined
     return None
 
 
-def _value(atom: Call, coefficient: int) -> tuple[Terms, int] | None:
-    """What a call is without itself: a polynomial and the number that this is a multiple by."""
-    if atom.kind not in ("floordiv", "mod"):
-        return None
-    x, k = atom.args
-    if atom.kind == "mod":
-        return plus(terms_of(x), times(terms_of(k), terms_of(division(x, k)[0])), -1), 1
-    exact = isinstance(k, int) and coefficient % k == 0 and division(x, k)[1] == 0
-    return (terms_of(x), k) if exact and isinstance(k, int) else None
+def _undone(atom: Call, factor: Terms, others: Terms) -> Terms | None:
+    """factor · atom + others without division, if that takes a quotient away."""
+    if atom.kind == "mod" and (calls := _count_calls(others)):
+        x, k = atom.args
+        whole = times(terms_of(k), terms_of(division(x, k)[0]))
+        base = plus(others, times(factor, whole), -1)
+        return plus(base, times(factor, terms_of(x))) if _count_calls(base) < calls else None
+    if atom.kind == "floordiv":
+        x, k = atom.args
+        ((monomial, coefficient),) = factor.items()
+        if isinstance(k, int) and coefficient % k == 0 and division(x, k)[1] == 0:
+            return plus(others, times({monomial: coefficient // k}, terms_of(x)))
+    return None
 
 
 def _count_calls(terms: Terms) -> int:
@@ -337,8 +337,10 @@ def division(x: Dim, k: Dim) -> tuple[Dim, Dim]:
         raise ShapeError(
             f"{x} is divided by {k}", fix="divide sizes and indices by positive numbers only"
         )
-    if isinstance(k, int) and (k == 1 or isinstance(x, int)):
-        return (x, 0) if k == 1 else (x // k, x % k)
+    if isinstance(x, int) and (x == 0 or isinstance(k, int)):
+        return x and x // k, x and x % k
+    if k == 1:
+        return x, 0
     quotient, rest = Division(terms_of(x), terms_of(k), _again, _call).result()
     return expression(quotient), expression(rest)
 

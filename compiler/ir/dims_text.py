@@ -42,7 +42,7 @@ def parse_dim(text: str, symbols: Mapping[str, Symbol]) -> Dim:
                 return -read(operand)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return _OPERATORS[type(op)](read(left), read(right))
-            case ast.Call(func=ast.Name(id=("max" | "min") as name), args=[_, *_], keywords=[]):
+            case ast.Call(func=ast.Name(id=("max" | "min") as name), args=[_, _, *_], keywords=[]):
                 return _CALLS[name](*map(read, node.args))
         raise _not_a_size(text)
 
