@@ -141,6 +141,15 @@ class Body(Scalars):
         access = Access(buffer, offset, strides)
         return self._instr("store", (value, *args), buffer.dtype, access, axes=symbols(offset))
 
+    def accumulate(
+        self, buffer: Buffer, index: Index, shape: tuple[Dim, ...], value: Instr
+    ) -> Instr:
+        """Add to an element of a buffer seen as `shape`."""
+        offset, strides, args = _linear(index, shape)
+        access = Access(buffer, offset, strides)
+        operands = (value, *args)
+        return self._instr("accumulate", operands, buffer.dtype, access, axes=symbols(offset))
+
     def get(self, local: Local) -> Instr:
         return self._instr("get", (), local.dtype, local, axes=local.axes)
 
@@ -150,6 +159,10 @@ class Body(Scalars):
     def reduce(self, fold: Reduce, value: Instr, *position: Instr) -> Instr:
         """Fold a value (and its position, where the reduction asks for it) into a local."""
         return self._instr("reduce", (value, *position), fold.local.dtype, fold, axes=fold.over)
+
+    def scan(self, fold: Reduce, value: Instr) -> Instr:
+        """The fold of all values up to this one along the axis."""
+        return self._instr("scan", (value,), fold.local.dtype, fold, axes=fold.over)
 
     def finish(self) -> tuple[Instr, ...]:
         """The instructions written since the last call, operands first."""

@@ -33,7 +33,7 @@ class Draft:
     @property
     def reduced(self) -> frozenset[Symbol]:
         """The axes that some phase folds."""
-        folds = (i for body in self.bodies for i in body if i.op == "reduce")
+        folds = (i for body in self.bodies for i in body if i.is_fold)
         return frozenset().union(*(fold.detail.over for fold in folds))
 
     def extent(self, symbol: Symbol) -> Dim:

@@ -11,6 +11,8 @@ from .build import build_contraction, build_rows
 from .domain import Domain
 from .merge import merge_axes
 from .phases import Access, Buffer, Kernel, Part
+from .scan import build_scan, schedule_scan
+from .scatter import build_scatter
 from .schedule import Width, body_cost, schedule_contraction, schedule_rows
 from .split import split_fold
 
@@ -62,8 +64,17 @@ def lower_group(
     """The kernels of one group: usually one, two when a long fold is split over the cores."""
     if order.anchor is not None and order.anchor.op.contraction:
         draft = build_contraction(order.anchor, order.nodes, order.outputs, sees_through, buffers)
-        part = schedule_contraction(merge_axes(draft), width)
-        return (_kernel(order, name, part),)
+        *panels, tiles = schedule_contraction(merge_axes(draft), width, buffers.scratch)
+        copied = replace(order, kind="pack")
+        return (
+            *(_kernel(copied, f"{name}_panels", part) for part in panels),
+            _kernel(order, name, tiles),
+        )
+    if order.kind == "scatter" and order.anchor is not None:
+        return (_kernel(order, name, build_scatter(order.anchor, sees_through, buffers, width)),)
+    if order.kind == "scan" and order.anchor is not None:
+        draft = build_scan(order.anchor, sees_through, buffers)
+        return (_kernel(order, name, schedule_scan(merge_axes(draft), width)),)
     draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
     merged = merge_axes(draft)
     split = split_fold(merged, buffers.scratch)
@@ -103,7 +114,7 @@ def _buffers(parts: tuple[Part, ...]) -> tuple[tuple[Buffer, ...], tuple[Buffer,
     for part in parts:
         for instr in part.instructions():
             if isinstance(instr.detail, Access):
-                (writes if instr.op == "store" else reads)[instr.detail.buffer] = None
+                (writes if instr.is_effect else reads)[instr.detail.buffer] = None
     return tuple(reads), tuple(writes)
 
 

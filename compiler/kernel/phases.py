@@ -80,8 +80,10 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instr:
-    """One instruction of a body: a scalar instruction by name, or one of
-    load, store, get, put, reduce, index, below, const, convert, bitcast (see `detail`)."""
+    """One instruction of a body: a scalar instruction by name, or one of load, store, accumulate,
+    get, put, reduce, scan, index, below, const, convert, bitcast (see `detail`).
+
+    `accumulate` adds to what memory holds; `scan` is a fold whose value is its state so far."""
 
     op: str
     args: tuple[Instr, ...]
@@ -91,7 +93,11 @@ class Instr:
 
     @property
     def is_effect(self) -> bool:
-        return self.op in ("store", "put", "reduce")
+        return self.op in ("store", "accumulate", "put", "reduce")
+
+    @property
+    def is_fold(self) -> bool:
+        return self.op in ("reduce", "scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Phase:
     @property
     def reduced(self) -> frozenset[Symbol]:
         """The axes that this phase folds."""
-        over = (i.detail.over for i in self.body if i.op == "reduce")
+        over = (i.detail.over for i in self.body if i.is_fold)
         return frozenset().union(*over)
 
 

@@ -66,7 +66,7 @@ class Nest:
         self.mask, self.clamped = {}, {}
         self.at.open()
         self._hoist()
-        folds = [i for i in phase.body if i.op == "reduce"]
+        folds = [i for i in phase.body if i.is_fold]
         totals = self._identities(folds)
         self._finish(self._walk(phase.loops, totals))
         self.at.close()
@@ -164,7 +164,7 @@ class Nest:
             return
         for instr in self.phase.body:
             settled = self.at.known(instr.axes) and not instr.axes & blocks
-            if not instr.is_effect and settled:
+            if not instr.is_effect and not instr.is_fold and settled:
                 self._value(instr, {})
 
     def _points(self, totals: Totals) -> Totals:
@@ -173,9 +173,9 @@ class Nest:
         totals = dict(totals)
         for steps in self._combinations():
             for instr in self.phase.body:
-                if instr.op == "reduce":
+                if instr.is_fold:
                     self._accumulate(instr, steps, totals, fused)
-                elif instr.op in ("store", "put"):
+                elif instr.is_effect:
                     self._effect(instr, steps)
                 elif instr not in fused:
                     self._value(instr, steps)
@@ -240,12 +240,13 @@ class Nest:
         rest = [self._value(arg, steps) for arg in instr.args[1:]]
         inside = self._inside(instr, steps)
         position, active = self._position(steps), self._active(steps)
+        write = self.memory.store if instr.op == "store" else self.memory.accumulate
         if inside is None:
-            self.memory.store(instr.detail, value, rest, position, active)
+            write(instr.detail, value, rest, position, active)
             return
         with self.w.when(inside):
             self.at.open()
-            self.memory.store(instr.detail, value, rest, position, active)
+            write(instr.detail, value, rest, position, active)
             self.at.close()
 
     def _inside(self, instr: Instr, steps: Mapping[Symbol, int]) -> str | None:
@@ -305,11 +306,16 @@ class Nest:
             after = tuple(self.s.select(active, a, b) for a, b in zip(after, before, strict=True))
         lanes = self._lanes(reduce)
         totals[key] = tuple(self.s.splat(value, lanes) for value in after)
+        if fold.op == "scan":
+            place = (fold, self._key(fold.axes, steps))
+            self.at.keep(place, reduce.reduction.result(self.s, totals[key]))
 
     def _finish(self, totals: Totals) -> None:
         """Combine the copies, then the lanes, of each fold, in an order fixed by sizes alone."""
         kept: dict[tuple[Instr, Key], list[tuple[Value, ...]]] = {}
         for (fold, key), state in totals.items():
+            if fold.op == "scan":
+                continue
             own = tuple((a, n) for a, n in key if a not in fold.detail.over)
             kept.setdefault((fold, own), []).append(state)
         for (fold, own), states in kept.items():

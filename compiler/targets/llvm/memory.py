@@ -156,6 +156,18 @@ class Memory:
             whole = self.s.splat(value, places.lanes)
             self.s.scatter(self._pointer(access.buffer), places, whole, mask=active)
 
+    def accumulate(
+        self,
+        access: Access,
+        value: Value,
+        picks: list[Value],
+        position: Position,
+        active: Value | None,
+    ) -> None:
+        """Add to an element, or to one for each active lane; no two lanes add to the same."""
+        before = self.load(access, picks, position, active)
+        self.store(access, self.s.add(before, value), picks, position, active)
+
     def _is_contiguous(self, access: Access, picks: list[Value], position: Position) -> bool:
         return position.slope(access.offset) == 1 and all(pick.lanes == 1 for pick in picks)
 

@@ -1,0 +1,48 @@
+"""Running folds: a loop along one axis stores its state at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ir.node import Node
+from .body import Body
+from .build import Draft, Storage
+from .domain import axis_symbols
+from .phases import Axis, Local, Loop, Part, Phase, Reduce
+from .schedule import Width
+
+__all__ = ["build_scan", "schedule_scan"]
+
+
+def build_scan(node: Node, sees_through: Callable[[Node], bool], storage: Storage) -> Draft:
+    """One body: the element, the state with it, and its store."""
+    body = Body(sees_through, storage)
+    along, reduction = node.attr("axis"), node.op.reduction
+    assert reduction is not None
+    symbols = axis_symbols(node.shape)
+    place = [0 if n == 1 else s + 0 for s, n in zip(symbols, node.shape, strict=True)]
+    if node.attrs.get("reverse") and node.shape[along] != 1:
+        place[along] = node.shape[along] - 1 - symbols[along]
+    axes = tuple((s, n) for s, n in zip(symbols, node.shape, strict=True) if n != 1)
+    kept = tuple(s for s, _ in axes if s != symbols[along])
+    over = frozenset({symbols[along]} if node.shape[along] != 1 else ())
+    index = tuple(place)
+    state = Reduce(Local("running", node.dtype, kept), reduction, over)
+    running = body.scan(state, body.value(node.inputs[0], index))
+    body.store(storage(node), index, node.shape, running)
+    return Draft(tuple(s for s, _ in axes), tuple(n for _, n in axes), (body.finish(),))
+
+
+def schedule_scan(draft: Draft, width: Width) -> Part:
+    """A tile is a block of neighbouring rows, walked in step along the axis; or one row."""
+    (body,) = draft.bodies
+    over = draft.reduced
+    beside = draft.axes[-1] if draft.axes and draft.axes[-1] not in over else None
+    lanes = width.lanes(body)
+    block = Loop(beside, lanes, rolled=False) if beside is not None and lanes > 1 else None
+    axes = tuple(
+        Axis(symbol, extent, None if symbol in over else lanes if symbol == beside else 1)
+        for symbol, extent in zip(draft.axes, draft.extents, strict=True)
+    )
+    loops = tuple(Loop(symbol) for symbol in draft.axes if symbol in over)
+    return Part(axes, (Phase((*loops, block) if block else loops, body),))
