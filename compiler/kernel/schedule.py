@@ -7,12 +7,25 @@ from dataclasses import dataclass
 
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
+from .pack import Scratch, pack, wants_panels
 from .phases import Access, Axis, Instr, Loop, Part, Phase
 from .scalar import INSTRUCTIONS
 from .split import Piece
 
 __all__ = ["Width", "body_cost", "schedule_contraction", "schedule_rows"]
 
+# Register tiles for 32 and for 16 vector registers: rows × vectors of columns.
+LARGE_TILES = (
+    *((14, 2), (8, 3), (6, 4), (12, 2), (4, 6), (2, 8), (9, 3), (10, 2), (7, 3), (5, 4)),
+    *((16, 1), (12, 1), (8, 1), (4, 1), (2, 1), (8, 2), (4, 2), (2, 2), (4, 4), (2, 4), (4, 3)),
+)
+SMALL_TILES = (
+    *((6, 2), (4, 3), (4, 2), (3, 4), (2, 4), (2, 5), (5, 2)),
+    *((8, 1), (6, 1), (4, 1), (2, 1), (2, 2), (2, 3)),
+)
+MOST_VECTORS = 8  # of one row, where there are no rows to share the columns
+CONFLICT_ROWS = 8  # of a tile, where elements of neighbouring rows displace each other in cache
+PAGE = 4096  # bytes at whose multiples addresses share a cache set
 TILE = 4096  # indices of one tile of a long axis of a map
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
 
@@ -94,31 +107,45 @@ def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
     return Part(axes, tuple(phases))
 
 
-def schedule_contraction(draft: Draft, width: Width) -> Part:
-    """Products of register tiles: across the columns where they are contiguous, else down k."""
-    fold, after = draft.bodies
-    reduce = next(i for i in fold if i.op == "reduce")
-    lanes = width.lanes(fold)
-    across = _across(draft, reduce)
-    down = _down(draft, fold)
-    if across is None and down is not None:
-        return _dot_tiles(draft, down, lanes, width)
-    return _outer_tiles(draft, across or _last_kept(draft), lanes, width)
+def schedule_contraction(draft: Draft, width: Width, scratch: Scratch) -> tuple[Part, ...]:
+    """Products of register tiles, across the columns, or down k for few rows of a transpose.
 
-
-def _outer_tiles(draft: Draft, column: Symbol | None, lanes: int, width: Width) -> Part:
-    """A tile of rows × columns in registers; each step of k adds an outer product."""
+    The last part computes the product; a part before it copies an operand into panels.
+    """
+    lanes = width.lanes(draft.bodies[0])
+    column = _last_kept(draft)
     row = _row_axis(draft, column)
-    rows, vectors = _tile_shape(draft, row, column, lanes, width)
+    shape = _tile_shape(draft, row, column, lanes, width)
+    if column is not None and wants_panels(draft, column, _extent(draft, row), shape[0]):
+        packed = pack(draft, Loop(column, lanes, shape[1], rolled=False), scratch)
+        tiles = _outer_tiles(packed.draft, row, column, shape, lanes, packed.number)
+        return packed.part, tiles
+    down = _down(draft)
+    if down is not None and not _is_across(draft, column):
+        return (_dot_tiles(draft, down, lanes),)
+    return (_outer_tiles(draft, row, column, shape, lanes),)
+
+
+def _outer_tiles(
+    draft: Draft,
+    row: Symbol | None,
+    column: Symbol | None,
+    shape: tuple[int, int],
+    lanes: int,
+    panel: Symbol | None = None,
+) -> Part:
+    """A tile of rows × columns in registers; each step of k adds an outer product."""
+    rows, vectors = shape
     return _tiles(
         draft,
         {column: Loop(column, lanes, vectors, rolled=False)} if column else {},
         {row: Loop(row, 1, rows, rolled=False)} if row else {},
         {},
+        panel,
     )
 
 
-def _dot_tiles(draft: Draft, inner: Symbol, lanes: int, width: Width) -> Part:
+def _dot_tiles(draft: Draft, inner: Symbol, lanes: int) -> Part:
     """A tile of rows × columns of vectors that run down k, added up at the end."""
     column = _last_kept(draft)
     row = _row_axis(draft, column)
@@ -139,6 +166,7 @@ def _tiles(
     column: dict[Symbol, Loop],
     row: dict[Symbol, Loop],
     inner: dict[Symbol, Loop],
+    panel: Symbol | None = None,
 ) -> Part:
     """The part whose tiles are the steps of these loops; columns outermost, so that a block of
     the right operand stays in cache while the rows go by."""
@@ -149,6 +177,7 @@ def _tiles(
             a,
             draft.extent(a),
             None if _is_k(draft, a) else unrolled[a].step if a in unrolled else 1,
+            panel if a in column else None,
         )
         for a in order
     )
@@ -170,33 +199,25 @@ def _tile_shape(
     if column is None:
         return (_best_copies(draft.extent(row), (8, 4, 2, 1)) if row else 1), 1
     columns = draft.extent(column)
-    most = -(-columns // lanes) if isinstance(columns, int) else 64
+    most = -(-columns // lanes) if isinstance(columns, int) else MOST_VECTORS
     if row is None or draft.extent(row) == 1:
-        return 1, max(1, min(8, most))
+        return 1, max(1, min(MOST_VECTORS, most))
     large = width.registers >= 32
-    shapes = (
-        ((14, 2), (8, 3), (6, 4), (12, 2), (4, 6), (2, 8), (9, 3))
-        if large
-        else ((4, 2), (6, 2), (3, 4), (2, 4))
-    )
-    narrow = (
-        (16, 1),
-        (12, 1),
-        (8, 1),
-        (4, 1),
-        (2, 1),
-        (8, 2),
-        (4, 2),
-        (2, 2),
-        (4, 4),
-        (2, 4),
-        (4, 3),
-    )
-    options = [s for s in (*shapes, *narrow) if s[1] <= most]
-    return max(
-        options,
-        key=lambda s: _use(draft.extent(row), s[0]) * _use(columns, s[1] * lanes) * _rate(*s),
-    )
+    rows = CONFLICT_ROWS if _rows_conflict(draft, row, column) else width.registers
+    shapes = [s for s in (LARGE_TILES if large else SMALL_TILES) if s[1] <= most and s[0] <= rows]
+
+    def merit(shape: tuple[int, int]) -> float:
+        wanted = _use(draft.extent(row), shape[0]) * _use(columns, shape[1] * lanes)
+        return wanted * _rate(*shape)
+
+    return max(shapes, key=merit)
+
+
+def _rows_conflict(draft: Draft, row: Symbol, column: Symbol) -> bool:
+    """Whether elements of neighbouring rows fall into one set of a first-level cache."""
+    loads = [i for i in draft.bodies[0] if i.op == "load" and column not in i.axes]
+    steps = [(coefficient(i.detail.offset, row), i.dtype.itemsize) for i in loads if row in i.axes]
+    return any(isinstance(n, int) and n and n * size % PAGE == 0 for n, size in steps)
 
 
 def _use(extent: Dim, tile: int) -> float:
@@ -219,33 +240,27 @@ def _best_copies(extent: Dim, options: tuple[int, ...]) -> int:
     return max(options, key=lambda n: (_use(extent, n) > 0.8, n if n <= extent else -n))
 
 
-def _across(draft: Draft, reduce: Instr) -> Symbol | None:
-    """The last kept axis, if the operand that varies along it is contiguous there."""
-    column = _last_kept(draft)
+def _is_across(draft: Draft, column: Symbol | None) -> bool:
+    """Whether the operand that varies along the columns is contiguous there."""
     if column is None:
-        return None
-    loads = [i for i in _loads_of(reduce) if column in i.axes]
-    return column if all(coefficient(i.detail.offset, column) == 1 for i in loads) else None
+        return False
+    loads = [i for i in draft.bodies[0] if i.op == "load" and column in i.axes]
+    return all(coefficient(i.detail.offset, column) == 1 for i in loads)
 
 
-def _down(draft: Draft, fold: tuple[Instr, ...]) -> Symbol | None:
+def _extent(draft: Draft, axis: Symbol | None) -> Dim:
+    return 1 if axis is None else draft.extent(axis)
+
+
+def _down(draft: Draft) -> Symbol | None:
     """The folded axis along which both operands are contiguous."""
-    loads = [i for i in fold if i.op == "load"]
+    loads = [i for i in draft.bodies[0] if i.op == "load"]
     for axis in reversed(draft.axes):
         if _is_k(draft, axis) and all(
             axis not in i.axes or coefficient(i.detail.offset, axis) == 1 for i in loads
         ):
             return axis
     return None
-
-
-def _loads_of(instr: Instr) -> list[Instr]:
-    found, stack = [], list(instr.args)
-    while stack:
-        one = stack.pop()
-        found += [one] if one.op == "load" else []
-        stack.extend(one.args)
-    return found
 
 
 def _last_kept(draft: Draft) -> Symbol | None:

@@ -1,0 +1,116 @@
+"""Copies an operand of a product into panels, so that register tiles read it line after line.
+
+A panel holds the columns of one tile, one row of k after the other: [..., panel, k, column]. What
+would be strided (each row of k in another page of memory) or transposed becomes contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..ir.dims import Dim, Symbol, ceil_div, coefficient
+from .build import Draft
+from .phases import Access, Axis, Buffer, Instr, Loop, Part, Phase
+
+__all__ = ["Packed", "operand_along", "pack", "wants_panels"]
+
+STRIDE = 1024  # bytes from one row of k to the next from which rows fall into too few cache sets
+DEPTH = 64  # rows of k below which the operand stays in cache anyway
+ROWS = 16  # of the other operand, below which a transposed operand is not worth copying
+
+Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The part that fills the panels, the draft that reads them, and the panels' number."""
+
+    part: Part
+    draft: Draft
+    number: Symbol
+
+
+def operand_along(draft: Draft, column: Symbol) -> Instr | None:
+    """The factor that varies along the columns, if only one does."""
+    fold = next(i for i in draft.bodies[0] if i.op == "reduce")
+    product = fold.args[0]
+    found = [factor for factor in product.args if column in factor.axes]
+    return found[0] if product.op == "mul" and len(found) == 1 else None
+
+
+def wants_panels(draft: Draft, column: Symbol, rows: Dim, tile_rows: int) -> bool:
+    """Whether reading the operand from panels gains more than making them costs."""
+    operand = operand_along(draft, column)
+    inner = [axis for axis in draft.axes if axis in draft.reduced]
+    if operand is None or not inner or operand.dtype.itemsize < 4:
+        return False
+    loads = [i.detail for i in _needed(draft.bodies[0], operand) if i.op == "load"]
+    transposed = any(coefficient(access.offset, column) != 1 for access in loads)
+    if transposed:
+        return not isinstance(rows, int) or rows >= ROWS
+    depth = draft.extent(inner[-1])
+    if isinstance(depth, int) and depth < DEPTH:
+        return False
+    if isinstance(rows, int) and rows <= 2 * tile_rows:
+        return False
+    return any(_is_far(access, inner[-1]) for access in loads)
+
+
+def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
+    """The operand in panels as wide as the loop's step."""
+    operand = operand_along(draft, column.symbol)
+    assert operand is not None
+    width = column.step
+    inner = [a for a in draft.axes if a in operand.axes and a in draft.reduced]
+    outer = [a for a in draft.axes if a in operand.axes and a not in (*inner, column.symbol)]
+    panels = ceil_div(draft.extent(column.symbol), width)
+    number = Symbol(f"{column.symbol.name}_panel", 0, panels - 1, 1)
+    sizes = (*(draft.extent(a) for a in outer), panels, *(draft.extent(a) for a in inner), width)
+    panel = scratch(Buffer("panel", operand.dtype, ()), sizes)
+    place = (*outer, number, *inner, column.symbol - number * width)
+    access = Access(panel, _row_major(place, sizes))
+    axes = frozenset((*outer, *inner, column.symbol, number))
+    store = Instr("store", (operand,), operand.dtype, access, axes)
+    body = (*_needed(draft.bodies[0], operand), store)
+    walk = (*(Loop(a) for a in inner), column)
+    cut = [Axis(a, draft.extent(a), 1) for a in outer]
+    cut.append(Axis(column.symbol, draft.extent(column.symbol), width, number))
+    cut += [Axis(a, draft.extent(a)) for a in inner]
+    part = Part(tuple(cut), (Phase(walk, body),))
+    load = Instr("load", (), operand.dtype, access, axes)
+    return Packed(part, _reading(draft, operand, load), number)
+
+
+def _reading(draft: Draft, operand: Instr, load: Instr) -> Draft:
+    """The draft with the operand taken from its panels."""
+    fold = next(i for i in draft.bodies[0] if i.op == "reduce")
+    product = fold.args[0]
+    factors = tuple(load if factor is operand else factor for factor in product.args)
+    other = next(factor for factor in factors if factor is not load)
+    axes = frozenset().union(*(factor.axes for factor in factors))
+    multiplied = replace(product, args=factors, axes=axes)
+    folded = replace(fold, args=(multiplied,), axes=axes | fold.axes)
+    body = (*_needed(draft.bodies[0], other), load, multiplied, folded)
+    return replace(draft, bodies=(body, *draft.bodies[1:]))
+
+
+def _needed(body: tuple[Instr, ...], value: Instr) -> tuple[Instr, ...]:
+    """The instructions that a value is computed from, and itself, in order."""
+    wanted = {value}
+    for instr in reversed(body):
+        if instr in wanted:
+            wanted.update(instr.args)
+    return tuple(instr for instr in body if instr in wanted)
+
+
+def _is_far(access: Access, inner: Symbol) -> bool:
+    step = coefficient(access.offset, inner)
+    return not isinstance(step, int) or step * access.buffer.dtype.itemsize >= STRIDE
+
+
+def _row_major(place: tuple[Dim, ...], sizes: tuple[Dim, ...]) -> Dim:
+    offset: Dim = 0
+    for at, size in zip(place, sizes, strict=True):
+        offset = offset * size + at
+    return offset
