@@ -70,7 +70,7 @@ def _transpose(
 
 def _cotangent_source(node: Node, source: Node) -> Source:
     """The name of what is differentiated, at the line that it goes back through."""
-    return Source(node.source.loc, source.source.variable(), node.source.scope)
+    return Source(node.source.loc, source.source.variable() or "", node.source.scope)
 
 
 def _add(builder: Builder, collected: dict[Node, Node], node: Node, cotangent: Node) -> None:

@@ -24,12 +24,12 @@ class Source:
     """Where a node came from: beside the node, no part of what it computes."""
 
     loc: Loc | None = None
-    name: str | None = None  # what the user called the value; found from the code when None
+    name: str | None = None  # the user's name; None: found from the code; empty: it has none
     scope: str = ""  # such as encoder/layer3/attention
 
     def variable(self) -> str | None:
         """The name of the variable that the user's line assigns the value to, if it is one."""
-        if self.name or self.loc is None:
+        if self.name is not None or self.loc is None:
             return self.name
         return _assigned(self.loc.code).get(self.loc.offset)
 
