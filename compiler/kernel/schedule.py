@@ -228,9 +228,10 @@ def _use(extent: Dim, tile: int) -> float:
 
 
 def _rate(rows: int, vectors: int) -> float:
-    """Products per cycle, relative: two loads and two products a cycle, four cycles' delay."""
+    """Products per cycle, relative: two products and not quite two loads start in a cycle, and a
+    sum is ready for the next product after four."""
     products = rows * vectors
-    cycles = max(products / 2, (rows + vectors) / 2, 4.0)
+    cycles = max(products / 2, (rows + vectors) * 0.75, 4.0)
     return products / cycles
 
 
