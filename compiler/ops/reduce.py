@@ -169,6 +169,7 @@ reduce_prod: Op = _reduction(
     takes=NUMBERS,
     reduction=simple("mul", lambda dtype: 1),
     jvp=_prod_jvp,
+    samples=several(_SAMPLES, _EMPTY, exact([[1, 0, 3], [0, 2, 0]], smooth=True, axes=(1,))),
     reference=lambda x, *, axes: np.prod(x, axis=axes, dtype=np.asarray(x).dtype),
     ulp=16,
 )

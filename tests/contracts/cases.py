@@ -11,6 +11,7 @@ import pytest
 
 import symfuse.compiler.ops  # noqa: F401  (completes the registry)
 from symfuse.compiler.ir.builder import Builder
+from symfuse.compiler.ir.dims import evaluate
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.ir.node import Node
@@ -31,6 +32,7 @@ __all__ = [
     "pulled_back",
     "pushed_forward",
     "samples",
+    "sizes",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -73,13 +75,18 @@ class Application:
 
     def directions(self, rng: np.random.Generator) -> dict[int, Array]:
         """A random direction for every input that has one."""
-        return {k: rng.normal(size=self.values[k].shape) for k in self.float_inputs}
+        return {k: np.asarray(rng.normal(size=self.values[k].shape)) for k in self.float_inputs}
 
     def run(self, outputs: Sequence[Node], more: Mapping[Node, Array] | None = None) -> list[Array]:
         """The values of nodes, given those of parameters made later."""
         extra = dict(more or {})
         graph = Graph("f", (*self.parameters, *extra), tuple(outputs), self.builder)
         return list(interpret(graph, (*self.values, *extra.values())))
+
+
+def sizes(node: Node) -> tuple[int, ...]:
+    """The shape of a node, which no symbol stands in."""
+    return tuple(evaluate(n, {}) for n in node.shape)
 
 
 def parameter(builder: Builder, value: Array) -> Node:

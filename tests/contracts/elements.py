@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from contracts.cases import sizes
 
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Reduction
@@ -157,11 +158,12 @@ def elements_of(node: Node, inputs: Sequence[Any]) -> Array:
     ]
     if node.op.reduction is not None:
         return _fold(node.op.reduction, operands[0], node)
-    index = tuple(np.indices(tuple(int(n) for n in node.shape)))
+    shape: Any = sizes(node)
+    index = tuple(np.indices(shape))
     readers = tuple(ArrayReader(x) for x in operands)
     assert node.op.element is not None
     value = node.op.element(ArrayScalars(), index, readers, node.type, node.attrs)
-    out: Array = np.broadcast_to(value.array, node.shape)
+    out: Array = np.broadcast_to(value.array, shape)
     return out
 
 

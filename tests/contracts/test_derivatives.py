@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from contracts.cases import (
     EVERY_DERIVATIVE,
@@ -12,12 +14,14 @@ from contracts.cases import (
     pulled_back,
     pushed_forward,
     samples,
+    sizes,
 )
 
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Op, Sample
 from symfuse.runtime.dtypes import DType
 
+Array = np.ndarray[Any, Any]
 STEP = 1e-5
 
 
@@ -68,7 +72,7 @@ def test_the_two_modes_are_adjoint(op: Op, rng: np.random.Generator) -> None:
         out = linearised(app, tangents)
         if out is None:
             continue
-        ct = parameter(app.builder, cotangent := rng.normal(size=out.shape))
+        ct = parameter(app.builder, cotangent := rng.normal(size=sizes(out)))
         pulled = pulled_back(app, out, ct, list(tangents.values()))
         given = {**{tangents[k]: directions[k] for k in tangents}, ct: cotangent}
         forward = np.sum(cotangent * _value(app, out, given))
@@ -101,15 +105,15 @@ def test_the_second_derivative_equals_differences_of_the_first(
 def _value(
     app: Application,
     node: Node | None,
-    given: dict[Node, np.ndarray],  # type: ignore[type-arg]
+    given: dict[Node, Array],
     like: Node | None = None,
-) -> np.ndarray:  # type: ignore[type-arg]
+) -> Array:
     if node is None:
-        return np.zeros([int(n) for n in (like or app.node).shape])
+        return np.zeros(sizes(like or app.node))
     return app.run([node], given)[0]
 
 
-def _moved(app: Application, directions: dict[int, np.ndarray], by: float) -> Application:  # type: ignore[type-arg]
+def _moved(app: Application, directions: dict[int, Array], by: float) -> Application:
     """The same application a step away in some directions."""
     values = tuple(
         x + by * directions[k] if k in directions else x for k, x in enumerate(app.values)
@@ -117,5 +121,5 @@ def _moved(app: Application, directions: dict[int, np.ndarray], by: float) -> Ap
     return Application(app.builder, app.parameters, app.node, values)
 
 
-def _shifted(app: Application, directions: dict[int, np.ndarray], by: float) -> np.ndarray:  # type: ignore[type-arg]
+def _shifted(app: Application, directions: dict[int, Array], by: float) -> Array:
     return _moved(app, directions, by).run([app.node])[0]
