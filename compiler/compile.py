@@ -33,6 +33,7 @@ from .targets.llvm.kernels import Place
 from .targets.llvm.link import link
 from .targets.llvm.machine import Level, host_machine
 from .targets.llvm.program import Layout, module_text
+from .targets.llvm.support import load_support
 
 __all__ = ["Compilation", "compile_graph"]
 
@@ -88,6 +89,7 @@ def compile_graph(
         layout = _layout(simplified, buffers, plan)
         text = module_text(launches, layout, "")
     with clock.time("generate"):
+        load_support()
         image, from_cache = _image(text, level)
     program = _program(simplified, buffers, launches, plan, aliases, image)
     log("passes", "compiled %s: %s", graph.name, clock.seconds)
