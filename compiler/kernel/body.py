@@ -6,12 +6,12 @@ subexpressions and the same node at the same index is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
 
-from ..ir.dims import Dim, Symbol, symbols
+from ..ir.dims import Dim, Symbol, fold, symbols
 from ..ir.node import Node
 from ..ir.types import TensorType
 from .phases import Access, Buffer, Instr, Local, Reduce
@@ -82,14 +82,53 @@ class Body(Scalars):
         if local is not None:
             return self.get(local)
         if node.number is not None:
-            return self.const(node.number, node.dtype)
+            return self._guarded(self.const(node.number, node.dtype))
+        if 0 in node.shape:
+            return self._guarded(self.const(0, node.dtype))
         if not self._inside(node) or node.op.element is None:
             return self.load(self._buffer(node), index, node.shape)
         readers = tuple(Reader(self, source) for source in node.inputs)
+        if node.op.moves is not None and any(isinstance(entry, Instr) for entry in index):
+            return readers[0](self._moved(node, index))
         value: Instr = node.op.element(self, index, readers, node.type, node.attrs)
-        if self._guard is not None and node.op.moves is None:
-            value = self.select(self._guard[0], value, self.const(self._guard[1], node.dtype))
-        return value
+        return value if node.op.moves is not None else self._guarded(value)
+
+    def _guarded(self, value: Instr) -> Instr:
+        """The value where the guard holds, and what stands for it elsewhere."""
+        if self._guard is None:
+            return value
+        return self.select(self._guard[0], value, self.const(self._guard[1], value.dtype))  # type: ignore[no-any-return]
+
+    def _moved(self, node: Node, index: Index) -> Index:
+        """Where a view reads when some of its indices are computed: symbols stand for them."""
+        computed: dict[Symbol, Instr] = {}
+        entries: list[Dim] = []
+        for entry, size in zip(index, node.shape, strict=True):
+            if isinstance(entry, Instr):
+                symbol = Symbol(f"at{len(computed)}", 0, size - 1, 1)
+                computed[symbol] = entry
+                entries.append(symbol + 0)
+            else:
+                entries.append(entry)
+        assert node.op.moves is not None
+        moved = node.op.moves(tuple(entries), node.inputs[0].type, node.attrs)
+        return tuple(self._settled(entry, computed) for entry in moved)
+
+    def _settled(self, entry: Dim, computed: Mapping[Symbol, Instr]) -> Dim | Instr:
+        """An index expression with computed values in it, as one computed value."""
+        if not computed.keys() & set(symbols(entry)):
+            return entry
+        return fold(
+            entry,
+            constant=lambda number: self.const(number, DType.I64),
+            symbol=lambda symbol: computed.get(symbol) or self.index(symbol + 0),
+            add=self.add,
+            mul=self.mul,
+            floordiv=self.floordiv,
+            mod=self.mod,
+            max=self.max,
+            min=self.min,
+        )
 
     # the scalar emitter
 
@@ -109,8 +148,10 @@ class Body(Scalars):
     def bitcast(self, value: Instr, dtype: DType) -> Instr:
         return value if value.dtype is dtype else self._instr("bitcast", (value,), dtype)
 
-    def index(self, dim: Dim) -> Instr:
+    def index(self, dim: Dim | Instr) -> Instr:
         """The integer value of an index expression, as i64."""
+        if isinstance(dim, Instr):
+            return dim
         if isinstance(dim, int):
             return self.const(dim, DType.I64)
         return self._instr("index", (), DType.I64, dim, axes=symbols(dim))

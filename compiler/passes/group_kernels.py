@@ -93,7 +93,8 @@ class _Grouper:
 
     def run(self) -> Grouping:
         for node in self.graph.nodes:
-            if not node.is_parameter and node not in self.inlined and not _is_free(node):
+            given = node.is_parameter or node.is_constant
+            if not given and node not in self.inlined:
                 self._place(node)
         for output in dict.fromkeys(self.graph.outputs):
             if output not in self.home:
