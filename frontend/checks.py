@@ -31,7 +31,10 @@ def check_grads(
     close = {"rtol": rtol or (2e-2 if single else 1e-4), "atol": atol or (2e-2 if single else 1e-5)}
     rng = np.random.default_rng(0)
     direction = [rng.standard_normal(np.shape(v)).astype(np.asarray(v).dtype) for v in leaves]
-    ends = (tree.unflatten([v + s * step * d for v, d in zip(leaves, direction, strict=True)]) for s in (1, -1))
+    ends = (
+        tree.unflatten([v + s * step * d for v, d in zip(leaves, direction, strict=True)])
+        for s in (1, -1)
+    )
     after, before = (flatten(f(*end))[0] for end in ends)
     slopes = [(np.asarray(a) - b) / (2 * step) for a, b in zip(after, before, strict=True)]
     if "fwd" in modes:
@@ -40,7 +43,9 @@ def check_grads(
             np.testing.assert_allclose(change, slope, err_msg="forward mode", **close)
     if "rev" in modes:
         out, pull = vjp(f, *args)
-        cts = [rng.standard_normal(np.shape(o)).astype(np.asarray(o).dtype) for o in flatten(out)[0]]
+        cts = [
+            rng.standard_normal(np.shape(o)).astype(np.asarray(o).dtype) for o in flatten(out)[0]
+        ]
         found = flatten(pull(flatten(out)[1].unflatten(cts)))[0]
         inside = sum(float(np.sum(g * d)) for g, d in zip(found, direction, strict=True))
         outside = sum(float(np.sum(c * s)) for c, s in zip(cts, slopes, strict=True))

@@ -137,5 +137,3 @@ def entr(x: Any) -> Any:
     """-x * log(x), 0 at 0 and -inf below."""
     x = _real(x)
     return call("select", call("less", x, 0), -math.inf, call("negative", xlogy(x, x)))
-
-

@@ -265,7 +265,9 @@ def _selected(
 
     def rebuild_tree(values: list[Any]) -> Any:
         rest = iter(values)
-        found = tuple(parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen)
+        found = tuple(
+            parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen
+        )
         return found[0] if isinstance(argnums, int) else found
 
     return leaves, rebuild_tree
@@ -322,7 +324,7 @@ def _check_tangents(recorded: Recorded, wrt: list[int], directions: list[Any]) -
         type_, shape = recorded.graph.parameters[at].type, np.shape(directions[at])
         if tuple(type_.shape) != tuple(shape):
             raise ShapeError(
-                f"jvp: the tangent of {recorded.names[at]} has the shape {shape}, not that of {type_}",
+                f"jvp: the tangent of {recorded.names[at]} has the shape {shape}, it needs {type_}",
                 fix="pass one tangent of the same shape for each argument",
                 loc=user_location(),
             )

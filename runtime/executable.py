@@ -43,6 +43,15 @@ class Executable:
         if built:
             self._caller.native = weakref.ref(built)
 
+    def entry_or(self, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
+        """The native function that gives `fallback` every call it cannot serve as it is.
+
+        None where there is no native code. `fallback` must not refer to the function strongly.
+        """
+        if self._caller.verify:
+            return None
+        return native_entry(Descriptor(self._caller, fallback), self.name)
+
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
         """The results for these arguments, written to `out` where it is given."""
         return self.entry(*arrays) if out is None else self._caller(*arrays, out=out)

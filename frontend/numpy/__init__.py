@@ -14,6 +14,8 @@ from . import products as _products
 from . import reductions as _reductions
 from . import updates as _updates
 
+assert _updates  # x[i] = v and x.at[i] are looked up by name
+
 __all__ = ["linalg"]
 
 for _topic in (

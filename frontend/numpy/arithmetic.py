@@ -35,7 +35,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None or y is None:
         raise unsupported("nonzero")
     dtype = common_dtype(x, y)
-    parts = [part if type(part) in (int, float) else convert(traced(part), dtype) for part in (x, y)]
+    parts = [
+        part if type(part) in (int, float) else convert(traced(part), dtype) for part in (x, y)
+    ]
     if all(type(part) in (int, float) for part in parts):
         parts = [convert(traced(part), dtype) for part in parts]
     return call("select", _truth(condition), *parts)
@@ -57,7 +59,13 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @numpy_like(np.clip)
 def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None, max: Any = None
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: None = None,
+    *,
+    min: Any = None,
+    max: Any = None,
 ) -> Any:
     """The nearest values between two bounds; None leaves that side open."""
     low = a_min if a_min is not None else min
@@ -84,7 +92,9 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
 
 
 @numpy_like(np.isclose)
-def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+def isclose(
+    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
     """Whether |a - b| <= atol + rtol * |b|."""
     a, b = FUNCTIONS["divide"](a, 1), FUNCTIONS["divide"](b, 1)
     bound = call("add", call("multiply", call("abs", b), rtol), atol)
@@ -97,7 +107,9 @@ def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan:
 
 
 @numpy_like(np.allclose)
-def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
     """Whether all elements are close."""
     return FUNCTIONS["all"](isclose(a, b, rtol, atol, equal_nan))
 
@@ -149,7 +161,9 @@ def fmin(x1: Any, x2: Any, /) -> Any:
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 for negative elements, 1 for positive ones, x2 at zero."""
     x = FUNCTIONS["divide"](x1, 1)
-    step = FUNCTIONS["where"](call("equal", x, 0), x2, call("add", 0.5, call("multiply", 0.5, call("sign", x))))
+    step = FUNCTIONS["where"](
+        call("equal", x, 0), x2, call("add", 0.5, call("multiply", 0.5, call("sign", x)))
+    )
     return convert(step, common_dtype(x, x2))
 
 

@@ -27,7 +27,9 @@ def _eager_array(obj: Any, dtype: Any = None, *, copy: Any = None, **rest: Any) 
 
 
 @numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True)
-def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None) -> Any:
+def asarray(
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None
+) -> Any:
     """The array itself, in another element type if one is given."""
     x = traced(a)
     if dtype is not None:
@@ -96,7 +98,12 @@ def empty(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
 
 @numpy_like(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
 ) -> Any:
     """An array of one number with the shape and element type of another."""
     a = traced(a)
@@ -105,7 +112,9 @@ def full_like(
 
 
 @numpy_like(np.zeros_like, np.empty_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
     """Zeros with the shape and element type of another array."""
     return full_like(a, 0, dtype, shape=shape)
 
@@ -114,7 +123,9 @@ empty_like = zeros_like
 
 
 @numpy_like(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
     """Ones with the shape and element type of another array."""
     return full_like(a, 1, dtype, shape=shape)
 
@@ -124,7 +135,9 @@ def _eager_arange(*args: Any, dtype: Any = None, **rest: Any) -> Any:
 
 
 @numpy_like(eager=_eager_arange, creates=True)
-def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Any:
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Any:
     """Numbers from start up to stop; the count may be a symbolic size."""
     if stop is None:
         start, stop = 0, start
@@ -144,7 +157,12 @@ def _eager_linspace(start: Any, stop: Any, num: int = 50, *, dtype: Any = None, 
 
 @numpy_like(np.linspace, eager=_eager_linspace, creates=True)
 def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
 ) -> Any:
     """`num` numbers at equal distances from start to stop."""
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
@@ -159,7 +177,9 @@ def linspace(
     return convert(values, own if dtype is None else element_type(dtype))
 
 
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0) -> Any:
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0
+) -> Any:
     """`num` numbers at equal ratios from base^start to base^stop."""
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
         return np.logspace(start, stop, num, endpoint, base)

@@ -45,7 +45,10 @@ def getitem(x: Tracer, key: Any) -> Any:
 
 def _cut_axes(x: Tracer, found: Subscript) -> Any:
     """The slices of a subscript; indexed axes stay whole."""
-    cuts = [e if isinstance(e, Cut) else Cut(0, n, 1) for e, n in zip(found.entries, x.shape, strict=True)]
+    cuts = [
+        e if isinstance(e, Cut) else Cut(0, n, 1)
+        for e, n in zip(found.entries, x.shape, strict=True)
+    ]
     result: Any = x
     if any(c.start != 0 or c.stop != n or c.step != 1 for c, n in zip(cuts, x.shape, strict=True)):
         bounds = zip(*((c.start, c.stop, c.step) for c in cuts), strict=True)
@@ -66,17 +69,26 @@ def _taken(x: Any, found: Subscript) -> Any:
     first = len(before)
     sizes = x.shape[first : first + len(axes)]
     places = [
-        places_of(found.entries[a].places, n) for a, n in zip(axes, sizes, strict=True)  # type: ignore[union-attr]
+        places_of(found.entries[a].places, n)
+        for a, n in zip(axes, sizes, strict=True)  # type: ignore[union-attr]
     ]
     if len(axes) > 1:
-        x = call("reshape", x, shape=(*x.shape[:first], product(sizes), *x.shape[first + len(axes) :]))
+        x = call(
+            "reshape", x, shape=(*x.shape[:first], product(sizes), *x.shape[first + len(axes) :])
+        )
     index = _combined(places, sizes)
     taken = call("take", x, index, axis=first)
     target: list[Any] = []
     sizes_left = iter((*taken.shape[:first], *taken.shape[first + index.ndim :]))
     for part in found.layout:
-        target += [1] if part is None else list(index.shape) if part == "places" else [next(sizes_left)]
-    return taken if tuple(target) == tuple(taken.shape) else call("reshape", taken, shape=tuple(target))
+        target += (
+            [1] if part is None else list(index.shape) if part == "places" else [next(sizes_left)]
+        )
+    return (
+        taken
+        if tuple(target) == tuple(taken.shape)
+        else call("reshape", taken, shape=tuple(target))
+    )
 
 
 def _combined(places: list[Any], sizes: Any) -> Any:
@@ -114,9 +126,13 @@ def take(a: Any, indices: Any, axis: Any = None, out: None = None, mode: str = "
     at = normal_axis(axis, x.ndim)
     places = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if not np.issubdtype(places.dtype, np.integer):
-        raise DTypeError(f"take: indices of type {places.dtype}", fix="use integers", loc=user_location())
+        raise DTypeError(
+            f"take: indices of type {places.dtype}", fix="use integers", loc=user_location()
+        )
     if mode == "clip":
-        return call("take", x, traced(FUNCTIONS["clip"](traced(places), 0, x.shape[at] - 1)), axis=at)
+        return call(
+            "take", x, traced(FUNCTIONS["clip"](traced(places), 0, x.shape[at] - 1)), axis=at
+        )
     if mode == "wrap":
         places = FUNCTIONS["remainder"](traced(places), size_number(x.shape[at]))
     return call("take", x, places_of(places, x.shape[at]), axis=at)

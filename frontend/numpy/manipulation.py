@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,9 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any
     """The same elements in another shape; one size may be -1."""
     x = traced(a)
     if order not in ("C", "A"):
-        raise ShapeError(f"order={order!r} is not supported", fix='use order="C"', loc=user_location())
+        raise ShapeError(
+            f"order={order!r} is not supported", fix='use order="C"', loc=user_location()
+        )
     sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
     known = [s if isinstance(s, Expr) else s.__index__() for s in sizes]
     if -1 in [s for s in known if isinstance(s, int)]:
@@ -88,7 +91,9 @@ def flatten(a: Any, order: str = "C") -> Any:
 def transpose(a: Any, axes: Any = None) -> Any:
     """The axes in another order, reversed where none is given."""
     x = traced(a)
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(normal_axis(i, x.ndim) for i in axes)
+    order = (
+        tuple(range(x.ndim))[::-1] if axes is None else tuple(normal_axis(i, x.ndim) for i in axes)
+    )
     return call("transpose", x, axes=order)
 
 
@@ -157,7 +162,9 @@ def expand_dims(a: Any, axis: Any) -> Any:
     count = len(axis) if isinstance(axis, tuple | list) else 1
     axes = normal_axes(axis, x.ndim + count)
     old = iter(x.shape)
-    return call("reshape", x, shape=tuple(1 if at in axes else next(old) for at in range(x.ndim + count)))
+    return call(
+        "reshape", x, shape=tuple(1 if at in axes else next(old) for at in range(x.ndim + count))
+    )
 
 
 @numpy_like(np.broadcast_to, view=True)
@@ -189,7 +196,9 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: None = None, *, dtype: Any =
     target = common_dtype(*parts) if dtype is None else shared.element_type(dtype)
     parts = [convert(part, target) for part in parts]
     if not parts[0].ndim:
-        raise ShapeError("arrays of rank 0 cannot be concatenated", fix="use stack", loc=user_location())
+        raise ShapeError(
+            "arrays of rank 0 cannot be concatenated", fix="use stack", loc=user_location()
+        )
     at = normal_axis(axis, parts[0].ndim)
     return call("concatenate", *parts, axis=at) if len(parts) > 1 else parts[0]
 
@@ -273,7 +282,7 @@ def atleast_3d(*arys: Any) -> Any:
 def _pieces(x: Any, bounds: Sequence[Any], axis: int) -> list[Any]:
     lead = (slice(None),) * axis
     ends = [0, *bounds, x.shape[axis]]
-    return [x[(*lead, slice(a, b))] for a, b in zip(ends, ends[1:], strict=False)]
+    return [x[(*lead, slice(a, b))] for a, b in pairwise(ends)]
 
 
 def _static_size(x: Any, axis: int, what: str) -> int:
@@ -400,8 +409,12 @@ def tile(A: Any, reps: Any) -> Any:
     counts = (1,) * (rank - len(counts)) + counts
     shape = (1,) * (rank - x.ndim) + tuple(x.shape)
     wide = tuple(part for n, size in zip(counts, shape, strict=True) for part in (n, size))
-    copies = call("broadcast", x, shape=wide, axes=tuple(2 * (rank - x.ndim + i) + 1 for i in range(x.ndim)))
-    return call("reshape", copies, shape=tuple(n * size for n, size in zip(counts, shape, strict=True)))
+    copies = call(
+        "broadcast", x, shape=wide, axes=tuple(2 * (rank - x.ndim + i) + 1 for i in range(x.ndim))
+    )
+    return call(
+        "reshape", copies, shape=tuple(n * size for n, size in zip(counts, shape, strict=True))
+    )
 
 
 @numpy_like(np.repeat)

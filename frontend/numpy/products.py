@@ -12,7 +12,15 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import broadcast_shape_to, broadcast_shapes, call, common_dtype, convert, normal_axes, traced
+from .shared import (
+    broadcast_shape_to,
+    broadcast_shapes,
+    call,
+    common_dtype,
+    convert,
+    normal_axes,
+    traced,
+)
 
 __all__ = [
     "cross", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "matvec", "norm", "outer",
@@ -153,7 +161,9 @@ def kron(a: Any, b: Any) -> Any:
     rank = max(x.ndim, y.ndim)
     xs, ys = ((1,) * (rank - one.ndim) + tuple(one.shape) for one in (x, y))
     wide = FUNCTIONS["reshape"](x, tuple(n for s in xs for n in (s, 1)))
-    blocks = FUNCTIONS["multiply"](wide, FUNCTIONS["reshape"](y, tuple(n for s in ys for n in (1, s))))
+    blocks = FUNCTIONS["multiply"](
+        wide, FUNCTIONS["reshape"](y, tuple(n for s in ys for n in (1, s)))
+    )
     return FUNCTIONS["reshape"](blocks, tuple(p * q for p, q in zip(xs, ys, strict=True)))
 
 
@@ -287,7 +297,9 @@ def _pair(first: tuple[Any, str], second: tuple[Any, str], needed: set[str]) -> 
     batch, dropped = [c for c in both if c in needed], [c for c in both if c not in needed]
     for c in both:
         if is_equal(x.shape[xs.index(c)], y.shape[ys.index(c)]) is False:
-            raise ShapeError(f"einsum: index {c} has two sizes: {_shown(x)}, {_shown(y)}", loc=user_location())
+            raise ShapeError(
+                f"einsum: index {c} has two sizes: {_shown(x)}, {_shown(y)}", loc=user_location()
+            )
     product = contract(
         x, y,
         ([xs.index(c) for c in batch], [ys.index(c) for c in batch]),

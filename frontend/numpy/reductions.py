@@ -92,13 +92,17 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any) -> Any:
 
 
 @numpy_like(np.max, np.amax)
-def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None) -> Any:
+def max(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None
+) -> Any:
     """The largest element along axes; NaN where one is NaN."""
     return _extreme("max", a, axis, keepdims, initial)
 
 
 @numpy_like(np.min, np.amin)
-def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None) -> Any:
+def min(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None
+) -> Any:
     """The smallest element along axes; NaN where one is NaN."""
     return _extreme("min", a, axis, keepdims, initial)
 
@@ -127,11 +131,15 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 def _float_of(a: Any, dtype: Any) -> Any:
     x = traced(a)
     own = common_dtype(x)
-    return convert(x, element_type(dtype) if dtype is not None else own if own.is_float else DType.F64)
+    return convert(
+        x, element_type(dtype) if dtype is not None else own if own.is_float else DType.F64
+    )
 
 
 @numpy_like(np.mean)
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
+) -> Any:
     """The arithmetic mean along axes; of integers in float64."""
     x = _float_of(a, dtype)
     return call("divide", _reduce("reduce_sum", x, axis, keepdims), size_number(_count(x, axis)))
@@ -139,8 +147,8 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
 
 @numpy_like(np.var)
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
-    *, correction: Any = None,
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
+    keepdims: bool = False, *, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The mean squared distance from the mean along axes."""
     x = _float_of(a, dtype)
@@ -155,15 +163,17 @@ def _or_size(count: Any) -> Any:
 
 @numpy_like(np.std)
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
-    *, correction: Any = None,
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
+    keepdims: bool = False, *, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The square root of the variance along axes."""
     return call("sqrt", var(a, axis, dtype, None, ddof, keepdims, correction=correction))
 
 
 @numpy_like(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
     """The weighted mean along an axis."""
     x = _float_of(a, None)
     if weights is None:
@@ -173,7 +183,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         shape = [1] * x.ndim
         shape[normal_axis(axis, x.ndim)] = w.shape[0]
         w = FUNCTIONS["reshape"](w, tuple(shape))
-    total = sum(FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims)
+    total = sum(
+        FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims
+    )
     return call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
 
 
@@ -251,17 +263,23 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 
 @numpy_like(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
+) -> Any:
     """The sum of the elements that are numbers."""
     return sum(_instead_of_nan(a, 0), axis, dtype, None, keepdims)
 
 
 @numpy_like(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
+) -> Any:
     """The mean of the elements that are numbers."""
     x = _float_of(a, dtype)
     present = convert(call("logical_not", call("isnan", x)), common_dtype(x))
-    return call("divide", nansum(x, axis, None, None, keepdims), sum(present, axis, keepdims=keepdims))
+    return call(
+        "divide", nansum(x, axis, None, None, keepdims), sum(present, axis, keepdims=keepdims)
+    )
 
 
 @numpy_like(np.nanmax)
@@ -284,7 +302,9 @@ def _instead_of_nan(a: Any, value: float) -> Any:
 def _accumulator(name: str, reduce: str, scan: str | None) -> None:
     """`np.add.reduce(x)` and `np.add.accumulate(x)` as the functions they are."""
 
-    def reduced(a: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    def reduced(
+        a: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False
+    ) -> Any:
         x = traced(a) if dtype is None else convert(traced(a), element_type(dtype))
         return FUNCTIONS[reduce](x, axis, keepdims=keepdims)
 

@@ -17,8 +17,8 @@ from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_
 from ..tracing.tracer import Tracer
 
 __all__ = [
-    "broadcast_shapes",
     "broadcast_shape_to",
+    "broadcast_shapes",
     "call",
     "common_dtype",
     "convert",

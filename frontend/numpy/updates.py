@@ -163,7 +163,9 @@ def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
         axis = found.indexed[0]
         index = found.entries[axis].places  # type: ignore[union-attr]
         places = places_of(index, x.shape[axis])
-        static = None if isinstance(index, Tracer) else np.where(index < 0, index + x.shape[axis], index)
+        static = (
+            None if isinstance(index, Tracer) else np.where(index < 0, index + x.shape[axis], index)
+        )
         target = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
         v = call("reshape", _fitted(v, target), shape=_flat_places(target, axis, places.ndim))
         flat = call("reshape", places, shape=(product(places.shape),))
@@ -197,7 +199,7 @@ def _along_axis(x: Any, places: Any, known: Any, v: Any, axis: int, how: str) ->
         last[known.ravel()] = np.arange(known.size)
         source: Any = traced(last)
     else:
-        hit, count = _hits(x.shape[axis], places)
+        hit, _ = _hits(x.shape[axis], places)
         order = call("iota", shape=hit.shape, axis=1, dtype=DType.I64)
         source = call("reduce_max", call("select", hit, order, -1), axes=(1,))
     present = call("greater_equal", source, 0)

@@ -224,5 +224,3 @@ def compile(
 
 def _tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, int | str) else tuple(value)
-
-

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,11 +18,18 @@ import numpy as np
 from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.types import TensorType
-from symfuse.runtime.errors import CompileError
+from symfuse.runtime.errors import CompileError, SymfuseError
 
 from ..tracing.dispatch import has_tracer
 from ..tracing.graph import Graph
-from ..tracing.record import Arguments, Recorded, arguments, function_name, record_flat
+from ..tracing.record import (
+    Arguments,
+    Recorded,
+    arguments,
+    describe_named,
+    function_name,
+    record_flat,
+)
 from ..tracing.specs import Described
 from .aot import Lowered, lower
 from .backend import Choices, Loaded, load
@@ -62,7 +70,7 @@ class _Family:
     variant: _Variant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Variant:
     """Code for some sizes: `open` are the (leaf, axis) whose size may be any."""
 
@@ -70,6 +78,7 @@ class _Variant:
     recorded: Recorded
     first: Shapes
     open: Mapping[tuple[int, int], str]
+    direct: Callable[..., Any] | None = None  # native code that knows what to do otherwise
 
     def takes(self, shapes: Shapes) -> bool:
         """Whether the sizes agree with what was compiled."""
@@ -159,18 +168,29 @@ class Jit:
         found = arguments(args, kwargs, [n for n in nums if n < len(args)], names)
         if has_tracer(found.leaves):
             return self._function(*args, **kwargs)
-        try:
-            kind, shapes = kind_of(found, ())
-        except Exception:
-            found.names(self._function)
-            raise
+        kind, shapes = self._kind(found)
         variant = self._variant(found, kind, shapes)
         return variant.run(found.leaves)
+
+    def _kind(self, found: Arguments) -> tuple[Kind, Shapes]:
+        """The kind of a call, which the sizes that `static_dims` names are part of."""
+        try:
+            kind, shapes = kind_of(found)
+        except SymfuseError:
+            describe_named(self._function, found)
+            raise
+        fixed = [
+            (f"size {axis} of leaf {leaf}", int, size)
+            for leaf, shape in enumerate(shapes if self._fixed else ())
+            for axis, size in enumerate(shape)
+            if self._is_fixed(found, leaf, axis)
+        ]
+        return replace(kind, static=(*kind.static, *fixed)), shapes
 
     def _variant(self, found: Arguments, kind: Kind, shapes: Shapes) -> _Variant:
         family = self._families.get(kind)
         if family is not None and family.variant is not None and family.variant.takes(shapes):
-            self._serve(family.variant, found, kind)
+            self._serve(family.variant, found)
             return family.variant
         leaf_names = found.names(self._function)
         if family is None:
@@ -188,7 +208,7 @@ class Jit:
         family.seen.append(shapes)
         family.variant = variant
         self._families[kind] = family
-        self._serve(variant, found, kind)
+        self._serve(variant, found)
         return variant
 
     def _new_sizes(self, family: _Family, shapes: Shapes, names: Sequence[str]) -> str:
@@ -196,12 +216,9 @@ class Jit:
         for leaf, (old, new) in enumerate(zip(family.seen[0], shapes, strict=True)):
             for axis, (before, now) in enumerate(zip(old, new, strict=True)):
                 if before != now and (leaf, axis) not in family.variant.open:
-                    self._check_fixed(leaf, axis, names)
-                    return f"axis {axis} of {names[leaf]} has size {now}, before {before}: it is now symbolic"
+                    change = f"axis {axis} of {names[leaf]} has size {now}, before {before}"
+                    return f"{change}: it is now symbolic"
         return "sizes that were equal in all calls so far differ now"
-
-    def _check_fixed(self, leaf: int, axis: int, names: Sequence[str]) -> None:
-        del leaf, axis, names
 
     def _compile(self, found: Arguments, kind: Kind, seen: list[Shapes], reason: str) -> _Variant:
         start = time.perf_counter()
@@ -245,15 +262,21 @@ class Jit:
             node for at, node in enumerate(given) if _argument_of(found, at) in self._donated
         )
 
-    def _serve(self, variant: _Variant, found: Arguments, kind: Kind) -> None:
+    def _serve(self, variant: _Variant, found: Arguments) -> None:
         """Have plain calls go straight to the code where nothing stands between."""
         executable, tree = variant.loaded.executable, variant.recorded.out_tree
         parts = found.tree.children()
-        flat_in = not kind.static and not parts[1].count and found.tree.children()[0].is_flat_tuple
+        is_static = found.static or found.static_names
+        flat_in = not is_static and not parts[1].count and parts[0].is_flat_tuple
         flat_out = tree.is_leaf or (tree.is_flat_tuple and tree.count > 1)
         arrays = all(type(leaf) is np.ndarray for leaf in found.leaves)
-        if executable is not None and flat_in and flat_out and arrays and found.leaves:
-            self._entry = executable.entry_or(self._positional)
+        if executable is None or not (flat_in and flat_out and arrays and found.leaves):
+            self._entry = self._positional
+        elif variant.direct is None:
+            variant.direct = executable.entry_or(_weakly(self)) or self._positional
+            self._entry = variant.direct
+        else:
+            self._entry = variant.direct
 
 
 def jit(
@@ -304,6 +327,18 @@ def no_recompile() -> Iterator[None]:
         yield
     finally:
         _forbidden.reset(token)
+
+
+def _weakly(owner: Jit) -> Callable[..., Any]:
+    """The slow path of a jit-ed function for native code, which cannot be part of a cycle."""
+    known = weakref.ref(owner)
+
+    def slow(*args: Any) -> Any:
+        found = known()
+        assert found is not None
+        return found._positional(*args)
+
+    return slow
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ class Kind:
     static: tuple[tuple[Any, ...], ...]
 
 
-def kind_of(found: Arguments, names: Sequence[str]) -> tuple[Kind, Shapes]:
+def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
     """The kind of a call and its sizes."""
     types, shapes = [], []
     for leaf in found.leaves:
@@ -112,6 +112,10 @@ def _differences(new: Kind, old: Kind, names: Sequence[str]) -> list[str]:
         if new.weak[at] != old.weak[at]:
             now = "a Python number" if new.weak[at] else "an array"
             found.append(f"{name} is {now}, before it was not")
-    pairs = zip(new.static, old.static, strict=False)
-    found += [f"static argument {n[0]} is {n[2]!r}, before {o[2]!r}" for n, o in pairs if n != o]
-    return found or ["the static arguments differ"]
+    before = {key: repr(value) for key, _, value in old.static}
+    found += [
+        f"static argument {key} is {value!r}, before {before.get(key, 'not given')}"
+        for key, kind, value in new.static
+        if (key, kind, value) not in old.static
+    ]
+    return found or ["a static argument is not given"]

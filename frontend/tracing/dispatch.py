@@ -9,11 +9,18 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
-
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import UnsupportedError
 
-__all__ = ["ACTIVE", "FUNCTIONS", "STANDS_FOR", "Traceable", "has_tracer", "numpy_like", "unsupported"]
+__all__ = [
+    "ACTIVE",
+    "FUNCTIONS",
+    "STANDS_FOR",
+    "Traceable",
+    "has_tracer",
+    "numpy_like",
+    "unsupported",
+]
 
 ACTIVE: ContextVar[Any] = ContextVar("symfuse_trace", default=None)
 """The trace that is recording in this context, or None."""
@@ -44,7 +51,10 @@ def has_tracer(values: Any) -> bool:
 
 
 def numpy_like(
-    *stands_for: Any, eager: Callable[..., Any] | None = None, view: bool = False, creates: bool = False
+    *stands_for: Any,
+    eager: Callable[..., Any] | None = None,
+    view: bool = False,
+    creates: bool = False,
 ) -> Callable[[_F], _F]:
     """Have a function compute at once by NumPy on arrays and build the graph on tracers.
 
@@ -90,8 +100,10 @@ def unsupported(name: str) -> UnsupportedError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     parts = [known for known in names if known in name or name in known]
     nearest = close[0] if close else (parts[0] if parts else "")
-    fix = f"the nearest supported function is symfuse.numpy.{nearest}" if nearest else (
-        "write it with functions of symfuse.numpy"
+    fix = (
+        f"the nearest supported function is symfuse.numpy.{nearest}"
+        if nearest
+        else ("write it with functions of symfuse.numpy")
     )
     return UnsupportedError(
         f"np.{name} cannot be traced into a graph", fix=fix, loc=user_location()
@@ -119,5 +131,3 @@ def _name(function: Any) -> str:
     prefix = module.removeprefix("numpy").lstrip(".")
     name = getattr(function, "__name__", str(function))
     return f"{prefix}.{name}" if prefix and "_" not in prefix else name
-
-

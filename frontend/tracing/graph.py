@@ -125,7 +125,9 @@ class Graph:
         leaves, tree = flatten((args, kwargs))
         expected = self.recorded.arguments.tree if self.recorded else None
         if (expected is not None and tree != expected) or len(leaves) != len(self.inputs):
-            names = ", ".join(f"{n}: {p.type}" for n, p in zip(self._names, self.inputs, strict=True))
+            names = ", ".join(
+                f"{n}: {p.type}" for n, p in zip(self._names, self.inputs, strict=True)
+            )
             raise GuardError(
                 f"{self.name} takes ({names}), but the arguments are {tree}",
                 fix=f"pass {len(self.inputs)} arrays" if expected is None else f"pass {expected}",

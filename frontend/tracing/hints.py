@@ -22,7 +22,7 @@ _ADVICE = {
 }
 _LINES = (
     (r"^(?:el)?if\s+(.+):", "write the choice as snp.where({0}, a, b)"),
-    (r"^while\s+(.+):", "loop a fixed number of times and keep results by snp.where({0}, new, old)"),
+    (r"^while\s+(.+):", "loop a fixed number of times and keep by snp.where({0}, new, old)"),
     (r"^assert\s+(.+)", "check {0} outside, on the returned value"),
     (r"\b(max|min)\((.+?)\)", "write snp.{0}imum({1})"),
     (r"(?:return|=)\s*(.+?)\s+if\s+(.+?)\s+else\s+(.+)", "write snp.where({1}, {0}, {2})"),

@@ -78,7 +78,12 @@ class Tracer(Traceable):
     __symfuse_leaf__ = True
 
     def __init__(
-        self, trace: Trace, node: Node, *, weak: bool = False, view: tuple[Tracer, int] | None = None
+        self,
+        trace: Trace,
+        node: Node,
+        *,
+        weak: bool = False,
+        view: tuple[Tracer, int] | None = None,
     ) -> None:
         self._trace, self._node, self._weak = trace, node, weak
         self._view = view  # the array whose memory NumPy would share, and its version then
@@ -217,7 +222,10 @@ class Tracer(Traceable):
         if self._node.is_parameter:
             reason, fix = "is an argument, which belongs to the caller", "x = x.copy()"
         elif self._view is not None:
-            reason, fix = "shares the memory of another array", "write to that array, or x = x.copy()"
+            reason, fix = (
+                "shares the memory of another array",
+                "write to that array, or x = x.copy()",
+            )
         if reason:
             raise TraceError(
                 f"in-place write to {self!r}, which {reason}",
@@ -273,7 +281,12 @@ _COMPARISONS = {
 for _symbol, _name in _COMPARISONS.items():
     setattr(Tracer, f"__{_symbol}__", _binary(_name))
 
-for _symbol, _name in {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}.items():
+for _symbol, _name in {
+    "neg": "negative",
+    "pos": "positive",
+    "abs": "abs",
+    "invert": "bitwise_invert",
+}.items():
     setattr(Tracer, f"__{_symbol}__", _unary(_name))
 
 _METHODS = (

@@ -98,7 +98,7 @@ def prefix_leaves(prefix: Any, structure: Structure, what: str) -> list[Any]:
     if prefix is None or not isinstance(prefix, tuple | list | dict):
         return [prefix] * structure.count
     children = structure.children()
-    if not isinstance(structure.spec.type, type) or not issubclass(structure.spec.type, tuple | list | dict):
+    if structure.spec.type not in (tuple, list, dict):
         raise TraceError(f"{what} {prefix!r} does not fit the structure {structure}")
     entries = structure.spec.entries()
     parts = prefix if isinstance(prefix, dict) else dict(enumerate(prefix))
@@ -116,9 +116,12 @@ def register(
     flatten_function: Callable[[Any], tuple[Sequence[Any], Any]],
     unflatten_function: Callable[[Any, Sequence[Any]], Any],
 ) -> type:
-    """Make a class a pytree: `flatten(object)` gives (children, rest), `unflatten(rest, children)`."""
+    """Make a class a pytree: `flatten(object)` gives (children, rest); `unflatten` takes them."""
     optree.register_pytree_node(
-        cls, flatten_function, unflatten_function, namespace=_NAMESPACE  # type: ignore[arg-type]
+        cls,
+        flatten_function,
+        unflatten_function,
+        namespace=_NAMESPACE,  # type: ignore[arg-type]
     )
     _registered.add(cls)
     return cls

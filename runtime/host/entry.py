@@ -38,12 +38,16 @@ class _MethodDefinition(ctypes.Structure):
 
 
 class Descriptor:
-    """The words that `symfuse_call` reads for one program; it keeps all they point to."""
+    """The words that `symfuse_call` reads for one program; it keeps all they point to.
 
-    __slots__ = ("_tables", "_words", "caller", "definition")
+    `fallback` gets the calls that native code cannot serve; without one, the caller does.
+    """
 
-    def __init__(self, caller: Caller) -> None:
+    __slots__ = ("_tables", "_words", "caller", "definition", "fallback")
+
+    def __init__(self, caller: Caller, fallback: Callable[..., Any] | None = None) -> None:
         self.caller = caller
+        self.fallback = fallback or caller
         self.definition: Any = None
         self._tables: list[Array] = []
         program = caller.program
@@ -51,7 +55,7 @@ class Descriptor:
             ENTRY.pack(
                 main=caller.code.address("main"),
                 prepare=0 if program.is_static else caller.code.address("prepare"),
-                fallback=id(caller),
+                fallback=id(self.fallback),
                 failure=id(raise_failure),
                 expected=len(program.arguments),
                 inputs=len(program.inputs),

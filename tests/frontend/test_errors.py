@@ -60,7 +60,7 @@ def bad_range(x):
 
 
 def bad_iteration(x):
-    return [row for row in x]  # here
+    return [row + 1 for row in x]  # here
 
 
 def bad_array(x):
@@ -247,15 +247,27 @@ CALLS = [
     (lambda: sf.grad(lambda x: x, argnums=4)(1.0), sf.TraceError, "argnums is 4"),
     (lambda: sf.grad(lambda x: (x, x))(1.0), sf.TraceError, "not one number"),
     (lambda: sf.grad(lambda x: x, has_aux=True)(1.0), sf.TraceError, "not a pair"),
-    (lambda: sf.vmap(lambda x, y: x + y)(np.ones(2), np.ones(3)), sf.ShapeError, "size 2 in x and size 3 in y"),
+    (
+        lambda: sf.vmap(lambda x, y: x + y)(np.ones(2), np.ones(3)),
+        sf.ShapeError,
+        "size 2 in x and size 3 in y",
+    ),
     (lambda: sf.vmap(lambda x: x)(1.0), sf.ShapeError, "no axis 0"),
     (lambda: sf.jvp(np.sin, (np.ones(2),), (np.ones(3),)), sf.ShapeError, "tangent"),
     (lambda: sf.trace(lambda x: x, F)(np.ones(3), np.ones(3)), sf.GuardError, "takes"),
     (lambda: sf.trace(lambda x: x, F)(np.ones((3, 5), "f")), sf.GuardError, "5"),
     (lambda: sf.jit(lambda x: x, target="tpu"), sf.OptionError, "tpu"),
-    (lambda: sf.jit(lambda x, n: x, static_argnums=1, target="interpret")(1.0, [1]), sf.TraceError, "hashed"),
-    (lambda: sf.Graph(inputs=[], outputs=[sf.placeholder("x", F) + 1]), sf.TraceError, "does not list"),
-]  # fmt: skip
+    (
+        lambda: sf.jit(lambda x, n: x, static_argnums=1, target="interpret")(1.0, [1]),
+        sf.TraceError,
+        "hashed",
+    ),
+    (
+        lambda: sf.Graph(inputs=[], outputs=[sf.placeholder("x", F) + 1]),
+        sf.TraceError,
+        "does not list",
+    ),
+]
 
 
 @pytest.mark.parametrize(("wrong", "error", "what"), CALLS)

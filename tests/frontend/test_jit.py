@@ -1,0 +1,240 @@
+"""When `jit` compiles, and why; and that compiled calls take and return the user's containers."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import symfuse as sf
+from symfuse import numpy as snp
+
+jit = functools.partial(sf.jit, target="interpret")
+X = np.arange(12.0).reshape(3, 4)
+
+
+def rows(n, dtype="float64"):
+    return np.arange(4.0 * n, dtype=dtype).reshape(n, 4)
+
+
+def test_one_compilation_for_equal_calls():
+    fast = jit(lambda x: x * 2)
+    for _ in range(3):
+        np.testing.assert_array_equal(fast(X), X * 2)
+    assert fast.cache_info().compiles == 1
+
+
+def test_a_changed_size_compiles_once_more_and_never_again():
+    fast = jit(lambda x: x.sum(axis=0))
+    for n in (3, 5, 7, 3, 100, 1):
+        np.testing.assert_array_equal(fast(rows(n)), rows(n).sum(axis=0))
+    assert fast.cache_info().compiles == 2
+    assert "axis 0 of x has size 5, before 3" in fast.explain_cache()
+
+
+def test_sizes_that_were_always_equal_share_a_symbol():
+    fast = jit(lambda x, y: x @ y)
+    for n in (3, 5, 8):
+        assert fast(rows(n).T, rows(n)).shape == (4, 4)
+    assert fast.cache_info().compiles == 2
+
+
+def test_sizes_that_part_later_get_their_own_symbols():
+    fast = jit(lambda x, y: (x.sum(), y.sum()))
+    for n, m in ((3, 3), (5, 5), (5, 6), (8, 9), (9, 9)):
+        assert fast(rows(n), rows(m)) == (rows(n).sum(), rows(m).sum())
+    assert fast.cache_info().compiles == 3
+
+
+def test_every_dimension_becomes_symbolic_at_most_once():
+    fast = jit(lambda x: x + 1)
+    for shape in ((2, 3), (4, 3), (4, 5), (6, 7), (8, 2)):
+        assert fast(np.zeros(shape)).shape == shape
+    assert fast.cache_info().compiles == 3
+
+
+def test_static_dims_stay_numbers():
+    fast = jit(lambda x: x.sum(), static_dims={0: 0})
+    for n in (3, 5, 3, 5):
+        assert fast(rows(n)) == rows(n).sum()
+    assert fast.cache_info().compiles == 2
+    assert all("N" not in one.signature for one in fast.compilations())
+
+
+def test_an_element_type_has_code_of_its_own():
+    fast = jit(lambda x: x * 2)
+    assert fast(X).dtype == np.float64
+    assert fast(X.astype("float32")).dtype == np.float32
+    fast(X)
+    assert fast.cache_info().compiles == 2
+    assert "x is f32, before f64" in fast.explain_cache()
+
+
+def test_python_numbers_take_the_type_of_arrays():
+    fast = jit(lambda x, rate: x * rate)
+    assert fast(X.astype("float32"), 0.5).dtype == np.float32
+    fast(X.astype("float32"), 0.25)
+    assert fast.cache_info().compiles == 1
+    assert fast(X.astype("float32"), np.float64(0.5)).dtype == np.float64
+
+
+def test_a_static_argument_is_compiled_in():
+    @functools.partial(jit, static_argnames="power")
+    def raised(x, power=2):
+        result = x
+        for _ in range(power - 1):
+            result = result * x
+        return result
+
+    for _ in range(2):
+        np.testing.assert_array_equal(raised(X), X**2)
+        np.testing.assert_array_equal(raised(X, 3), X**3)
+        np.testing.assert_array_equal(raised(X, power=3), X**3)
+    assert raised.cache_info().compiles == 3
+    assert "static argument power is 3, before not given" in raised.explain_cache()
+
+
+def test_static_values_of_different_types_differ():
+    fast = jit(lambda x, flag: x + (1 if flag is True else 0), static_argnums=1)
+    assert fast(1.0, True) == 2
+    assert fast(1.0, 1) == 1
+
+
+def test_trees_go_in_and_come_out():
+    @jit
+    def step(params, *, rate):
+        return {name: value - rate * value for name, value in params.items()}, [params["w"].sum()]
+
+    new, (total,) = step({"w": X, "b": X[0]}, rate=0.5)
+    np.testing.assert_array_equal(new["w"], X * 0.5)
+    assert total == X.sum()
+    assert step.cache_info().compiles == 1
+
+
+def test_no_recompile_raises_with_the_reason():
+    fast = jit(lambda x: x + 1)
+    fast(X)
+    with sf.no_recompile():
+        fast(X)
+        with pytest.raises(sf.CompileError, match="axis 0 of x has size 2") as caught:
+            fast(X[:2])
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_inside_a_trace_it_is_inlined():
+    inner = jit(lambda x: np.tanh(x))
+    graph = sf.trace(lambda x: inner(x) + inner(x * 1), "f64[3,4]")
+    np.testing.assert_allclose(graph(X), 2 * np.tanh(X))
+    assert inner.cache_info().compiles == 0
+
+
+def test_jit_and_transformations_compose_in_any_order():
+    f = lambda x: np.sum(np.sin(x) ** 2)  # noqa: E731
+    expected = np.sin(2 * X)
+    np.testing.assert_allclose(jit(sf.grad(f))(X), expected)
+    np.testing.assert_allclose(sf.grad(jit(f))(X), expected)
+    np.testing.assert_allclose(jit(sf.vmap(jit(sf.grad(jit(f)))))(X), expected)
+
+
+def test_closed_over_arrays_are_hidden_parameters():
+    weights = np.ones((4, 2))
+    scale = np.float32(3.0)
+    graph = sf.trace(lambda x: (x @ weights) * scale, "f64[3,4]")
+    assert len(graph.inputs) == 1
+    assert [v is weights for v in graph.ir.captured.values()] == [True]
+    np.testing.assert_allclose(graph(X), X @ weights * 3)
+    np.testing.assert_allclose(jit(lambda x: x @ weights)(X), X @ weights)
+
+
+def test_arrays_made_in_the_function_are_written_in_place():
+    @jit
+    def filled(x):
+        y = snp.zeros((3, 4))
+        y[1] = x[0]
+        y[:, 2] += 5
+        y[[0, 0], [1, 3]] = -1.0
+        y[y > 6] = 0
+        z = x.copy()
+        z[::-2, 1:] = y[0, 1:]
+        z[np.argmax(x[:, 0])] = 9.0
+        return y, z
+
+    y, z = filled(X)
+    expected = np.zeros((3, 4))
+    expected[1] = X[0]
+    expected[:, 2] += 5
+    expected[[0, 0], [1, 3]] = -1.0
+    expected[expected > 6] = 0
+    other = X.copy()
+    other[::-2, 1:] = expected[0, 1:]
+    other[2] = 9.0
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(z, other)
+
+
+AT = [
+    ("set", lambda a, i, v: a.__setitem__(i, v)),
+    ("add", lambda a, i, v: np.add.at(a, i, v)),
+    ("multiply", lambda a, i, v: np.multiply.at(a, i, v)),
+    ("min", lambda a, i, v: np.minimum.at(a, i, v)),
+    ("max", lambda a, i, v: np.maximum.at(a, i, v)),
+    ("subtract", lambda a, i, v: np.subtract.at(a, i, v)),
+]
+KEYS = [1, -1, (slice(None), 2), (slice(0, 3, 2), slice(None, None, -1)), (0, 1), ...]
+ARRAYS = [
+    np.array([0, 2, 0]),
+    (slice(None), np.array([1, 1, 3])),
+    (np.array([0, 2]), np.array([1, 1])),
+]
+
+
+@pytest.mark.parametrize(("name", "write"), AT)
+@pytest.mark.parametrize("key", [*KEYS, *ARRAYS], ids=str)
+def test_functional_updates_are_numpys(name, write, key):
+    values = np.linspace(2.5, 7.5, X[key].size).reshape(X[key].shape)
+    expected = X.copy()
+    write(expected, key, values)
+    found = jit(lambda x, v: getattr(x.at[key], name)(v))(X, values)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("name", ["set", "add", "max"])
+def test_functional_updates_at_traced_places(name):
+    write = dict(AT)[name]
+    places, values = np.array([2, 0, 2]), X * 1.5 - 3
+    expected = X.copy()
+    write(expected, places, values)
+    found = jit(lambda x, i, v: getattr(x.at[i], name)(v))(X, places, values)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_lowered_functions_show_their_graph():
+    lowered = jit(lambda x: np.tanh(x)).lower("f32[N,4]")
+    assert "tanh" in lowered.as_text("graph")
+    exe = lowered.compile()
+    assert exe(X.astype("float32")).dtype == np.float32
+    assert "x: f32[N,4]" in repr(exe)
+
+
+def test_compile_takes_specs_and_trees():
+    exe = sf.compile(
+        lambda p, x: {"y": x @ p["w"]}, {"w": "f64[4,2]"}, "f64[N,4]", target="interpret"
+    )
+    assert exe({"w": np.ones((4, 2))}, X)["y"].shape == (3, 2)
+    with pytest.raises(sf.GuardError, match="takes"):
+        exe(np.ones((4, 2)), X)
+
+
+def test_a_dropped_function_is_freed():
+    def function(x):
+        return x + 1
+
+    fast = jit(function)
+    fast(X)
+    alive = weakref.ref(fast)
+    del fast
+    gc.collect()
+    assert alive() is None
