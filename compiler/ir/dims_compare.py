@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import gcd, isinf, prod
 
 from .dims_expr import Call, Dim, Expr, division, expression, terms_of
-from .dims_terms import Terms, at_least, interval, number, plus, replaced, times
+from .dims_terms import Terms, at_least, interval, plus, replaced
 
 __all__ = [
     "bounds",
@@ -41,13 +41,10 @@ def is_equal(a: Dim, b: Dim) -> bool | None:
         return a == b
     if a == b:
         return True
-    difference = a - b
-    if isinstance(difference, int):
-        return difference == 0
-    if _is_apart(difference.terms) or is_less(a, b) or is_less(b, a):
+    difference = terms_of(a - b)
+    if _is_apart(difference) or _is_least(difference, 1) or _is_least(_negative(difference), 1):
         return False
-    opened = expression(_opened(difference.terms))
-    return True if opened == 0 else None
+    return True if not difference or expression(_opened(difference)) == 0 else None
 
 
 def is_at_most(a: Dim, b: Dim) -> bool | None:
@@ -55,16 +52,9 @@ def is_at_most(a: Dim, b: Dim) -> bool | None:
     if isinstance(a, int) and isinstance(b, int):
         return a <= b
     difference = terms_of(b - a)
-    low, high = interval(difference)
-    if low >= 0 or high < 0:
-        return low >= 0
-    below = plus(times(difference, number(-1)), number(-1))
-    for more in (lambda terms: terms, _opened):
-        if at_least(more(difference), 0):
-            return True
-        if at_least(more(below), 0):
-            return False
-    return None
+    if _is_least(difference, 0):
+        return True
+    return False if _is_least(_negative(difference), 1) else None
 
 
 def is_less(a: Dim, b: Dim) -> bool | None:
@@ -108,12 +98,24 @@ def _flat(kind: str, dim: Dim) -> tuple[Dim, ...]:
     return (dim,)
 
 
+def _negative(terms: Terms) -> Terms:
+    return {monomial: -c for monomial, c in terms.items()}
+
+
+def _is_least(terms: Terms, bound: int) -> bool:
+    """Whether the value is known to be at least `bound`, perhaps with quotients opened."""
+    if at_least(terms, bound):
+        return True
+    opened = _opened(terms)
+    return opened is not terms and at_least(opened, bound)
+
+
 def _is_apart(terms: Terms) -> bool:
     """Whether a number that divides every term but not the constant keeps the value from 0."""
     steps = [
         c * prod(atom.multiple_of for atom in monomial) for monomial, c in terms.items() if monomial
     ]
-    return terms.get((), 0) % gcd(*steps) != 0
+    return terms.get((), 0) % (gcd(*steps) or 1) != 0
 
 
 def _opened(terms: Terms) -> Terms:
@@ -124,8 +126,7 @@ def _opened(terms: Terms) -> Terms:
                 continue
             x, k = atom.args
             if isinstance(k, int) and coefficient % k == 0:
-                rest = {Call("mod", (x, k)): 1}
-                value = plus(terms_of(x), {(next(iter(rest)),): 1}, -1)
+                value = plus(terms_of(x), {(Call("mod", (x, k)),): 1}, -1)
                 others = {m: c for m, c in terms.items() if m != monomial}
                 term = replaced({monomial: coefficient // k}, atom, value)
                 return _opened(plus(others, term))

@@ -67,7 +67,7 @@ class _Integer(Operators["Dim"]):
         return division(given, mine)[which] if swapped else division(mine, given)[which]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Symbol(_Integer):
     """A named integer with inclusive bounds, which may be expressions, and a divisor."""
 
@@ -77,19 +77,28 @@ class Symbol(_Integer):
     multiple_of: int = 1
     interval: Interval = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
+    _key: str = field(init=False, repr=False, compare=False, default="")
 
     kind: ClassVar[str] = "symbol"
     is_call: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        low = interval(terms_of(self.lower))[0]
-        high = inf if self.upper is None else interval(terms_of(self.upper))[1]
+        low = self.lower if isinstance(self.lower, int) else self.lower.interval[0]
+        high = self.upper if isinstance(self.upper, int) else inf
+        if isinstance(self.upper, Expr):
+            high = self.upper.interval[1]
         object.__setattr__(self, "interval", step_interval(low, high, self.multiple_of))
         known = (self.name, self.lower, self.upper, self.multiple_of)
         object.__setattr__(self, "_hash", hash(known))
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or type(other) is not Symbol or self._hash != other._hash:
+            return self is other
+        mine = (self.name, self.lower, self.upper, self.multiple_of)
+        return mine == (other.name, other.lower, other.upper, other.multiple_of)
 
     def __reduce__(self) -> tuple[object, ...]:
         return Symbol, (self.name, self.lower, self.upper, self.multiple_of)
@@ -100,7 +109,9 @@ class Symbol(_Integer):
 
     @property
     def key(self) -> str:
-        return self.declaration()
+        if not self._key:
+            object.__setattr__(self, "_key", self.declaration())
+        return self._key
 
     def operands(self) -> tuple[Terms, ...]:
         """None: a symbol is no call."""
@@ -178,14 +189,25 @@ class Expr(_Integer):
 
     def __add__(self, other: object) -> Dim:
         if type(other) is Expr:
-            return expression(plus(self.terms, other.terms), self.has_calls or other.has_calls)
+            total = plus(self._terms, other._terms)
+            if len(total) > 1 and not self.has_calls and not other.has_calls:
+                return Expr(total)
+            return expression(total)
         if type(other) is not int:
             return self._plus(other, 1)
-        terms = self.terms.copy()
+        terms = self._terms.copy()
         constant = terms.pop((), 0) + other
         if constant:
             terms[()] = constant
         return Expr(terms, self.has_calls)
+
+    def __mul__(self, other: object) -> Dim:
+        if type(other) is int and other and not self.has_calls:
+            return Expr({monomial: c * other for monomial, c in self._terms.items()})
+        return self._times(other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     @property
     def terms(self) -> Terms:
@@ -283,9 +305,12 @@ def terms_of(x: Operand) -> Terms:
     return x.terms
 
 
-def expression(terms: Terms, may_call: bool = True) -> Dim:
+def expression(terms: Terms) -> Dim:
     """The canonical form of a polynomial."""
-    has_calls = may_call and any(atom.is_call for monomial in terms for atom in monomial)
+    has_calls = False
+    for monomial in terms:
+        for atom in monomial:
+            has_calls = has_calls or atom.is_call
     if has_calls and (joined := _joined(terms)) is not None:
         return expression(joined)
     if not terms:
@@ -294,7 +319,7 @@ def expression(terms: Terms, may_call: bool = True) -> Dim:
 
 
 def _operand(x: object) -> Operand | None:
-    if isinstance(x, int | Expr | Symbol):
+    if isinstance(x, (int, Expr, Symbol)):
         return x
     return int(x) if isinstance(x, Integral) else None
 

@@ -80,6 +80,9 @@ def plus(left: Terms, right: Terms, factor: int = 1) -> Terms:
 
 def times(left: Terms, right: Terms) -> Terms:
     """left · right"""
+    if len(right) == 1 and () in right:
+        factor = right[()]
+        return {monomial: c * factor for monomial, c in left.items()}
     total: Terms = {}
     for mine, a in left.items():
         for other, b in right.items():
@@ -214,6 +217,8 @@ def at_least(terms: Terms, bound: int, depth: int = 6) -> bool:
     """
     if interval(terms)[0] >= bound:
         return True
+    if len(terms) < 2:
+        return False
     return any(at_least(less, bound, depth - 1) for less in _below(terms)) if depth else False
 
 

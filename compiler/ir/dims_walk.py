@@ -10,8 +10,8 @@ from typing import Any
 from symfuse.runtime.errors import ShapeError
 
 from .dims_compare import maximum, minimum
-from .dims_expr import Call, Dim, Expr, Symbol, expression, fold, terms_of
-from .dims_terms import Terms, ordered
+from .dims_expr import Call, Dim, Expr, Symbol, expression, fold
+from .dims_terms import Atom, Terms, ordered
 
 __all__ = [
     "coefficient",
@@ -74,9 +74,11 @@ def evaluate(e: Dim, values: Mapping[str, int]) -> int:
 
 def coefficient(e: Dim, symbol: Symbol) -> Dim | None:
     """What multiplies a symbol in an expression that is affine in it, else None."""
+    if isinstance(e, int):
+        return 0
     slope: Terms = {}
-    for monomial, c in terms_of(e).items():
-        if any(isinstance(a, Call) and symbol in _symbols_of(a) for a in monomial):
+    for monomial, c in e.terms.items():
+        if e.has_calls and any(symbol in _symbols_of(atom) for atom in monomial):
             return None
         if symbol in monomial:
             rest = tuple(atom for atom in monomial if atom != symbol)
@@ -146,5 +148,7 @@ def _value(values: Mapping[str, int], name: str) -> int:
     return values[name]
 
 
-def _symbols_of(call: Call) -> set[Symbol]:
-    return {symbol for arg in call.args for symbol in symbols(arg)}
+def _symbols_of(atom: Atom) -> set[Symbol]:
+    """The symbols inside of a call."""
+    args = atom.args if isinstance(atom, Call) else ()
+    return {symbol for arg in args for symbol in symbols(arg)}

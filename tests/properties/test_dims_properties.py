@@ -85,7 +85,7 @@ def assignments(draw):
 
 
 PLACES = st.lists(assignments(), min_size=1, max_size=5)
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=60, deadline=None)
 
 
 @MANY
