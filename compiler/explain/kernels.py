@@ -135,7 +135,7 @@ def format_schedule(kernel: Kernel) -> str:
     return "\n".join(lines)
 
 
-_EFFECTS = {"store": "stored", "put": "kept", "reduce": "folded"}
+_EFFECTS = {"store": "stored", "accumulate": "added to", "put": "kept", "reduce": "folded"}
 
 
 def _part(part: Part) -> Iterator[str]:
@@ -216,6 +216,8 @@ class _Code:
         args = [self._plain(arg) for arg in instr.args]
         if instr.op == "store":
             return f"{self._place(instr.detail, instr.args[1:])} = {args[0]}"
+        if instr.op == "accumulate":
+            return self._accumulated(instr, args)
         if instr.op == "put":
             return f"{instr.detail} = {args[0]}"
         fold = instr.detail
@@ -225,8 +227,16 @@ class _Code:
             return f"{local} {_INFIX[how]}= {args[0]}  # over {over}"
         return f"{local} = {how or 'fold'}({', '.join([str(local), *args])})  # over {over}"
 
+    def _accumulated(self, instr: Instr, args: list[str]) -> str:
+        access: Access = instr.detail
+        computed = instr.args[1:-1] if access.guarded else instr.args[1:]
+        condition = f" if {args[-1]}" if access.guarded else ""
+        return f"{self._place(access, computed)} += {args[0]}{condition}"
+
     def _value(self, instr: Instr) -> str:
         op, args = instr.op, [self.text[arg] for arg in instr.args]
+        if op == "scan":
+            return f"running {instr.detail.reduction.instruction or 'fold'}({_bare(args[0])})"
         if op == "const":
             return str(instr.detail)
         if op == "load":
