@@ -8,6 +8,7 @@ from . import arithmetic as _arithmetic
 from . import creation as _creation
 from . import elementwise as _elementwise
 from . import indexing as _indexing
+from . import joining as _joining
 from . import linalg
 from . import manipulation as _manipulation
 from . import products as _products
@@ -19,7 +20,7 @@ assert _updates  # x[i] = v and x.at[i] are looked up by name
 __all__ = ["linalg"]
 
 for _topic in (
-    _creation, _elementwise, _arithmetic, _reductions, _manipulation, _products, _indexing
+    _creation, _elementwise, _arithmetic, _reductions, _manipulation,_joining, _products, _indexing
 ):  # fmt: skip
     for _name in _topic.__all__:
         globals()[_name] = getattr(_topic, _name)

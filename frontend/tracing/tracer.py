@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
 
 from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
 from .hints import rewritten
-
-if TYPE_CHECKING:
-    from .trace import Trace
 
 __all__ = ["Tracer"]
 
@@ -79,7 +76,7 @@ class Tracer(Traceable):
 
     def __init__(
         self,
-        trace: Trace,
+        trace: Any,
         node: Node,
         *,
         weak: bool = False,

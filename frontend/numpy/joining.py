@@ -1,0 +1,248 @@
+"""Functions that join, cut and repeat arrays: concatenate, stack, split, roll, tile, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError, UnsupportedError
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from . import shared
+from .manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
+from .shared import call, common_dtype, convert, normal_axis, traced
+
+__all__ = [
+    "append",
+    "array_split",
+    "column_stack",
+    "concat",
+    "concatenate",
+    "dstack",
+    "hsplit",
+    "hstack",
+    "pad",
+    "repeat",
+    "roll",
+    "split",
+    "stack",
+    "tile",
+    "unstack",
+    "vsplit",
+    "vstack",
+]
+
+
+@numpy_like(np.concatenate)
+def concatenate(arrays: Any, /, axis: Any = 0, out: None = None, *, dtype: Any = None) -> Any:
+    """Arrays joined along an axis they have."""
+    parts = [traced(a) for a in arrays]
+    if axis is None:
+        parts, axis = [ravel(a) for a in parts], 0
+    target = common_dtype(*parts) if dtype is None else shared.element_type(dtype)
+    parts = [convert(part, target) for part in parts]
+    if not parts[0].ndim:
+        raise ShapeError(
+            "arrays of rank 0 cannot be concatenated", fix="use stack", loc=user_location()
+        )
+    at = normal_axis(axis, parts[0].ndim)
+    return call("concatenate", *parts, axis=at) if len(parts) > 1 else parts[0]
+
+
+concat = concatenate
+
+
+@numpy_like(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    """One array behind another."""
+    return concatenate([arr, values], axis)
+
+
+@numpy_like(np.stack)
+def stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None) -> Any:
+    """Arrays joined along a new axis."""
+    parts = [traced(a) for a in arrays]
+    at = normal_axis(axis, parts[0].ndim + 1)
+    for part in parts:
+        if tuple(part.shape) != tuple(parts[0].shape):
+            raise ShapeError(
+                f"stack: shapes {tuple(parts[0].shape)} and {tuple(part.shape)} differ",
+                fix="all arrays must have one shape",
+                loc=user_location(),
+            )
+    return concatenate([expand_dims(part, at) for part in parts], at, dtype=dtype)
+
+
+@numpy_like(np.vstack)
+def vstack(tup: Any) -> Any:
+    """Arrays below one another."""
+    return concatenate([atleast_2d(a) for a in tup], 0)
+
+
+@numpy_like(np.hstack)
+def hstack(tup: Any) -> Any:
+    """Arrays beside one another."""
+    parts = [atleast_1d(a) for a in tup]
+    return concatenate(parts, 0 if parts[0].ndim == 1 else 1)
+
+
+@numpy_like(np.dstack)
+def dstack(tup: Any) -> Any:
+    """Arrays behind one another, along the third axis."""
+    return concatenate([atleast_3d(a) for a in tup], 2)
+
+
+@numpy_like(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    """One-dimensional arrays as the columns of a matrix."""
+    parts = [traced(a) for a in tup]
+    return concatenate([a if a.ndim > 1 else reshape(a, (-1, 1)) for a in parts], 1)
+
+
+def _pieces(x: Any, bounds: Sequence[Any], axis: int) -> list[Any]:
+    lead = (slice(None),) * axis
+    ends = [0, *bounds, x.shape[axis]]
+    return [x[(*lead, slice(a, b))] for a, b in pairwise(ends)]
+
+
+def _static_size(x: Any, axis: int, what: str) -> int:
+    size = x.shape[axis]
+    if not isinstance(size, int):
+        raise ShapeError(
+            f"{what} along the symbolic size {size}",
+            fix="give the places to cut, or a spec with this size as a number",
+            loc=user_location(),
+        )
+    return size
+
+
+@numpy_like(np.split, view=True)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """The array cut at places, or into a number of equal parts."""
+    x = traced(ary)
+    at = normal_axis(axis, x.ndim)
+    if not isinstance(indices_or_sections, int):
+        return _pieces(x, list(indices_or_sections), at)
+    size, count = _static_size(x, at, "split"), indices_or_sections
+    if size % count:
+        raise ShapeError(
+            f"size {size} does not divide into {count} equal parts",
+            fix="use array_split, or give the places to cut",
+            loc=user_location(),
+        )
+    return _pieces(x, [size // count * i for i in range(1, count)], at)
+
+
+@numpy_like(np.array_split, view=True)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """The array cut at places, or into parts that are as equal as possible."""
+    x = traced(ary)
+    at = normal_axis(axis, x.ndim)
+    if not isinstance(indices_or_sections, int):
+        return _pieces(x, list(indices_or_sections), at)
+    each, more = divmod(_static_size(x, at, "array_split"), indices_or_sections)
+    places = [each * i + min(i, more) for i in range(1, indices_or_sections)]
+    return _pieces(x, places, at)
+
+
+@numpy_like(np.hsplit, view=True)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """The array cut between columns."""
+    return split(ary, indices_or_sections, 0 if traced(ary).ndim == 1 else 1)
+
+
+@numpy_like(np.vsplit, view=True)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """The array cut between rows."""
+    return split(ary, indices_or_sections, 0)
+
+
+@numpy_like(getattr(np, "unstack", "unstack"), view=True)
+def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    """The parts of the array along an axis, as a tuple."""
+    x = traced(x)
+    at = normal_axis(axis, x.ndim)
+    lead = (slice(None),) * at
+    return tuple(x[(*lead, i)] for i in range(_static_size(x, at, "unstack")))
+
+
+@numpy_like(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """The elements moved along axes; what leaves at one end enters at the other."""
+    x = traced(a)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    shifts = shift if isinstance(shift, tuple | list) else (shift,) * len(axes)
+    for by, one in zip(shifts, axes, strict=True):
+        x = _rolled(x, by, normal_axis(one, x.ndim))
+    return x
+
+
+def _rolled(x: Any, by: int, axis: int) -> Any:
+    size = x.shape[axis]
+    if isinstance(size, int):
+        by = by % size if size else 0
+    if by == 0:
+        return x
+    lead, cut = (slice(None),) * axis, -by
+    return concatenate([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis)
+
+
+@numpy_like(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """The array repeated as a whole along axes."""
+    x = traced(A)
+    counts = tuple(reps) if isinstance(reps, tuple | list) else (reps,)
+    rank = max(x.ndim, len(counts))
+    counts = (1,) * (rank - len(counts)) + counts
+    shape = (1,) * (rank - x.ndim) + tuple(x.shape)
+    wide = tuple(part for n, size in zip(counts, shape, strict=True) for part in (n, size))
+    copies = call(
+        "broadcast", x, shape=wide, axes=tuple(2 * (rank - x.ndim + i) + 1 for i in range(x.ndim))
+    )
+    return call(
+        "reshape", copies, shape=tuple(n * size for n, size in zip(counts, shape, strict=True))
+    )
+
+
+@numpy_like(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """Each element repeated along an axis."""
+    x = traced(a)
+    if axis is None:
+        x, axis = ravel(x), 0
+    at = normal_axis(axis, x.ndim)
+    if not isinstance(repeats, int | Expr):
+        counts = np.broadcast_to(np.asarray(repeats), (_static_size(x, at, "repeat"),))
+        return FUNCTIONS["take"](x, np.repeat(np.arange(len(counts)), counts), at)
+    shape = (*x.shape[: at + 1], repeats, *x.shape[at + 1 :])
+    axes = tuple(i if i <= at else i + 1 for i in range(x.ndim))
+    final = (*x.shape[:at], x.shape[at] * repeats, *x.shape[at + 1 :])
+    return call("reshape", call("broadcast", x, shape=shape, axes=axes), shape=final)
+
+
+@numpy_like(np.pad)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    """The array with more elements at its ends: a constant, its edge, or itself again."""
+    x = traced(array)
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    if mode == "constant" and isinstance(constant_values, bool | int | float):
+        low, high = (tuple(w[i] for w in widths) for i in (0, 1))
+        return call("pad", x, low=low, high=high, interior=(0,) * x.ndim, value=constant_values)
+    if mode not in ("edge", "wrap", "reflect", "symmetric"):
+        raise UnsupportedError(
+            f"pad: mode {mode!r} is not supported",
+            fix='use "constant" with one number, "edge", "wrap", "reflect" or "symmetric"',
+            loc=user_location(),
+        )
+    for at, (before, after) in enumerate(widths):
+        if before or after:
+            source = np.pad(np.arange(_static_size(x, at, "pad")), (before, after), mode=mode)  # type: ignore[call-overload]
+            x = FUNCTIONS["take"](x, source, at)
+    return x
