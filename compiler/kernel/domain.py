@@ -9,9 +9,9 @@ from typing import Any
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
 from .body import Body, Index, Reader
-from .phases import Buffer, Instr
+from .phases import Buffer, Instr, body_cost
 
-__all__ = ["Domain", "axis_symbols", "reads", "sources"]
+__all__ = ["Domain", "axis_symbols", "element_cost", "reads", "sources"]
 
 
 def axis_symbols(shape: tuple[Dim, ...], hint: str = "d") -> tuple[Symbol, ...]:
@@ -78,6 +78,13 @@ class _Recorder(Body):
         inner = _Recorder(self._inside)
         inner._guard, inner.seen = (condition, otherwise), self.seen
         return inner
+
+
+def element_cost(node: Node) -> int:
+    """Scalar additions that one element of an elementwise node is worth."""
+    body = _Recorder(lambda _: False)
+    node.op.body(body, *(body.value(x, (0,) * x.rank) for x in node.inputs), **node.attrs)
+    return body_cost(body.finish())
 
 
 def sources(node: Node, through: Callable[[Node], bool]) -> tuple[Node, ...]:

@@ -10,10 +10,10 @@ from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
 from .domain import Domain
 from .merge import merge_axes
-from .phases import Access, Buffer, Kernel, Part
+from .phases import Access, Buffer, Kernel, Part, body_cost
 from .scan import build_scan, schedule_scan
 from .scatter import build_scatter
-from .schedule import Width, body_cost, schedule_contraction, schedule_rows
+from .schedule import Width, schedule_contraction, schedule_rows
 from .split import split_fold
 
 __all__ = ["Buffers", "Order", "lower_group"]

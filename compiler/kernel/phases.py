@@ -10,7 +10,7 @@ Nothing here knows a target; where locals live, masks, clamps and barriers are d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from symfuse.runtime.dtypes import DType
 
 from ..ir.dims import Dim, Symbol, ceil_div
 from ..ir.op import Reduction
+
+from .scalar import INSTRUCTIONS
 
 __all__ = [
     "Access",
@@ -30,6 +32,7 @@ __all__ = [
     "Part",
     "Phase",
     "Reduce",
+    "body_cost",
 ]
 
 
@@ -200,6 +203,11 @@ class Kernel:
             if loaded and loaded != stored:
                 return False
         return True
+
+
+def body_cost(body: Iterable[Instr]) -> int:
+    """Scalar additions that one point of a body is worth."""
+    return sum(INSTRUCTIONS[i.op].cost if i.op in INSTRUCTIONS else 1 for i in body)
 
 
 def _touches(instr: Instr, op: str, buffer: Buffer) -> bool:

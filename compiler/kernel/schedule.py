@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
 from .pack import Scratch, pack, wants_panels
-from .phases import Access, Axis, Instr, Loop, Part, Phase
-from .scalar import INSTRUCTIONS
+from .phases import Access, Axis, Instr, Loop, Part, Phase, body_cost
 from .split import Piece
 
-__all__ = ["Width", "body_cost", "schedule_contraction", "schedule_rows"]
+__all__ = ["Width", "schedule_contraction", "schedule_rows"]
 
 # Register tiles for 32 and for 16 vector registers: rows × vectors of columns.
 LARGE_TILES = (
@@ -60,11 +59,6 @@ def schedule_rows(draft: Draft, width: Width, piece: Piece | None = None) -> Par
     if vector in draft.reduced:
         return _along(draft, vector, lanes, tile=None)
     return _beside(draft, vector, lanes)
-
-
-def body_cost(body: Iterable[Instr]) -> int:
-    """Scalar additions that one point of a body is worth."""
-    return sum(INSTRUCTIONS[i.op].cost if i.op in INSTRUCTIONS else 1 for i in body)
 
 
 def _along(

@@ -9,12 +9,12 @@ from ..ir.dims import Dim
 from ..ir.graph import Graph
 from ..ir.node import Literal, Node
 from ..kernel.body import Index
-from ..kernel.domain import Domain, reads, sources
+from ..kernel.domain import Domain, element_cost, reads, sources
 
 __all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
 
 MOST_NODES = 192  # of one kernel: beyond, registers spill and compile time grows
-MOST_SCALARS = 24  # numbers recomputed by every reader rather than stored
+CHEAP = 24  # cost up to which a number is computed again by every reader rather than stored
 FEW_ROWS = 8  # fewer independent rows than this do not keep the cores busy …
 LONG_ROW = 16384  # … when each is longer than this
 
@@ -226,12 +226,13 @@ class _Grouper:
         return ""
 
     def _why_not_merge(self, draft: _Draft, joined: _Draft) -> str:
-        if draft.anchor is not None and joined.anchor is not None:
+        host, guest = (draft, joined) if _rank(draft) >= _rank(joined) else (joined, draft)
+        if guest.anchor is not None:
             return "two matrix products do not share one kernel"
-        if draft.domain.shape != joined.domain.shape or draft.domain.reduced:
-            return "the kernels run over different domains"
-        if joined.domain.reduced and joined.anchor is None and draft.anchor is not None:
+        if guest.domain.reduced and guest.domain != host.domain:
             return "a reduction over a product's result waits for all of it"
+        if host.domain.index(guest.domain.shape) is None:
+            return "the kernels run over different domains"
         if len(draft.nodes) + len(joined.nodes) > MOST_NODES:
             return f"together they would compute more than {MOST_NODES} nodes"
         if reason := self._crossing(draft, joined) or self._crossing(joined, draft):
@@ -247,7 +248,7 @@ class _Grouper:
 
     def _crossing(self, readers: _Draft, producers: _Draft) -> str:
         """Why some node of one draft cannot be computed beside what it reads from the other."""
-        domain = producers.domain if producers.domain.reduced else readers.domain
+        domain = producers.domain if _rank(producers) > _rank(readers) else readers.domain
         for node in readers.nodes:
             if not any(self.home[x] is producers for x in self._producers(node)):
                 continue
@@ -288,10 +289,10 @@ def _inlined(graph: Graph) -> set[Node]:
         if node.op.moves is not None or node.op.name == "iota":
             chosen[node] = 0
         elif node.rank == 0 and node.op.body is not None:
-            depth = 1 + sum(chosen.get(x, 0) for x in node.inputs)
             given = all(x in chosen or x.is_parameter or x.is_constant for x in node.inputs)
-            if given and depth <= MOST_SCALARS and graph.users[node]:
-                chosen[node] = depth
+            cost = sum(chosen.get(x, 0) for x in node.inputs) + element_cost(node)
+            if given and cost <= CHEAP and graph.users[node]:
+                chosen[node] = cost
     return set(chosen)
 
 
