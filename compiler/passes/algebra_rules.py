@@ -55,7 +55,7 @@ def _integer(x: Node) -> bool:
 def _has_exact_reciprocal(x: Node, c: Node) -> bool:
     """Whether 1/c is a number of the type, so that multiplying rounds as dividing does."""
     number = c.number
-    if not number or not math.isfinite(number) or not x.dtype.is_float:
+    if number is None or number == 0 or not math.isfinite(number) or not x.dtype.is_float:
         return False
     return math.frexp(number)[0] in (0.5, -0.5) and _inverse(c) * number == 1
 
@@ -68,7 +68,9 @@ def _inverse(c: Node) -> float:
 
 def _has_reciprocal(c: Node) -> bool:
     number = c.number
-    return bool(number) and math.isfinite(number) and math.isfinite(_inverse(c)) and _float(c)
+    if number is None or number == 0 or not math.isfinite(number):
+        return False
+    return _float(c) and math.isfinite(_inverse(c))
 
 
 def _opposite(c: Node) -> Any:
@@ -98,17 +100,17 @@ def _wrapped(function: Any) -> Any:
 
 @rule(when=_numeric)
 def times_one(x: Any) -> Sides:
-    return multiply(x, 1.0), x
+    return multiply(x, 1), x
 
 
 @rule(when=_float)
 def divided_by_one(x: Any) -> Sides:
-    return divide(x, 1.0), x
+    return divide(x, 1), x
 
 
-@rule
+@rule()
 def minus_zero(x: Any) -> Sides:
-    return subtract(x, 0.0), x
+    return subtract(x, 0), x
 
 
 @rule(when=_float)
@@ -119,37 +121,37 @@ def plus_negative_zero(x: Any) -> Sides:
 
 @rule(when=_integer)
 def plus_zero(x: Any) -> Sides:
-    return add(x, 0.0), x
+    return add(x, 0), x
 
 
 @rule(numerics="fast", when=_float)
 def plus_zero_float(x: Any) -> Sides:
-    return add(x, 0.0), x
+    return add(x, 0), x
 
 
 @rule(when=_integer)
 def times_zero(x: Any) -> Sides:
     """Of integers only: a float may be NaN or infinite."""
-    return multiply(x, 0.0), 0
+    return multiply(x, 0), 0
 
 
 @rule(when=_numeric)
 def to_the_power_one(x: Any) -> Sides:
-    return power(x, 1.0), x
+    return power(x, 1), x
 
 
-@rule
+@rule()
 def to_the_power_zero(x: Any) -> Sides:
     """Also for NaN, as in C and NumPy."""
-    return power(x, 0.0), 1
+    return power(x, 0), 1
 
 
-@rule
+@rule()
 def positive_is_identity(x: Any) -> Sides:
     return positive(x), x
 
 
-@rule
+@rule()
 def end_of_derivatives(x: Any) -> Sides:
     """Nothing is differentiated once passes run."""
     return stop_gradient(x), x
@@ -158,19 +160,19 @@ def end_of_derivatives(x: Any) -> Sides:
 # signs
 
 
-@rule
+@rule()
 def negative_twice(x: Any) -> Sides:
     return negative(negative(x)), x
 
 
 @rule(when=_signed)
 def times_minus_one(x: Any) -> Sides:
-    return multiply(x, -1.0), negative(x)
+    return multiply(x, -1), negative(x)
 
 
 @rule(when=_float)
 def divided_by_minus_one(x: Any) -> Sides:
-    return divide(x, -1.0), negative(x)
+    return divide(x, -1), negative(x)
 
 
 @rule(when=_float)
@@ -180,25 +182,25 @@ def from_negative_zero(x: Any) -> Sides:
 
 @rule(when=_integer)
 def from_zero(x: Any) -> Sides:
-    return subtract(0.0, x), negative(x)
+    return subtract(0, x), negative(x)
 
 
-@rule
+@rule()
 def plus_negative(x: Any, y: Any) -> Sides:
     return add(x, negative(y)), subtract(x, y)
 
 
-@rule
+@rule()
 def minus_negative(x: Any, y: Any) -> Sides:
     return subtract(x, negative(y)), add(x, y)
 
 
-@rule
+@rule()
 def product_of_negatives(x: Any, y: Any) -> Sides:
     return multiply(negative(x), negative(y)), multiply(x, y)
 
 
-@rule
+@rule()
 def quotient_of_negatives(x: Any, y: Any) -> Sides:
     return divide(negative(x), negative(y)), divide(x, y)
 
@@ -229,17 +231,17 @@ def negative_integer_difference(x: Any, y: Any) -> Sides:
     return negative(subtract(x, y)), subtract(y, x)
 
 
-@rule
+@rule(when=_signed)
 def abs_of_negative(x: Any) -> Sides:
     return abs(negative(x)), abs(x)
 
 
-@rule
+@rule()
 def square_of_negative(x: Any) -> Sides:
     return square(negative(x)), square(x)
 
 
-@rule
+@rule()
 def square_of_abs(x: Any) -> Sides:
     return square(abs(x)), square(x)
 
@@ -262,7 +264,7 @@ def times_itself(x: Any) -> Sides:
 
 @rule(when=_float)
 def one_over(x: Any) -> Sides:
-    return divide(1.0, x), reciprocal(x)
+    return divide(1, x), reciprocal(x)
 
 
 @rule(numerics="accurate")
@@ -271,7 +273,7 @@ def times_reciprocal(x: Any, y: Any) -> Sides:
     return multiply(x, reciprocal(y)), divide(x, y)
 
 
-@rule
+@rule()
 def reciprocal_of_sqrt(x: Any) -> Sides:
     return reciprocal(sqrt(x)), rsqrt(x)
 
@@ -293,40 +295,35 @@ def divided_by_sqrt(x: Any, y: Any) -> Sides:
 
 @rule(numerics="accurate")
 def to_the_power_two(x: Any) -> Sides:
-    return power(x, 2.0), square(x)
+    return power(x, 2), square(x)
 
 
 @rule(numerics="accurate")
 def to_the_power_three(x: Any) -> Sides:
     """Within two units in the last place."""
-    return power(x, 3.0), multiply(x, square(x))
+    return power(x, 3), multiply(x, square(x))
 
 
 @rule(numerics="accurate")
 def to_the_power_four(x: Any) -> Sides:
-    return power(x, 4.0), square(square(x))
+    return power(x, 4), square(square(x))
 
 
 @rule(numerics="accurate", when=_float)
 def to_the_power_minus_one(x: Any) -> Sides:
-    return power(x, -1.0), reciprocal(x)
+    return power(x, -1), reciprocal(x)
 
 
 @rule(numerics="accurate", when=_float)
 def to_the_power_minus_two(x: Any) -> Sides:
     """The reciprocal first: its square may be tiny, but does not overflow on the way."""
-    return power(x, -2.0), square(reciprocal(x))
-
-
-@rule(numerics="fast", when=_float)
-def to_the_power_one_half_nearly(x: Any) -> Sides:
-    return power(x, 0.5), sqrt(x)
+    return power(x, -2), square(reciprocal(x))
 
 
 @rule(numerics="accurate", when=_float)
 def to_the_power_one_half(x: Any) -> Sides:
-    """As C has it: of -∞ it is +∞, and of -0.0 it is +0.0."""
-    return power(x, 0.5), select(equal(x, -inf), inf, sqrt(x + 0.0))
+    """As NumPy has it for one exponent; C gives +∞ for -∞."""
+    return power(x, 0.5), sqrt(x)
 
 
 @rule(numerics="accurate", when=_float)

@@ -40,62 +40,62 @@ def _exact(x: Node) -> bool:
 # truth, comparisons, choices
 
 
-@rule
+@rule()
 def not_twice(x: Any) -> Sides:
     return logical_not(logical_not(x)), x
 
 
-@rule
+@rule()
 def and_true(x: Any) -> Sides:
     return logical_and(x, True), x
 
 
-@rule
+@rule()
 def and_false(x: Any) -> Sides:
     return logical_and(x, False), False
 
 
-@rule
+@rule()
 def or_false(x: Any) -> Sides:
     return logical_or(x, False), x
 
 
-@rule
+@rule()
 def or_true(x: Any) -> Sides:
     return logical_or(x, True), True
 
 
-@rule
+@rule()
 def xor_false(x: Any) -> Sides:
     return logical_xor(x, False), x
 
 
-@rule
+@rule()
 def and_itself(x: Any) -> Sides:
     return logical_and(x, x), x
 
 
-@rule
+@rule()
 def or_itself(x: Any) -> Sides:
     return logical_or(x, x), x
 
 
-@rule
+@rule()
 def not_equal_stated(x: Any, y: Any) -> Sides:
     return logical_not(equal(x, y)), not_equal(x, y)
 
 
-@rule
+@rule()
 def equal_stated(x: Any, y: Any) -> Sides:
     return logical_not(not_equal(x, y)), equal(x, y)
 
 
-@rule
+@rule()
 def less_than_itself(x: Any) -> Sides:
     return less(x, x), False
 
 
-@rule
+@rule()
 def greater_than_itself(x: Any) -> Sides:
     return greater(x, x), False
 
@@ -131,64 +131,64 @@ def not_greater(x: Any, y: Any) -> Sides:
     return logical_not(greater(x, y)), less_equal(x, y)
 
 
-@rule
+@rule()
 def maximum_of_one(x: Any) -> Sides:
     return maximum(x, x), x
 
 
-@rule
+@rule()
 def minimum_of_one(x: Any) -> Sides:
     return minimum(x, x), x
 
 
-@rule
+@rule()
 def above_the_least(x: Any) -> Sides:
     return maximum(x, -inf), x
 
 
-@rule
+@rule()
 def below_the_greatest(x: Any) -> Sides:
     return minimum(x, inf), x
 
 
-@rule
-def same_choice(c: Any, x: Any) -> Sides:
-    return select(c, x, x), x
+@rule()
+def same_choice(which: Any, x: Any) -> Sides:
+    return select(which, x, x), x
 
 
-@rule
+@rule()
 def chosen(x: Any, y: Any) -> Sides:
     return select(True, x, y), x
 
 
-@rule
+@rule()
 def not_chosen(x: Any, y: Any) -> Sides:
     return select(False, x, y), y
 
 
-@rule
-def choice_by_not(c: Any, x: Any, y: Any) -> Sides:
-    return select(logical_not(c), x, y), select(c, y, x)
+@rule()
+def choice_by_not(which: Any, x: Any, y: Any) -> Sides:
+    return select(logical_not(which), x, y), select(which, y, x)
 
 
-@rule
-def first_choice_again(c: Any, x: Any, y: Any, z: Any) -> Sides:
-    return select(c, select(c, x, y), z), select(c, x, z)
+@rule()
+def first_choice_again(which: Any, x: Any, y: Any, z: Any) -> Sides:
+    return select(which, select(which, x, y), z), select(which, x, z)
 
 
-@rule
-def second_choice_again(c: Any, x: Any, y: Any, z: Any) -> Sides:
-    return select(c, x, select(c, y, z)), select(c, x, z)
+@rule()
+def second_choice_again(which: Any, x: Any, y: Any, z: Any) -> Sides:
+    return select(which, x, select(which, y, z)), select(which, x, z)
 
 
-@rule
-def choice_of_truths(c: Any) -> Sides:
-    return select(c, True, False), c
+@rule()
+def choice_of_truths(which: Any) -> Sides:
+    return select(which, True, False), which
 
 
-@rule
-def choice_of_opposites(c: Any) -> Sides:
-    return select(c, False, True), logical_not(c)
+@rule()
+def choice_of_opposites(which: Any) -> Sides:
+    return select(which, False, True), logical_not(which)
 
 
 # element types and repetition

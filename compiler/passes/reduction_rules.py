@@ -29,9 +29,12 @@ def _rest(rank: int, axes: Axes) -> Axes:
     return tuple(a for a in range(rank) if a not in axes)
 
 
-@step(*_NAMES)
+@step(*_NAMES, numerics="accurate")
 def of_one_element(node: Node) -> Any:
-    """A reduction along axes of size 1, or along none, only drops these axes."""
+    """A reduction along axes of size 1, or along none, only drops these axes.
+
+    Not exact because a sum begins with +0.0, which makes +0.0 of one -0.0.
+    """
     (x,) = node.inputs
     kept = tuple(a for a in _axes(node) if x.shape[a] != 1)
     if len(kept) == len(_axes(node)):
@@ -74,9 +77,9 @@ def _as_number(x: Node, count: int) -> float | int:
     """A count that multiplies values of the type of x; integers wrap around."""
     if x.dtype.is_float:
         return float(count)
-    wrapped = count % 2**x.dtype.bits
-    limit = 2 ** (x.dtype.bits - 1)
-    return wrapped - 2**x.dtype.bits if x.dtype.is_signed and wrapped >= limit else wrapped
+    values, limit = 1 << x.dtype.bits, 1 << (x.dtype.bits - 1)
+    wrapped = count % values
+    return wrapped - values if x.dtype.is_signed and wrapped >= limit else wrapped
 
 
 def _count(x: Node, axes: list[int]) -> int:
@@ -115,7 +118,7 @@ def of_transposed(node: Node) -> Any:
     return transpose(small, axes=tuple(sorted(left).index(a) for a in left))
 
 
-@step(*_NAMES)
+@step(*_NAMES, numerics="accurate")
 def of_more_ones(node: Node) -> Any:
     """Axes of size 1 that a reshape adds are left out before."""
     (x,) = node.inputs

@@ -25,22 +25,22 @@ def simplify_algebra(graph: Graph, context: PassContext | None = None) -> Graph:
 @rule(numerics="accurate")
 def log_of_one_plus(x: Any) -> Sides:
     """Keeps a small x, of which 1 + x loses every digit."""
-    return log(1.0 + x), log1p(x)
+    return log(1 + x), log1p(x)
 
 
 @rule(numerics="accurate")
 def log_of_one_minus(x: Any) -> Sides:
-    return log(1.0 - x), log1p(-x)
+    return log(1 - x), log1p(-x)
 
 
 @rule(numerics="accurate")
 def exp_minus_one(x: Any) -> Sides:
-    return exp(x) - 1.0, expm1(x)
+    return exp(x) - 1, expm1(x)
 
 
 @rule(numerics="accurate")
 def exp_plus_minus_one(x: Any) -> Sides:
-    return exp(x) + -1.0, expm1(x)
+    return exp(x) + -1, expm1(x)
 
 
 @rule(numerics="accurate")

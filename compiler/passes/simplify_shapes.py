@@ -53,13 +53,15 @@ def computed_before_reshape(node: Node) -> Any:
         shape = x.inputs[0].shape if x.op is reshape else shape
     if shape is None or squeezed_axes(shape, node.shape) is None:
         return None
-    inputs = (x.inputs[0] if x.op is reshape else _refilled(x, shape) for x in node.inputs)
+    inputs = (_before_reshape(x, shape) for x in node.inputs)
     return reshape(node.op(*inputs, **node.attrs), shape=node.shape)
 
 
-def _refilled(number: Node, shape: Shape) -> Node:
-    """The same number, copied to another shape."""
-    return filled(number.number, number.type.with_shape(shape))
+def _before_reshape(x: Node, shape: Shape) -> Any:
+    """What a reshape reads, or the same number copied to its shape."""
+    if x.op is reshape or x.number is None:
+        return x.inputs[0]
+    return filled(x.number, x.type.with_shape(shape))
 
 
 def _along(x: Node, axes: tuple[int, ...], shape: tuple[Any, ...]) -> Any:

@@ -132,23 +132,23 @@ def log_of_two_exps(x: Any, y: Any) -> Sides:
 
 @rule(numerics="accurate")
 def logistic(x: Any) -> Sides:
-    return reciprocal(1.0 + exp(negative(x))), sigmoid(x)
+    return reciprocal(1 + exp(negative(x))), sigmoid(x)
 
 
 @rule(numerics="accurate")
 def times_logistic(x: Any, y: Any) -> Sides:
-    return divide(y, 1.0 + exp(negative(x))), multiply(y, sigmoid(x))
+    return divide(y, 1 + exp(negative(x))), multiply(y, sigmoid(x))
 
 
 @rule(numerics="accurate")
 def logistic_of_exps(x: Any) -> Sides:
-    return divide(exp(x), 1.0 + exp(x)), sigmoid(x)
+    return divide(exp(x), 1 + exp(x)), sigmoid(x)
 
 
 @rule(numerics="accurate")
 def opposite_logistic(x: Any) -> Sides:
     """Keeps what is left where the logistic function is close to 1."""
-    return subtract(1.0, sigmoid(x)), sigmoid(negative(x))
+    return subtract(1, sigmoid(x)), sigmoid(negative(x))
 
 
 @rule(numerics="accurate")
@@ -179,13 +179,7 @@ def argument_less_softplus(x: Any) -> Sides:
 @rule(numerics="accurate")
 def one_minus_exp(x: Any) -> Sides:
     """Keeps a small x, of which 1 - eˣ loses the digits."""
-    return subtract(1.0, exp(x)), negative(expm1(x))
-
-
-@rule(numerics="accurate")
-def log_of_one_minus_exp(x: Any) -> Sides:
-    """Inside a logarithm the other end matters: eˣ far below 1."""
-    return log(negative(expm1(x))), log1p(negative(exp(x)))
+    return subtract(1, exp(x)), negative(expm1(x))
 
 
 RULES = RuleSet.stated_in(globals())

@@ -40,12 +40,12 @@ def _picked(first: Axes, then: Axes) -> Axes:
 # reshape and transpose
 
 
-@rule
+@rule()
 def reshape_twice(x: Any, between: Any, shape: Any) -> Sides:
     return reshape(reshape(x, shape=between), shape=shape), reshape(x, shape=shape)
 
 
-@rule
+@rule()
 def transpose_twice(x: Any, first: Any, then: Any) -> Sides:
     return (
         transpose(transpose(x, axes=first), axes=then),
@@ -53,7 +53,7 @@ def transpose_twice(x: Any, first: Any, then: Any) -> Sides:
     )
 
 
-@rule
+@rule()
 def reverse_twice(x: Any, axes: Any) -> Sides:
     return reverse(reverse(x, axes=axes), axes=axes), x
 
@@ -95,7 +95,7 @@ def _same_number(number: Any, value: Any) -> bool:
 # broadcast
 
 
-@rule
+@rule()
 def broadcast_twice(x: Any, shape: Any, between: Any, axes: Any, inner: Any) -> Sides:
     return (
         broadcast(broadcast(x, shape=between, axes=inner), shape=shape, axes=axes),

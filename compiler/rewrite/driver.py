@@ -30,24 +30,15 @@ class PassContext:
 
 def rewrite(graph: Graph, rules: RuleSet, context: PassContext | None = None) -> Graph:
     """The graph at rest: no rule applies to any of its nodes. Provenance is carried along."""
-    context = context or PassContext()
-    by_root = rules.fast if context.numerics == "fast" else rules.strict
-    return _Rewriter(graph, by_root, rules, context).run()
+    return _Rewriter(graph, rules, context or PassContext()).run()
 
 
 class _Rewriter:
     """Brings nodes to rest, each once; no recursion, so that chains may be of any length."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        by_root: dict[str, tuple[Rule, ...]],
-        rules: RuleSet,
-        context: PassContext,
-    ) -> None:
+    def __init__(self, graph: Graph, rules: RuleSet, context: PassContext) -> None:
         self.graph = graph
         self.builder = graph.builder
-        self.by_root = by_root
         self.rules = rules
         self.context = context
         self.settled: dict[Node, Node] = {}  # node → what stands for it when all is at rest
@@ -102,7 +93,7 @@ class _Rewriter:
             nested = self._with_nested(node)
             if nested is not node:
                 return nested
-            for rule in self.by_root.get(node.op.name, ()):
+            for rule in self.rules.worth_trying(node, self.context.numerics):
                 found = rule(node)
                 if found is not None and found is not node:
                     return self._checked(rule, node, found)

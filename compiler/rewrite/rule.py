@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 from symfuse.runtime.errors import VerifyError
 
 from ..ir.evaluator import evaluating
 from ..ir.node import Node
-from ..ir.op import operations
 from .match import build, matches
 from .pattern import Pattern, PatternEvaluator, Wildcard, orders
 
@@ -24,6 +22,10 @@ Sides = tuple[Any, Any]
 Numerics = Literal["exact", "accurate", "fast"]
 """What a rule does to values: same bits; nothing worse than the last digits, and often better;
 the last digits, for speed, and only on request."""
+
+
+_SEEN = 4  # operands that the choice of rules looks at
+_NUMBERS = frozenset({"constant", "broadcast", "reshape"})  # what a number may be seen through
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,47 +51,55 @@ class Rule:
     numerics: Numerics
     roots: tuple[str, ...]
     replace: Callable[[Node], Any]
-    heads: tuple[str, ...] = ()  # per operand: the operation it has to be, "" for any
+    operands: tuple[frozenset[str] | None, ...] = ()  # what each may be; None for anything
     equation: Equation | None = None
 
     def __call__(self, node: Node) -> Any:
         """The replacement, perhaps a bare number; None where the rule does not apply."""
-        for head, source in zip(self.heads, node.inputs, strict=False):
-            if head and source.op.name != head:
-                return None
         return self.replace(node)
+
+    def fits(self, root: str, operands: tuple[str, ...]) -> bool:
+        """Whether the rule may apply to an operation on the results of others."""
+        if self.roots and root not in self.roots:
+            return False
+        pairs = zip(self.operands, operands, strict=False)
+        return all(allowed is None or name in allowed for allowed, name in pairs)
 
     def __repr__(self) -> str:
         return self.name
 
 
+Stating = Callable[..., Sides]
+
+
 def rule(
-    equation: Callable[..., Sides] | None = None,
-    *,
-    numerics: Numerics = "exact",
-    when: Callable[..., bool] | None = None,
-) -> Any:
+    *, numerics: Numerics = "exact", when: Callable[..., bool] | None = None
+) -> Callable[[Stating], tuple[Rule, ...]]:
     """The rules that an equation states: one for each order of commutative operands.
 
     `when` names the wildcards it wants to see, and decides by their types and numbers.
     """
-    if equation is None:
-        return lambda function: rule(function, numerics=numerics, when=when)
-    names = tuple(inspect.signature(equation).parameters)
-    with evaluating(PatternEvaluator()):
-        left, right = equation(*(Wildcard(name) for name in names))
-    asked = tuple(inspect.signature(when).parameters) if when else ()
-    doc = inspect.getdoc(equation) or ""
-    return tuple(
-        _stated(equation.__name__, doc, numerics, Equation(order, right, names, when, asked))
-        for order in orders(left)
-    )
+
+    def stated(equation: Stating) -> tuple[Rule, ...]:
+        names = tuple(inspect.signature(equation).parameters)
+        with evaluating(PatternEvaluator()):
+            left, right = equation(*(Wildcard(name) for name in names))
+        asked = tuple(inspect.signature(when).parameters) if when else ()
+        doc = inspect.getdoc(equation) or ""
+        return tuple(
+            _stated(equation.__name__, doc, numerics, Equation(order, right, names, when, asked))
+            for order in orders(left)
+        )
+
+    return stated
 
 
-def step(*roots: str, numerics: Numerics = "exact") -> Callable[..., tuple[Rule]]:
+def step(
+    *roots: str, numerics: Numerics = "exact"
+) -> Callable[[Callable[[Node], Any]], tuple[Rule, ...]]:
     """A rule that no equation states: a function from a node to its replacement, or None."""
 
-    def named(replace: Callable[[Node], Any]) -> tuple[Rule]:
+    def named(replace: Callable[[Node], Any]) -> tuple[Rule, ...]:
         doc = inspect.getdoc(replace) or ""
         return (Rule(replace.__name__, doc, numerics, roots, replace),)
 
@@ -101,21 +111,23 @@ class RuleSet:
 
     def __init__(self, *stated: Iterable[Rule]) -> None:
         self.rules = tuple(one for group in stated for one in group)
+        self._found: dict[Any, tuple[Rule, ...]] = {}
 
     @classmethod
     def stated_in(cls, names: Mapping[str, Any]) -> RuleSet:
         """All rules of a module, in the order in which they stand there."""
         return cls(*(value for value in names.values() if _is_stated(value)))
 
-    @cached_property
-    def strict(self) -> dict[str, tuple[Rule, ...]]:
-        """The rules that need no permission, by root."""
-        return _indexed(one for one in self.rules if one.numerics != "fast")
-
-    @cached_property
-    def fast(self) -> dict[str, tuple[Rule, ...]]:
-        """All rules, by root."""
-        return _indexed(self.rules)
+    def worth_trying(self, node: Node, numerics: str) -> tuple[Rule, ...]:
+        """The rules that the operations of a node and of its operands leave possible."""
+        operands = tuple([source.op.name for source in node.inputs[:_SEEN]])
+        key = (numerics, node.op.name, operands)
+        found = self._found.get(key)
+        if found is None:
+            allowed = (one for one in self.rules if one.numerics != "fast" or numerics == "fast")
+            found = tuple(one for one in allowed if one.fits(node.op.name, operands))
+            self._found[key] = found
+        return found
 
     def __add__(self, other: RuleSet) -> RuleSet:
         return RuleSet(self.rules, other.rules)
@@ -123,14 +135,6 @@ class RuleSet:
 
 def _is_stated(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and isinstance(value[0], Rule)
-
-
-def _indexed(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
-    by_root: dict[str, tuple[Rule, ...]] = {}
-    for one in rules:
-        for root in one.roots or tuple(operations):
-            by_root[root] = (*by_root.get(root, ()), one)
-    return by_root
 
 
 def _stated(name: str, doc: str, numerics: Numerics, equation: Equation) -> Rule:
@@ -145,5 +149,12 @@ def _stated(name: str, doc: str, numerics: Numerics, equation: Equation) -> Rule
     left = equation.left
     if not isinstance(left, Pattern):
         raise VerifyError(f"the rule {name} has no operation on its left side")
-    heads = tuple(part.op.name if isinstance(part, Pattern) else "" for part in left.inputs)
-    return Rule(name, doc, numerics, (left.op.name,), replace, heads, equation)
+    operands = tuple(_allowed(part) for part in left.inputs)
+    return Rule(name, doc, numerics, (left.op.name,), replace, operands, equation)
+
+
+def _allowed(part: Any) -> frozenset[str] | None:
+    """The operations whose results a part of a pattern may match."""
+    if isinstance(part, Wildcard):
+        return None
+    return frozenset({part.op.name}) if isinstance(part, Pattern) else _NUMBERS
