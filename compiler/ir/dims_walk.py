@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 from symfuse.runtime.errors import ShapeError
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 
+@lru_cache(maxsize=1 << 14)
 def symbols(e: Dim) -> tuple[Symbol, ...]:
     """The symbols of an expression in the order in which it names them."""
     found: dict[Symbol, None] = {}
@@ -72,6 +73,7 @@ def evaluate(e: Dim, values: Mapping[str, int]) -> int:
     return result
 
 
+@lru_cache(maxsize=1 << 14)
 def coefficient(e: Dim, symbol: Symbol) -> Dim | None:
     """What multiplies a symbol in an expression that is affine in it, else None."""
     if isinstance(e, int):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..ir.dims import Dim, Symbol
@@ -14,6 +15,7 @@ from .phases import Buffer, Instr, body_cost
 __all__ = ["Domain", "axis_symbols", "element_cost", "reads", "sources"]
 
 
+@lru_cache(maxsize=1 << 12)
 def axis_symbols(shape: tuple[Dim, ...], hint: str = "d") -> tuple[Symbol, ...]:
     """One loop symbol for every axis, with the bounds of its indices."""
     return tuple(Symbol(f"{hint}{k}", 0, size - 1, 1) for k, size in enumerate(shape))

@@ -56,6 +56,7 @@ class Nest:
         self.clamped: dict[tuple[Symbol, int], str] = {}
         self.phase: Phase = Phase((), ())
         self.vector: Loop | None = None
+        self.own: dict[Instr, tuple[Symbol, ...]] = {}
 
     def write(self, phase: Phase) -> None:
         """The loops of a phase and its body."""
@@ -63,6 +64,8 @@ class Nest:
         self.loops = {loop.symbol: loop for loop in phase.loops}
         self.copies = {loop.symbol: loop.copies for loop in phase.loops}
         self.vector = next((loop for loop in phase.loops if loop.lanes > 1), None)
+        blocks = tuple(loop.symbol for loop in phase.loops if loop.step > 1)
+        self.own = {i: tuple(a for a in blocks if a in i.axes) for i in phase.body}
         self.mask, self.clamped = {}, {}
         self.at.open()
         self._hoist()
@@ -187,7 +190,8 @@ class Nest:
             yield dict(zip(symbols, numbers, strict=True))
 
     def _value(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
-        key = (instr, tuple((a, n) for a, n in steps.items() if a in instr.axes))
+        own = self.own.get(instr, ())
+        key = (instr, *(steps.get(axis, 0) for axis in own)) if own else instr
         found = self.at.find(key)
         return found if found is not None else self.at.keep(key, self._compute(instr, steps))
 
