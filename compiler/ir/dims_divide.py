@@ -111,19 +111,17 @@ class Division:
                 yield {(atom,): 1}
 
     def _quotient(self) -> Terms:
-        """(y // a + c) // k = (y + c·a) // (a·k), and (y % (a·k)) // k = y // k % a."""
-        constant = number(self.x.get((), 0))
-        rest = [(m, c) for m, c in self.x.items() if m]
-        if len(rest) == 1 and rest[0][1] == 1 and len(rest[0][0]) == 1:
-            atom = rest[0][0][0]
-            if atom.kind == "floordiv":
-                y, a = atom.operands()
-                return self.again(plus(y, times(constant, a)), times(a, self.k))[0]
-            if atom.kind == "mod" and not constant:
-                y, m = atom.operands()
-                factor, left = divided(m, self.k)
-                if not left:
-                    return self.again(self.again(y, self.k)[0], factor)[1]
+        """(y // a + z) // k = (y + z·a) // (a·k), and (y % (a·k)) // k = y // k % a."""
+        for monomial, c in ordered(self.x):
+            if c != 1 or len(monomial) != 1 or monomial[0].kind not in ("floordiv", "mod"):
+                continue
+            y, a = monomial[0].operands()
+            if monomial[0].kind == "floordiv":
+                z = plus(self.x, {monomial: 1}, -1)
+                return self.again(plus(y, times(z, a)), times(a, self.k))[0]
+            factor, left = divided(a, self.k)
+            if len(self.x) == 1 and not left:
+                return self.again(self.again(y, self.k)[0], factor)[1]
         return self.call("floordiv", self.x, self.k)
 
     def _remainder(self) -> Terms:

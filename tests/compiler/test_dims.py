@@ -114,6 +114,12 @@ def test_a_flat_index_taken_apart_comes_together_again():
     assert (y // 6) * 6 + (y // 2 % 3) * 2 + y % 2 == y
 
 
+def test_a_reshape_across_symbolic_sizes_is_undone():
+    flat = index("p", N * M) * (C * H) + index("q", C * H)
+    parts = (flat // (M * C * H), flat // H % (M * C), flat % H)
+    assert (parts[0] * (M * C) + parts[1]) * H + parts[2] == flat
+
+
 def test_a_dividend_that_is_not_negative_stays_so():
     inner = []
     fold(
