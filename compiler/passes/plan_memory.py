@@ -57,7 +57,7 @@ def plan_memory(launches: Sequence[Kernel], external: Iterable[Buffer]) -> Memor
     static = [entry for entry in sized if isinstance(entry[3], int)]
     symbolic = [entry for entry in sized if not isinstance(entry[3], int)]
     placed = _pack(static)
-    arena: Dim = max((_aligned(p.offset + p.nbytes) for p in placed), default=0)  # type: ignore[type-var]
+    arena: Dim = max((p.offset + p.nbytes for p in placed), default=0)  # type: ignore[type-var]
     lifetimes, arena = _slots(symbolic, placed, arena)
     unshared: Dim = 0
     for *_, nbytes in sized:
@@ -111,8 +111,9 @@ def _slots(
         if free:
             lifetimes.append(Lifetime(buffer, first, last, free[0], nbytes))
         else:
-            lifetimes.append(Lifetime(buffer, first, last, arena, nbytes))
-            arena = arena + _aligned(nbytes)
+            offset = _aligned(arena)
+            lifetimes.append(Lifetime(buffer, first, last, offset, nbytes))
+            arena = offset + nbytes
     return lifetimes, arena
 
 
