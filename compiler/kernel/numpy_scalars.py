@@ -78,7 +78,7 @@ def _fused(x: float, y: float, z: float, plain: float, kind: type[np.floating[An
     try:
         double = float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
     if kind is np.float64:
         return double
     return _rounded_once(exact, double)

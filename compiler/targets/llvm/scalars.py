@@ -119,7 +119,7 @@ class LlvmScalars(Vectors):
         """`usual`, but where the rare condition holds what libm's `routine` gives, lane by lane."""
         w, lanes = self.writer, usual.lanes
         element = llvm_type(usual.dtype)
-        w.declare(f"declare {element} @{routine}({', '.join([element] * len(operands))}) #0")
+        w.declare(f"declare {element} @{routine}({', '.join([element] * len(operands))})")
         before, then = w.block, ""
         with w.when(self.any_lane(condition).name, "rare"):
             exact = self._call_each(routine, lanes, self.aligned(usual, *operands)[1:])

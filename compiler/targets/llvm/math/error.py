@@ -6,6 +6,7 @@ from symfuse.runtime.dtypes import DType
 
 from .exponential import exp_parts, scale
 from .number import Number, Table, fma, formula, horner, select
+from .twofold import fast_two_sum
 
 __all__ = ["erf", "erfc"]
 
@@ -136,14 +137,16 @@ def _tail(size: Number) -> Number:
     # One division serves for both quotients.
     plus, divisor = size + center, fma(size, 2.0, 1.0)
     inverse = 1.0 / (plus * divisor)
-    value = horner((size - center) * divisor * inverse, _ERFC[size.dtype])
+    constant, *slopes = _ERFC[size.dtype]
+    q = (size - center) * divisor * inverse
+    value, value_low = fast_two_sum(q.of(constant), q * horner(q, tuple(slopes)))
     inverse = inverse * plus
     quotient = value * inverse
     lost = fma(size, 2.0, 1.0 - divisor)
-    quotient = fma(fma(-quotient, divisor, value) - quotient * lost, inverse, quotient)
+    rest = fma(-quotient, divisor, value) + fma(-quotient, lost, value_low)
     square = size * size
     p, n = exp_parts(-square, -fma(size, size, -square))
-    return scale(fma(quotient, p, quotient), n)
+    return scale(quotient + fma(quotient, p, rest * inverse * (p + 1.0)), n)
 
 
 @formula

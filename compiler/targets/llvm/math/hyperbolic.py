@@ -15,9 +15,10 @@ __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 
 # Just above the logarithm of twice the largest number, where cosh has become infinite.
 _OVERFLOW = {DType.F32: 89.6, DType.F64: 710.6}
-# From here on, tanh rounds to one, and the square of x hides the one beside it.
+# From here on, tanh rounds to one.
 _TANH_ONE = {DType.F32: 9.1, DType.F64: 19.1}
-_HUGE = {DType.F32: 2.0**14, DType.F64: 2.0**28}
+# From here on, a one beside x is lost.
+_HUGE = {DType.F32: 2.0**26, DType.F64: 2.0**55}
 _TANH_SMALL = 0.625
 
 # tanh(x) = x + x**3 P(x**2) up to 5/8: tools/fit_math.py tanh

@@ -15,8 +15,8 @@ _CBRT_BITS = {DType.F32: 0x54A21D2A, DType.F64: 0x553EF0FF}
 _THIRD = 0x55555556
 # Powers of two: to bring subnormal numbers up, and the cube root of that to bring results down.
 _LIFT = {DType.F32: (2.0**24, 2.0**-8), DType.F64: (2.0**54, 2.0**-18)}
-# Squares neither overflow nor lose digits between 2**-k and 2**k.
-_SAFE = {DType.F32: 60, DType.F64: 500}
+# Squares neither overflow nor lose digits between 2**-k and 2**k; a factor brings the rest there.
+_SAFE = {DType.F32: (60, 2.0**100), DType.F64: (500, 2.0**600)}
 
 
 @formula
@@ -61,8 +61,8 @@ def hypot(x: Number, y: Number) -> Number:
     a, b = abs(x), abs(y)
     swap = a < b
     large, small = select(swap, b, a), select(swap, a, b)
-    k = _SAFE[x.dtype]
-    down, up = x.of(2.0 ** -(k + 10)), x.of(2.0 ** (k + 10))
+    k, factor = _SAFE[x.dtype]
+    up, down = x.of(factor), x.of(1.0 / factor)
     far, near = large > 2.0**k, large < 2.0**-k
     by = select(far, down, select(near, up, 1.0))
     back = select(far, up, select(near, down, 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from symfuse.runtime.dtypes import DType
 
 from .number import Number, Table, fma, formula, horner, select
+from .twofold import fast_two_sum, two_product
 
 __all__ = ["cos", "sin", "tan"]
 
@@ -72,17 +73,30 @@ _NEAR_COS: Table = {
 
 
 def _reduce(x: Number, turns: Number, part: float) -> tuple[Number, Number]:
-    """x - turns * pi * part as the sum of two floats."""
+    """x - turns * pi * part as the sum of two floats, with all digits even where little is left."""
     first, second, third = (part * c for c in PI[x.dtype])
     near = fma(turns, -first, x)
-    high = fma(turns, -second, near)
-    return high, fma(turns, -third, fma(turns, -second, near - high))
+    product, lost = two_product(turns, x.of(-second))
+    high, low = fast_two_sum(near, product)
+    return high, fma(turns, -third, low + lost)
 
 
 def _sine(r: Number, low: Number) -> Number:
     """sin(r + low) for |r| up to pi/2."""
     z = r * r
-    return r + fma(r * z, horner(z, _SIN[r.dtype]), low * fma(z, -0.5, 1.0))
+    slope = fma(z, -4 * ONE_OVER_PI**2, 1.0)  # near cos(r), and zero with it
+    return r + fma(r * z, horner(z, _SIN[r.dtype]), low * slope)
+
+
+def _sine_and_cosine(r: Number, low: Number) -> tuple[tuple[Number, Number], ...]:
+    """sin(r + low) and cos(r + low) for |r| up to pi/4, each as the sum of two floats."""
+    z = r * r
+    half = z * 0.5
+    near = 1.0 - half
+    sine = fma(r * z, horner(z, _NEAR_SIN[r.dtype]), low * near)
+    lost = (1.0 - near) - half
+    cosine = lost + fma(z * z, horner(z, _NEAR_COS[r.dtype]), -(r * low))
+    return fast_two_sum(r, sine), fast_two_sum(near, cosine)
 
 
 def _flip_if_odd(x: Number, n: Number) -> Number:
@@ -117,12 +131,11 @@ def tan(x: Number) -> Number:
     """The tangent, sin / cos or -cos / sin about the nearest multiple of pi/2."""
     turns, n = (x * (2 * ONE_OVER_PI)).rounded()
     r, low = _reduce(x, turns, 0.5)
-    z = r * r
-    half = z * 0.5
-    sine = r + fma(r * z, horner(z, _NEAR_SIN[x.dtype]), low * (1.0 - half))
-    near = 1.0 - half
-    lost = (1.0 - near) - half
-    cosine = near + (lost + fma(z * z, horner(z, _NEAR_COS[x.dtype]), -(r * low)))
+    sine, cosine = _sine_and_cosine(r, low)
     odd = (n & 1).differs(0)
-    y = select(odd, -cosine, sine) / select(odd, sine, cosine)
+    above, above_low = (select(odd, -c, s) for s, c in zip(sine, cosine, strict=True))
+    below, below_low = (select(odd, s, c) for s, c in zip(sine, cosine, strict=True))
+    inverse = 1.0 / below
+    y = above * inverse
+    y = fma(fma(-y, below, above) + fma(-y, below_low, above_low), inverse, y)
     return _exact_if_large(x, select(x.equals(0.0), x, y), "tan")
