@@ -190,10 +190,14 @@ class Nest:
             yield dict(zip(symbols, numbers, strict=True))
 
     def _value(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
-        own = self.own.get(instr, ())
-        key = (instr, *(steps.get(axis, 0) for axis in own)) if own else instr
+        key = self._place(instr, steps)
         found = self.at.find(key)
         return found if found is not None else self.at.keep(key, self._compute(instr, steps))
+
+    def _place(self, instr: Instr, steps: Mapping[Symbol, int]) -> object:
+        """What tells the value of this copy from those of others."""
+        own = self.own.get(instr, ())
+        return (instr, *(steps.get(axis, 0) for axis in own)) if own else instr
 
     def _compute(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
         if instr.op == "const":
@@ -311,8 +315,7 @@ class Nest:
         lanes = self._lanes(reduce)
         totals[key] = tuple(self.s.splat(value, lanes) for value in after)
         if fold.op == "scan":
-            place = (fold, self._key(fold.axes, steps))
-            self.at.keep(place, reduce.reduction.result(self.s, totals[key]))
+            self.at.keep(self._place(fold, steps), reduce.reduction.result(self.s, totals[key]))
 
     def _finish(self, totals: Totals) -> None:
         """Combine the copies, then the lanes, of each fold, in an order fixed by sizes alone."""
