@@ -71,6 +71,11 @@ class Artifact:
 
 def save(path: str | PathLike[str], artifact: Artifact) -> None:
     """Write the artifact; the same artifact gives the same bytes."""
+    Path(path).write_bytes(to_bytes(artifact))
+
+
+def to_bytes(artifact: Artifact) -> bytes:
+    """The artifact as the bytes of its file."""
     members = _members(artifact)
     manifest = json.dumps(_manifest(artifact, members), indent=1, sort_keys=True).encode()
     buffer = io.BytesIO()
@@ -78,13 +83,21 @@ def save(path: str | PathLike[str], artifact: Artifact) -> None:
         for name, data in {_MANIFEST: manifest, **members}.items():
             archive.writestr(zipfile.ZipInfo(name, _EARLIEST), data)
         archive.comment = _digest(manifest).encode()
-    Path(path).write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load(path: str | PathLike[str]) -> Artifact:
     """The artifact in the file, complete and fit for this machine, or an ArtifactError."""
-    name = Path(path).name
-    members = _read(Path(path))
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}", fix="check the path") from error
+    return from_bytes(data, Path(path).name)
+
+
+def from_bytes(data: bytes, name: str) -> Artifact:
+    """The artifact in the bytes of a file, which errors call `name`."""
+    members = _read(data, name)
     manifest = _checked_manifest(name, members)
     _check_machine(name, manifest)
     try:
@@ -175,23 +188,21 @@ def _damaged(name: str, how: str) -> ArtifactError:
     return ArtifactError(f"{name} is no intact symfuse artifact: {how}", fix=_AGAIN)
 
 
-def _read(path: Path) -> dict[str, bytes]:
+def _read(data: bytes, name: str) -> dict[str, bytes]:
     """All members of the archive; the comment stands under the empty name."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise _damaged(path.name, "it has compressed members, which symfuse never writes")
+                raise _damaged(name, "it has compressed members, which symfuse never writes")
             members = {entry.filename: archive.read(entry) for entry in entries}
             if len(members) != len(entries):
-                raise _damaged(path.name, "a name occurs twice")
+                raise _damaged(name, "a name occurs twice")
             return {"": archive.comment, **members}
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error}", fix="check the path") from error
     except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
         if isinstance(error, ArtifactError):
             raise
-        raise _damaged(path.name, str(error)) from error
+        raise _damaged(name, str(error)) from error
 
 
 def _checked_manifest(name: str, members: dict[str, bytes]) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""Everything between a graph and its machine code, each stage kept for those who look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from symfuse.runtime.host.features import host_features
+
+from .ir.graph import Graph
+from .ir.printer import name_nodes
+from .kernel.lower import Buffers, Order, lower_group
+from .kernel.phases import Buffer, Kernel
+from .kernel.schedule import Width
+from .passes.group_kernels import Grouping, group_kernels
+from .passes.manager import PassRecord
+from .passes.order_launches import order_launches
+from .passes.pipeline import run_pipeline
+from .passes.plan_memory import MemoryPlan, plan_memory
+from .passes.separate_outputs import separate_outputs
+from .targets.llvm.kernels import Place
+from .targets.llvm.program import Layout, module_text
+
+__all__ = ["Clock", "Stages", "run_stages"]
+
+
+class Clock:
+    """How long each stage takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stages:
+    """A graph on its way to code: simplified, grouped, lowered, planned, written as LLVM text.
+
+    `aliases` says which results take the memory of which donated inputs.
+    """
+
+    graph: Graph
+    passes: tuple[PassRecord, ...]
+    grouping: Grouping
+    launches: tuple[Kernel, ...]
+    memory: MemoryPlan
+    aliases: Mapping[Buffer, Buffer]
+    buffers: Buffers
+    text: str
+
+
+def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
+    """All stages in order."""
+    with clock.time("simplify"):
+        simplified, passes = run_pipeline(traced, numerics=numerics)
+        graph = separate_outputs(simplified)
+    with clock.time("group"):
+        grouping = group_kernels(graph)
+    with clock.time("lower"):
+        buffers = Buffers(name_nodes(graph))
+        kernels = _lower(grouping, buffers)
+    with clock.time("plan"):
+        wanted = _donations(graph, kernels, buffers)
+        launches = order_launches(kernels, wanted)
+        aliases = _safe_donations(launches, wanted)
+        memory = plan_memory(launches, _external(graph, buffers))
+    with clock.time("emit"):
+        text = module_text(launches, _layout(graph, buffers, memory), "")
+    return Stages(graph, passes, grouping, launches, memory, aliases, buffers, text)
+
+
+def _lower(grouping: Grouping, buffers: Buffers) -> list[Kernel]:
+    features = host_features()
+    width = Width(features.vector_bytes, 32 if features.vector_bytes == 64 else 16)
+    kernels: list[Kernel] = []
+    for number, group in enumerate(grouping.groups):
+        order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
+        name = f"k{number}_{group.kind}_{group.nodes[-1].op.name}"
+        kernels += lower_group(order, name, grouping.sees_through, buffers, width)
+    return kernels
+
+
+def _donations(graph: Graph, kernels: list[Kernel], buffers: Buffers) -> dict[Buffer, Buffer]:
+    """Result → the donated input whose memory it takes: one that its own kernel reads, if any."""
+    chosen: dict[Buffer, Buffer] = {}
+    free = [p for p in graph.parameters if p in graph.donated]
+    writers = {buffer: kernel for kernel in kernels for buffer in kernel.writes}
+    for output in graph.outputs:
+        writer = writers.get(buffers(output))
+        for parameter in free:
+            same = parameter.type == output.type
+            if same and writer is not None and buffers(parameter) in writer.reads:
+                chosen[buffers(output)] = buffers(parameter)
+                free.remove(parameter)
+                break
+    return chosen
+
+
+def _safe_donations(
+    launches: tuple[Kernel, ...], wanted: Mapping[Buffer, Buffer]
+) -> dict[Buffer, Buffer]:
+    """Those where nothing reads the input once it is overwritten, and each element is read
+    in its own kernel only at the place where the result is stored."""
+    safe = {}
+    for result, source in wanted.items():
+        at = next(n for n, launch in enumerate(launches) if result in launch.writes)
+        later = any(source in launch.reads for launch in launches[at + 1 :])
+        if not later and launches[at].reads_in_place(source, result):
+            safe[result] = source
+    return safe
+
+
+def _external(graph: Graph, buffers: Buffers) -> set[Buffer]:
+    outside = {buffers(node) for node in (*graph.parameters, *graph.outputs)}
+    return outside | {buffer for _, buffer in buffers.literals()}
+
+
+def _layout(graph: Graph, buffers: Buffers, memory: MemoryPlan) -> Layout:
+    """The call passes pointers to inputs, then outputs, then constants; the rest is the arena."""
+    numbers: dict[Buffer, int] = {}
+    for node in (*graph.parameters, *graph.outputs):
+        numbers[buffers(node)] = len(numbers)
+    for _, buffer in buffers.literals():
+        numbers[buffer] = len(numbers)
+    offsets = {life.buffer: life.offset for life in memory.lifetimes}
+
+    def place(buffer: Buffer) -> Place:
+        if buffer in numbers:
+            return Place(number=numbers[buffer])
+        return Place(offset=offsets[buffer])
+
+    return Layout(
+        place,
+        graph.symbols,
+        tuple(dim for p in graph.parameters for dim in p.shape),
+        tuple(dim for o in graph.outputs for dim in o.shape),
+        memory.arena,
+    )
