@@ -101,6 +101,7 @@ def _box(node: Node, names: Mapping[Node, str], frame: int | None) -> Box:
     where = " ".join(str(part) for part in (node.source.loc, node.source.scope) if part)
     hint = f"{names[node]}: {node.type} = {node.op.name}\n{where}".strip()
     if node.is_parameter or node.is_constant:
+        name = _cut(node.source.variable() or name)
         return Box(node, name, str(node.type), family(node), hint, frame)
     title = node.op.name if name.isdigit() else f"{name} = {node.op.name}"
     return Box(node, _cut(title), _cut(_detail(node, names)), family(node), hint, frame)

@@ -1,0 +1,267 @@
+"""The report on a graph or a compilation as one HTML page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from symfuse.compiler.explain.cost import costs
+from symfuse.compiler.explain.fusion import FusionReport, Line
+from symfuse.compiler.explain.kernels import KernelRecord
+from symfuse.compiler.explain.memory import eager_memory
+from symfuse.compiler.explain.records import Compiled
+from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, kernels, memory
+from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text
+from symfuse.compiler.ir.export import stats
+from symfuse.compiler.ir.graph import Graph
+
+from .charts import memory_chart
+from .drawing import Frames
+from .page import Tab, page, table_html
+from .palette import frame_hue
+from .svg import to_svg
+
+__all__ = ["frames_of", "report", "save_report", "to_html"]
+
+_GAP = 12  # lines without operations that are still shown between two with
+
+
+def to_html(graph: Graph) -> str:
+    """A page with the drawing, the text and the cost of a graph."""
+    counted, cost, eager = stats(graph), costs(graph), eager_memory(graph)
+    facts = [
+        ("operations", str(counted.nodes)),
+        ("depth", str(counted.depth)),
+        ("FLOPs", count_text(cost.flops)),
+        ("NumPy's peak", bytes_text(eager.peak)),
+    ]
+    tabs = [
+        ("Graph", _card(_drawing(to_svg(graph)))),
+        ("Text", _card(_pre(graph.text()))),
+        ("Operations", _card(_operations(graph))),
+    ]
+    return page(graph.name, "graph", _signature(graph), facts, tabs)
+
+
+def report(compiled: Compiled, *, assembly: bool = False) -> str:
+    """A page with every stage of a compilation; the assembly only on request, as it is long."""
+    found, listed = explain(compiled), kernels(compiled)
+    tabs: list[Tab] = [
+        ("Source", _card(_source(found))),
+        ("Graph", _card(_drawing(to_svg(compiled.graph, frames_of(compiled))))),
+        ("Passes", _passes(compiled)),
+        ("Kernels", _card("".join(_kernel(k, compiled.text) for k in listed))),
+        ("Memory", _memory(compiled)),
+        ("Fusion", _fusion(found)),
+        ("Cost", _cost(compiled, listed)),
+        ("LLVM", _card(_pre(compiled.text))),
+    ]
+    if assembly:
+        tabs.append(("Assembly", _card(_pre(as_text(compiled, "asm")))))
+    name, signature = compiled.traced.name, _signature(compiled.traced)
+    return page(name, "compiled program", signature, _facts(compiled), tabs)
+
+
+def save_report(compiled: Compiled, path: str | Path, *, assembly: bool = False) -> Path:
+    """Write the page of a compilation into a file."""
+    target = Path(path)
+    target.write_text(report(compiled, assembly=assembly), encoding="utf-8")
+    return target
+
+
+def frames_of(compiled: Compiled) -> Frames:
+    """The title and the nodes of each launch, for drawings."""
+    return [(f"k{at} · {k.kind}", k.nodes) for at, k in enumerate(compiled.launches)]
+
+
+def _facts(compiled: Compiled) -> list[tuple[str, str]]:
+    plan, cost = memory(compiled), cost_analysis(compiled)
+    return [
+        ("operations traced", str(stats(compiled.traced).nodes)),
+        ("after the passes", str(stats(compiled.graph).nodes)),
+        ("kernels", str(len(compiled.launches))),
+        ("compile time", seconds_text(sum(compiled.seconds.values()))),
+        ("planned peak", bytes_text(plan.peak)),
+        ("NumPy's peak", bytes_text(plan.eager.peak)),
+        ("FLOPs", count_text(cost.flops)),
+        ("bytes moved", bytes_text(cost.bytes)),
+    ]
+
+
+# the tabs
+
+
+def _source(found: FusionReport) -> str:
+    parts = []
+    for file in dict.fromkeys(line.file for line in found.lines):
+        lines = [line for line in found.lines if line.file == file]
+        parts.append(f'<h2>{escape(Path(file).name)} <span class="soft">{escape(file)}</span></h2>')
+        parts.append(f'<div class="src">{"".join(_rows(file, lines))}</div>')
+    return "".join(parts) or '<p class="soft">No source lines are known for this graph.</p>'
+
+
+def _rows(file: str, lines: Sequence[Line]) -> list[str]:
+    """The lines with operations, and the short stretches between them."""
+    text = _file_lines(file)
+    rows: list[str] = []
+    before = lines[0].number - 1
+    for line in lines:
+        if line.number - before - 1 > _GAP:
+            rows.append(_row("", "⋮", ""))
+            before = line.number - 1
+        for number in range(before + 1, line.number):
+            rows.append(_row("", str(number), text[number - 1] if number <= len(text) else ""))
+        whole = text[line.number - 1] if line.number <= len(text) else line.text
+        rows.append(_row("".join(map(_chip, line.kernels)), str(line.number), whole))
+        before = line.number
+    return rows
+
+
+def _file_lines(file: str) -> list[str]:
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _row(chips: str, number: str, text: str) -> str:
+    cells = f'<span class="k">{chips}</span><span class="no">{number}</span>'
+    return f"<div>{cells}<span>{escape(text) or ' '}</span></div>"
+
+
+def _chip(number: int) -> str:
+    style = f'style="--h:{frame_hue(number)}"'
+    return f'<a class="chip" data-k="{number}" href="#kernel-{number}" {style}>k{number}</a>'
+
+
+def _passes(compiled: Compiled) -> str:
+    rows = [
+        (
+            record.name,
+            ", ".join(f"{rule} {count}×" for rule, count in record.fired.items()),
+            *map(str, record.counts),
+            seconds_text(record.seconds),
+        )
+        for record in compiled.passes
+    ]
+    header = ("pass", "rules used", "nodes before", "after", "time")
+    stages = [(name, "", "", "", seconds_text(took)) for name, took in compiled.seconds.items()]
+    parts = [_card(table_html(header, [*rows, *stages], left=2, code=1))]
+    steps = [("traced", compiled.traced)]
+    steps += [(record.name, record.after) for record in compiled.passes if record.has_changed]
+    for name, graph in steps:
+        title = f'{escape(name)} <span class="soft">{len(graph.nodes)} nodes</span>'
+        body = f'<div class="two"><div>{_drawing(to_svg(graph))}</div>{_pre(graph.text())}</div>'
+        parts.append(f"<details><summary>{title}</summary>{body}</details>")
+    return parts[0] + _card("".join(parts[1:]))
+
+
+def _kernel(record: KernelRecord, module: str) -> str:
+    facts = f"{record.kind}, {count_text(record.tiles)} tiles, {bytes_text(record.nbytes)}"
+    lines = f" · {', '.join(record.lines)}" if record.lines else ""
+    soft = f'<span class="soft">{escape(facts + lines)}</span>'
+    title = f"{_chip(record.number)} <code>{escape(record.name)}</code> {soft}"
+    code = _function(record.name, module)
+    llvm = f"<details><summary>LLVM IR</summary>{_pre(code)}</details>" if code else ""
+    body = f"<div>{_pre(record.text)}{llvm}</div>"
+    return f'<details id="kernel-{record.number}"><summary>{title}</summary>{body}</details>'
+
+
+def _function(name: str, module: str) -> str:
+    found = re.search(rf'^define [^\n]*@"?{re.escape(name)}"?\(.*?^}}', module, re.M | re.S)
+    return found[0] if found else ""
+
+
+def _memory(compiled: Compiled) -> str:
+    plan = memory(compiled)
+    rows = [
+        (
+            row.name,
+            row.type,
+            f"<span>{_chip(row.first)}{_chip(row.last) if row.last != row.first else ''}</span>",
+            bytes_text(row.nbytes),
+            str(row.offset),
+        )
+        for row in plan.rows
+    ]
+    facts = [
+        ("planned peak", bytes_text(plan.peak)),
+        ("lower bound: the most alive at one time", bytes_text(plan.lower_bound)),
+        ("every intermediate with memory of its own", bytes_text(plan.unshared)),
+        ("eager NumPy: the most alive at one time", bytes_text(plan.eager.peak)),
+        (
+            f"eager NumPy: all {plan.eager.arrays} intermediate arrays",
+            bytes_text(plan.eager.total),
+        ),
+    ]
+    chart = f"<h2>Offset over launches</h2>{memory_chart(plan)}"
+    listed = table_html(("buffer", "type", "launches", "bytes", "offset"), rows, left=3, code=2)
+    return _card(chart) + _card(table_html(("", "bytes"), facts)) + _card(listed)
+
+
+def _fusion(found: FusionReport) -> str:
+    head = f"<p>{found.nodes} operations in {len(found.kernels)} kernels.</p>"
+    rows = [
+        (
+            pair.producer,
+            pair.consumer,
+            f"{pair.producer_line} → {pair.consumer_line}",
+            pair.reason,
+            bytes_text(pair.nbytes),
+        )
+        for pair in found.apart
+    ]
+    header = ("value", "read by", "lines", "why they stay apart", "bytes forgone")
+    return _card(head + (table_html(header, rows, left=4, code=2) if rows else ""))
+
+
+def _cost(compiled: Compiled, listed: Sequence[KernelRecord]) -> str:
+    cost = cost_analysis(compiled)
+    sums = [
+        ("FLOPs", count_text(cost.flops)),
+        ("elementary functions among them", count_text(cost.total.transcendentals)),
+        ("bytes moved by the kernels", bytes_text(cost.bytes)),
+        ("bytes moved without fusion", bytes_text(cost.unfused_bytes)),
+    ]
+    rows = [(f"<span>{_chip(k.number)}</span>", k.name, bytes_text(k.nbytes)) for k in listed]
+    nodes = [
+        (name, node.op.name, str(node.type), count_text(one.flops), bytes_text(one.nbytes))
+        for (node, one), name in zip(cost.nodes, cost.names, strict=True)
+    ]
+    kernel_table = table_html(("", "kernel", "bytes"), rows, left=2)
+    header = ("value", "operation", "type", "FLOPs", "bytes")
+    node_table = table_html(header, nodes, left=3, code=3)
+    return _card(table_html(("", "sum"), sums)) + _card(kernel_table) + _card(node_table)
+
+
+def _operations(graph: Graph) -> str:
+    rows = [(name, str(count)) for name, count in stats(graph).operations.items()]
+    return table_html(("operation", "count"), rows, code=1)
+
+
+# pieces
+
+
+def _signature(graph: Graph) -> str:
+    taken = ", ".join(f"{p.source.variable() or '?'}: {p.type}" for p in graph.parameters)
+    return f"({taken}) → {', '.join(str(output.type) for output in graph.outputs)}"
+
+
+def _card(body: str) -> str:
+    return f'<div class="card">{body}</div>'
+
+
+def _pre(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
+
+
+def _drawing(svg: str) -> str:
+    tools = "".join(
+        f'<button class="tool" data-z="{zoom}">{name}</button>'
+        for zoom, name in (("fit", "fit"), ("1", "1:1"), ("0.8", "−"), ("1.25", "+"))
+    )
+    hint = '<span class="soft">drag to move, ctrl and wheel to zoom</span>'
+    bar = f'<div class="tools" style="height:36px">{tools}{hint}</div>'
+    return f'{bar}<div class="drawing">{svg}</div>'
