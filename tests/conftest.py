@@ -19,6 +19,14 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True,
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite-golden",
+        action="store_true",
+        help="write what was found into the golden files, for review as a diff",
+    )
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `peer("torch")` where that package is not installed."""
     for name in (name for mark in item.iter_markers("peer") for name in mark.args):

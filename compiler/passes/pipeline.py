@@ -10,7 +10,7 @@ from .simplify_algebra import simplify_algebra
 from .simplify_shapes import simplify_shapes
 from .stabilise import stabilise
 
-__all__ = ["GRAPH_PASSES", "run_pipeline"]
+__all__ = ["DERIVATIVE_PASSES", "GRAPH_PASSES", "run_pipeline"]
 
 GRAPH_PASSES: tuple[Pass, ...] = (
     fold_constants,  # first: numbers are what most rules look for
@@ -20,10 +20,19 @@ GRAPH_PASSES: tuple[Pass, ...] = (
     settle,  # last: a rule of one pass may have made work for another
 )
 
+# Before a graph is differentiated: derivatives of stable forms are stable. Nothing here looks
+# through stop_gradient, which has meaning until then.
+DERIVATIVE_PASSES: tuple[Pass, ...] = (
+    simplify_shapes,  # so that sums with kept axes are found
+    stabilise,
+)
 
-def run_pipeline(graph: Graph, numerics: str = "strict") -> tuple[Graph, tuple[PassRecord, ...]]:
+
+def run_pipeline(
+    graph: Graph, numerics: str = "strict", *, passes: tuple[Pass, ...] = GRAPH_PASSES
+) -> tuple[Graph, tuple[PassRecord, ...]]:
     """The graph that kernels are made from, and what each pass did to it.
 
     `numerics="fast"` also admits rules that change the last digits for speed.
     """
-    return run_passes(graph, GRAPH_PASSES, numerics=numerics)
+    return run_passes(graph, passes, numerics=numerics)

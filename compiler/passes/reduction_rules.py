@@ -36,12 +36,9 @@ def of_one_element(node: Node) -> Any:
     Not exact because a sum begins with +0.0, which makes +0.0 of one -0.0.
     """
     (x,) = node.inputs
-    kept = tuple(a for a in _axes(node) if x.shape[a] != 1)
-    if len(kept) == len(_axes(node)):
-        return None if kept else x
-    if not kept:
-        return reshape(x, shape=node.shape)
-    return reshape(node.op(x, axes=kept), shape=node.shape)
+    if any(x.shape[a] != 1 for a in _axes(node)):
+        return None
+    return reshape(x, shape=node.shape) if _axes(node) else x
 
 
 @step(*_NAMES, numerics="accurate")

@@ -73,4 +73,5 @@ def _along(x: Node, axes: tuple[int, ...], shape: tuple[Any, ...]) -> Any:
     return broadcast(source, shape=shape, axes=places)
 
 
-RULES = RuleSet.stated_in(globals()) + view_rules.RULES + reduction_rules.RULES
+# A contraction takes a transpose in; only what no contraction takes may become a reshape.
+RULES = RuleSet.stated_in(globals()) + reduction_rules.RULES + view_rules.RULES

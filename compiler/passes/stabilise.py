@@ -8,6 +8,7 @@ from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ops.arithmetic import add, divide, multiply, negative, reciprocal, subtract
 from ..ops.compare import isfinite, select
+from ..ops.conversion import stop_gradient
 from ..ops.exponential import exp, expm1, log, log1p, logaddexp
 from ..ops.reduce import reduce_max, reduce_sum
 from ..ops.shape import broadcast
@@ -46,9 +47,12 @@ def _is_greatest(x: Node) -> bool:
 
 
 def _shifted(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
-    """x less its maximum along some axes, and that maximum; 0 in place of an infinite one."""
+    """x less its maximum along some axes, and that maximum; 0 in place of an infinite one.
+
+    The result does not depend on what is taken away, so that no derivative has to flow there.
+    """
     kept = tuple(a for a in range(x.rank) if a not in axes)
-    greatest = reduce_max(x, axes=axes)
+    greatest = stop_gradient(reduce_max(x, axes=axes))
     finite = select(isfinite(greatest), greatest, 0.0)
     return subtract(x, broadcast(finite, shape=x.shape, axes=kept)), finite
 
