@@ -90,7 +90,11 @@ def as_is(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
 
 def common_dtype(args: Iterable[Any]) -> DType:
     """NumPy 2's promotion: Python numbers take the element type of the other operands."""
-    found = (arg if _is_weak(arg) else _dtype(arg).numpy for arg in args)
+    operands = tuple(args)
+    dtypes = {_dtype(arg) for arg in operands if not _is_weak(arg)}
+    if len(dtypes) == 1 and (only := next(iter(dtypes))).is_float:
+        return only
+    found = (arg if _is_weak(arg) else _dtype(arg).numpy for arg in operands)
     return DType.of(np.result_type(*found))
 
 
@@ -126,6 +130,8 @@ def broadcast_to(builder: Builder, x: Node, shape: Shape) -> Node:
 
 
 def _broadcast(builder: Builder, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    if all(node.shape == nodes[0].shape for node in nodes):
+        return nodes
     shape = common_shape(node.type for node in nodes)
     return tuple(broadcast_to(builder, node, shape) for node in nodes)
 

@@ -226,24 +226,6 @@ def _as_powers(builder: Builder, args: tuple[Any, ...], attrs: Any) -> tuple[Nod
     return base, exponent
 
 
-def _power(s: Any, x: Any, y: Any) -> Any:
-    if x.dtype.is_float:
-        return s.pow(x, y)
-    return _integer_power(s, x, y)
-
-
-def _integer_power(s: Any, x: Any, y: Any) -> Any:
-    """By repeated squaring, one bit of the exponent a step; wraps around."""
-    dtype = x.dtype
-    zero, one = s.const(0, dtype), s.const(1, dtype)
-    result = one
-    for bit in range(dtype.bits - dtype.is_signed):
-        is_set = s.ne(s.bitand(s.shr(y, s.const(bit, dtype)), one), zero)
-        result = s.mul(result, s.select(is_set, x, one))
-        x = s.mul(x, x)
-    return result
-
-
 def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
     """y·x^(y-1) is 0 for y = 0 at every x, and exact at x ≤ 0 for a constant y; x^y·log x is 0 at
     x = 0, and NaN below, where x^y has no derivative in y."""
@@ -270,7 +252,7 @@ power: Op = mapped(
     formula="x**y",
     takes=NUMBERS,
     align=_as_powers,
-    body=_power,
+    body=lambda s, x, y: s.pow(x, y),
     partials=_power_partials,
     reference=np.power,
     samples=_powers,

@@ -18,8 +18,8 @@ from ..ir.node import Node
 from ..ir.op import Op, Sample, operations
 from ..ir.types import TensorType
 from .alignment import as_is, as_one_dtype
-from .kinds import MOVED, spread, zeros
-from .sampling import NUMBERS, draw
+from .kinds import spread, zeros
+from .sampling import MOVED, NUMBERS, draw
 from .shape import broadcast, checked_axes, moved_to_front, reshape
 
 __all__ = ["scatter_add", "scatter_add_along_axis", "take", "take_along_axis"]

@@ -16,7 +16,7 @@ from ..ir.node import Node
 from ..ir.op import Op, operations
 from ..ir.types import TensorType
 from .alignment import as_floats, as_is, as_one_type, common_dtype, float_dtype
-from .sampling import BITS, FLOATS, INTEGERS, NUMBERS
+from .sampling import BITS, FLOATS, INTEGERS, MOVED, NUMBERS
 
 __all__ = [
     "checked",
@@ -108,10 +108,6 @@ def linear(
     facts.setdefault("dtypes", MOVED)
     op = Op(name=name, transpose=transpose, moves=moves, **facts)
     return op
-
-
-MOVED = (*FLOATS, DType.I64, DType.U8, DType.BOOL)
-"""What operations are tested on that do not look at the elements."""
 
 
 def not_differentiable(name: str, reason: str, **facts: Any) -> Op:

@@ -16,6 +16,7 @@ __all__ = [
     "BITS",
     "FLOATS",
     "INTEGERS",
+    "MOVED",
     "NUMBERS",
     "Samples",
     "arrays",
@@ -34,6 +35,8 @@ INTEGERS = tuple(d for d in DType if d.is_integer)
 NUMBERS = (*FLOATS, *INTEGERS)
 BITS = (DType.BOOL, *INTEGERS)
 ALL = (*NUMBERS, DType.BOOL)
+MOVED = (*FLOATS, DType.I64, DType.U8, DType.BOOL)
+"""What operations are tested on that do not look at the elements."""
 
 
 def numbers(arity: int = 1, low: float = -4.0, high: float = 4.0, *, edged: bool = True) -> Samples:

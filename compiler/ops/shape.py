@@ -14,8 +14,8 @@ from ..ir.dims import Dim, is_equal, product
 from ..ir.node import Node
 from ..ir.op import Op, Sample, operations
 from ..ir.types import Shape, TensorType
-from .kinds import MOVED, linear
-from .sampling import arrays, several
+from .kinds import linear
+from .sampling import MOVED, arrays, several
 
 __all__ = [
     "broadcast",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,14 @@ from contracts.cases import sizes
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Reduction
 from symfuse.compiler.ir.types import TensorType
+from symfuse.compiler.kernel.numpy_scalars import NumpyScalars
 from symfuse.compiler.kernel.scalar import INSTRUCTIONS, Scalars, result_dtype
 from symfuse.runtime.dtypes import DType
 
 __all__ = ["elements_of"]
 
 Array = np.ndarray[Any, Any]
+_NUMPY = NumpyScalars()
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,18 @@ class ArrayScalars(Scalars):
     def emit(self, name: str, operands: tuple[Any, ...]) -> Value:
         dtype = result_dtype(name, tuple(x.dtype for x in operands))
         assert len(operands) == INSTRUCTIONS[name].arity
-        result = _MEANING[name](*(x.array for x in operands))
-        return Value(np.asarray(result).astype(dtype.numpy), dtype)
+        result = _NUMPY.emit(name, tuple(x.array for x in operands))
+        assert result.dtype == dtype.numpy, f"{name} gives {result.dtype}, not {dtype}"
+        return Value(result, dtype)
 
     def const(self, value: float | int | bool, dtype: DType) -> Value:
-        return Value(np.asarray(value, dtype.numpy), dtype)
+        return Value(_NUMPY.const(value, dtype), dtype)
 
     def convert(self, value: Any, dtype: DType) -> Value:
-        return Value(value.array.astype(dtype.numpy), dtype)
+        return Value(_NUMPY.convert(value.array, dtype), dtype)
 
     def bitcast(self, value: Any, dtype: DType) -> Value:
-        return Value(value.array.view(dtype.numpy), dtype)
+        return Value(_NUMPY.bitcast(value.array, dtype), dtype)
 
     def index(self, dim: Any) -> Value:
         """The entry of an index as a value."""
@@ -58,75 +60,6 @@ class ArrayScalars(Scalars):
 
 def _plain(entry: Any) -> Any:
     return entry.array if isinstance(entry, Value) else entry
-
-
-_special_erf = np.vectorize(math.erf, otypes=[np.float64])
-_special_erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-_MEANING: dict[str, Any] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "floordiv": np.floor_divide,
-    "mod": np.remainder,
-    "fmod": np.fmod,
-    "neg": np.negative,
-    "abs": np.abs,
-    "fma": lambda x, y, z: x * y + z,
-    "min": np.minimum,
-    "max": np.maximum,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "trunc": np.trunc,
-    "rint": np.rint,
-    "copysign": np.copysign,
-    "signbit": np.signbit,
-    "isnan": np.isnan,
-    "isinf": np.isinf,
-    "isfinite": np.isfinite,
-    "nextafter": np.nextafter,
-    "sqrt": np.sqrt,
-    "rsqrt": lambda x: 1 / np.sqrt(x),
-    "cbrt": np.cbrt,
-    "pow": np.power,
-    "hypot": np.hypot,
-    "exp": np.exp,
-    "exp2": np.exp2,
-    "expm1": np.expm1,
-    "log": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
-    "log1p": np.log1p,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "atan2": np.arctan2,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "tanh": np.tanh,
-    "asinh": np.arcsinh,
-    "acosh": np.arccosh,
-    "atanh": np.arctanh,
-    "erf": _special_erf,
-    "erfc": _special_erfc,
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "bitand": np.bitwise_and,
-    "bitor": np.bitwise_or,
-    "bitxor": np.bitwise_xor,
-    "bitnot": np.bitwise_not,
-    "shl": np.left_shift,
-    "shr": np.right_shift,
-    "select": np.where,
-}
 
 
 @dataclass(frozen=True)
