@@ -10,17 +10,13 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.location import user_location
-from symfuse.compiler.ir.types import TensorType
 from symfuse.runtime.errors import CompileError, SymfuseError
 
-from ..tracing.dispatch import has_tracer
+from ..tracing.dispatch import ACTIVE, has_tracer
 from ..tracing.graph import Graph
 from ..tracing.record import (
     Arguments,
@@ -30,71 +26,17 @@ from ..tracing.record import (
     function_name,
     record_flat,
 )
-from ..tracing.specs import Described
+from ..tracing.tree import flatten
 from .aot import Lowered, lower
-from .backend import Choices, Loaded, load
-from .signature import Kind, Shapes, changed, difference, kind_of, merged
+from .backend import Choices, load
+from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
+from .variants import CacheInfo, Compilation, Family, Variant, described, first_line, is_plain
 
 __all__ = ["CacheInfo", "Compilation", "Jit", "jit", "no_recompile"]
 
+MOST_KNOWN = 256  # calls with containers that are found again without looking closely
 _LOG = logging.getLogger("symfuse.recompiles")
 _forbidden: ContextVar[bool] = ContextVar("symfuse_no_recompile", default=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CacheInfo:
-    """How often a jit-ed function was compiled, for how many kinds of call, in how much time."""
-
-    compiles: int
-    kinds: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Compilation:
-    """One compilation: for which types, why, and what it cost."""
-
-    signature: str
-    reason: str
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"{self.signature}: {self.reason} ({1e3 * self.seconds:.1f} ms)"
-
-
-@dataclass(slots=True)
-class _Family:
-    """The code for all calls of one kind, and the sizes that they had."""
-
-    seen: list[Shapes] = field(default_factory=list)
-    variant: _Variant | None = None
-
-
-@dataclass(slots=True)
-class _Variant:
-    """Code for some sizes: `open` are the (leaf, axis) whose size may be any."""
-
-    loaded: Loaded
-    recorded: Recorded
-    first: Shapes
-    open: Mapping[tuple[int, int], str]
-    direct: Callable[..., Any] | None = None  # native code that knows what to do otherwise
-
-    def takes(self, shapes: Shapes) -> bool:
-        """Whether the sizes agree with what was compiled."""
-        bound: dict[str, int] = {}
-        for leaf, shape in enumerate(shapes):
-            for axis, size in enumerate(shape):
-                name = self.open.get((leaf, axis))
-                expected = self.first[leaf][axis] if name is None else bound.setdefault(name, size)
-                if size != expected:
-                    return False
-        return True
-
-    def run(self, leaves: Sequence[Any]) -> Any:
-        result = self.loaded.entry(*leaves)
-        tree = self.recorded.out_tree
-        return result if tree.is_leaf else tree.unflatten(result if tree.count != 1 else (result,))
 
 
 class Jit:
@@ -117,14 +59,17 @@ class Jit:
         self._function, self._choices = function, choices
         self._static = _both_spellings(function, static_argnums, static_argnames)
         self._donated, self._fixed = donate_argnums, static_dims
-        self._families: dict[Kind, _Family] = {}
+        self._families: dict[Kind, Family] = {}
+        self._exact: dict[Any, Variant] = {}
         self._log: list[Compilation] = []
-        self._entry: Callable[..., Any] = self._positional
+
+    def __new__(cls, *_: Any, **__: Any) -> Jit:
+        """Each function has a class of its own, so that native code can be its `__call__`."""
+        own: type[Jit] = type(cls.__name__, (cls,), {"__doc__": cls.__doc__})
+        return object.__new__(own)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            return self._slow(args, kwargs)
-        return self._entry(*args)
+        return self._slow(args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -158,19 +103,34 @@ class Jit:
     def clear_cache(self) -> None:
         """Forget all code."""
         self._families.clear()
-        self._entry = self._positional
-
-    def _positional(self, *args: Any) -> Any:
-        return self._slow(args, {})
+        self._exact.clear()
+        self._route(None)
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if ACTIVE.get() is not None:
+            return self._function(*args, **kwargs)
         nums, names = self._static
+        key = None
+        if not nums and not names:
+            leaves, tree = flatten((args, kwargs))
+            key = exact(tree, leaves)
+            if key is not None and (known := self._exact.get(key)) is not None:
+                self._serve(known)
+                return known.run(leaves)
         found = arguments(args, kwargs, [n for n in nums if n < len(args)], names)
         if has_tracer(found.leaves):
             return self._function(*args, **kwargs)
         kind, shapes = self._kind(found)
         variant = self._variant(found, kind, shapes)
+        if key is not None:
+            self._remember(key, variant)
+        self._serve(variant)
         return variant.run(found.leaves)
+
+    def _remember(self, key: Any, variant: Variant) -> None:
+        if len(self._exact) >= MOST_KNOWN:
+            self._exact.clear()
+        self._exact[key] = variant
 
     def _kind(self, found: Arguments) -> tuple[Kind, Shapes]:
         """The kind of a call, which the sizes that `static_dims` names are part of."""
@@ -187,15 +147,14 @@ class Jit:
         ]
         return replace(kind, static=(*kind.static, *fixed)), shapes
 
-    def _variant(self, found: Arguments, kind: Kind, shapes: Shapes) -> _Variant:
+    def _variant(self, found: Arguments, kind: Kind, shapes: Shapes) -> Variant:
         family = self._families.get(kind)
-        if family is not None and family.variant is not None and family.variant.takes(shapes):
-            self._serve(family.variant, found)
-            return family.variant
+        if family is not None and (known := family.find(shapes)) is not None:
+            return known
         leaf_names = found.names(self._function)
         if family is None:
             reason = difference(kind, list(self._families), leaf_names)
-            family = _Family()
+            family = Family()
         else:
             reason = self._new_sizes(family, shapes, leaf_names)
         if _forbidden.get() and self._log:
@@ -204,14 +163,14 @@ class Jit:
                 fix="call it with these arguments before sf.no_recompile()",
                 loc=user_location(),
             )
-        variant = self._compile(found, kind, [*family.seen, shapes], reason)
-        family.seen.append(shapes)
-        family.variant = variant
+        variant = self._compile(found, kind, family, shapes, reason)
+        family.add(shapes, variant)
         self._families[kind] = family
-        self._serve(variant, found)
         return variant
 
-    def _new_sizes(self, family: _Family, shapes: Shapes, names: Sequence[str]) -> str:
+    def _new_sizes(self, family: Family, shapes: Shapes, names: Sequence[str]) -> str:
+        if family.rigid:
+            return family.rigid
         assert family.variant is not None
         for leaf, (old, new) in enumerate(zip(family.seen[0], shapes, strict=True)):
             for axis, (before, now) in enumerate(zip(old, new, strict=True)):
@@ -220,23 +179,30 @@ class Jit:
                     return f"{change}: it is now symbolic"
         return "sizes that were equal in all calls so far differ now"
 
-    def _compile(self, found: Arguments, kind: Kind, seen: list[Shapes], reason: str) -> _Variant:
+    def _compile(
+        self, found: Arguments, kind: Kind, family: Family, shapes: Shapes, reason: str
+    ) -> Variant:
+        """Code for these sizes; for any that changed, unless the function needs them as numbers."""
+        names = {} if family.rigid else merged(changed([*family.seen, shapes]))
+        try:
+            return self._compiled(found, kind, shapes, names, reason)
+        except (SymfuseError, TypeError) as error:
+            if not names:
+                raise
+            variant = self._compiled(found, kind, shapes, {}, f"{reason}, but {first_line(error)}")
+            family.rigid = f"every size has its own code: {first_line(error)}"
+            return variant
+
+    def _compiled(
+        self,
+        found: Arguments,
+        kind: Kind,
+        shapes: Shapes,
+        names: Mapping[tuple[int, int], str],
+        reason: str,
+    ) -> Variant:
         start = time.perf_counter()
-        columns = {at: s for at, s in changed(seen).items() if not self._is_fixed(found, *at)}
-        names = merged(columns)
-        types = [
-            Described(
-                TensorType(
-                    tuple(
-                        dim(names[leaf, axis]) if (leaf, axis) in names else size
-                        for axis, size in enumerate(shape)
-                    ),
-                    kind.dtypes[leaf],
-                ),
-                kind.weak[leaf],
-            )
-            for leaf, shape in enumerate(seen[-1])
-        ]
+        types = [described(kind, leaf, shape, names) for leaf, shape in enumerate(shapes)]
         recorded = record_flat(self._function, found, types)
         graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
         loaded = load(graph, self._choices)
@@ -248,7 +214,8 @@ class Jit:
         self._log.append(one)
         _LOG.info("%s", one)
         kept = replace(recorded, arguments=replace(recorded.arguments, leaves=[]))
-        return _Variant(loaded, kept, seen[-1], names)
+        plain = not kind.static and is_plain(found.tree, found.leaves, recorded.out_tree)
+        return Variant(loaded, kept, shapes, names, plain)
 
     def _is_fixed(self, found: Arguments, leaf: int, axis: int) -> bool:
         """Whether `static_dims` keeps this dimension a number."""
@@ -262,21 +229,24 @@ class Jit:
             node for at, node in enumerate(given) if _argument_of(found, at) in self._donated
         )
 
-    def _serve(self, variant: _Variant, found: Arguments) -> None:
+    def _serve(self, variant: Variant) -> None:
         """Have plain calls go straight to the code where nothing stands between."""
-        executable, tree = variant.loaded.executable, variant.recorded.out_tree
-        parts = found.tree.children()
-        is_static = found.static or found.static_names
-        flat_in = not is_static and not parts[1].count and parts[0].is_flat_tuple
-        flat_out = tree.is_leaf or (tree.is_flat_tuple and tree.count > 1)
-        arrays = all(type(leaf) is np.ndarray for leaf in found.leaves)
-        if executable is None or not (flat_in and flat_out and arrays and found.leaves):
-            self._entry = self._positional
-        elif variant.direct is None:
-            variant.direct = executable.entry_or(_weakly(self)) or self._positional
-            self._entry = variant.direct
-        else:
-            self._entry = variant.direct
+        executable = variant.loaded.executable
+        if executable is None or not variant.is_plain:
+            self._route(None)
+            return
+        if variant.direct is None:
+            variant.direct = executable.entry_or(_weakly(self))
+        self._route(variant.direct)
+
+    def _route(self, native: Callable[..., Any] | None) -> None:
+        """Have calls reach native code with nothing in between, or the method of the class."""
+        own: Any = type(self)
+        now = vars(own).get("__call__")
+        if native is None and now is not None:
+            del own.__call__
+        elif native is not now:
+            own.__call__ = native
 
 
 def jit(
@@ -333,10 +303,10 @@ def _weakly(owner: Jit) -> Callable[..., Any]:
     """The slow path of a jit-ed function for native code, which cannot be part of a cycle."""
     known = weakref.ref(owner)
 
-    def slow(*args: Any) -> Any:
+    def slow(*args: Any, **kwargs: Any) -> Any:
         found = known()
         assert found is not None
-        return found._positional(*args)
+        return found._slow(args, kwargs)
 
     return slow
 

@@ -14,8 +14,9 @@ from symfuse.runtime.errors import TraceError
 
 from ..tracing.record import Arguments
 from ..tracing.specs import describe
+from ..tracing.tree import Structure
 
-__all__ = ["Kind", "Shapes", "changed", "difference", "kind_of", "merged"]
+__all__ = ["Kind", "Shapes", "changed", "difference", "exact", "kind_of", "merged"]
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -51,6 +52,13 @@ def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
         static,
     )
     return kind, tuple(shapes)
+
+
+def exact(tree: Structure, leaves: Sequence[Any]) -> Any:
+    """What identifies a call down to its sizes, cheaply; None if not all leaves are arrays."""
+    if any(type(leaf) is not np.ndarray for leaf in leaves):
+        return None
+    return (tree.spec, *[(leaf.dtype, leaf.shape) for leaf in leaves])
 
 
 _KNOWN: dict[Any, DType] = {dtype.numpy: dtype for dtype in DType}

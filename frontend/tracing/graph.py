@@ -13,7 +13,6 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.errors import GuardError, TraceError
 
-from .dispatch import has_tracer
 from .record import Recorded, record
 from .trace import Trace, call_graph
 from .tracer import Tracer
@@ -113,12 +112,7 @@ class Graph:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs: computed by NumPy on arrays, recorded inside a trace."""
-        leaves = self._leaves(args, kwargs)
-        if has_tracer(leaves):
-            results = call_graph(self.ir, leaves)
-        else:
-            found = self.ir(*leaves)
-            results = list(found) if isinstance(found, tuple) else [found]
+        results = call_graph(self.ir, self._leaves(args, kwargs))
         return results[0] if self._out_tree is None else self._out_tree.unflatten(results)
 
     def _leaves(self, args: Any, kwargs: Any) -> list[Any]:

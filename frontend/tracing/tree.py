@@ -62,7 +62,7 @@ class _Star:
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """The leaves from left to right, and what puts them together again."""
     leaves, spec = optree.tree_flatten(tree, namespace=_NAMESPACE)
-    unknown = {type(leaf) for leaf in leaves if _is_new_dataclass(type(leaf))}
+    unknown = [cls for cls in set(map(type, leaves)) if _is_new_dataclass(cls)]
     if not unknown:
         return leaves, Structure(spec)
     for cls in unknown:
@@ -129,7 +129,7 @@ def register(
 
 def _is_new_dataclass(cls: type) -> bool:
     return (
-        dataclasses.is_dataclass(cls)
+        hasattr(cls, "__dataclass_fields__")
         and cls not in _registered
         and not getattr(cls, "__symfuse_leaf__", False)
     )

@@ -114,6 +114,15 @@ def test_trees_go_in_and_come_out():
     assert step.cache_info().compiles == 1
 
 
+def test_a_size_that_must_be_a_number_has_its_own_code():
+    fast = jit(lambda x: x + np.arange(x.shape[0])[:, None])
+    for n in (3, 5, 3, 6, 5):
+        np.testing.assert_array_equal(fast(rows(n)), rows(n) + np.arange(n)[:, None])
+    assert fast.cache_info().compiles == 3
+    assert "needs the size as a number" in fast.explain_cache()
+    assert "test_jit.py" in fast.explain_cache()
+
+
 def test_no_recompile_raises_with_the_reason():
     fast = jit(lambda x: x + 1)
     fast(X)
@@ -238,3 +247,8 @@ def test_a_dropped_function_is_freed():
     del fast
     gc.collect()
     assert alive() is None
+
+
+def test_a_function_that_closes_over_traced_values_is_inlined():
+    gradient = sf.grad(lambda x: jit(lambda y: (x * y).sum())(X))(X)
+    np.testing.assert_array_equal(gradient, X)
