@@ -1,4 +1,4 @@
-"""The LLVM column gives the bits of NumPy, for every instruction, element type and special value."""
+"""The LLVM column gives the bits of NumPy, for every instruction, type and special value."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ MEANINGS = {
     | {"add", "sub", "mul", "div", "floordiv", "mod", "fmod", "neg", "fma"}
     | {"copysign", "nextafter", "sqrt", "rsqrt"},
 }
-MATHEMATICS = set(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2".split()
-) | set("sinh cosh tanh asinh acosh atanh erf erfc pow cbrt hypot".split())
+MATHEMATICS = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "erf", "erfc"}
+MATHEMATICS |= {"sin", "cos", "tan", "asin", "acos", "atan", "atan2", "pow", "cbrt", "hypot"}
+MATHEMATICS |= {"sinh", "cosh", "tanh", "asinh", "acosh", "atanh"}
 
 
 def meanings(dtype: DType) -> list[str]:

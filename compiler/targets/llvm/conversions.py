@@ -22,7 +22,8 @@ def convert(s: Vectors, value: Value, dtype: DType) -> Value:
     if source is dtype:
         return value
     if dtype.is_bool:
-        return s.emit("ne", (value, s.const(0, source)))  # type: ignore[no-any-return]
+        nonzero: Value = s.emit("ne", (value, s.const(0, source)))
+        return nonzero
     if source.is_float:
         return _from_float(s, value, dtype)
     if dtype.is_float:
@@ -55,7 +56,9 @@ def _to_signed(s: Vectors, value: Value, dtype: DType) -> Value:
     fits = s.emit("bitand", (above, below))
     safe = s.emit("select", (fits, value, s.const(0.0, value.dtype)))
     whole = s.cast("fptosi", safe, dtype)
-    return s.emit("select", (fits, whole, s.const(-(2 ** (dtype.bits - 1)), dtype)))  # type: ignore[no-any-return]
+    least = s.const(-(2 ** (dtype.bits - 1)), dtype)
+    converted: Value = s.emit("select", (fits, whole, least))
+    return converted
 
 
 def _to_u64(s: Vectors, value: Value) -> Value:

@@ -68,7 +68,7 @@ class LlvmScalars(Vectors):
     def emit(self, name: str, operands: tuple[Value, ...]) -> Value:
         """The value of one instruction of the table."""
         if name in _SPECIAL:
-            special = _SPECIAL[name](self, *operands)
+            special: Value | None = _SPECIAL[name](self, *operands)
             if special is not None:
                 return special
         kind = operands[0].dtype
