@@ -64,7 +64,7 @@ def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
     with clock.time("group"):
         grouping = group_kernels(graph)
     with clock.time("lower"):
-        buffers = Buffers(name_nodes(graph))
+        buffers = Buffers(name_nodes(graph), grouping.reshaped)
         kernels = _lower(grouping, buffers)
     with clock.time("plan"):
         wanted = _donations(graph, kernels, buffers)

@@ -31,14 +31,18 @@ class Order:
 
 
 class Buffers:
-    """The memory of each stored node, made when it is first asked for."""
+    """The memory of each stored node, made when it is first asked for.
 
-    def __init__(self, names: Mapping[Node, str]) -> None:
-        self._names = names
+    `shared` names nodes that lie in the memory of another, its elements in the same order.
+    """
+
+    def __init__(self, names: Mapping[Node, str], shared: Mapping[Node, Node]) -> None:
+        self._names, self._shared = names, shared
         self._of: dict[Node, Buffer] = {}
         self._count = 0
 
     def __call__(self, node: Node) -> Buffer:
+        node = self._shared.get(node, node)
         if node not in self._of:
             name = self._names.get(node, "").lstrip("%") or f"t{len(self._of)}"
             self._of[node] = Buffer(name, node.dtype, node.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..ir.dims import Dim
@@ -56,6 +56,7 @@ class Grouping:
     groups: tuple[Group, ...]
     verdicts: tuple[Verdict, ...]
     inlined: frozenset[Node]
+    reshaped: Mapping[Node, Node]  # output → the computed node that lies in its memory
 
     def sees_through(self, node: Node) -> bool:
         """Whether every reader computes the node for itself."""
@@ -96,10 +97,24 @@ class _Grouper:
             given = node.is_parameter or node.is_constant
             if not given and node not in self.inlined:
                 self._place(node)
+        reshaped = self._reshaped()
         for output in dict.fromkeys(self.graph.outputs):
-            if output not in self.home:
+            if output not in self.home and output not in reshaped:
                 self._start(output)
-        return Grouping(self._finished(), tuple(self.verdicts), frozenset(self.inlined))
+        groups = self._finished(set(reshaped.values()))
+        return Grouping(groups, tuple(self.verdicts), frozenset(self.inlined), reshaped)
+
+    def _reshaped(self) -> dict[Node, Node]:
+        """Outputs that are another node's elements in the same order: they share its memory."""
+        taken: dict[Node, Node] = {}
+        for output in self.graph.outputs:
+            source = output
+            while source.op.name == "reshape":
+                source = source.inputs[0]
+            free = source in self.home and source not in (*self.graph.outputs, *taken.values())
+            if source is not output and free:
+                taken[output] = source
+        return taken
 
     # placing one node
 
@@ -261,10 +276,10 @@ class _Grouper:
 
     # the result
 
-    def _finished(self) -> tuple[Group, ...]:
+    def _finished(self, wanted: set[Node]) -> tuple[Group, ...]:
         drafts = [draft for draft in self.drafts if draft is not None]
         position = {node: at for at, node in enumerate(self.graph.nodes)}
-        stored = self._stored(drafts)
+        stored = self._stored(drafts) | wanted
         groups = []
         for draft in _in_order(drafts):
             nodes = tuple(sorted(set(draft.nodes), key=position.__getitem__))
