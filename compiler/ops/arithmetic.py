@@ -230,12 +230,16 @@ def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
     """y·x^(y-1) is 0 for y = 0 at every x, and exact at x ≤ 0 for a constant y; x^y·log x is 0 at
     x = 0, and NaN below, where x^y has no derivative in y."""
     number = getattr(y, "number", y if isinstance(y, int | float) else None)
-    in_y = out * log(select(equal(x, 0), like(1, x), x))
-    if number == 0:
-        return None, in_y
-    if number is not None:
-        return (number * (x if number == 2 else power(x, number - 1)), in_y)
-    return select(equal(y, 0), like(0, y), y * power(x, y - 1)), in_y
+
+    def in_x() -> Any:
+        if number is None:
+            return select(equal(y, 0), like(0, y), y * power(x, y - 1))
+        return number * (x if number == 2 else power(x, number - 1))
+
+    def in_y() -> Any:
+        return out * log(select(equal(x, 0), like(1, x), x))
+
+    return (None if number == 0 else in_x), in_y
 
 
 def _powers(rng: np.random.Generator, dtype: DType) -> list[Sample]:

@@ -109,18 +109,23 @@ signbit = not_differentiable(
 )
 
 
-def _halved_at_ties(wins: Callable[..., Any], x: Any, y: Any) -> Any:
-    return select(wins(x, y), like(1, x), select(equal(x, y), like(0.5, x), like(0, x)))
+def _halved_at_ties(wins: Callable[..., Any], x: Any, y: Any) -> tuple[Any, ...]:
+    """Where both operands are equal each has the subderivative ½, so that the two sum to 1."""
+
+    def partial(one: Any, other: Any) -> Any:
+        ties = select(equal(one, other), like(0.5, one), like(0, one))
+        return select(wins(one, other), like(1, one), ties)
+
+    return lambda: partial(x, y), lambda: partial(y, x)
 
 
-# Where both operands are equal each has the subderivative ½, so that the two sum to 1.
 maximum: Op = mapped(
     "maximum",
     doc="the greater of x and y; NaN if one is",
     formula="Max(x, y)",
     takes=ALL,
     body=lambda s, x, y: s.max(x, y),
-    partials=lambda x, y, out: (_halved_at_ties(greater, x, y), _halved_at_ties(greater, y, x)),
+    partials=lambda x, y, out: _halved_at_ties(greater, x, y),
     reference=np.maximum,
     samples=numbers(2),
 )
@@ -131,7 +136,7 @@ minimum: Op = mapped(
     formula="Min(x, y)",
     takes=ALL,
     body=lambda s, x, y: s.min(x, y),
-    partials=lambda x, y, out: (_halved_at_ties(less, x, y), _halved_at_ties(less, y, x)),
+    partials=lambda x, y, out: _halved_at_ties(less, x, y),
     reference=np.minimum,
     samples=numbers(2),
 )
@@ -139,9 +144,11 @@ minimum: Op = mapped(
 
 def _clip_partials(x: Any, low: Any, high: Any, out: Any) -> tuple[Any, ...]:
     """One operand lets the tangent through: x where it lies within, bounds included."""
-    within = logical_and(less_equal(low, x), less_equal(x, high))
-    below = logical_and(less(x, low), less_equal(low, high))
-    return within, below, less(high, maximum(x, low))
+    return (
+        lambda: logical_and(less_equal(low, x), less_equal(x, high)),
+        lambda: logical_and(less(x, low), less_equal(low, high)),
+        lambda: less(high, maximum(x, low)),
+    )
 
 
 clip: Op = mapped(

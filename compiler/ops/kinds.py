@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def mapped(
     """A scalar function applied to every element; its inputs have equal shapes and types.
 
     `partials(*inputs, out, **attrs)` are the derivatives in each input: an expression; the number
-    1 or -1; a bool expression, which lets the tangent through where it holds; None for none.
+    1 or -1; a bool expression, which lets the tangent through where it holds; None for none; or
+    a function that returns one of these, called only if that input has a tangent.
     """
     arity = body.__code__.co_argcount - 1
 
@@ -171,6 +173,8 @@ def checked(name: str, types: tuple[TensorType, ...], takes: tuple[DType, ...]) 
 
 
 def _term(partial: Any, tangent: Any) -> Any:
+    if isinstance(partial, FunctionType):
+        partial = partial()
     if isinstance(partial, int | float) and abs(partial) == 1:
         return tangent if partial == 1 else operations["negative"](tangent)
     if getattr(partial, "dtype", None) == DType.BOOL:

@@ -18,7 +18,7 @@ from .alignment import as_one_dtype
 from .kinds import linear, spread
 from .sampling import arrays, several
 
-__all__ = ["concatenate", "pad", "slice"]
+__all__ = ["concatenate", "pad", "slice", "slice_guards"]
 
 Dims = tuple[Dim, ...]
 
@@ -35,14 +35,22 @@ def _require_rank(x: TensorType, **attrs: tuple[Any, ...]) -> None:
 def _slice_type(x: TensorType, *, starts: Dims, stops: Dims, steps: tuple[int, ...]) -> TensorType:
     _require_rank(x, starts=starts, stops=stops, steps=steps)
     for size, start, stop, step in zip(x.shape, starts, stops, steps, strict=True):
-        ordered = (is_at_most(a, b) for a, b in pairwise((0, start, stop, size)))
-        if step < 1 or False in ordered:
+        if step < 1 or False in map(is_at_most, (0, start, stop), (start, stop, size)):
             raise ShapeError(
                 f"{start}:{stop}:{step} is no slice of an axis of size {size} of {x}",
                 fix="0 ≤ start ≤ stop ≤ size and step ≥ 1 must hold",
             )
     ranges = zip(starts, stops, steps, strict=True)
     return x.with_shape(ceil_div(stop - start, step) for start, stop, step in ranges)
+
+
+def slice_guards(
+    x: TensorType, *, starts: Dims, stops: Dims, steps: tuple[int, ...]
+) -> tuple[tuple[Dim, Dim], ...]:
+    """Pairs of sizes whose first must not exceed the second when the program runs."""
+    axes = zip(x.shape, starts, stops, strict=True)
+    ordered = (pair for n, start, stop in axes for pair in pairwise((0, start, stop, n)))
+    return tuple(pair for pair in ordered if not is_at_most(*pair))
 
 
 def _slice_moves(index: Any, x: TensorType, attrs: Any) -> tuple[Any, ...]:
