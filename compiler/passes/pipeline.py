@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..ir.graph import Graph
+from .detach_shifts import detach_shifts
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
 from .settle import settle
@@ -25,6 +26,7 @@ GRAPH_PASSES: tuple[Pass, ...] = (
 DERIVATIVE_PASSES: tuple[Pass, ...] = (
     simplify_shapes,  # so that sums with kept axes are found
     stabilise,
+    detach_shifts,  # knows the forms that stabilise gives
 )
 
 

@@ -190,6 +190,32 @@ def test_derivatives_of_stable_forms_are_stable():
     np.testing.assert_allclose(after(x), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_no_derivative_is_computed_where_all_of_it_is_zero():
+    def loss(x):
+        z = x - op["broadcast"](op["reduce_max"](x, axes=(1,)), shape=(2, 3), axes=(0,))
+        e = exp(z)
+        p = e / op["broadcast"](op["reduce_sum"](e, axes=(1,)), shape=(2, 3), axes=(0,))
+        return op["reduce_sum"](log(p) * x, axes=(0, 1))
+
+    graph = make_graph(loss, "f64[2,3]")
+    stable, _ = run_pipeline(graph, passes=DERIVATIVE_PASSES)
+    after, _ = run_pipeline(grad_graph(stable, stable.parameters))
+    plain, _ = run_pipeline(grad_graph(graph, graph.parameters))
+    assert "select" not in after.stats()
+    assert len(after.nodes) < len(plain.nodes)
+    x = np.array([[0.5, -1, 2], [1, 2, 3.5]])
+    np.testing.assert_allclose(after(x), plain(x), rtol=1e-12)
+
+
+def test_sums_beside_other_rows_make_no_softmax():
+    def f(x):
+        e = exp(x - op["broadcast"](op["reduce_max"](x, axes=(1,)), shape=(3, 3), axes=(0,)))
+        return e / op["broadcast"](op["reduce_sum"](e, axes=(1,)), shape=(3, 3), axes=(1,))
+
+    graph = make_graph(f, "f32[3,3]")
+    assert run_pipeline(graph, passes=DERIVATIVE_PASSES)[0] is graph
+
+
 def test_softmax_of_great_numbers_is_finite():
     def softmax(x):
         e = exp(x)

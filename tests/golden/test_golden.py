@@ -12,13 +12,13 @@ from strategies import arrays_for
 import symfuse.compiler.ops  # noqa: F401
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.verify import verify
-from symfuse.compiler.passes.pipeline import GRAPH_PASSES, run_pipeline
+from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, GRAPH_PASSES, run_pipeline
 from symfuse.compiler.rewrite.driver import PassContext
 
 HERE = Path(__file__).parent
 HEADER = re.compile(r"; pass: (\w+)(?: (fast))?\n")
 SEPARATOR = "---- after\n"
-PASSES = {one.__name__: one for one in GRAPH_PASSES}
+PASSES = {one.__name__: one for one in (*GRAPH_PASSES, *DERIVATIVE_PASSES)}
 
 EVERY_FILE = pytest.mark.parametrize("path", sorted(HERE.glob("*.sf")), ids=lambda path: path.stem)
 

@@ -9,11 +9,12 @@ from handmade import make_graph
 from symfuse.compiler.ir.builder import constant
 from symfuse.compiler.ir.op import operations as op
 from symfuse.compiler.ir.verify import verify
-from symfuse.compiler.passes.settle import RULES
+from symfuse.compiler.passes import detach_shifts, settle
 from symfuse.compiler.rewrite.driver import PassContext, rewrite
 from symfuse.compiler.rewrite.rule import RuleSet
 from symfuse.runtime.dtypes import DType
 
+RULES = settle.RULES + detach_shifts.RULES
 STEPS = [one for one in RULES.rules if not one.equation]
 X = "f32[2,3,4]"
 
@@ -46,6 +47,26 @@ def softmax_part(c, x):
 def naive_softmax(x):
     e = op["exp"](x)
     return e / spread(op["reduce_sum"](e, axes=(1,)), x.shape, 0)
+
+
+def shifted(x):
+    """x less its maximum along the last axis, and that maximum."""
+    greatest = op["reduce_max"](x, axes=(1,))
+    return x - spread(greatest, x.shape, 0), greatest
+
+
+def log_sums(x):
+    return op["log"](op["reduce_sum"](op["exp"](x), axes=(1,)))
+
+
+def log_softmax(x):
+    z, _ = shifted(x)
+    return z - spread(log_sums(z), x.shape, 0)
+
+
+def log_sum_exp(x):
+    z, greatest = shifted(x)
+    return greatest + log_sums(z)
 
 
 def ones(shape, dtype=DType.F32):
@@ -189,6 +210,9 @@ CASES = {
         (lambda x: op["log"](op["reduce_sum"](op["exp"](x), axes=(0, 2))), X),
         (lambda x: op["log"](op["reduce_sum"](op["exp"](x), axes=(1,))), "f64[2,3]"),
     ],
+    "shift_in_softmax": [(lambda x: naive_softmax(shifted(x)[0]), "f32[2,3]")],
+    "shift_in_log_softmax": [(log_softmax, "f32[2,3]")],
+    "shift_in_log_sum_exp": [(log_sum_exp, "f32[2,3]")],
     "softmax": [(naive_softmax, "f32[2,3]")],
     "part_of_softmax": [
         (softmax_part, "f32[2]", "f32[2,3]"),
