@@ -84,7 +84,7 @@ def _fits() -> dict[str, Fit]:
             lambda r: abs(r**2 / mp.expm1(r)) if r else mpf(0),
             -HALF_LN2,
             HALF_LN2,
-            {"f32": 5, "expm1_f32": 6, "f64": 11},
+            {"f32": 5, "expm1_f32": 6, "f64": 10, "expm1_f64": 11},
         ),
         # 2**f = 1 + f P(f)
         "exp2": Fit(

@@ -160,6 +160,16 @@ def test_random_integers_divide_exactly(dtype, rng):
         assert_same_bits(compiled(x, y), NumpyScalars().emit(name, (x, y)), [x, y])
 
 
+@pytest.mark.parametrize("name", ["min", "max"])
+@pytest.mark.parametrize("constant", [0.0, -0.0, 2.5, float("inf"), float("nan")])
+def test_extremes_beside_a_constant_give_the_bits_of_numpy(name, constant):
+    body = lambda s, x: s.emit(name, (x, s.const(constant, DType.F32)))  # noqa: E731
+    values = specials(DType.F32)
+    given = [values, np.full_like(values, constant)]
+    found = compile_maps({name: (body, [DType.F32], DType.F32)}, 16)[name](values)
+    assert_same_bits(found, NumpyScalars().emit(name, tuple(given)), given)
+
+
 def test_shifts_by_a_constant_need_no_guard():
     writer = Writer("f", [])
     s = LlvmScalars(writer)

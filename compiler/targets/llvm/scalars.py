@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -162,12 +163,14 @@ def _multiply_add(s: LlvmScalars, x: Value, y: Value, z: Value) -> Value | None:
     return None if x.dtype.is_float else s.emit("add", (s.emit("mul", (x, y)), z))
 
 
-def _extreme(comparison: str) -> Callable[[LlvmScalars, Value, Value], Value | None]:
+def _extreme(strict: str, weak: str) -> Callable[[LlvmScalars, Value, Value], Value | None]:
     def chosen(s: LlvmScalars, x: Value, y: Value) -> Value | None:
         if not x.dtype.is_float:
             return None
+        if y.name.startswith("0x") and y != s.const(math.nan, y.dtype):
+            return s.emit("select", (s.emit(weak, (y, x)), y, x))
         # One machine instruction; it gives y where either is NaN.
-        better = s.emit("select", (s.emit(comparison, (x, y)), x, y))
+        better = s.emit("select", (s.emit(strict, (x, y)), x, y))
         return s.emit("select", (s.emit("isnan", (x,)), x, better))
 
     return chosen
@@ -227,8 +230,8 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "neg": _negate,
     "abs": _magnitude,
     "fma": _multiply_add,
-    "min": _extreme("lt"),
-    "max": _extreme("gt"),
+    "min": _extreme("lt", "le"),
+    "max": _extreme("gt", "ge"),
     "isnan": _is_nan,
     "isinf": _against_infinity("eq", False),
     "isfinite": _against_infinity("lt", True),

@@ -57,14 +57,16 @@ _LOG10_OF = {
 }
 
 
-def split(x: Number) -> tuple[Number, Number]:
+def split(x: Number, *, subnormal: bool = True) -> tuple[Number, Number]:
     """e and f with x = 2**e (1 + f) and 1 + f within a factor sqrt(2) of one; x is positive."""
-    layout = x.format
-    shift = layout.mantissa + 1
+    layout, lift = x.format, x.format.mantissa + 1
     tiny = x < layout.least_normal
-    bits = select(tiny, x * 2.0**shift, x).bits() - SQRT_HALF_BITS[x.dtype]
+    normal = select(tiny, x * 2.0**lift, x) if subnormal else x
+    bits = normal.bits() - SQRT_HALF_BITS[x.dtype]
     exponent = (bits >> layout.mantissa).small_to_float(x.dtype)
-    return exponent - select(tiny, x.of(float(shift)), 0.0), _mantissa(bits, x.dtype) - 1.0
+    if subnormal:
+        exponent = exponent - select(tiny, x.of(float(lift)), 0.0)
+    return exponent, _mantissa(bits, x.dtype) - 1.0
 
 
 def _mantissa(bits: Number, dtype: DType) -> Number:
