@@ -18,7 +18,6 @@ from symfuse.runtime.dtypes import DType
 
 from ..ir.dims import Dim, Symbol, ceil_div
 from ..ir.op import Reduction
-
 from .scalar import INSTRUCTIONS
 
 __all__ = [
@@ -196,24 +195,23 @@ class Kernel:
         return total
 
     def reads_in_place(self, source: Buffer, result: Buffer) -> bool:
-        """Whether each element of `source` is read only where `result` is stored in its place."""
-        for part in self.parts:
-            stored = {_place(i) for i in part.instructions() if _touches(i, "store", result)}
-            loaded = {_place(i) for i in part.instructions() if _touches(i, "load", source)}
-            if loaded and loaded != stored:
-                return False
+        """Whether each element of `source` is read only where `result` is stored in its place,
+        and before that."""
+        return all(_in_place(part, source, result) for part in self.parts)
+
+
+def _in_place(part: Part, source: Buffer, result: Buffer) -> bool:
+    touched = list(enumerate(i for i in part.instructions() if isinstance(i.detail, Access)))
+    loads = [(at, i) for at, i in touched if i.op == "load" and i.detail.buffer is source]
+    stores = [(at, i) for at, i in touched if i.op != "load" and i.detail.buffer is result]
+    if not loads:
         return True
+    if not stores or any(i.op != "store" or i.detail.strides for _, i in stores):
+        return False
+    places = {i if i.detail.strides else i.detail.offset for _, i in (*loads, *stores)}
+    return len(places) == 1 and max(at for at, _ in loads) < min(at for at, _ in stores)
 
 
 def body_cost(body: Iterable[Instr]) -> int:
     """Scalar additions that one point of a body is worth."""
     return sum(INSTRUCTIONS[i.op].cost if i.op in INSTRUCTIONS else 1 for i in body)
-
-
-def _touches(instr: Instr, op: str, buffer: Buffer) -> bool:
-    return instr.op == op and instr.detail.buffer is buffer
-
-
-def _place(instr: Instr) -> Any:
-    """The static part of an access; computed places are equal to nothing."""
-    return instr.detail.offset if not instr.detail.strides else instr

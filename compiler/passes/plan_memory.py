@@ -6,10 +6,10 @@ offsets, largest first; buffers of symbolic size share slots with those of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ..ir.dims import Dim, product
+from ..ir.dims import Dim, maximum, product
 from ..kernel.phases import Buffer, Kernel
 
 __all__ = ["Lifetime", "MemoryPlan", "plan_memory"]
@@ -26,9 +26,6 @@ class Lifetime:
     last: int
     offset: Dim
     nbytes: Dim
-
-    def overlaps(self, other: Lifetime) -> bool:
-        return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +48,16 @@ class MemoryPlan:
 
 def plan_memory(launches: Sequence[Kernel], external: Iterable[Buffer]) -> MemoryPlan:
     """Places for all buffers that are not inputs, outputs or constants of the program."""
-    outside = set(external)
-    spans = _spans(launches, outside)
-    sized = [(buffer, first, last, buffer_bytes(buffer)) for buffer, (first, last) in spans.items()]
-    static = [entry for entry in sized if isinstance(entry[3], int)]
-    symbolic = [entry for entry in sized if not isinstance(entry[3], int)]
-    placed = _pack(static)
-    arena: Dim = max((p.offset + p.nbytes for p in placed), default=0)  # type: ignore[type-var]
-    lifetimes, arena = _slots(symbolic, placed, arena)
+    blocks = _blocks(launches, _spans(launches, set(external)))
+    placed = _pack([block for block in blocks if isinstance(block.nbytes, int)])
+    arena: Dim = max((_number(p.offset) + _number(p.nbytes) for p in placed), default=0)
+    symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
+    placed, arena = _slots(symbolic, placed, arena)
+    lifetimes = tuple(life for one in placed for life in one.lifetimes())
     unshared: Dim = 0
-    for *_, nbytes in sized:
-        unshared = unshared + _aligned(nbytes)
-    return MemoryPlan(tuple(lifetimes), arena, _most_alive(lifetimes, len(launches)), unshared)
+    for life in lifetimes:
+        unshared = unshared + _aligned(life.nbytes)
+    return MemoryPlan(lifetimes, arena, _most_alive(placed, len(launches)), unshared)
 
 
 def buffer_bytes(buffer: Buffer) -> Dim:
@@ -70,7 +65,32 @@ def buffer_bytes(buffer: Buffer) -> Dim:
     return product(buffer.shape) * buffer.dtype.itemsize
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Memory that buffers of one size hold in turn, each written over the one before it."""
+
+    turns: tuple[tuple[Buffer, int, int], ...]
+    nbytes: Dim
+    offset: Dim = 0
+
+    @property
+    def first(self) -> int:
+        return self.turns[0][1]
+
+    @property
+    def last(self) -> int:
+        return self.turns[-1][2]
+
+    def overlaps(self, other: _Block) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+    def lifetimes(self) -> Iterator[Lifetime]:
+        for buffer, first, last in self.turns:
+            yield Lifetime(buffer, first, last, self.offset, self.nbytes)
+
+
 def _spans(launches: Sequence[Kernel], outside: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
+    """The launches that first write and last touch each buffer."""
     spans: dict[Buffer, tuple[int, int]] = {}
     for at, kernel in enumerate(launches):
         for buffer in (*kernel.writes, *kernel.reads):
@@ -80,59 +100,71 @@ def _spans(launches: Sequence[Kernel], outside: set[Buffer]) -> dict[Buffer, tup
     return spans
 
 
-def _pack(entries: Sequence[tuple[Buffer, int, int, Dim]]) -> list[Lifetime]:
+def _blocks(
+    launches: Sequence[Kernel], spans: Mapping[Buffer, tuple[int, int]]
+) -> tuple[_Block, ...]:
+    """A result takes the block of an operand that ends with it, where it may be overwritten."""
+    blocks: dict[Buffer, _Block] = {}  # by the buffer that holds the block last
+    for buffer, (first, last) in spans.items():
+        turn, nbytes = (buffer, first, last), buffer_bytes(buffer)
+        before = next(
+            (
+                operand
+                for operand in launches[first].reads
+                if operand in blocks
+                and blocks[operand].last == first
+                and blocks[operand].nbytes == nbytes
+                and launches[first].reads_in_place(operand, buffer)
+            ),
+            None,
+        )
+        turns = () if before is None else blocks.pop(before).turns
+        blocks[buffer] = _Block((*turns, turn), nbytes)
+    return tuple(blocks.values())
+
+
+def _pack(blocks: Sequence[_Block]) -> list[_Block]:
     """Largest first, each at the lowest offset that is free for its whole life."""
-    placed: list[Lifetime] = []
-    for buffer, first, last, nbytes in sorted(entries, key=lambda e: (-_number(e[3]), e[1])):
-        life = Lifetime(buffer, first, last, 0, nbytes)
+    placed: list[_Block] = []
+    for block in sorted(blocks, key=lambda b: (-_number(b.nbytes), b.first)):
         busy = sorted(
             (_number(other.offset), _number(_aligned(other.offset + other.nbytes)))
             for other in placed
-            if other.overlaps(life)
+            if other.overlaps(block)
         )
         offset = 0
         for start, stop in busy:
-            if offset + _number(_aligned(nbytes)) <= start:
+            if offset + _number(_aligned(block.nbytes)) <= start:
                 break
             offset = max(offset, stop)
-        placed.append(Lifetime(buffer, first, last, offset, nbytes))
+        placed.append(replace(block, offset=offset))
     return placed
 
 
-def _slots(
-    entries: Sequence[tuple[Buffer, int, int, Dim]], placed: list[Lifetime], arena: Dim
-) -> tuple[list[Lifetime], Dim]:
+def _slots(blocks: Sequence[_Block], placed: list[_Block], arena: Dim) -> tuple[list[_Block], Dim]:
     """Behind the packed part, one slot for each set of equal sizes that are alive together."""
-    lifetimes = list(placed)
-    for buffer, first, last, nbytes in sorted(entries, key=lambda e: e[1]):
-        same = [life for life in lifetimes if life.nbytes == nbytes]
-        taken = {life.offset for life in same if life.first <= last and first <= life.last}
-        free = [life.offset for life in same if life.offset not in taken]
-        if free:
-            lifetimes.append(Lifetime(buffer, first, last, free[0], nbytes))
-        else:
-            offset = _aligned(arena)
-            lifetimes.append(Lifetime(buffer, first, last, offset, nbytes))
-            arena = offset + nbytes
-    return lifetimes, arena
+    done = list(placed)
+    for block in sorted(blocks, key=lambda b: b.first):
+        same = [other for other in done if other.nbytes == block.nbytes]
+        taken = {other.offset for other in same if other.overlaps(block)}
+        free = [other.offset for other in same if other.offset not in taken]
+        offset = free[0] if free else _aligned(arena)
+        if not free:
+            arena = offset + block.nbytes
+        done.append(replace(block, offset=offset))
+    return done, arena
 
 
-def _most_alive(lifetimes: Sequence[Lifetime], launches: int) -> Dim:
+def _most_alive(blocks: Sequence[_Block], launches: int) -> Dim:
+    """The most bytes that some launch finds alive: no plan for this order can do with less."""
     most: Dim = 0
     for at in range(launches):
         alive: Dim = 0
-        for life in lifetimes:
-            if life.first <= at <= life.last:
-                alive = alive + _aligned(life.nbytes)
-        if isinstance(alive, int) and isinstance(most, int):
-            most = max(most, alive)
-        elif not isinstance(alive, int):
-            most = alive if isinstance(most, int) else _larger(most, alive)
+        for block in blocks:
+            if block.first <= at <= block.last:
+                alive = alive + block.nbytes
+        most = maximum(most, alive)
     return most
-
-
-def _larger(one: Dim, other: Dim) -> Dim:
-    return one if str(one) >= str(other) else other
 
 
 def _aligned(nbytes: Dim) -> Dim:
