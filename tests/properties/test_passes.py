@@ -9,6 +9,9 @@ from strategies import arrays_for, graphs
 
 from symfuse.compiler.ir.verify import verify
 from symfuse.compiler.passes.pipeline import run_pipeline
+from symfuse.compiler.passes.settle import RULES
+from symfuse.compiler.rewrite.driver import rewrite
+from symfuse.compiler.rewrite.rule import RuleSet
 from symfuse.runtime import options
 
 _TAME = """
@@ -51,6 +54,29 @@ def test_passes_keep_symbolic_sizes(graph):
     arrays = arrays_for(graph, 0)
     for old, new in zip(outputs(graph, arrays), outputs(after, arrays), strict=True):
         assert old.shape == new.shape
+
+
+@given(graphs(most_nodes=14), st.integers(0, 9))
+def test_exact_rules_keep_every_bit(graph, seed):
+    exact = RuleSet(one for one in RULES.rules if one.numerics == "exact")
+    after = rewrite(graph, exact)
+    arrays = [with_special(x, seed + at) for at, x in enumerate(arrays_for(graph, seed))]
+    with np.errstate(all="ignore"):
+        pairs = zip(outputs(graph, arrays), outputs(after, arrays), strict=True)
+    for old, new in pairs:
+        np.testing.assert_array_equal(new, old)
+        if old.dtype.kind == "f":
+            known = ~np.isnan(old)
+            np.testing.assert_array_equal(np.signbit(new[known]), np.signbit(old[known]))
+
+
+def with_special(x, seed):
+    """The array with zeros, infinities and NaN in some places."""
+    if x.dtype.kind != "f":
+        return x
+    rng = np.random.default_rng(seed)
+    special = rng.choice([0.0, -0.0, np.inf, -np.inf, np.nan, 1e30, 1e-42], x.shape)
+    return np.where(rng.random(x.shape) < 0.5, special.astype(x.dtype), x)
 
 
 def outputs(graph, arrays):
