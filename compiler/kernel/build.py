@@ -16,7 +16,7 @@ from .scalar import INSTRUCTIONS
 
 __all__ = ["Draft", "Storage", "build_contraction", "build_rows"]
 
-MOST_ROW_BYTES = 32768  # of a value kept on chip between two phases
+MOST_ROW_BYTES = 1 << 18  # of a value kept on chip between two phases
 WORTH_KEEPING = 12  # cost from which a value is kept rather than computed again
 
 Storage = Callable[[Node], Buffer]
