@@ -19,7 +19,7 @@ from symfuse.runtime.errors import SymfuseError
 DTYPES = (DType.F32, DType.F64, DType.I32, DType.I8, DType.U8, DType.BOOL)
 NUMBERS = (2.0, 0.25, -3.0, 0.1, 5.0)  # what the wildcards c and d are, in turn
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -2.75, 1e-8, 40.0, 1e30, -1e30, 1e-42)
-FLOATS += (np.inf, -np.inf, np.nan)
+FLOATS += (1e20, -1e-25, np.inf, -np.inf, np.nan)
 SHAPE = (2, 3)
 CHOSEN = np.array([[0.5, -np.inf, 3.0], [-2.0, 60.0, -20.0]])
 ATTRIBUTES = {
