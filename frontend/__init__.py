@@ -27,7 +27,8 @@ _NAMES = {
     "checks": ("check_grads",),
     # errors and element types
     "runtime.errors": (
-        "ArtifactError", "CompileError", "DTypeError", "DeviceError", "GraphSyntaxError",
+        "ArgumentError", "ArtifactError", "CompileError", "DTypeError", "DeviceError",
+        "GraphSyntaxError",
         "GuardError", "OptionError", "ShapeError", "SymfuseError", "TraceError",
         "UnsupportedError", "VerifyError",
     ),

@@ -16,7 +16,14 @@ from ..kernel.phases import Kernel
 from ..passes.plan_memory import MemoryPlan
 from .text import bytes_text, table
 
-__all__ = ["EagerMemory", "MemoryReport", "MemoryRow", "eager_memory", "memory_report"]
+__all__ = [
+    "EagerMemory",
+    "MemoryReport",
+    "MemoryRow",
+    "byte_count",
+    "eager_memory",
+    "memory_report",
+]
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _LIMIT = re.compile(r"([\d.]+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
@@ -61,7 +68,7 @@ class MemoryReport:
 
     def fit(self, symbol: str, *, limit: int | str, **others: int) -> int:
         """The largest value of a symbol whose peak stays within the limit."""
-        most = _bytes(limit)
+        most = byte_count(limit)
         low, high = 0, _MOST
         if self.peak_bytes(**{symbol: 1}, **others) > most:
             return 0
@@ -175,7 +182,8 @@ def _allocates(node: Node) -> bool:
     return not (node.is_parameter or node.is_constant or node.op.moves is not None)
 
 
-def _bytes(limit: int | str) -> int:
+def byte_count(limit: int | str) -> int:
+    """A number of bytes, as a number or as text such as "2 GB"."""
     if isinstance(limit, int):
         return limit
     found = _LIMIT.fullmatch(limit.strip())

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dis
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
+import numpy as np
+
 from symfuse.runtime.errors import Loc
 
-__all__ = ["Source", "scope", "user_location"]
+__all__ = ["Source", "is_ours", "scope", "user_location"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_OURS = tuple(str(_ROOT / room) for room in ("frontend", "compiler", "runtime"))
+_ROOMS = [_ROOT / room for room in ("frontend", "compiler", "runtime")]
+# Installed, the frontend is the root itself; NumPy's frames lie between it and the user's.
+_PLACES = [*(_ROOMS if _ROOMS[0].is_dir() else [_ROOT]), Path(np.__file__).parent]
+_OURS = tuple(f"{place}{os.sep}" for place in _PLACES)
+# The model of a command stands for a user's.
+_USERS = tuple(f"{place / 'cli'}{os.sep}" for place in (_ROOMS[0], _ROOT))
 _WRAPPERS = ("<frozen", "<string>", "<__array_function__")
 _is_ours: dict[CodeType, bool] = {}
 _scopes: list[str] = []
@@ -52,15 +60,20 @@ def user_location() -> Loc | None:
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        ours = _is_ours.get(code)
-        if ours is None:
-            name = code.co_filename
-            ours = name.startswith(_OURS) or name.startswith(_WRAPPERS) or "/numpy/" in name
-            _is_ours[code] = ours
-        if not ours:
+        if not is_ours(code):
             return Loc(code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def is_ours(code: CodeType) -> bool:
+    """Whether code is part of symfuse or NumPy, and not of the user's program."""
+    ours = _is_ours.get(code)
+    if ours is None:
+        name = code.co_filename
+        ours = name.startswith((*_OURS, *_WRAPPERS)) and not name.startswith(_USERS)
+        _is_ours[code] = ours
+    return ours
 
 
 def here() -> Source:

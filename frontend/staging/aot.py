@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from symfuse.compiler.ir.location import user_location
@@ -17,7 +18,7 @@ from .backend import Choices, Loaded, load
 
 __all__ = ["CompiledFunction", "Lowered", "compile", "lower"]
 
-_EXPLAIN = "symfuse.compiler.explain"
+_EXPLAIN = "symfuse.compiler.explain.stages"
 
 
 class CompiledFunction:
@@ -68,7 +69,11 @@ class CompiledFunction:
     @property
     def compilation(self) -> Any:
         """What the compiler did, stage by stage."""
-        return self.executable and self._loaded.compilation
+        if self._loaded.compilation is None:
+            raise UnsupportedError(
+                'target="interpret" is not compiled', fix='use target="cpu"', loc=user_location()
+            )
+        return self._loaded.compilation
 
     @property
     def program(self) -> Any:
@@ -99,26 +104,26 @@ class CompiledFunction:
         return self._explained("cost_analysis")
 
     def as_text(self, stage: str = "graph") -> str:
-        """One stage of the compilation as text: graph, optimized, schedule, kernels, llvm, asm."""
+        """One stage as text: graph, optimized, schedule, kernels, llvm, asm, memory."""
         if stage == "graph":
             return str(self.graph)
-        if stage == "optimized":
-            return str(self.compilation.graph)
-        if stage == "kernels":
-            return "\n".join(map(str, self.compilation.launches))
-        if stage == "llvm":
-            return str(self.compilation.text)
         return str(self._explained("as_text", stage))
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write a page with every stage, the reasons and the memory plan into a file."""
+        write = importlib.import_module("symfuse.view.html").save_report
+        return Path(write(self.compilation, path))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = importlib.import_module("symfuse.view.summary").compilation_bundle
+        return dict(bundle(self.compilation))
 
     def __repr__(self) -> str:
         return f"<compiled {self.graph.name}: {self._signature()}>"
 
     def _explained(self, what: str, *more: Any) -> Any:
         """A record of the compilation, from the compiler's explanations."""
-        function = getattr(importlib.import_module(_EXPLAIN), what, None)
-        if function is None:
-            raise UnsupportedError(f"no records of {what} are kept", loc=user_location())
-        return function(self._loaded.compilation, *more)
+        return getattr(importlib.import_module(_EXPLAIN), what)(self.compilation, *more)
 
     def _leaves(self, args: Any, kwargs: Any) -> list[Any]:
         leaves, tree = flatten((args, kwargs))

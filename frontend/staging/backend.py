@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from symfuse.compiler.ir import graph as ir
+from symfuse.compiler.ir.dims import upper_bound
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import options
-from symfuse.runtime.errors import OptionError
+from symfuse.runtime.errors import CompileError, OptionError
 
 __all__ = ["Choices", "Loaded", "load"]
 
@@ -37,7 +38,7 @@ class Choices:
     def compiler(self) -> Mapping[str, Any]:
         """What the compiler is told; only what was chosen."""
         numerics = self.numerics or options.get("numerics")
-        given = {"numerics": numerics, "level": self.mode, "max_memory": self.max_memory}
+        given = {"numerics": numerics, "level": self.mode}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -60,9 +61,33 @@ def load(graph: ir.Graph, choices: Choices) -> Loaded:
     compile_graph = importlib.import_module("symfuse.compiler.compile").compile_graph
     executable_type = importlib.import_module("symfuse.runtime.executable").Executable
     compilation = compile_graph(graph, **choices.compiler)
+    if choices.max_memory is not None:
+        _check_memory(compilation, choices.max_memory)
     program = compilation.program
     executable = executable_type(program, threads=choices.threads, verify=choices.verify)
     return Loaded(graph, executable.entry, executable, compilation)
+
+
+def _check_memory(compilation: Any, limit: int | str) -> None:
+    """Raise if the arena may be larger than the limit, naming the largest intermediates."""
+    plan = importlib.import_module("symfuse.compiler.explain.stages").memory(compilation)
+    most = importlib.import_module("symfuse.compiler.explain.memory").byte_count(limit)
+    peak = upper_bound(plan.peak)
+    if peak is None:
+        raise CompileError(
+            f"the memory of {compilation.traced.name} is {plan.peak} bytes, without a bound",
+            fix='bound the sizes, as by sf.dim("N", max=1024), to give max_memory a meaning',
+            loc=user_location(),
+        )
+    if peak > most:
+        largest = sorted(plan.rows, key=lambda row: -(upper_bound(row.nbytes) or 0))[:5]
+        shown = ", ".join(f"{row.name}: {row.type}" for row in largest)
+        raise CompileError(
+            f"{compilation.traced.name} needs {peak} bytes of memory of {most} allowed; the "
+            f"largest intermediates are {shown}",
+            fix="allow more, or make the sizes smaller",
+            loc=user_location(),
+        )
 
 
 def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,9 +110,7 @@ def first_line(error: Exception) -> str:
     """What an error says of a size that is a symbol, with the place of the user's line."""
     if isinstance(error, SymfuseError):
         return f"{error.what} at {error.loc}" if error.loc else error.what
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-    return f"{place} needs the size as a number ({error})"
+    return str(error)
 
 
 def is_plain(tree: Structure, leaves: Sequence[Any], out_tree: Structure) -> bool:

@@ -139,14 +139,6 @@ class Graph:
         """The graph as a networkx.MultiDiGraph."""
         return _view("symfuse.compiler.ir.export", "to_networkx")(self.ir)
 
-    def to_sympy(self) -> Any:
-        """The outputs as SymPy expressions."""
-        return _view("symfuse.view.formula", "to_sympy")(self.ir)
-
-    def to_latex(self) -> str:
-        """The outputs as formulas in LaTeX."""
-        return str(_view("symfuse.view.formula", "to_latex")(self.ir))
-
     def to_dot(self) -> str:
         """The graph in the language of Graphviz."""
         return str(_view("symfuse.compiler.ir.export", "to_dot")(self.ir))
@@ -169,8 +161,8 @@ class Graph:
         target.write_text(self.to_html(), encoding="utf-8")
         return target
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {"text/plain": str(self), "image/svg+xml": self.to_svg()}
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return dict(_view("symfuse.view.summary", "graph_bundle")(self.ir))
 
 
 def trace(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from symfuse.compiler.ir import graph as ir
-from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.location import is_ours, user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.errors import Loc, SymfuseError, TraceError
 
@@ -121,7 +123,7 @@ def record_flat(
     check_signature(function, found)
     names = found.names(function)
     trace = Trace(function_name(function))
-    with trace.recording():
+    with trace.recording(), located():
         tracers = [
             trace.parameter(name, one.type, weak=one.weak)
             for name, one in zip(names, types, strict=True)
@@ -131,6 +133,39 @@ def record_flat(
         outputs = [_output(trace, leaf, at, out_tree) for at, leaf in enumerate(leaves)]
     graph = trace.finish(outputs)
     return Recorded(graph, found, tuple(names), out_tree, function)
+
+
+@contextmanager
+def located() -> Iterator[None]:
+    """Name the user's line in errors that do not, and explain sizes that have no number yet."""
+    try:
+        yield
+    except SymfuseError as error:
+        if error.loc is None:
+            raise error.at(_raised_at(error)) from None
+        raise
+    except TypeError as error:
+        if "'Expr'" not in str(error):
+            raise
+        raise TraceError(
+            f"a symbolic size stands where a number is needed ({error})",
+            fix="use symfuse.numpy here (snp.arange, snp.zeros), or give the spec a number",
+            loc=_raised_at(error),
+        ) from None
+
+
+def _raised_at(error: BaseException) -> Loc | None:
+    """The innermost line of the user's that an error came through."""
+    frames = [(part.f_code, at.tb_lasti) for at in _frames(error) if (part := at.tb_frame)]
+    user = [Loc(code, offset) for code, offset in frames if not is_ours(code)]
+    return user[-1] if user else None
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    at = error.__traceback__
+    while at is not None:
+        yield at
+        at = at.tb_next
 
 
 def check_signature(function: Callable[..., Any], found: Arguments) -> None:

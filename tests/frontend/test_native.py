@@ -1,0 +1,113 @@
+"""Functions compiled to machine code: same results, sizes, containers and errors."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import symfuse as sf
+
+X = np.arange(12.0, dtype="float32").reshape(3, 4) / 10
+W = np.linspace(-1, 1, 8, dtype="float32").reshape(4, 2)
+
+
+def mlp(params, x):
+    return sf.nn.functional.relu(x @ params["w"] + params["b"])
+
+
+PARAMS = {"w": W, "b": np.zeros(2, "float32")}
+
+
+def test_compiled_functions_take_every_size():
+    exe = sf.compile(mlp, {"w": "f32[4,2]", "b": "f32[2]"}, "f32[N,4]")
+    for n in (1, 3, 17):
+        x = np.ones((n, 4), "float32")
+        np.testing.assert_allclose(exe(PARAMS, x), mlp(PARAMS, x), rtol=1e-6)
+
+
+def test_results_go_where_the_caller_wants():
+    exe = sf.compile(lambda x: (x * 2, x + 1), X)
+    first, second = np.empty_like(X), np.empty_like(X)
+    exe(X, out=(first, second))
+    np.testing.assert_array_equal(first, X * 2)
+    bound = exe.bind(X, out=(first, second))
+    second[:] = 0
+    bound()
+    np.testing.assert_array_equal(second, X + 1)
+
+
+def test_plain_calls_reach_native_code_directly():
+    fast = sf.jit(lambda x: x * 2)
+    fast(X)
+    assert inspect.isbuiltin(type(fast).__call__)
+    np.testing.assert_array_equal(fast(X), X * 2)
+    np.testing.assert_array_equal(fast(x=X), X * 2)
+    np.testing.assert_array_equal(fast(X.T), X.T * 2)
+    np.testing.assert_array_equal(fast(X[::2, ::-1]), X[::2, ::-1] * 2)
+    assert fast(X.astype("float64")).dtype == np.float64
+    assert fast(2.5) == 5.0
+    assert sf.grad(lambda x: fast(x).sum())(X).shape == X.shape
+
+
+def test_sizes_that_part_are_noticed_by_native_code():
+    fast = sf.jit(lambda x, y: (x + 1, y * 2))
+    for n, m in ((3, 3), (5, 5), (7, 7), (5, 6), (2, 9)):
+        x, y = np.ones(n, "float32"), np.ones(m, "float32")
+        np.testing.assert_array_equal(fast(x, y)[1], y * 2)
+    assert fast.cache_info().compiles == 3
+
+
+def test_a_jitted_training_step_learns():
+    def loss(params, x, t):
+        log_p = sf.special.log_softmax(np.tanh(x @ params["w"] + params["b"]), axis=-1)
+        return -np.take_along_axis(log_p, t[:, None], axis=1).mean()
+
+    @sf.jit
+    def step(params, x, t):
+        value, slopes = sf.value_and_grad(loss)(params, x, t)
+        return value, {name: params[name] - 0.5 * slopes[name] for name in params}
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 4)).astype("float32")
+    t = (x[:, 0] > 0).astype("int64")
+    params, losses = PARAMS, []
+    for _ in range(40):
+        value, params = step(params, x, t)
+        losses.append(float(value))
+    assert losses[-1] < 0.5 * losses[0]
+    assert step.cache_info().compiles == 1
+
+
+def test_donated_arguments_become_results():
+    step = sf.jit(lambda x: x + 1, donate_argnums=0)
+    x = X.copy()
+    np.testing.assert_array_equal(step(x), X + 1)
+
+
+def test_wrong_sizes_are_refused_before_anything_runs():
+    exe = sf.compile(lambda x, y: x + y, "f32[N]", "f32[N]")
+    with pytest.raises(sf.GuardError):
+        exe(np.ones(2, "float32"), np.ones(3, "float32"))
+    with pytest.raises(sf.SymfuseError):
+        exe(np.ones(2, "float32"))
+
+
+def test_memory_that_is_too_much_is_refused():
+    def f(x):
+        return np.cumsum(x @ x, axis=0) @ x
+
+    x = np.ones((64, 64), "float32")
+    assert sf.compile(f, x, max_memory="1 MB")(x).shape == (64, 64)
+    with pytest.raises(sf.CompileError, match="bytes of memory of 100 allowed"):
+        sf.compile(f, x, max_memory=100)
+
+
+def test_every_stage_is_text():
+    exe = sf.compile(mlp, PARAMS, "f32[N,4]")
+    for stage in ("graph", "optimized", "schedule", "kernels", "llvm", "memory"):
+        assert exe.as_text(stage)
+    assert exe.memory.peak_bytes(N=8) >= 0
+    assert "test_native.py" in str(exe.explain())
+    assert "compiled mlp" in repr(exe)
