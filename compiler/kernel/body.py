@@ -118,7 +118,7 @@ class Body(Scalars):
         """An index expression with computed values in it, as one computed value."""
         if not computed.keys() & set(symbols(entry)):
             return entry
-        return fold(
+        value: Instr = fold(
             entry,
             constant=lambda number: self.const(number, DType.I64),
             symbol=lambda symbol: computed.get(symbol) or self.index(symbol + 0),
@@ -129,6 +129,7 @@ class Body(Scalars):
             max=self.max,
             min=self.min,
         )
+        return value
 
     # the scalar emitter
 
@@ -159,7 +160,7 @@ class Body(Scalars):
     def below(self, left: Dim | Instr, right: Dim) -> Instr:
         """Whether left < right."""
         if isinstance(left, Instr):
-            return self.lt(left, self.index(right))
+            return self._instr("lt", (left, self.index(right)), DType.BOOL)
         if isinstance(left, int) and isinstance(right, int):
             return self.const(left < right, DType.BOOL)
         return self._instr(

@@ -128,7 +128,7 @@ class _Rows:
         reduction = node.op.reduction
         assert reduction is not None
         value = self.body.value(node.inputs[0], full)
-        position = ()
+        position: tuple[Instr, ...] = ()
         if reduction.uses_position:
             position = (self.body.index(full[node.attr("axis")]),)
         self.body.reduce(Reduce(local, reduction, over), value, *position)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from symfuse.runtime import options
+
 from ..ir.dims import Dim, product
 from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
@@ -15,6 +17,7 @@ from .scan import build_scan, schedule_scan
 from .scatter import build_scatter
 from .schedule import Width, schedule_contraction, schedule_rows
 from .split import split_fold
+from .verify import verify_kernel
 
 __all__ = ["Buffers", "Order", "lower_group"]
 
@@ -95,7 +98,10 @@ def lower_group(
 
 def _kernel(order: Order, name: str, part: Part) -> Kernel:
     reads, writes = _buffers((part,))
-    return Kernel(name, order.kind, (part,), _work(part), order.nodes, reads, writes)
+    kernel = Kernel(name, order.kind, (part,), _work(part), order.nodes, reads, writes)
+    if options.get("verify"):
+        verify_kernel(kernel)
+    return kernel
 
 
 def beside(name: str, kernels: Iterable[Kernel]) -> Kernel:

@@ -1,0 +1,129 @@
+"""Checks what every kernel must keep, whoever built it."""
+
+from __future__ import annotations
+
+from symfuse.runtime.errors import VerifyError
+
+from ..ir.dims import Dim, Symbol, symbols
+from .phases import Access, Axis, Instr, Kernel, Local, Loop, Part, Phase, Reduce
+from .scalar import INSTRUCTIONS, result_dtype
+
+__all__ = ["verify_kernel"]
+
+
+def verify_kernel(kernel: Kernel) -> None:
+    """Raise VerifyError for the first rule that a kernel breaks."""
+    for part in kernel.parts:
+        try:
+            _Check(part).run()
+        except VerifyError as error:
+            raise VerifyError(f"kernel {kernel.name}: {error.what}") from None
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise VerifyError(sentence)
+
+
+class _Check:
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.axes = {axis.symbol: axis for axis in part.axes}
+        self.numbers = {axis.number for axis in part.axes if axis.number is not None}
+        self.kept: set[Local] = set()
+
+    def run(self) -> None:
+        _require(len(self.axes) == len(self.part.axes), "an axis occurs twice")
+        for axis in self.part.axes:
+            _require(axis.tile is None or axis.tile > 0, f"tiles of {axis.symbol} are empty")
+        for phase in self.part.phases:
+            self._loops(phase)
+            self._body(phase)
+
+    # loops
+
+    def _loops(self, phase: Phase) -> None:
+        walked = [loop.symbol for loop in phase.loops]
+        _require(len(set(walked)) == len(walked), "a phase walks an axis twice")
+        for loop in phase.loops:
+            _require(loop.symbol in self.axes, f"{loop.symbol} is walked but is no axis")
+            self._loop(loop, self.axes[loop.symbol])
+        wide = [loop for loop in phase.loops if loop.lanes > 1]
+        _require(len(wide) <= 1, "two axes of a phase are vectors")
+        inner = phase.loops[phase.loops.index(wide[0]) + 1 :] if wide else ()
+        _require(not any(loop.rolled for loop in inner), "a loop is inside that over vectors")
+        rolled = [loop.rolled for loop in phase.loops]
+        _require(rolled == sorted(rolled, reverse=True), "a rolled loop is inside an unrolled one")
+
+    def _loop(self, loop: Loop, axis: Axis) -> None:
+        fits = loop.rolled or loop.step == axis.tile
+        _require(fits, f"one step of {loop.symbol} covers {loop.step}, its tile is {axis.tile}")
+
+    # bodies
+
+    def _body(self, phase: Phase) -> None:
+        walked = {loop.symbol for loop in phase.loops}
+        before = set(self.kept)
+        seen: set[Instr] = set()
+        for instr in phase.body:
+            _require(seen.issuperset(instr.args), f"{instr.op} reads what comes after it")
+            seen.add(instr)
+            self._types(instr)
+            self._detail(instr, walked, before)
+
+    def _types(self, instr: Instr) -> None:
+        if instr.op in INSTRUCTIONS:
+            wanted = result_dtype(instr.op, tuple(arg.dtype for arg in instr.args))
+            _require(instr.dtype is wanted, f"{instr.op} gives {wanted}, not {instr.dtype}")
+            arity = INSTRUCTIONS[instr.op].arity
+            _require(len(instr.args) == arity, f"{instr.op} takes {arity} operands")
+        elif instr.op in ("store", "accumulate", "put"):
+            same = instr.args[0].dtype is instr.dtype
+            _require(same, f"{instr.op} of {instr.args[0].dtype} where {instr.dtype} lies")
+
+    def _detail(self, instr: Instr, walked: set[Symbol], before: set[Local]) -> None:
+        detail = instr.detail
+        if isinstance(detail, Access):
+            self._access(instr, detail, walked)
+        elif isinstance(detail, Reduce):
+            self._fold(instr, detail, walked)
+        elif isinstance(detail, Local):
+            if instr.op == "get":
+                _require(detail in before, f"{detail} is read before it is kept")
+                self._bound(detail.axes, walked)
+            else:
+                self._keep(detail)
+        elif instr.op in ("index", "below"):
+            dims: tuple[Dim, ...] = detail if instr.op == "below" else (detail,)
+            for dim in dims:
+                self._bound(symbols(dim), walked)
+
+    def _access(self, instr: Instr, access: Access, walked: set[Symbol]) -> None:
+        places = len(instr.args) - (instr.op != "load") - access.guarded
+        _require(places == len(access.strides), f"{instr.op} has {places} computed places")
+        _require(access.buffer.dtype is instr.dtype, f"{access.buffer} holds other elements")
+        self._bound(symbols(access.offset), walked)
+        if instr.is_effect and 0 not in access.buffer.shape:
+            for axis in self.part.axes:
+                apart = axis.tiles == 1 or {axis.symbol, axis.number} & instr.axes
+                _require(bool(apart), f"every tile of {axis.symbol} writes {access.buffer}")
+
+    def _fold(self, instr: Instr, fold: Reduce, walked: set[Symbol]) -> None:
+        _require(fold.over <= walked, f"{instr.op} folds an axis that is not walked")
+        _require(not fold.over & set(fold.local.axes), f"{fold.local} has an axis that is folded")
+        self._bound(fold.local.axes, walked)
+        needed = 1 + fold.reduction.uses_position
+        _require(len(instr.args) == needed, f"{instr.op} takes {needed} operands")
+        if instr.op == "reduce":
+            self._keep(fold.local)
+
+    def _keep(self, local: Local) -> None:
+        _require(local not in self.kept, f"{local} is kept twice")
+        self.kept.add(local)
+
+    def _bound(self, used: tuple[Symbol, ...] | set[Symbol], walked: set[Symbol]) -> None:
+        """Every axis that a body looks at has one index there: it is walked, or cut into ones."""
+        for symbol in used:
+            axis = self.axes.get(symbol)
+            alone = axis is None or axis.tile == 1 or axis.extent == 1 or symbol in walked
+            _require(alone, f"{symbol} is used in a phase that does not walk it")
