@@ -142,19 +142,22 @@ def _homes(
     home = {node: number for number, nodes in enumerate(groups) for node in nodes}
     if not groups:
         return home
+    below: dict[Node, set[int]] = {}
+    for node in reversed(drawn):
+        later = _union(below.get(x) for x in graph.users.get(node, ()))
+        if node in home and later and min(later) < home[node]:
+            del home[node]  # its readers compute it for themselves
+        below[node] = {home[node]} if node in home else later
     above: dict[Node, set[int]] = {}
     for node in drawn:
         above[node] = {home[node]} if node in home else _union(above.get(x) for x in node.inputs)
-    below: dict[Node, set[int]] = {}
-    for node in reversed(drawn):
-        readers = graph.users.get(node, ())
-        below[node] = {home[node]} if node in home else _union(below.get(x) for x in readers)
     for node in drawn:
-        if node in home or node.is_parameter or node.is_constant or node in graph.outputs:
+        if node in home or node.is_parameter or not below[node]:
             continue
-        both = above[node] & below[node]
-        if both or len(below[node]) == 1:
-            home[node] = min(both or below[node])
+        # Launches are in order, so a view that reads launch k and is read by it belongs there.
+        first = min(below[node])
+        if len(below[node]) == 1 or first in above[node]:
+            home[node] = first
     return home
 
 

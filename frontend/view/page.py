@@ -55,7 +55,8 @@ code,td code{font:12.5px @MONO@}
 .src .k{flex:0 0 230px;white-space:normal;text-align:right;padding-right:12px}
 .src .no{flex:0 0 44px;color:var(--soft);text-align:right;padding-right:14px;user-select:none}
 .chip{display:inline-block;font:600 11px/17px @MONO@;padding:0 6px;border-radius:6px;
-margin-left:4px;text-decoration:none;color:hsl(var(--h) 60% var(--tint));background:hsl(var(--h) 75% var(--wash));
+margin-left:4px;text-decoration:none;color:hsl(var(--h) 60% var(--tint));
+background:hsl(var(--h) 75% var(--wash));
 border:1px solid hsl(var(--h) 45% 60% / .5)}
 .chip.on,.chip:hover{outline:2px solid hsl(var(--h) 70% 55%)}
 details{border-top:1px solid var(--line);padding:11px 0}details:first-of-type{border-top:0}
