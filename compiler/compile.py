@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .ir.dims import Dim
 from .ir.graph import Graph
 from .ir.node import Node
 from .ir.printer import name_nodes
-from .kernel.phases import Kernel
+from .kernel.phases import Buffer, Kernel
 from .passes.group_kernels import Grouping
 from .passes.manager import PassRecord
 from .passes.plan_memory import MemoryPlan
@@ -148,7 +149,7 @@ def _with_captured(program: Program, graph: Graph) -> Program:
     return replace(program, inputs=inputs, hidden=_captured(graph))
 
 
-def _captured(graph: Graph) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+def _captured(graph: Graph) -> tuple[np.ndarray[Any, Any], ...]:
     return tuple(
         np.asarray(graph.captured[p], p.dtype.numpy)
         for p in graph.parameters
@@ -197,7 +198,7 @@ def _program(stages: Stages, level: Level) -> Program:
     )
 
 
-def _alias(numbers: Mapping[object, int], source: object | None) -> int | None:
+def _alias(numbers: Mapping[Buffer, int], source: Buffer | None) -> int | None:
     return None if source is None else numbers[source]
 
 

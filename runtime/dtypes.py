@@ -68,7 +68,7 @@ class DType(enum.StrEnum):
             return value
         if isinstance(value, str) and value in _SPELLED:
             return _SPELLED[value]
-        dtype = value if isinstance(value, type) else getattr(value, "dtype", value)
+        dtype: Any = value if isinstance(value, type) else getattr(value, "dtype", value)
         if isinstance(dtype, DType):
             return dtype
         try:

@@ -6,7 +6,7 @@ subexpressions and the same node at the same index is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
@@ -72,10 +72,30 @@ class Body(Scalars):
 
     def value(self, node: Node, index: Index) -> Instr:
         """The element of a node at an index."""
-        key = (node, index)
-        if key not in self._values:
-            self._values[key] = self._compute(node, index)
-        return self._values[key]
+        values = self._values
+        if (node, index) not in values:
+            for waiting in self._waiting(node, index):
+                values[(waiting, index)] = self._compute(waiting, index)
+        return values[(node, index)]
+
+    def _waiting(self, node: Node, index: Index) -> Iterator[Node]:
+        """The nodes behind one that are computed at the same index, operands first: chains of
+        elementwise operations may be longer than Python's stack."""
+        stack = [(node, False)]
+        while stack:
+            one, is_ready = stack.pop()
+            if (one, index) in self._values:
+                continue
+            if is_ready or not self._is_mapped(one, index):
+                yield one
+                continue
+            stack.append((one, True))
+            stack.extend((source, False) for source in reversed(one.inputs))
+
+    def _is_mapped(self, node: Node, index: Index) -> bool:
+        """Whether the element is computed here from those of the operands at the same index."""
+        here = node.op.body is not None and self._inside(node)
+        return here and (node, index) not in self.locals
 
     def _compute(self, node: Node, index: Index) -> Instr:
         local = self.locals.get((node, index))

@@ -12,7 +12,16 @@ from ..ir.node import Node
 from .body import Body, Index, Reader
 from .phases import Buffer, Instr, body_cost
 
-__all__ = ["Domain", "axis_symbols", "element_cost", "reads", "sources"]
+__all__ = [
+    "Domain",
+    "axis_symbols",
+    "element_cost",
+    "is_scan",
+    "own_domain",
+    "reads",
+    "sources",
+    "visited_shape",
+]
 
 
 @lru_cache(maxsize=1 << 12)
@@ -64,6 +73,25 @@ class Domain:
         return tuple(0 if self.shape[k] == 1 else symbols[k] + 0 for k in axes)
 
 
+def own_domain(node: Node) -> Domain:
+    """The domain of a node alone: that of its operand for a reduction."""
+    if node.op.reduction is not None and not is_scan(node):
+        attrs = node.attrs
+        axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
+        return Domain(node.inputs[0].shape, frozenset(axes))
+    return Domain(node.shape)
+
+
+def visited_shape(node: Node) -> tuple[Dim, ...]:
+    """The shape that one visit of every domain point covers: the operand's, for reductions."""
+    return node.inputs[0].shape if node.op.reduction is not None else node.shape
+
+
+def is_scan(node: Node) -> bool:
+    """Whether the node stores the running state of a fold."""
+    return node.op.reduction is not None and node.op.reduction.is_scan
+
+
 class _Recorder(Body):
     """Runs definitions for their reads alone."""
 
@@ -85,6 +113,7 @@ class _Recorder(Body):
 def element_cost(node: Node) -> int:
     """Scalar additions that one element of an elementwise node is worth."""
     body = _Recorder(lambda _: False)
+    assert node.op.body is not None
     node.op.body(body, *(body.value(x, (0,) * x.rank) for x in node.inputs), **node.attrs)
     return body_cost(body.finish())
 

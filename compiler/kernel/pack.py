@@ -109,7 +109,7 @@ def _is_far(access: Access, inner: Symbol) -> bool:
     return not isinstance(step, int) or step * access.buffer.dtype.itemsize >= STRIDE
 
 
-def _row_major(place: tuple[Dim, ...], sizes: tuple[Dim, ...]) -> Dim:
+def _row_major(place: tuple[Dim | Symbol, ...], sizes: tuple[Dim, ...]) -> Dim:
     offset: Dim = 0
     for at, size in zip(place, sizes, strict=True):
         offset = offset * size + at

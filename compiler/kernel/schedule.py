@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
 from .pack import Scratch, pack, wants_panels
-from .phases import Access, Axis, Instr, Loop, Part, Phase, body_cost
+from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .split import Piece
 
 __all__ = ["Width", "schedule_contraction", "schedule_rows"]
@@ -278,12 +278,14 @@ def _row_axis(draft: Draft, column: Symbol | None) -> Symbol | None:
 
 def _walked(body: tuple[Instr, ...]) -> frozenset[Symbol]:
     """The axes that the effects of a body vary with or fold."""
-    return frozenset().union(*(_effect_axes(i) for i in body if i.is_effect))
+    none: frozenset[Symbol] = frozenset()
+    return none.union(*(_effect_axes(i) for i in body if i.is_effect))
 
 
 def _effect_axes(effect: Instr) -> frozenset[Symbol]:
     if effect.op == "reduce":
-        return effect.detail.over | frozenset(effect.detail.local.axes)
+        fold: Reduce = effect.detail
+        return fold.over | frozenset(fold.local.axes)
     if effect.op == "put":
         return frozenset(effect.detail.axes)
     return effect.axes

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..ir.dims import Dim
+from ..ir.dims import Dim, product
 from ..ir.graph import Graph
-from ..ir.node import Literal, Node
+from ..ir.node import Node
 from ..kernel.body import Index
-from ..kernel.domain import Domain, element_cost, reads, sources
+from ..kernel.domain import Domain, is_scan, own_domain, reads, sources, visited_shape
+from .inlining import inlined_nodes, is_free
 
 __all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
 
 MOST_NODES = 192  # of one kernel: beyond, registers spill and compile time grows
-CHEAP = 24  # cost up to which a number is computed again by every reader rather than stored
 FEW_ROWS = 8  # fewer independent rows than this do not keep the cores busy …
 LONG_ROW = 16384  # … when each is longer than this
 
@@ -60,7 +60,7 @@ class Grouping:
 
     def sees_through(self, node: Node) -> bool:
         """Whether every reader computes the node for itself."""
-        return node in self.inlined or _is_free(node)
+        return node in self.inlined or is_free(node)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +86,7 @@ def group_kernels(graph: Graph) -> Grouping:
 class _Grouper:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.inlined = _inlined(graph)
+        self.inlined = inlined_nodes(graph)
         self.drafts: list[_Draft | None] = []
         self.home: dict[Node, _Draft] = {}
         self.verdicts: list[Verdict] = []
@@ -140,7 +140,7 @@ class _Grouper:
         return iter(ranked)
 
     def _reads(self, node: Node, domain: Domain) -> tuple[tuple[Node, Index], ...]:
-        index = domain.index(_input_shape(node))
+        index = domain.index(visited_shape(node))
         if index is None:
             raise AssertionError(f"{node} has no place in {domain}")
         if node.op.reduction is not None:
@@ -151,17 +151,17 @@ class _Grouper:
         return reads(node, index, self._sees_through)
 
     def _sees_through(self, node: Node) -> bool:
-        return node in self.inlined or _is_free(node)
+        return node in self.inlined or is_free(node)
 
     def _start(self, node: Node) -> None:
-        anchor = node if node.op.contraction or node.op.scatter or _is_scan(node) else None
-        draft = _Draft(len(self.drafts), _own_domain(node), anchor)
+        anchor = node if node.op.contraction or node.op.scatter or is_scan(node) else None
+        draft = _Draft(len(self.drafts), own_domain(node), anchor)
         self.drafts.append(draft)
         self._add(draft, node)
 
     def _join(self, draft: _Draft, node: Node) -> _Draft:
         if node.op.reduction is not None and not draft.domain.reduced:
-            draft.domain = _own_domain(node)
+            draft.domain = own_domain(node)
         self._add(draft, node)
         return draft
 
@@ -211,7 +211,7 @@ class _Grouper:
 
     def _why_not(self, producer: Node, node: Node, draft: _Draft, joined: _Draft | None) -> str:
         """The first reason to keep them apart; empty when they can share a kernel."""
-        if node.op.contraction or node.op.scatter or _is_scan(node):
+        if node.op.contraction or node.op.scatter or is_scan(node):
             return f"{node.op} has a loop structure of its own"
         if draft.anchor is not None and not draft.anchor.op.contraction:
             return f"{draft.anchor.op} must finish before {node.op} reads it"
@@ -228,7 +228,7 @@ class _Grouper:
         for read, index in self._reads(node, domain):
             if self.home.get(read) is draft and domain.index(read.shape) != index:
                 return f"{node.op} reads {read.op} at other positions than those computed beside it"
-        few = _is_number_below(_product(domain.kept_shape), FEW_ROWS)
+        few = _is_number_below(product(domain.kept_shape), FEW_ROWS)
         if domain.is_full(node.shape) and few and not _is_number_below(_row(domain), LONG_ROW):
             return "too few rows to keep the cores busy while each waits for its own reduction"
         return ""
@@ -297,50 +297,11 @@ class _Grouper:
         return stored
 
 
-def _inlined(graph: Graph) -> set[Node]:
-    """Nodes that every reader computes for itself: views, and scalars cheap to compute again."""
-    chosen: dict[Node, int] = {}
-    for node in graph.nodes:
-        if node.op.moves is not None or node.op.name == "iota":
-            chosen[node] = 0
-        elif node.rank == 0 and node.op.body is not None:
-            given = all(x in chosen or x.is_parameter or x.is_constant for x in node.inputs)
-            cost = sum(chosen.get(x, 0) for x in node.inputs) + element_cost(node)
-            if given and cost <= CHEAP and graph.users[node]:
-                chosen[node] = cost
-    return set(chosen)
-
-
-def _is_free(node: Node) -> bool:
-    """Whether the node costs no memory: a number written into the code."""
-    return node.is_constant and not isinstance(node.attr("value"), Literal)
-
-
-def _is_scan(node: Node) -> bool:
-    return node.op.reduction is not None and node.op.reduction.is_scan
-
-
-def _reduced_axes(node: Node) -> frozenset[int]:
-    attrs = node.attrs
-    return frozenset(attrs["axes"] if "axes" in attrs else (attrs["axis"],))
-
-
-def _input_shape(node: Node) -> tuple[Dim, ...]:
-    """The shape that one visit of every domain point covers: the operand's, for reductions."""
-    return node.inputs[0].shape if node.op.reduction is not None else node.shape
-
-
-def _own_domain(node: Node) -> Domain:
-    if node.op.reduction is not None and not node.op.reduction.is_scan:
-        return Domain(node.inputs[0].shape, _reduced_axes(node))
-    return Domain(node.shape)
-
-
 def _common_domain(draft: _Draft, node: Node) -> tuple[Domain, str]:
     """The domain if the node joins, or the reason why there is none."""
     domain = draft.domain
     if node.op.reduction is not None:
-        wanted = _own_domain(node)
+        wanted = own_domain(node)
         if draft.anchor is not None:
             return domain, "a reduction over a product's result waits for all of it"
         if wanted.shape != domain.shape:
@@ -383,15 +344,8 @@ def _in_order(drafts: list[_Draft]) -> list[_Draft]:
     return order
 
 
-def _product(shape: tuple[Dim, ...]) -> Dim:
-    total: Dim = 1
-    for size in shape:
-        total = total * size
-    return total
-
-
 def _row(domain: Domain) -> Dim:
-    return _product(tuple(domain.shape[k] for k in sorted(domain.reduced)))
+    return product(domain.shape[k] for k in domain.reduced)
 
 
 def _is_number_below(size: Dim, limit: int) -> bool:

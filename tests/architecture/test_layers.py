@@ -19,6 +19,7 @@ COMPILER_PARTS = (
     "passes",
     "targets",
     "explain",
+    "stages",
     "compile",
 )
 

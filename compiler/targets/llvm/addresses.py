@@ -95,7 +95,7 @@ class Indices:
         return self.keep(("dim", dim), value)
 
     def _plus(self, left: Value, right: Value) -> Value:
-        return right if left.name == "0" else self.scalars.add(left, right)
+        return right if left.name == "0" else self.scalars.emit("add", (left, right))
 
     def evaluate(self, dim: Dim, places: Mapping[Symbol, Value]) -> Value:
         """An expression with its symbols at the given places, which may be vectors."""

@@ -201,21 +201,21 @@ class Nest:
 
     def _compute(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
         if instr.op == "const":
-            return self.s.const(instr.detail, instr.dtype)  # type: ignore[no-any-return]
+            return self.s.const(instr.detail, instr.dtype)
         if instr.op == "index":
             return self._index(instr.detail, steps)
         if instr.op == "below":
             left, right = (self._index(dim, steps) for dim in instr.detail)
-            return self.s.lt(left, right)  # type: ignore[no-any-return]
+            return self.s.lt(left, right)
         if instr.op == "get":
             return self._get(instr.detail, steps)
         args = [self._value(arg, steps) for arg in instr.args]
         if instr.op == "load":
             return self._load(instr, args, steps)
         if instr.op == "convert":
-            return self.s.convert(args[0], instr.dtype)  # type: ignore[no-any-return]
+            return self.s.convert(args[0], instr.dtype)
         if instr.op == "bitcast":
-            return self.s.bitcast(args[0], instr.dtype)  # type: ignore[no-any-return]
+            return self.s.bitcast(args[0], instr.dtype)
         return self.s.emit(instr.op, tuple(args))
 
     def _index(self, dim: Dim, steps: Mapping[Symbol, int]) -> Value:
