@@ -66,6 +66,8 @@ def _plain(op: str, args: tuple[Any, ...]) -> Any:
 
 def _real(op: str, args: tuple[Any, ...]) -> Any:
     """Integers become floating-point numbers first."""
+    if any(isinstance(a, Tracer) and a._node.dtype.is_float for a in args):
+        return call(op, *args)
     dtype = common_dtype(*args)
     if dtype.is_float:
         return call(op, *args)
@@ -87,6 +89,8 @@ def _numeric(instead: str) -> Callable[[str, tuple[Any, ...]], Any]:
     """Truth values have another operation, or none."""
 
     def prepare(op: str, args: tuple[Any, ...]) -> Any:
+        if any(isinstance(a, Tracer) and not a._node.dtype.is_bool for a in args):
+            return call(op, *args)
         if not common_dtype(*args).is_bool:
             return call(op, *args)
         if instead:

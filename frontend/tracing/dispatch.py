@@ -116,14 +116,23 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     if known is None:
         raise unsupported(_name(function))
     try:
-        inspect.signature(known).bind(*args, **kwargs)
+        return known(*args, **kwargs)
+    except TypeError:
+        _check_arguments(function, known, args, kwargs)
+        raise
+
+
+def _check_arguments(function: Any, known: Any, args: Any, kwargs: Any) -> None:
+    """Raise at the user's line if NumPy's function takes arguments that the traced one does not."""
+    signature = inspect.signature(known)
+    try:
+        signature.bind(*args, **kwargs)
     except TypeError as error:
         raise UnsupportedError(
             f"np.{_name(function)}: {error} when it is traced",
-            fix=f"it takes {inspect.signature(known)}",
+            fix=f"it takes {signature}",
             loc=user_location(),
         ) from None
-    return known(*args, **kwargs)
 
 
 def _name(function: Any) -> str:

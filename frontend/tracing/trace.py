@@ -12,6 +12,7 @@ from symfuse.compiler import ops
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.builder import Builder
 from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.evaluator import CURRENT
 from symfuse.compiler.ir.location import Source, user_location
 from symfuse.compiler.ir.node import Literal, Node
 from symfuse.compiler.ir.op import Op, operations
@@ -64,8 +65,11 @@ class Trace:
         self._check_open(args)
         weak = op.body is not None and self._only_weak(args)
         operands = tuple(self._operands(op, args))
-        with self.builder.active():
+        token = CURRENT.set(self.builder)
+        try:
             node = self.builder.apply(op, operands, attrs)
+        finally:
+            CURRENT.reset(token)
         view = None
         if op.name in _VIEWS and isinstance(args[0], Tracer):
             base = args[0]._view[0] if args[0]._view else args[0]
