@@ -100,7 +100,7 @@ class Indices:
     def evaluate(self, dim: Dim, places: Mapping[Symbol, Value]) -> Value:
         """An expression with its symbols at the given places, which may be vectors."""
         s = self.scalars
-        return fold(
+        value: Value = fold(
             dim,
             constant=lambda number: s.const(number, DType.I64),
             symbol=places.__getitem__,
@@ -111,6 +111,7 @@ class Indices:
             max=s.max,
             min=s.min,
         )
+        return value
 
     def _evaluate(self, dim: Dim) -> Value:
         return self.evaluate(dim, {s: Value(self.base[s], DType.I64) for s in symbols(dim)})

@@ -206,7 +206,7 @@ class Nest:
             return self._index(instr.detail, steps)
         if instr.op == "below":
             left, right = (self._index(dim, steps) for dim in instr.detail)
-            return self.s.lt(left, right)
+            return self.s.emit("lt", (left, right))
         if instr.op == "get":
             return self._get(instr.detail, steps)
         args = [self._value(arg, steps) for arg in instr.args]
