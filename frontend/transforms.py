@@ -18,6 +18,7 @@ from symfuse.compiler.autodiff.batch import batch_graph
 from symfuse.compiler.autodiff.forward import jvp_graph
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
+from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
@@ -66,7 +67,7 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
 
     @wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        recorded = record(fun, args, kwargs)
+        recorded = _stable(record(fun, args, kwargs))
         wrt, rebuild_tree = _selected(recorded, argnums, "grad")
         _expect_scalar(recorded, has_aux)
         graph = recorded.graph
@@ -87,7 +88,7 @@ def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> An
     >>> float(change)
     6.0
     """
-    recorded = record(fun, tuple(primals))
+    recorded = _stable(record(fun, tuple(primals)))
     main, aux = _parted(recorded, has_aux)
     leaves = recorded.arguments.leaves
     directions = same(tuple(tangents), flatten(tuple(primals))[1], "tangents")
@@ -119,7 +120,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     >>> [float(ct) for ct in pull(1.0)]
     [4.0, 3.0]
     """
-    recorded = record(fun, primals)
+    recorded = _stable(record(fun, primals))
     main, _ = _parted(recorded, has_aux)
     results = recorded.out_tree.unflatten(call_graph(recorded.graph, recorded.arguments.leaves))
     out_tree = recorded.out_tree.children()[0] if has_aux else recorded.out_tree
@@ -218,7 +219,7 @@ def _jacobian(
 ) -> Function:
     @wraps(fun)
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        recorded = record(fun, args, kwargs)
+        recorded = _stable(record(fun, args, kwargs))
         main, aux = _parted(recorded, has_aux)
         wrt, rebuild_tree = _selected(recorded, argnums, "the Jacobian")
         blocks = transform(main, [main.parameters[at] for at in wrt])
@@ -235,6 +236,12 @@ def _jacobian(
         return trees[0].unflatten(rows), rest
 
     return derivative
+
+
+def _stable(recorded: Recorded) -> Recorded:
+    """The function in numerically stable form, whose derivatives are stable too."""
+    graph, _ = run_pipeline(recorded.graph, passes=DERIVATIVE_PASSES)
+    return replace(recorded, graph=graph)
 
 
 def _selected(
