@@ -28,7 +28,7 @@ def check_grads(
     leaves, tree = flatten(tuple(args))
     single = any(np.asarray(leaf).dtype == np.float32 for leaf in leaves)
     step = eps or (1e-2 if single else 1e-5)
-    close = {"rtol": rtol or (2e-2 if single else 1e-4), "atol": atol or (2e-2 if single else 1e-5)}
+    rough = rtol or (2e-2 if single else 1e-4), atol or (2e-2 if single else 1e-5)
     rng = np.random.default_rng(0)
     direction = [rng.standard_normal(np.shape(v)).astype(np.asarray(v).dtype) for v in leaves]
     ends = (
@@ -40,7 +40,7 @@ def check_grads(
     if "fwd" in modes:
         _, changes = jvp(f, tuple(args), tree.unflatten(direction))
         for change, slope in zip(flatten(changes)[0], slopes, strict=True):
-            np.testing.assert_allclose(change, slope, err_msg="forward mode", **close)
+            np.testing.assert_allclose(change, slope, *rough, err_msg="forward mode")
     if "rev" in modes:
         out, pull = vjp(f, *args)
         cts = [
@@ -49,7 +49,7 @@ def check_grads(
         found = flatten(pull(flatten(out)[1].unflatten(cts)))[0]
         inside = sum(float(np.sum(g * d)) for g, d in zip(found, direction, strict=True))
         outside = sum(float(np.sum(c * s)) for c, s in zip(cts, slopes, strict=True))
-        np.testing.assert_allclose(inside, outside, err_msg="reverse mode", **close)
+        np.testing.assert_allclose(inside, outside, *rough, err_msg="reverse mode")
     if order > 1:
         check_grads(_derivative(f, tree, direction), args, order - 1, modes, atol, rtol, eps)
 

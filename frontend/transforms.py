@@ -18,10 +18,10 @@ from symfuse.compiler.autodiff.batch import batch_graph
 from symfuse.compiler.autodiff.forward import jvp_graph
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
-from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 

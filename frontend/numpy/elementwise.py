@@ -18,9 +18,10 @@ from .shared import call, common_dtype, convert, element_type, floating, is_weak
 __all__: list[str] = []
 
 _Build = Callable[..., Any]
+_Prepare = Callable[[str, tuple[Any, ...]], Any]
 
 
-def _define(name: str, ufunc: Any, op: str, prepare: Callable[[Any], Any], aliases: str) -> None:
+def _define(name: str, ufunc: Any, op: str, prepare: _Prepare, aliases: str) -> None:
     """Put a function of one, two or three arrays under its names into this module."""
 
     def build(*args: Any, dtype: Any = None, where: Any = True, casting: str = "") -> Any:
@@ -77,7 +78,8 @@ def _real(op: str, args: tuple[Any, ...]) -> Any:
 
 def _whole(op: str, args: tuple[Any, ...]) -> Any:
     """Integers are their own result."""
-    return call(op, *args) if common_dtype(*args).is_float else convert(*args, common_dtype(*args))
+    dtype = common_dtype(*args)
+    return call(op, *args) if dtype.is_float else convert(args[0], dtype)
 
 
 def _logical(op: str, args: tuple[Any, ...]) -> Any:
@@ -85,7 +87,7 @@ def _logical(op: str, args: tuple[Any, ...]) -> Any:
     return call(op, *(as_bool(a) for a in args))
 
 
-def _numeric(instead: str) -> Callable[[str, tuple[Any, ...]], Any]:
+def _numeric(instead: str) -> _Prepare:
     """Truth values have another operation, or none."""
 
     def prepare(op: str, args: tuple[Any, ...]) -> Any:
@@ -150,7 +152,7 @@ def _test(op: str, args: tuple[Any, ...]) -> Any:
     return call("equal" if op == "isfinite" else "not_equal", x, x)
 
 
-_TABLE: tuple[tuple[str, Any, str, Callable[[str, tuple[Any, ...]], Any], str], ...] = (
+_TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("add", np.add, "add", _numeric("logical_or"), ""),
     ("subtract", np.subtract, "subtract", _numeric(""), ""),
     ("multiply", np.multiply, "multiply", _numeric("logical_and"), ""),

@@ -68,10 +68,7 @@ def _taken(x: Any, found: Subscript) -> Any:
         x = call("transpose", x, axes=order)
     first = len(before)
     sizes = x.shape[first : first + len(axes)]
-    places = [
-        places_of(found.entries[a].places, n)
-        for a, n in zip(axes, sizes, strict=True)  # type: ignore[union-attr]
-    ]
+    places = [places_of(entry.places, n) for entry, n in zip(found.indices, sizes, strict=True)]
     if len(axes) > 1:
         x = call(
             "reshape", x, shape=(*x.shape[:first], product(sizes), *x.shape[first + len(axes) :])

@@ -52,6 +52,11 @@ class Subscript:
     layout: tuple[Any, ...]
 
     @property
+    def indices(self) -> tuple[Index, ...]:
+        """The index arrays, in the order of their axes."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Index))
+
+    @property
     def indexed(self) -> tuple[int, ...]:
         """The axes that index arrays read."""
         return tuple(at for at, entry in enumerate(self.entries) if isinstance(entry, Index))

@@ -161,7 +161,7 @@ def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
     ]
     if len(found.indexed) == 1 and all(whole) and None not in found.layout:
         axis = found.indexed[0]
-        index = found.entries[axis].places  # type: ignore[union-attr]
+        index = found.indices[0].places
         places = places_of(index, x.shape[axis])
         static = (
             None if isinstance(index, Tracer) else np.where(index < 0, index + x.shape[axis], index)

@@ -186,11 +186,9 @@ def lower(
 def _with_donated(recorded: Recorded, donated: Sequence[int]) -> Recorded:
     if not donated:
         return recorded
-    parts = recorded.arguments.tree.children()[0].children()
-    nodes, end = [], 0
-    for position, part in enumerate(parts):
-        nodes += recorded.graph.parameters[end : end + part.count] if position in donated else ()
-        end += part.count
+    arguments = recorded.arguments
+    given = recorded.graph.parameters[: len(arguments.leaves)]
+    nodes = (node for at, node in enumerate(given) if arguments.position_of(at) in donated)
     return replace(recorded, graph=replace(recorded.graph, donated=frozenset(nodes)))
 
 

@@ -80,8 +80,15 @@ class Jit:
     def lower(self, *specs: Any, **named: Any) -> Lowered:
         """The traced function for arguments like these, to look at and to compile."""
         nums, names = self._static
-        given = {"static_argnums": nums, "static_argnames": names}
-        return lower(self._function, specs, named, self._choices, self._donated, **given)
+        return lower(
+            self._function,
+            specs,
+            named,
+            self._choices,
+            self._donated,
+            static_argnums=nums,
+            static_argnames=names,
+        )
 
     def trace(self, *specs: Any, **named: Any) -> Graph:
         """The graph for arguments like these."""
@@ -219,14 +226,14 @@ class Jit:
 
     def _is_fixed(self, found: Arguments, leaf: int, axis: int) -> bool:
         """Whether `static_dims` keeps this dimension a number."""
-        at = _argument_of(found, leaf)
+        at = found.position_of(leaf)
         axes = self._fixed.get(at, ())
         return axis in ((axes,) if isinstance(axes, int) else tuple(axes))
 
     def _donated_nodes(self, found: Arguments, recorded: Recorded) -> frozenset[Any]:
         given = recorded.graph.parameters[: len(found.leaves)]
         return frozenset(
-            node for at, node in enumerate(given) if _argument_of(found, at) in self._donated
+            node for at, node in enumerate(given) if found.position_of(at) in self._donated
         )
 
     def _serve(self, variant: Variant) -> None:
@@ -328,15 +335,3 @@ def _both_spellings(
     more_nums = [by_position.index(name) for name in names if name in by_position]
     nums = tuple(n % len(parameters) if n < 0 else n for n in nums)
     return tuple(sorted({*nums, *more_nums})), tuple(sorted({*names, *more_names}))
-
-
-def _argument_of(found: Arguments, leaf: int) -> int:
-    """The position of the argument that a leaf belongs to; -1 for keyword arguments."""
-    static = {at for at, _ in found.static}
-    free = (n for n in range(len(static) + 256) if n not in static)
-    end = 0
-    for position, part in zip(free, found.tree.children()[0].children(), strict=False):
-        end += part.count
-        if leaf < end:
-            return position
-    return -1

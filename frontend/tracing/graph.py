@@ -205,7 +205,8 @@ def _one_trace(values: Sequence[Any]) -> Trace:
             fix='x = sf.placeholder("x", "f32[3]"); sf.Graph(inputs=[x], outputs=[snp.tanh(x)])',
             loc=user_location(),
         )
-    return next(iter(traces.values()))
+    found: Trace = next(iter(traces.values()))
+    return found
 
 
 def _check_complete(used: ir.Graph, known: Sequence[Node]) -> None:

@@ -42,6 +42,18 @@ class Arguments:
             positional.insert(position, value)
         return function(*positional, **kwargs, **dict(self.static_names))
 
+    def position_of(self, leaf: int) -> int:
+        """The position of the argument that a leaf belongs to; -1 for keyword arguments."""
+        parts = self.tree.children()[0].children()
+        static = {position for position, _ in self.static}
+        free = (n for n in range(len(static) + len(parts)) if n not in static)
+        end = 0
+        for position, part in zip(free, parts, strict=False):
+            end += part.count
+            if leaf < end:
+                return position
+        return -1
+
     def names(self, function: Callable[..., Any]) -> list[str]:
         """How the user writes each leaf: `params['w1']`."""
         parts = self.tree.children()

@@ -114,14 +114,14 @@ def prefix_leaves(prefix: Any, structure: Structure, what: str) -> list[Any]:
 def register(
     cls: type,
     flatten_function: Callable[[Any], tuple[Sequence[Any], Any]],
-    unflatten_function: Callable[[Any, Sequence[Any]], Any],
+    unflatten_function: Callable[[Any, Any], Any],
 ) -> type:
     """Make a class a pytree: `flatten(object)` gives (children, rest); `unflatten` takes them."""
     optree.register_pytree_node(
         cls,
         flatten_function,
         unflatten_function,
-        namespace=_NAMESPACE,  # type: ignore[arg-type]
+        namespace=_NAMESPACE,
     )
     _registered.add(cls)
     return cls
@@ -146,14 +146,14 @@ def _register_dataclass(cls: type) -> None:
         return tuple(getattr(value, name) for name in dynamic), rest, dynamic
 
     def put_together(rest: Any, children: Any) -> Any:
-        value = object.__new__(cls)
+        value: Any = object.__new__(cls)
         for name, part in (*zip(dynamic, children, strict=True), *zip(static, rest, strict=True)):
             object.__setattr__(value, name, part)
         return value
 
     optree.register_pytree_node(
         cls,
-        take_apart,  # type: ignore[arg-type]
+        take_apart,
         put_together,
         path_entry_type=optree.GetAttrEntry,
         namespace=_NAMESPACE,
