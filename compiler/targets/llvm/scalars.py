@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -167,13 +166,18 @@ def _extreme(strict: str, weak: str) -> Callable[[LlvmScalars, Value, Value], Va
     def chosen(s: LlvmScalars, x: Value, y: Value) -> Value | None:
         if not x.dtype.is_float:
             return None
-        if y.name.startswith("0x") and y != s.const(math.nan, y.dtype):
+        if _is_known_number(y):
             return s.emit("select", (s.emit(weak, (y, x)), y, x))
         # One machine instruction; it gives y where either is NaN.
         better = s.emit("select", (s.emit(strict, (x, y)), x, y))
         return s.emit("select", (s.emit("isnan", (x,)), x, better))
 
     return chosen
+
+
+def _is_known_number(value: Value) -> bool:
+    """Whether this is the literal of a float other than NaN."""
+    return value.name.startswith("0x") and int(value.name, 16) % 2**63 <= 0x7FF << 52
 
 
 def _is_nan(s: LlvmScalars, x: Value) -> Value:

@@ -105,16 +105,19 @@ def scale(x: Number, n: Number) -> Number:
     return x * half.power_of_two(x.dtype) * (n - half).power_of_two(x.dtype)
 
 
-def exp_parts(
-    x: Number, correction: Number | None = None, table: Table = _EXP
-) -> tuple[Number, Number]:
-    """p and n with e**(x + correction) = 2**n (1 + p), for x within the range of results."""
+def _reduce(x: Number) -> tuple[Number, Number]:
+    """r and n with x = n log(2) + r and |r| no more than log(2) / 2."""
     high, low = LN2[x.dtype]
     n, count = (x * LOG2_E).rounded()
-    r = fma(n, -low, fma(n, -high, x))
+    return fma(n, -low, fma(n, -high, x)), count
+
+
+def exp_parts(x: Number, correction: Number | None = None) -> tuple[Number, Number]:
+    """p and n with e**(x + correction) = 2**n (1 + p), for x within the range of results."""
+    r, n = _reduce(x)
     if correction is not None:
         r = r + correction
-    return fma(horner(r, table[x.dtype]), r * r, r), count
+    return fma(horner(r, _EXP[x.dtype]), r * r, r), n
 
 
 @formula
@@ -136,9 +139,9 @@ def exp2(x: Number) -> Number:
 @formula
 def expm1(x: Number) -> Number:
     """e**x - 1, with all digits for small x."""
-    high = _EXP_RANGE[x.dtype][1]
-    p, n = exp_parts(limit(x, _LEAST_EXPM1, high), table=_EXPM1)
+    r, n = _reduce(limit(x, _LEAST_EXPM1, _EXP_RANGE[x.dtype][1]))
     # Half of the result, as 2**n itself may overflow.
     power = (n - 1).power_of_two(x.dtype)
-    half = fma(power, p, power - 0.5)
+    beyond = r * r * horner(r, _EXPM1[x.dtype])
+    half = fma(power, beyond, fma(power, r, power - 0.5))
     return select(abs(x) < x.format.epsilon / 8, x, half + half)

@@ -16,6 +16,9 @@ __all__ = ["FORMATS", "Format", "Number", "Table", "fma", "formula", "horner", "
 Table: TypeAlias = Mapping[DType, tuple[float, ...]]
 """Coefficients for each working precision, lowest power first."""
 
+_LONG = 8  # coefficients from which a polynomial is limited by waiting rather than by work
+_EXACT = 2  # of its first terms, whose roundings show in the result
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -196,7 +199,17 @@ def select(condition: Number, then: Number | float, otherwise: Number | float) -
 
 def horner(x: Number, coefficients: tuple[float, ...]) -> Number:
     """The polynomial with these coefficients, lowest power first."""
-    total: Number | float = coefficients[-1]
+    if len(coefficients) < _LONG:
+        return _chain(x, coefficients)
+    # The even and odd powers of all but the first terms apart: two chains run at a time.
+    square, rest = x * x, coefficients[_EXACT:]
+    even, odd = (_chain(square, rest[start::2]) for start in (0, 1))
+    return _chain(x, coefficients[:_EXACT], fma(x, odd, even))
+
+
+def _chain(x: Number, coefficients: tuple[float, ...], end: Number | None = None) -> Number:
+    """Horner's scheme; `end` stands for all that follows the last coefficient."""
+    total: Number | float = coefficients[-1] if end is None else fma(x, end, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = fma(x, total, coefficient)
     return x.of(total)

@@ -85,7 +85,11 @@ def _sine(r: Number, low: Number) -> Number:
     """sin(r + low) for |r| up to pi/2."""
     z = r * r
     slope = fma(z, -4 * ONE_OVER_PI**2, 1.0)  # near cos(r), and zero with it
-    return r + fma(r * z, horner(z, _SIN[r.dtype]), low * slope)
+    cubic, *higher = _SIN[r.dtype]
+    # Near pi/2 the cubic term is large, so its coefficient enters without another rounding.
+    cube = r * z
+    tail = fma(cube * z, horner(z, tuple(higher)), low * slope)
+    return r + fma(cube, cubic, tail)
 
 
 def _sine_and_cosine(r: Number, low: Number) -> tuple[tuple[Number, Number], ...]:
