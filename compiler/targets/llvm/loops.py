@@ -91,22 +91,28 @@ class Nest:
     def _blocks(self, loop: Loop, inner: Sequence[Loop], totals: Totals) -> Totals:
         """Whole blocks of all copies, then vectors one by one, the last of them masked."""
         extent = self.ranges[loop.symbol]
-        start, stop = extent.start, extent.stop
-        if isinstance(start, int) and isinstance(stop, int):
-            whole: Dim | str = start + (stop - start) // loop.step * loop.step
-        else:
-            length = self._sub(_text(stop), _text(start))
-            full = self.w.emit(f"sdiv i64 {length}, {loop.step}")
-            blocks = self.w.emit(f"mul i64 {full}, {loop.step}")
-            whole = self._add(_text(start), blocks)
-        if not (isinstance(whole, int) and whole == start):
+        start, stop, whole = extent.start, extent.stop, self._end_of_blocks(loop, extent)
+        if whole != start:
             totals = self._turns(loop, _text(start), _text(whole), loop.step, inner, totals)
-        if isinstance(whole, int) and whole == stop:
+        if whole == stop:
             return totals
         self.copies[loop.symbol] = 1
         totals = self._turns(loop, _text(whole), _text(stop), loop.lanes, inner, totals, tail=True)
         self.copies[loop.symbol] = loop.copies
         return totals
+
+    def _end_of_blocks(self, loop: Loop, extent: Range) -> Dim | str:
+        """Where the last whole block ends: `start` if there is none, `stop` if none is cut off."""
+        start, stop = extent.start, extent.stop
+        if isinstance(start, int) and isinstance(stop, int):
+            return start + (stop - start) // loop.step * loop.step
+        if extent.tile is not None and not extent.may_end_early:
+            length = extent.tile // loop.step * loop.step
+            if length in (0, extent.tile):
+                return stop if length else start
+            return self._add(_text(start), str(length))
+        blocks = self.w.emit(f"sdiv i64 {self._sub(_text(stop), _text(start))}, {loop.step}")
+        return self._add(_text(start), self.w.emit(f"mul i64 {blocks}, {loop.step}"))
 
     def _turns(
         self,
