@@ -22,9 +22,11 @@ _NAMES = {
     # transformations
     "transforms": (
         "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp", "linearize",
-        "stop_gradient", "value_and_grad", "vjp", "vmap",
+        "stop_gradient", "value_and_grad", "vjp",
     ),
+    "batching": ("vmap",),
     "checks": ("check_grads",),
+    "benchmarking.measure": ("bench",),
     # errors and element types
     "runtime.errors": (
         "ArgumentError", "ArtifactError", "CompileError", "DTypeError", "DeviceError",

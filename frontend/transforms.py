@@ -14,25 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.autodiff.batch import batch_graph
 from symfuse.compiler.autodiff.forward import jvp_graph
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
-from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 
-from .tracing.record import Recorded, arguments, describe_named, function_name, record, record_flat
-from .tracing.specs import Described, Spec
+from .tracing.record import Recorded, function_name, record
+from .tracing.specs import Spec
 from .tracing.trace import call, call_graph
-from .tracing.tree import Structure, flatten, map_leaves, prefix_leaves, same
+from .tracing.tree import Structure, flatten, map_leaves, same
 
 __all__ = [
     "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp",
-    "linearize", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "linearize", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 Function = Callable[..., Any]
@@ -167,34 +165,6 @@ jacobian = jacrev
 def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """The function that returns the second derivatives of `fun`."""
     return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
-
-
-def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_size: Any = None) -> Function:
-    """The function for a batch: arguments have one more axis, at `in_axes`; None shares a value.
-
-    >>> import numpy as np, symfuse as sf
-    >>> sf.vmap(lambda x: x.sum())(np.ones((2, 3)))
-    array([3., 3.])
-    """
-
-    @wraps(fun)
-    def batched(*args: Any, **kwargs: Any) -> Any:
-        found = arguments(args, kwargs)
-        types = describe_named(fun, found)
-        tree = found.tree.children()
-        axes = prefix_leaves(in_axes, tree[0], "in_axes")
-        axes += [0] * tree[1].count
-        names = found.names(fun)
-        size = _batch_size(types, axes, names, axis_size)
-        members = [_member(t, axis, n) for t, axis, n in zip(types, axes, names, strict=True)]
-        recorded = record_flat(fun, found, members)
-        graph = recorded.graph
-        places = prefix_leaves(out_axes, recorded.out_tree, "out_axes")
-        hidden = [None] * (len(graph.parameters) - len(axes))
-        whole = batch_graph(graph, [*axes, *hidden], places, size)
-        return recorded.out_tree.unflatten(call_graph(whole, found.leaves))
-
-    return batched
 
 
 def stop_gradient(x: Any) -> Any:
@@ -363,42 +333,3 @@ def _with_tangents(recorded: Recorded, main: ir.Graph, results: list[Any], has_a
 
 def _zeros(value: Any) -> Any:
     return np.zeros_like(value)
-
-
-def _batch_size(types: Sequence[Described], axes: list[Any], names: list[str], given: Any) -> Any:
-    """The size that all batch axes share."""
-    size, first = given, "axis_size"
-    for one, axis, name in zip(types, axes, names, strict=True):
-        if axis is None:
-            continue
-        rank = one.type.rank
-        if not -rank <= axis < rank:
-            raise ShapeError(
-                f"vmap: {name} is {one.type}, which has no axis {axis}",
-                fix="use in_axes=None for values that all members share",
-                loc=user_location(),
-            )
-        found = one.type.shape[axis]
-        if size is not None and is_equal(found, size) is False:
-            raise ShapeError(
-                f"vmap: the batch has size {size} in {first} and size {found} in {name}",
-                fix="batch axes must have one size; give the others in_axes=None",
-                loc=user_location(),
-            )
-        if size is None:
-            size, first = found, name
-    if size is None:
-        raise ShapeError(
-            "vmap: no argument has a batch axis",
-            fix="give in_axes an axis for at least one argument, or axis_size",
-            loc=user_location(),
-        )
-    return size
-
-
-def _member(one: Described, axis: Any, name: str) -> Described:
-    """The type of one member of the batch."""
-    if axis is None:
-        return one
-    at = axis % one.type.rank
-    return Described(one.type.with_shape(n for i, n in enumerate(one.type.shape) if i != at))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from symfuse.compiler.ir.types import TensorType, parse_type
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, SymfuseError, TraceError
 
+from .sizes import plain
 from .tracer import Tracer
 
 __all__ = ["Described", "Spec", "describe", "spec"]
@@ -122,7 +123,7 @@ def _parsed(text: str, known: dict[str, Symbol]) -> TensorType:
 
 def _size(size: Any) -> Dim:
     if isinstance(size, Expr):
-        return size
+        return cast(Dim, plain(size))
     if isinstance(size, str):
         return parse_dim(size, {})
     return int(size)

@@ -21,6 +21,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, Loc, SymfuseError, TraceError
 
 from .dispatch import ACTIVE
+from .sizes import plain
 from .tracer import Tracer
 
 __all__ = ["Trace", "call", "call_graph", "constant", "current", "dtype_of", "size_value"]
@@ -67,7 +68,7 @@ class Trace:
         operands = tuple(self._operands(op, args))
         token = CURRENT.set(self.builder)
         try:
-            node = self.builder.apply(op, operands, attrs)
+            node = self.builder.apply(op, operands, {k: plain(v) for k, v in attrs.items()})
         finally:
             CURRENT.reset(token)
         view = None
@@ -238,6 +239,7 @@ def size_value(size: Any, dtype: DType = DType.I64) -> Any:
     """A size as a number of the graph: the last of 0, 1, ..., size."""
     if isinstance(size, int):
         return size
+    size = plain(size)
     counted = call("iota", shape=(size + 1,), axis=0, dtype=dtype)
     last = call("slice", counted, starts=(size,), stops=(size + 1,), steps=(1,))
     scalar = call("reshape", last, shape=())

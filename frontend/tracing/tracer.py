@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.location import is_ours, user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
 
 from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
 from .hints import rewritten
+from .sizes import shown_to_users
 
 __all__ = ["Tracer"]
 
@@ -89,7 +91,10 @@ class Tracer(Traceable):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        return self._node.type.shape
+        shape = self._node.type.shape
+        if all(type(size) is int for size in shape) or is_ours(sys._getframe(1).f_code):
+            return shape
+        return shown_to_users(shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -279,6 +279,22 @@ def test_wrong_calls_are_refused_at_the_users_line(wrong, error, what):
         assert caught.value.user_frame[0] == __file__
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [lambda n: n == 3, lambda n: n != 3, lambda n: n > 3, lambda n: n <= 3, lambda n: bool(n)],
+)
+def test_a_question_about_a_symbolic_size_is_not_answered_by_guessing(ask):
+    with pytest.raises(sf.SymfuseError, match="only") as caught:
+        sf.trace(lambda x: x if ask(x.shape[0]) else -x, "f32[N]")
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_a_question_about_a_size_is_answered_from_its_bounds():
+    n = sf.dim("N", min=4)
+    graph = sf.trace(lambda x: x if x.shape[0] > 3 and x.shape[0] != 2 else -x, sf.spec((n,)))
+    assert graph.stats() == {"parameter": 1}
+
+
 def test_two_sizes_of_one_name_are_refused():
     with pytest.raises(sf.ShapeError, match="called 'N'"):
         sf.trace(bad_shapes, sf.spec((sf.dim("N"),)), sf.spec((sf.dim("N", min=1),)))

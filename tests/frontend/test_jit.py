@@ -123,6 +123,12 @@ def test_a_size_that_must_be_a_number_has_its_own_code():
     assert "test_jit.py" in fast.explain_cache()
 
 
+def test_a_branch_on_a_size_is_never_taken_for_another_size():
+    fast = jit(lambda x: x.sum(0) if x.shape[0] == 3 else -x.sum(0))
+    for n in (5, 4, 3, 5):
+        np.testing.assert_array_equal(fast(rows(n)), rows(n).sum(0) * (1 if n == 3 else -1))
+
+
 def test_no_recompile_raises_with_the_reason():
     fast = jit(lambda x: x + 1)
     fast(X)
