@@ -13,7 +13,7 @@ from .ir.graph import Graph
 from .ir.printer import name_nodes
 from .kernel.lower import Buffers, Order, lower_group
 from .kernel.phases import Buffer, Kernel
-from .kernel.schedule import Width
+from .kernel.processor import Processor
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
 from .passes.order_launches import order_launches
@@ -78,12 +78,13 @@ def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
 
 def _lower(grouping: Grouping, buffers: Buffers) -> list[Kernel]:
     features = host_features()
-    width = Width(features.vector_bytes, 32 if features.vector_bytes == 64 else 16)
+    registers = 32 if features.vector_bytes == 64 else 16
+    processor = Processor(features.vector_bytes, registers, features.l2_bytes)
     kernels: list[Kernel] = []
     for number, group in enumerate(grouping.groups):
         order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
         name = f"k{number}_{group.kind}_{group.nodes[-1].op.name}"
-        kernels += lower_group(order, name, grouping.sees_through, buffers, width)
+        kernels += lower_group(order, name, grouping.sees_through, buffers, processor)
     return kernels
 
 

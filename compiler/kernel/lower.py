@@ -13,9 +13,11 @@ from .build import build_contraction, build_rows
 from .domain import Domain
 from .merge import merge_axes
 from .phases import Access, Buffer, Kernel, Part, body_cost
+from .processor import Processor
+from .products import schedule_contraction
 from .scan import build_scan, schedule_scan
 from .scatter import build_scatter
-from .schedule import Width, schedule_contraction, schedule_rows
+from .schedule import schedule_rows
 from .split import split_fold
 from .verify import verify_kernel
 
@@ -66,30 +68,32 @@ def lower_group(
     name: str,
     sees_through: Callable[[Node], bool],
     buffers: Buffers,
-    width: Width,
+    processor: Processor,
 ) -> tuple[Kernel, ...]:
     """The kernels of one group: usually one, two when a long fold is split over the cores."""
     if order.anchor is not None and order.anchor.op.contraction:
         draft = build_contraction(order.anchor, order.nodes, order.outputs, sees_through, buffers)
-        *panels, tiles = schedule_contraction(merge_axes(draft), width, buffers.scratch)
+        *panels, tiles = schedule_contraction(merge_axes(draft), processor, buffers.scratch)
         copied = replace(order, kind="pack")
         return (
             *(_kernel(copied, f"{name}_panels", part) for part in panels),
             _kernel(order, name, tiles),
         )
     if order.kind == "scatter" and order.anchor is not None:
-        return (_kernel(order, name, build_scatter(order.anchor, sees_through, buffers, width)),)
+        return (
+            _kernel(order, name, build_scatter(order.anchor, sees_through, buffers, processor)),
+        )
     if order.kind == "scan" and order.anchor is not None:
         draft = build_scan(order.anchor, sees_through, buffers)
-        return (_kernel(order, name, schedule_scan(merge_axes(draft), width)),)
+        return (_kernel(order, name, schedule_scan(merge_axes(draft), processor)),)
     draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
     merged = merge_axes(draft)
     split = split_fold(merged, buffers.scratch)
     if split is None:
-        return (_kernel(order, name, schedule_rows(merged, width)),)
+        return (_kernel(order, name, schedule_rows(merged, processor)),)
     first, second, piece = split
-    partial = schedule_rows(first, width, piece)
-    rest = schedule_rows(second, width)
+    partial = schedule_rows(first, processor, piece)
+    rest = schedule_rows(second, processor)
     return (
         _kernel(replace(order, kind="partial reduce"), f"{name}_partial", partial),
         _kernel(order, name, rest),

@@ -9,7 +9,7 @@ from .body import Body
 from .build import Draft, Storage
 from .domain import axis_symbols
 from .phases import Axis, Local, Loop, Part, Phase, Reduce
-from .schedule import Width
+from .processor import Processor
 
 __all__ = ["build_scan", "schedule_scan"]
 
@@ -33,12 +33,12 @@ def build_scan(node: Node, sees_through: Callable[[Node], bool], storage: Storag
     return Draft(tuple(s for s, _ in axes), tuple(n for _, n in axes), (body.finish(),))
 
 
-def schedule_scan(draft: Draft, width: Width) -> Part:
+def schedule_scan(draft: Draft, processor: Processor) -> Part:
     """A tile is a block of neighbouring rows, walked in step along the axis; or one row."""
     (body,) = draft.bodies
     over = draft.reduced
     beside = draft.axes[-1] if draft.axes and draft.axes[-1] not in over else None
-    lanes = width.lanes(body)
+    lanes = processor.lanes(body)
     block = Loop(beside, lanes, rolled=False) if beside is not None and lanes > 1 else None
     axes = tuple(
         Axis(symbol, extent, None if symbol in over else lanes if symbol == beside else 1)

@@ -15,7 +15,7 @@ from .body import Body, Index
 from .build import Storage
 from .domain import axis_symbols
 from .phases import Axis, Buffer, Instr, Loop, Part, Phase
-from .schedule import Width
+from .processor import Processor
 
 __all__ = ["build_scatter"]
 
@@ -43,7 +43,7 @@ class _Axes:
 
 
 def build_scatter(
-    node: Node, sees_through: Callable[[Node], bool], storage: Storage, width: Width
+    node: Node, sees_through: Callable[[Node], bool], storage: Storage, processor: Processor
 ) -> Part:
     """The part of an operation that adds updates to a copy of its operand."""
     axis, updates = node.attr("axis"), node.inputs[2]
@@ -54,7 +54,7 @@ def build_scatter(
     body = Body(sees_through, storage)
     copy = _copy(body, node, storage(node), (*before.index, *own.index, *after.index))
     add = _add(body, node, storage(node), (before.index, places.index, after.index))
-    lanes = width.lanes((*copy, *add))
+    lanes = processor.lanes((*copy, *add))
     column = after.walked[-1] if after.walked and lanes > 1 else None
     block = _block(column, lanes)
     kept = (*before.walked, *after.walked)
