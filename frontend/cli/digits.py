@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def train_step_by_hand(params: Parameters, state: Any, x: Array, y: Array) -> tu
 def new_parameters(seed: int = 0) -> Parameters:
     """Weights as He et al. choose them for ReLU, biases zero."""
     rng = np.random.default_rng(seed)
-    pairs = zip(LAYERS, LAYERS[1:], strict=False)
+    pairs = pairwise(LAYERS)
     return [
         (
             (rng.standard_normal((m, n)) * np.sqrt(2 / m)).astype(np.float32),

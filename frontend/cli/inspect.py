@@ -1,4 +1,4 @@
-"""`symfuse inspect module.py:f`: every stage of the compilation of a function, as text or a page."""
+"""`symfuse inspect module.py:f`: every stage of the compilation of a function."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Measuring: interleaved rounds, the machine's limits, and the standing suite."""

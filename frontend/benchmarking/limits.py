@@ -1,0 +1,85 @@
+"""What this machine can do at most, measured once and kept beside the compiled code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from symfuse.runtime.cache import store
+from symfuse.runtime.host.features import host_features
+
+from ..staging.aot import compile
+from .timing import sample
+
+__all__ = ["Limits", "machine_limits"]
+
+ELEMENTS = 1 << 24  # 64 MiB: beyond all caches
+SIDE = 1024
+ROUNDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and float32 operations a second, on all cores that this process may use."""
+
+    bytes_per_second: float
+    flops_per_second: float
+    cores: int
+
+    def fraction(self, nbytes: float, flops: float, seconds: float) -> float:
+        """How near a call comes to the limit that binds it; above 1 where caches hold the data."""
+        needed = max(nbytes / self.bytes_per_second, flops / self.flops_per_second)
+        return needed / seconds if seconds else 0.0
+
+
+def machine_limits(*, again: bool = False) -> Limits:
+    """The limits of this machine, measured when processor or cores are new, or `again`.
+
+    A limit is the most that was ever measured: other work on the machine only lowers what is seen.
+    """
+    features = host_features()
+    path = store().folder / "limits.json"
+    known = f"{features.cpu} {features.cores}"
+    before: Limits | None = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        before = Limits(**kept) if kept.pop("machine") == known else None
+    if before and not again:
+        return before
+    moved, computed = _bandwidth(), _flops()
+    if before:
+        moved = max(moved, before.bytes_per_second)
+        computed = max(computed, before.flops_per_second)
+    found = Limits(moved, computed, features.cores)
+    with suppress(OSError):  # a folder that may only be read costs one more measurement
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"machine": known, **asdict(found)})
+        path.write_text(text, encoding="utf-8")
+    return found
+
+
+def _bandwidth() -> float:
+    """Of a compiled copy, bytes read and written; NumPy's own where that is faster."""
+    x = np.ones(ELEMENTS, np.float32)
+    out = np.empty_like(x)
+    compiled = compile(lambda x: x * 1.5, x)
+    bound = compiled.bind(x, out=out)
+    best = min(_best(bound), _best(lambda: np.copyto(out, x)))
+    return 2 * x.nbytes / best
+
+
+def _flops() -> float:
+    """Of a square float32 product by NumPy's BLAS, the fastest of a few."""
+    x = np.ones((SIDE, SIDE), np.float32)
+    out = np.empty_like(x)
+    return float(2 * SIDE**3 / _best(lambda: np.matmul(x, x, out=out)))
+
+
+def _best(call: Callable[[], Any]) -> float:
+    call()
+    return min(sample(call, 1) for _ in range(ROUNDS))

@@ -1,0 +1,96 @@
+"""`sf.bench`: one function, compiled and by others, on the same arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.explain.stages import cost_analysis
+
+from ..staging.aot import CompiledFunction, compile
+from ..tracing.tree import flatten, map_leaves
+from .limits import machine_limits
+from .peers import Against, find_peers, with_xp
+from .report import Report, Row
+from .timing import interleaved
+
+__all__ = ["bench", "relative_error"]
+
+
+def bench(
+    function: Callable[..., Any],
+    /,
+    *args: Any,
+    against: Against = ("eager", "jax", "torch"),
+    rounds: int = 30,
+    name: str | None = None,
+    **options: Any,
+) -> Report:
+    """Times of a compiled function and of its peers in interleaved rounds, on the same arrays.
+
+    `against` names peers ("eager", "jax", "torch") or maps names to callables. JAX and PyTorch run
+    the function itself where it takes the array namespace as an argument `xp`. Errors are relative
+    to the function in float64. Other options are those of `sf.compile`. Raises what compiling or
+    calling the function raises.
+
+    >>> import numpy as np, symfuse as sf
+    >>> report = sf.bench(lambda x: np.exp(x) + 1, np.ones(8, "float32"), against=(), rounds=2)
+    >>> report.kernels
+    1
+    """
+    start = time.perf_counter()
+    compiled = compile(with_xp(function, "symfuse.numpy"), *args, **options)
+    took = time.perf_counter() - start
+    peers = find_peers(function, args, against)
+    entry = _entry(compiled, args)
+    calls: dict[str, Callable[[], Any]] = {"symfuse": entry}
+    calls.update({peer.name: peer.call for peer in peers if peer.call})
+    reference = _reference(function, args)
+    errors = {each: relative_error(call(), reference) for each, call in calls.items()}
+    times = interleaved(calls, rounds)
+    rows = [Row(each, times[each], errors[each]) for each in calls]
+    cost = cost_analysis(compiled.compilation).evaluate()
+    return Report(
+        name or getattr(function, "__name__", "function"),
+        (*rows, *(Row(peer.name, reason=peer.reason) for peer in peers if not peer.call)),
+        cost["bytes"],
+        cost["flops"],
+        len(compiled.compilation.launches),
+        took,
+        machine_limits(),
+    )
+
+
+def relative_error(found: Any, reference: Any) -> float | None:
+    """The largest difference over the largest value, over all leaves; None without a reference."""
+    if reference is None:
+        return None
+    pairs = zip(flatten(found)[0], reference, strict=True)
+    worst = 0.0
+    for one, exact in pairs:
+        exact = np.asarray(exact, np.float64)
+        scale = float(np.max(np.abs(exact), initial=0.0)) or 1.0
+        distance = np.abs(np.asarray(one, np.float64) - exact)
+        worst = max(worst, float(np.max(distance, initial=0.0)) / scale)
+    return worst
+
+
+def _entry(compiled: CompiledFunction, args: tuple[Any, ...]) -> Callable[[], Any]:
+    """A call with these arguments; donated ones are copied each time, and that is measured too."""
+    if not any(argument.donated for argument in compiled.program.inputs):
+        return lambda: compiled(*args)
+    return lambda: compiled(*map_leaves(np.array, args))
+
+
+def _reference(function: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
+    """The leaves of the result in float64, by NumPy."""
+    exact = map_leaves(_widened, args)
+    return flatten(with_xp(function, "numpy")(*exact))[0]
+
+
+def _widened(leaf: Any) -> Any:
+    array = np.asarray(leaf)
+    return array.astype(np.float64) if array.dtype.kind == "f" else leaf

@@ -1,0 +1,90 @@
+"""The same function by others: eager NumPy, JAX, PyTorch; each only where it is installed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ..tracing.tree import map_leaves
+
+__all__ = ["Against", "Peer", "find_peers", "takes_xp", "with_xp"]
+
+Against = str | Iterable[str] | Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Something to compare with; without a call, the reason why there is none."""
+
+    name: str
+    call: Callable[[], Any] | None = None
+    reason: str = ""
+
+
+def find_peers(function: Callable[..., Any], args: tuple[Any, ...], against: Against) -> list[Peer]:
+    """A peer for each name; a mapping gives callables of its own, which get the same arrays."""
+    if isinstance(against, Mapping):
+        return [_given(name, call, args) for name, call in against.items()]
+    names = (against,) if isinstance(against, str) else tuple(against)
+    return [_named(name, function, args) for name in names]
+
+
+def takes_xp(function: Callable[..., Any]) -> bool:
+    """Whether the function asks for the array namespace by an argument `xp`."""
+    try:
+        return "xp" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def with_xp(function: Callable[..., Any], namespace: str) -> Callable[..., Any]:
+    """The function on a namespace, where it asks for one."""
+    if not takes_xp(function):
+        return function
+    return partial(function, xp=import_module(namespace))
+
+
+def _named(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+    if name == "eager":
+        eager = with_xp(function, "numpy")
+        return Peer(name, lambda: eager(*args))
+    if name not in ("jax", "torch"):
+        return Peer(name, reason="unknown; give a callable: against={name: f}")
+    if find_spec(name) is None:
+        return Peer(name, reason="not installed")
+    if not takes_xp(function):
+        return Peer(name, reason="the function takes no argument xp (the array namespace)")
+    return _jax(function, args) if name == "jax" else _torch(function, args)
+
+
+def _given(name: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+    if name == "jax" and find_spec("jax") is not None:
+        jax = import_module("jax")
+        device = jax.tree.map(jax.numpy.asarray, args)
+        return Peer(name, lambda: jax.block_until_ready(call(*device)))
+    if name == "torch" and find_spec("torch") is not None:
+        tensors = _tensors(args)
+        return Peer(name, lambda: call(*tensors))
+    return Peer(name, lambda: call(*args))
+
+
+def _jax(function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+    jax = import_module("jax")
+    compiled = jax.jit(with_xp(function, "jax.numpy"))
+    return _given("jax", compiled, args)
+
+
+def _torch(function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+    return _given("torch", with_xp(function, "torch"), args)
+
+
+def _tensors(args: tuple[Any, ...]) -> Any:
+    torch = import_module("torch")
+    return map_leaves(lambda leaf: torch.from_numpy(np.array(leaf)), args)

@@ -1,0 +1,67 @@
+"""Times of several callables in interleaved rounds, so that all meet the same disturbances."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Times", "interleaved", "repetitions", "sample"]
+
+SHORTEST = 2e-4  # seconds of one sample; shorter calls are repeated inside it
+MOST = 10_000  # calls in one sample
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds per call, one for each round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.seconds))
+
+    @property
+    def p10(self) -> float:
+        return float(np.percentile(self.seconds, 10))
+
+    @property
+    def p90(self) -> float:
+        return float(np.percentile(self.seconds, 90))
+
+    def as_dict(self) -> dict[str, float]:
+        return {"median": self.median, "p10": self.p10, "p90": self.p90}
+
+
+def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Times]:
+    """Each round calls everything once, or often enough to be measured."""
+    inner = {name: repetitions(call) for name, call in calls.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            seconds[name].append(sample(call, inner[name]))
+    return {name: Times(tuple(found)) for name, found in seconds.items()}
+
+
+def repetitions(call: Callable[[], Any]) -> int:
+    """How many calls make a sample long enough; warms up on the way."""
+    call()
+    count = 1
+    while count < MOST:
+        took = sample(call, count) * count
+        if took >= SHORTEST:
+            break
+        count *= 2 if took > SHORTEST / 8 else 8
+    return min(count, MOST)
+
+
+def sample(call: Callable[[], Any], count: int) -> float:
+    """Seconds per call of `count` calls in a row."""
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count
