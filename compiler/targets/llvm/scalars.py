@@ -98,6 +98,9 @@ class LlvmScalars(Vectors):
 
     def mask_below(self, count: Value, lanes: int) -> Value:
         """True in the first `count` lanes; the i64 count may be negative or exceed the lanes."""
+        if lanes > 1 and count.name.isdigit():
+            chosen = ", ".join(f"i1 {int(lane < int(count.name))}" for lane in range(lanes))
+            return Value(f"<{chosen}>", DType.BOOL, lanes)
         at_most = self.emit("min", (count, self.const(lanes, DType.I64)))
         clamped = self.emit("max", (at_most, self.const(0, DType.I64)))
         narrow = self.cast("trunc", clamped, DType.I32)

@@ -16,8 +16,8 @@ __all__ = ["FORMATS", "Format", "Number", "Table", "fma", "formula", "horner", "
 Table: TypeAlias = Mapping[DType, tuple[float, ...]]
 """Coefficients for each working precision, lowest power first."""
 
-_LONG = 8  # coefficients from which a polynomial is limited by waiting rather than by work
-_EXACT = 2  # of its first terms, whose roundings show in the result
+_LONG = 10  # coefficients from which a polynomial is limited by waiting rather than by work
+_EXACT = 4  # of its first terms, whose roundings show in the result
 
 
 @dataclass(frozen=True, slots=True)
