@@ -20,8 +20,8 @@ _ROOMS = [_ROOT / room for room in ("frontend", "compiler", "runtime")]
 # Installed, the frontend is the root itself; NumPy's frames lie between it and the user's.
 _PLACES = [*(_ROOMS if _ROOMS[0].is_dir() else [_ROOT]), Path(np.__file__).parent]
 _OURS = tuple(f"{place}{os.sep}" for place in _PLACES)
-# The model of a command stands for a user's.
-_USERS = tuple(f"{place / 'cli'}{os.sep}" for place in (_ROOMS[0], _ROOT))
+# The demo's model stands for a user's.
+_USERS = tuple(str(place / "cli" / "digits.py") for place in (_ROOMS[0], _ROOT))
 _WRAPPERS = ("<frozen", "<string>", "<__array_function__")
 _is_ours: dict[CodeType, bool] = {}
 _scopes: list[str] = []

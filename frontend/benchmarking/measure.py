@@ -54,7 +54,7 @@ def bench(
     rows = [Row(each, times[each], errors[each]) for each in calls]
     cost = cost_analysis(compiled.compilation).evaluate()
     return Report(
-        name or getattr(function, "__name__", "function"),
+        str(name or getattr(function, "__name__", "function")),
         (*rows, *(Row(peer.name, reason=peer.reason) for peer in peers if not peer.call)),
         cost["bytes"],
         cost["flops"],

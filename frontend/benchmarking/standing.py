@@ -79,9 +79,9 @@ class _Process:
         return dict(json.loads(line)) if line else {"failed": "its process has ended"}
 
     def close(self) -> None:
-        if self.process.stdin:
-            self.process.stdin.close()
-        self.process.wait(timeout=30)
+        with self.process as process:  # closes the pipes, and waits
+            if process.stdin:
+                process.stdin.close()
 
 
 def available(names: Iterable[str] = CONTENDERS) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from symfuse.runtime.errors import ArgumentError
 from ..benchmarking.measure import bench
 from ..benchmarking.standing import CONTENDERS, available, markdown, run_suite, save_results
 from ..tracing.specs import Spec, spec
-from .inspect import load_function, read_specs
+from .inspect import in_order, load_function, read_specs
 from .output import FAILED, OK, print_json, say
 
 __all__ = ["add_bench"]
@@ -68,7 +68,7 @@ def _run_suite(args: argparse.Namespace) -> int:
 
 def _run_function(args: argparse.Namespace) -> int:
     function = load_function(args.function)
-    types = [spec(text) for text in read_specs(args.spec).values()]
+    types = [spec(text) for text in in_order(function, read_specs(args.spec))]
     report = bench(function, *map(_random, types), rounds=args.rounds)
     if args.plot:
         args.plot.write_text(report.plot(), encoding="utf-8")

@@ -203,9 +203,9 @@ def _resumed(
     found = step.compilation
     records = json.dumps(explain(found).as_dict())
     save(folder / "train_step.sfz", Artifact(step.program, found.traced.text(), records))
-    names = {f"leaf{at}": leaf for at, leaf in enumerate(leaves)}
-    x, y = (np.stack(part) for part in zip(*batches, strict=True))
-    np.savez(folder / "resume.npz", leaves=len(leaves), x=x, y=y, **names)
+    arrays: dict[str, Any] = {f"leaf{at}": leaf for at, leaf in enumerate(leaves)}
+    arrays |= {"x": np.stack([x for x, _ in batches]), "y": np.stack([y for _, y in batches])}
+    np.savez(folder / "resume.npz", **arrays)
     here = run_epoch(step.executable, leaves, batches)
     files = [str(folder / name) for name in ("train_step.sfz", "resume.npz", "resumed.npz")]
     command = [sys.executable, "-m", "symfuse.cli.resume", *files]

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..view.html import save_report
 from ..view.summary import summary, summary_text
 from .output import OK, print_json, say
 
-__all__ = ["add_inspect", "load_function", "read_specs"]
+__all__ = ["add_inspect", "in_order", "load_function", "read_specs"]
 
 
 def add_inspect(commands: Any, **common: Any) -> None:
@@ -47,7 +48,7 @@ def add_inspect(commands: Any, **common: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compile, then print what was asked for."""
     function = load_function(args.function)
-    compiled = compile(function, **read_specs(args.spec)).compilation
+    compiled = compile(function, *in_order(function, read_specs(args.spec))).compilation
     if args.html:
         say("report:", save_report(compiled, args.html, assembly=True), quiet=args.json)
     if args.json:
@@ -86,6 +87,15 @@ def read_specs(texts: list[str]) -> dict[str, str]:
             raise ArgumentError(f"{text!r} is no spec", fix='write it as "x=f32[N,784]"')
         specs[name.strip()] = type_.strip()
     return specs
+
+
+def in_order(function: Callable[..., Any], specs: dict[str, str]) -> list[str]:
+    """The types in the order of the function's parameters."""
+    try:
+        return list(signature(function).bind(**specs).arguments.values())
+    except TypeError as error:
+        taken = ", ".join(signature(function).parameters)
+        raise ArgumentError(f"the specs do not fit: {error}", fix=f"give {taken}") from None
 
 
 def _load_module(name: str) -> Any:

@@ -28,7 +28,8 @@ def main(argv: list[str]) -> int:
     """Load, train, save; print which parts of symfuse that took."""
     program, given, result = argv
     data = np.load(given)
-    leaves = [data[f"leaf{at}"] for at in range(int(data["leaves"]))]
+    count = sum(name.startswith("leaf") for name in data.files)
+    leaves = [data[f"leaf{at}"] for at in range(count)]
     batches = list(zip(data["x"], data["y"], strict=True))
     executable = Executable(load(program).program)
     found = run_epoch(executable, leaves, batches)

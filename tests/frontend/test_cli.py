@@ -1,0 +1,160 @@
+"""The command line: what it prints, its JSON, its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from symfuse.cli import main
+from symfuse.cli.main import parser
+
+MODEL = """
+import numpy as np
+
+def f(x, w):
+    return np.tanh(x @ w)
+
+def g(x, xp=np):
+    return xp.exp(x) * 2
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model_of_the_test.py"
+    path.write_text(MODEL)
+    return path
+
+
+def run(capsys, *argv):
+    code = main([str(part) for part in argv])
+    return code, capsys.readouterr()
+
+
+def test_inspect_prints_a_summary(capsys, model):
+    code, said = run(capsys, "inspect", f"{model}:f", "--spec", "x=f32[N,4]; w=f32[4,8]")
+    assert code == 0
+    assert "f: 2 operations, 2 after the passes, 1 kernels" in said.out
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        ("graph", "graph f(%x: f32[N,4], %w: f32[4,8])"),
+        ("optimized", "tanh("),
+        ("schedule", "phase 0:"),
+        ("kernels", "$product += "),
+        ("llvm", "define "),
+        ("asm", ".text"),
+        ("memory", "planned peak"),
+    ],
+)
+def test_inspect_prints_each_stage(capsys, model, stage, expected):
+    specs = ("--spec", "x=f32[N,4]", "--spec", "w=f32[4,8]")
+    code, said = run(capsys, "inspect", f"{model}:f", *specs, "--stage", stage)
+    assert code == 0
+    assert expected in said.out
+
+
+def test_inspect_writes_json_and_a_page(capsys, model, tmp_path):
+    page = tmp_path / "report.html"
+    specs = ("--spec", "x=f32[2,4]; w=f32[4,8]")
+    code, said = run(capsys, "inspect", f"{model}:f", *specs, "--json", "--html", page)
+    found = json.loads(said.out)
+    assert code == 0
+    assert found["kernels"] == 1
+    assert found["cost"]["flops"] == 2 * 2 * 4 * 8 + 2 * 8
+    assert found["memory"]["peak"] == 0
+    assert found["fusion"]["lines"][0]["text"] == "return np.tanh(x @ w)"
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_inspect_explains_the_lines(capsys, model):
+    code, said = run(
+        capsys, "inspect", f"{model}:f", "--spec", "x=f32[2,4];w=f32[4,8]", "--explain"
+    )
+    assert code == 0
+    assert "return np.tanh(x @ w)" in said.out
+
+
+@pytest.mark.parametrize(
+    ("place", "spec", "message"),
+    [
+        ("missing.py:f", "x=f32[2]", "there is no file missing.py"),
+        ("{model}", "x=f32[2]", "fix: write model.py:f"),
+        ("{model}:h", "x=f32[2]", "has no function 'h'"),
+        ("{model}:f", "f32[2]", "is no spec"),
+        ("{model}:f", "x=f32[2]; w=f32[3]", "fix:"),
+    ],
+)
+def test_mistakes_are_answered_with_a_fix(capsys, model, place, spec, message):
+    code, said = run(capsys, "inspect", place.format(model=model), "--spec", spec)
+    assert code == 1
+    assert message in said.err
+    assert "Traceback" not in said.err
+
+
+def test_wrong_arguments_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["inspect", "--stage", "nonsense", "f.py:f"])
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "inspect", "bench", "doctor"])
+def test_every_command_explains_itself_and_its_exit_codes(capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args([command, "--help"])
+    said = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "exit codes:" in said
+    assert "--json" in said
+
+
+def test_doctor_finds_the_machine_and_tests_itself(capsys):
+    code, said = run(capsys, "doctor", "--json")
+    found = json.loads(said.out)
+    assert code == 0
+    assert found["self_test"]["ok"]
+    assert found["machine"]["cores"] >= 1
+    assert {row["name"] for row in found["options"]} >= {"SYMFUSE_CACHE", "SYMFUSE_VERIFY"}
+    assert found["versions"]["numpy"]
+
+
+def test_doctor_prints_tables(capsys):
+    code, said = run(capsys, "doctor")
+    assert code == 0
+    assert "self-test: compiled in" in said.out
+    assert "SYMFUSE_NUM_THREADS" in said.out
+
+
+def test_bench_measures_a_function(capsys, model, tmp_path):
+    plot = tmp_path / "plot.svg"
+    arguments = ("--spec", "x=f32[100]", "--rounds", "2", "--json", "--plot", plot)
+    code, said = run(capsys, "bench", f"{model}:g", *arguments)
+    found = json.loads(said.out)
+    assert code == 0
+    assert found["rows"][0]["name"] == "symfuse"
+    assert found["rows"][1]["error"] < 1e-6
+    assert plot.read_text().startswith("<svg")
+
+
+def test_bench_needs_sizes(capsys, model):
+    code, said = run(capsys, "bench", f"{model}:g", "--spec", "x=f32[N]")
+    assert code == 1
+    assert "give numbers" in said.err
+
+
+def test_the_demo_trains_saves_and_resumes(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    code, said = run(capsys, "demo", "--epochs", "20", "--out", tmp_path / "out", "--json")
+    found = json.loads(said.out)
+    assert code == 0
+    assert found["ok"]
+    assert found["test_accuracy"] >= 0.97
+    assert found["resumed_identically"]
+    assert found["resume_loaded"] == []
+    assert found["kernels"] < found["nodes"] / 5
+    assert found["lower_bound_bytes"] <= found["planned_peak_bytes"] < found["eager_peak_bytes"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"graph.svg", "report.html", "train_step.sfz", "kernels.txt"} <= names
