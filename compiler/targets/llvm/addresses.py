@@ -126,4 +126,4 @@ class Indices:
     def _instruction(self, name: str, left: Value, right: Value) -> Value:
         lanes = max(left.lanes, right.lanes)
         a, b = self.scalars.splat(left, lanes), self.scalars.splat(right, lanes)
-        return Value(self.writer.emit(f"{name} {a.type} {a.name}, {b.name}"), DType.I64, lanes)
+        return Value(self.writer.once(f"{name} {a.type} {a.name}, {b.name}"), DType.I64, lanes)

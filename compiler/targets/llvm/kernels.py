@@ -107,7 +107,7 @@ class _KernelText:
         with self.w.loop(low, high, 1, hint="tile") as tile:
             self.at.open()
             number = tile.index
-            if len(self.kernel.parts) > 1:
+            if done != 0:
                 before = self.at.at_base(done)
                 number = self.w.emit(f"sub nsw i64 {tile.index}, {before}")
             starts = self._coordinates(part, number)
@@ -166,7 +166,7 @@ class _KernelText:
         if axis.tile is None:
             stop: Dim | str = axis.extent if isinstance(axis.extent, int) else self._stop(axis)
             return Range(0, stop, None, axis.extent, False)
-        if axis.divides and axis.tiles == 1 and isinstance(axis.extent, int):
+        if axis.tiles == 1 and isinstance(axis.extent, int):
             return Range(0, axis.extent, axis.tile, axis.extent, False)
         after = self.w.emit(f"add nsw i64 {start}, {axis.tile}")
         if axis.divides:

@@ -33,6 +33,13 @@ class Range:
     extent: Dim
     may_end_early: bool  # the tile can be cut off by the end of the axis
 
+    @property
+    def known_length(self) -> int | None:
+        """How many indices there are, if that is a number."""
+        if isinstance(self.start, int) and isinstance(self.stop, int):
+            return self.stop - self.start
+        return None
+
 
 class Nest:
     """Writes the phases of a tile. `edge`: tiles of unrolled loops may be cut off."""
@@ -62,7 +69,7 @@ class Nest:
         """The loops of a phase and its body."""
         self.phase = phase
         self.loops = {loop.symbol: loop for loop in phase.loops}
-        self.copies = {loop.symbol: loop.copies for loop in phase.loops}
+        self.copies = {loop.symbol: self._copies(loop) for loop in phase.loops}
         self.vector = next((loop for loop in phase.loops if loop.lanes > 1), None)
         blocks = tuple(loop.symbol for loop in phase.loops if loop.step > 1)
         self.own = {i: tuple(a for a in blocks if a in i.axes) for i in phase.body}
@@ -104,8 +111,8 @@ class Nest:
     def _end_of_blocks(self, loop: Loop, extent: Range) -> Dim | str:
         """Where the last whole block ends: `start` if there is none, `stop` if none is cut off."""
         start, stop = extent.start, extent.stop
-        if isinstance(start, int) and isinstance(stop, int):
-            return start + (stop - start) // loop.step * loop.step
+        if isinstance(start, int) and extent.known_length is not None:
+            return start + extent.known_length // loop.step * loop.step
         if extent.tile is not None and not extent.may_end_early:
             length = extent.tile // loop.step * loop.step
             if length in (0, extent.tile):
@@ -140,10 +147,20 @@ class Nest:
             self.mask = {}
         return _renamed(totals, keys, turn.results)
 
+    def _copies(self, loop: Loop) -> int:
+        """How many copies of an unrolled axis the tile has room for."""
+        length = self.ranges[loop.symbol].known_length
+        if loop.rolled or length is None:
+            return loop.copies
+        return min(loop.copies, -(-length // loop.lanes))
+
     def _enter_block(self, loop: Loop) -> None:
         """Bind an unrolled axis: all its copies stand at fixed distances from the tile's start."""
         extent = self.ranges[loop.symbol]
         self.at.bind(loop.symbol, _text(extent.start))
+        last, length = self.copies[loop.symbol] - 1, extent.known_length
+        if length is not None and length < (last + 1) * loop.lanes:
+            self.mask[last] = self._mask(str(length - last * loop.lanes), loop.lanes)
         if not (self.edge and extent.may_end_early):
             return
         if loop.lanes > 1:
@@ -368,10 +385,10 @@ class Nest:
         return tuple((axis, copy) for axis, copy in steps.items() if axis in wanted)
 
     def _add(self, left: str, right: str) -> str:
-        return right if left == "0" else self.w.emit(f"add nsw i64 {left}, {right}")
+        return right if left == "0" else self.w.once(f"add nsw i64 {left}, {right}")
 
     def _sub(self, left: str, right: str) -> str:
-        return left if right == "0" else self.w.emit(f"sub nsw i64 {left}, {right}")
+        return left if right == "0" else self.w.once(f"sub nsw i64 {left}, {right}")
 
 
 def _text(value: Dim | str) -> str:

@@ -61,8 +61,11 @@ class Memory:
         first = self._first(dim, position)
         if not position.varies(dim) or position.vector is None:
             return first
-        lanes = self.s.lane_index(position.vector.lanes)
-        return self.s.add(first, self.s.mul(lanes, self.at.scalar(slope)))  # type: ignore[no-any-return]
+        if isinstance(slope, int):
+            lanes = self.s.lane_index(position.vector.lanes, step=slope)
+        else:
+            lanes = self.s.mul(self.s.lane_index(position.vector.lanes), self.at.scalar(slope))
+        return self.s.add(first, lanes)  # type: ignore[no-any-return]
 
     def _first(self, dim: Dim, position: Position) -> Value:
         name, shift = self._resolve(dim, position)

@@ -30,13 +30,13 @@ class Vectors(Scalars):
         if llvm_type(value.dtype) == llvm_type(dtype):
             return Value(value.name, dtype, value.lanes)
         to = vector_type(dtype, value.lanes)
-        return Value(self.writer.emit(f"{opcode} {value} to {to}"), dtype, value.lanes)
+        return Value(self.writer.once(f"{opcode} {value} to {to}"), dtype, value.lanes)
 
     def instruction(self, opcode: str, dtype: DType, *operands: Value) -> Value:
         """`opcode type x, y`, all operands of one type."""
         wide = self.aligned(*operands)
         names = ", ".join(value.name for value in wide)
-        return Value(self.writer.emit(f"{opcode} {wide[0].type} {names}"), dtype, wide[0].lanes)
+        return Value(self.writer.once(f"{opcode} {wide[0].type} {names}"), dtype, wide[0].lanes)
 
     def intrinsic(self, name: str, *operands: Value, extra: str = "") -> Value:
         """`llvm.name` of operands of one type, which is also its result."""
@@ -46,7 +46,7 @@ class Vectors(Scalars):
         types = ", ".join(value.type for value in wide)
         self.writer.declare(f"declare {kind} {called}({types}{extra_type})")
         listed = ", ".join(str(value) for value in wide) + (f", {extra}" if extra else "")
-        called = self.writer.emit(f"call {kind} {called}({listed})")
+        called = self.writer.once(f"call {kind} {called}({listed})")
         return Value(called, wide[0].dtype, wide[0].lanes)
 
     def aligned(self, *operands: Value) -> list[Value]:
@@ -65,9 +65,9 @@ class Vectors(Scalars):
         if not value.name.startswith("%"):
             return Value(f"splat ({value})", value.dtype, lanes)
         kind = vector_type(value.dtype, lanes)
-        first = self.writer.emit(f"insertelement {kind} poison, {value}, i64 0")
+        first = self.writer.once(f"insertelement {kind} poison, {value}, i64 0")
         zeros = f"<{lanes} x i32> zeroinitializer"
-        name = self.writer.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
+        name = self.writer.once(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
         return Value(name, value.dtype, lanes)
 
     def extract(self, value: Value, lane: int | str) -> Value:
@@ -83,11 +83,11 @@ class Vectors(Scalars):
         name = self.writer.emit(f"insertelement {value}, {element}, i64 {lane}")
         return Value(name, value.dtype, value.lanes)
 
-    def lane_index(self, lanes: int, dtype: DType = DType.I64) -> Value:
-        """0, 1, 2 ... in the lanes."""
+    def lane_index(self, lanes: int, dtype: DType = DType.I64, step: int = 1) -> Value:
+        """0, step, 2·step ... in the lanes."""
         if lanes == 1:
             return self.const(0, dtype)
-        listed = ", ".join(f"{llvm_type(dtype)} {lane}" for lane in range(lanes))
+        listed = ", ".join(f"{llvm_type(dtype)} {lane * step}" for lane in range(lanes))
         return Value(f"<{listed}>", dtype, lanes)
 
     def part(self, value: Value, start: int, lanes: int) -> Value:

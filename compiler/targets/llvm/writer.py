@@ -77,6 +77,7 @@ class Writer:
     block: str = "entry"
     _lines: list[str] = field(default_factory=list)
     _allocas: list[str] = field(default_factory=list)
+    _known: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
     def fresh(self, hint: str = "v") -> str:
@@ -88,6 +89,13 @@ class Writer:
         """Write `%name = text` and return the name."""
         name = self.fresh(hint)
         self._lines.append(f"  {name} = {text}")
+        return name
+
+    def once(self, text: str, hint: str = "v") -> str:
+        """`emit` for a pure function of its operands: the same text is written once a block."""
+        name = self._known.get(text)
+        if name is None:
+            name = self._known[text] = self.emit(text, hint)
         return name
 
     def line(self, text: str) -> None:
@@ -113,6 +121,7 @@ class Writer:
         """Begin the block `label`; what came before must have ended in a branch."""
         self._lines.append(f"{label}:")
         self.block = label
+        self._known.clear()
 
     def branch(self, label: str) -> None:
         self.line(f"br label %{label}")
