@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.dims import Dim
-from ..kernel.phases import Access, Axis, Buffer, Instr, Kernel, Loop, Part, Phase
+from ..kernel.phases import Access, Axis, Buffer, Instr, Kernel, Local, Loop, Part, Phase, Reduce
 from .cost import kernel_bytes
 from .records import user_lines
 from .text import bytes_text, count_text, table
@@ -145,17 +145,29 @@ def _part(part: Part) -> Iterator[str]:
         yield f"parallel for each tile of {', '.join(map(_axis, cut))}:"
         inner = "  "
     extents = {axis.symbol: axis for axis in part.axes}
+    names = _local_names(part)
     for phase in part.phases:
-        yield from (f"{inner}{line}" for line in _phase(phase, extents))
+        yield from (f"{inner}{line}" for line in _phase(phase, extents, names))
 
 
-def _phase(phase: Phase, axes: dict[Any, Axis]) -> Iterator[str]:
+def _local_names(part: Part) -> dict[Local, str]:
+    """A distinct name for each local of a part."""
+    names: dict[Local, str] = {}
+    for instr in part.instructions():
+        found = instr.detail.local if isinstance(instr.detail, Reduce) else instr.detail
+        if isinstance(found, Local) and found not in names:
+            same = sum(other.name == found.name for other in names)
+            names[found] = f"{found}_{same + 1}" if same else str(found)
+    return names
+
+
+def _phase(phase: Phase, axes: dict[Any, Axis], names: dict[Local, str]) -> Iterator[str]:
     depth = ""
     for loop in phase.loops:
         axis = axes.get(loop.symbol)
         yield f"{depth}for {_loop(loop)}{_range(axis)}:"
         depth += "  "
-    yield from (f"{depth}{line}" for line in _Code(phase.body).lines())
+    yield from (f"{depth}{line}" for line in _Code(phase.body, names).lines())
 
 
 def _range(axis: Axis | None) -> str:
@@ -192,8 +204,8 @@ def _shortened(text: str) -> str:
 class _Code:
     """Writes a body: values that are used once stand where they are used, others get names."""
 
-    def __init__(self, body: tuple[Instr, ...]) -> None:
-        self.body = body
+    def __init__(self, body: tuple[Instr, ...], locals_: dict[Local, str]) -> None:
+        self.body, self.locals = body, locals_
         self.uses = Counter(arg for instr in body for arg in instr.args)
         self.text: dict[Instr, str] = {}
         self.count = 0
@@ -208,7 +220,7 @@ class _Code:
             if not plain and (self.uses[instr] > 1 or len(text) > _LONGEST):
                 name = f"v{self.count}"
                 self.count += 1
-                yield f"{name} = {text}"
+                yield f"{name} = {_bare(text)}"
                 text = name
             self.text[instr] = text
 
@@ -219,13 +231,13 @@ class _Code:
         if instr.op == "accumulate":
             return self._accumulated(instr, args)
         if instr.op == "put":
-            return f"{instr.detail} = {args[0]}"
+            return f"{self.locals[instr.detail]} = {args[0]}"
         fold = instr.detail
         over = ", ".join(sorted(map(str, fold.over))) or "nothing"
-        how, local = fold.reduction.instruction, fold.local
+        how, local = fold.reduction.instruction, self.locals[fold.local]
         if how in ("add", "mul"):
             return f"{local} {_INFIX[how]}= {args[0]}  # over {over}"
-        return f"{local} = {how or 'fold'}({', '.join([str(local), *args])})  # over {over}"
+        return f"{local} = {how or 'fold'}({', '.join([local, *args])})  # over {over}"
 
     def _accumulated(self, instr: Instr, args: list[str]) -> str:
         access: Access = instr.detail
@@ -241,7 +253,9 @@ class _Code:
             return str(instr.detail)
         if op == "load":
             return self._load(instr)
-        if op in ("get", "index"):
+        if op == "get":
+            return self.locals[instr.detail]
+        if op == "index":
             return str(instr.detail)
         if op == "below":
             return f"({instr.detail[0]} < {instr.detail[1]})"

@@ -64,7 +64,7 @@ def _life(row: MemoryRow, number: int, known: Mapping[str, int], peak: int, step
     x, width = LEFT + row.first * step + 1.5, (row.last - row.first + 1) * step - 3
     hue = frame_hue(number)
     hint = f"{row.name}: {row.type}\n{bytes_text(nbytes)} at {offset}, k{row.first} to k{row.last}"
-    style = f"fill:hsl({hue} 62% 58% / .55);stroke:hsl({hue} 55% var(--sf-tint))"
+    style = f"fill:hsl({hue} 62% 58% / .55);stroke:hsl({hue} var(--sf-rim) var(--sf-tint))"
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="3"'
     rect = f'<g><title>{escape(hint)}</title><rect {place} style="{style}"/>'
     if height < 14 or width < 6.6 * len(row.name) + 8:

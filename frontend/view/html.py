@@ -147,8 +147,9 @@ def _passes(compiled: Compiled) -> str:
         for record in compiled.passes
     ]
     header = ("pass", "rules used", "nodes before", "after", "time")
-    stages = [(name, "", "", "", seconds_text(took)) for name, took in compiled.seconds.items()]
-    parts = [_card(table_html(header, [*rows, *stages], left=2, code=1))]
+    stages = [(name, seconds_text(took)) for name, took in compiled.seconds.items()]
+    tables = table_html(header, rows, left=2, code=1)
+    parts = [_card(tables) + _card(table_html(("stage of the compilation", "time"), stages))]
     steps = [("traced", compiled.traced)]
     steps += [(record.name, record.after) for record in compiled.passes if record.has_changed]
     for name, graph in steps:

@@ -196,14 +196,14 @@ def _box(box: Box, centre: Point) -> str:
 def _frame(frame: Frame, centre: Point, size: Size) -> str:
     (w, h), (x, y) = size, centre
     left, top, hue = x - w / 2, y - h / 2, frame_hue(frame.number)
-    fill = f"fill:hsl({hue} 70% var(--sf-wash));stroke:hsl({hue} 55% var(--sf-tint))"
+    fill = f"fill:hsl({hue} var(--sf-sat) var(--sf-wash));stroke:hsl({hue} var(--sf-rim) var(--sf-tint))"
     rect = f'x="{left:.1f}" y="{top:.1f}" width="{w:.1f}" height="{h:.1f}" rx="12"'
     return f'<rect class="f" data-kernel="{frame.number}" {rect} style="{fill}"/>'
 
 
 def _frame_title(frame: Frame, centre: Point, size: Size) -> str:
     x, y = centre[0] - size[0] / 2 + 12, centre[1] - size[1] / 2 + 17
-    halo = f"stroke:hsl({frame_hue(frame.number)} 70% var(--sf-wash))"
+    halo = f"stroke:hsl({frame_hue(frame.number)} var(--sf-sat) var(--sf-wash))"
     at = f'x="{x:.1f}" y="{y:.1f}"'
     return f'<text class="ft" style="{halo}" {at}>{escape(frame.title)}</text>'
 
