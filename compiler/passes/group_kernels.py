@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..ir.dims import Dim, product
+from ..ir.dims import is_at_most, product
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..kernel.body import Index
 from ..kernel.domain import Domain, is_scan, own_domain, reads, sources, visited_shape
+from .drafts import Draft, common_domain, in_order, is_below, kind, rank, row_size
 from .inlining import inlined_nodes, is_free
 
 __all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
@@ -63,21 +64,6 @@ class Grouping:
         return node in self.inlined or is_free(node)
 
 
-@dataclass(slots=True, eq=False)
-class _Draft:
-    """A group while it grows; `waits` is a bit set of the drafts that must run before it."""
-
-    number: int
-    domain: Domain
-    anchor: Node | None = None
-    nodes: list[Node] = field(default_factory=list)
-    waits: int = 0
-
-    @property
-    def bit(self) -> int:
-        return 1 << self.number
-
-
 def group_kernels(graph: Graph) -> Grouping:
     """Every node that must be computed is in exactly one group; views are seen through."""
     return _Grouper(graph).run()
@@ -87,8 +73,8 @@ class _Grouper:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.inlined = inlined_nodes(graph)
-        self.drafts: list[_Draft | None] = []
-        self.home: dict[Node, _Draft] = {}
+        self.drafts: list[Draft | None] = []
+        self.home: dict[Node, Draft] = {}
         self.verdicts: list[Verdict] = []
         self._read_by: dict[Node, tuple[Node, ...]] = {}
 
@@ -119,7 +105,7 @@ class _Grouper:
     # placing one node
 
     def _place(self, node: Node) -> None:
-        joined: _Draft | None = None
+        joined: Draft | None = None
         for draft, producer in self._candidates(node):
             target = self.drafts[draft.number]
             if target is None or target is joined:
@@ -131,9 +117,42 @@ class _Grouper:
         if joined is None:
             self._start(node)
 
-    def _candidates(self, node: Node) -> Iterator[tuple[_Draft, Node]]:
+    def _absorbed(self, node: Node) -> list[Draft]:
+        """Drafts that only this node reads, at whatever positions: it computes them as it goes."""
+        found = dict.fromkeys(self.home[producer] for producer in self._producers(node))
+        return [draft for draft in found if self._is_for(draft, node)]
+
+    def _is_for(self, draft: Draft, node: Node) -> bool:
+        """Whether the draft is a map that nothing else reads and that is not computed twice."""
+        if draft.domain.reduced or draft.anchor is not None:
+            return False
+        if is_at_most(product(visited_shape(node)), 2 * product(draft.domain.shape)) is not True:
+            return False
+        members = {*draft.nodes, *draft.helpers}
+        outputs, seen, stack = set(self.graph.outputs), {node}, list(draft.nodes)
+        while stack:
+            one = stack.pop()
+            if one in outputs:
+                return False
+            for user in self.graph.users[one]:
+                if user not in seen:
+                    seen.add(user)
+                    if user in self.inlined:
+                        stack.append(user)
+                    elif user not in members:
+                        return False
+        return True
+
+    def _absorb(self, draft: Draft, host: Draft) -> None:
+        for helper in (*draft.nodes, *draft.helpers):
+            self.home[helper] = host
+            host.helpers.append(helper)
+        self.drafts[draft.number] = None
+        host.waits = (host.waits | draft.waits) & ~(draft.bit | host.bit)
+
+    def _candidates(self, node: Node) -> Iterator[tuple[Draft, Node]]:
         """The drafts that the node reads from: products first, as their results stay on chip."""
-        found: dict[_Draft, Node] = {}
+        found: dict[Draft, Node] = {}
         for producer in self._producers(node):
             found.setdefault(self.home[producer], producer)
         ranked = sorted(found.items(), key=lambda pair: (pair[0].anchor is None, -pair[0].number))
@@ -155,17 +174,20 @@ class _Grouper:
 
     def _start(self, node: Node) -> None:
         anchor = node if node.op.contraction or node.op.scatter or is_scan(node) else None
-        draft = _Draft(len(self.drafts), own_domain(node), anchor)
+        draft = Draft(len(self.drafts), own_domain(node), anchor)
+        absorbed = [] if anchor else self._absorbed(node)
         self.drafts.append(draft)
         self._add(draft, node)
+        for other in absorbed:
+            self._absorb(other, draft)
 
-    def _join(self, draft: _Draft, node: Node) -> _Draft:
+    def _join(self, draft: Draft, node: Node) -> Draft:
         if node.op.reduction is not None and not draft.domain.reduced:
             draft.domain = own_domain(node)
         self._add(draft, node)
         return draft
 
-    def _add(self, draft: _Draft, node: Node) -> None:
+    def _add(self, draft: Draft, node: Node) -> None:
         draft.nodes.append(node)
         self.home[node] = draft
         self._wait(draft, self._needs(node) & ~draft.bit)
@@ -185,7 +207,7 @@ class _Grouper:
             self._read_by[node] = tuple(x for x in found if not x.is_parameter)
         return tuple(x for x in self._read_by[node] if x in self.home)
 
-    def _wait(self, draft: _Draft, needs: int) -> None:
+    def _wait(self, draft: Draft, needs: int) -> None:
         if needs | draft.waits == draft.waits:
             return
         draft.waits |= needs
@@ -193,11 +215,12 @@ class _Grouper:
             if other is not None and other.waits & draft.bit:
                 other.waits |= draft.waits
 
-    def _merge(self, one: _Draft, other: _Draft) -> _Draft:
+    def _merge(self, one: Draft, other: Draft) -> Draft:
         """Both drafts as one, under the number of the one with an anchor or reductions."""
-        keep, gone = (one, other) if _rank(one) >= _rank(other) else (other, one)
+        keep, gone = (one, other) if rank(one) >= rank(other) else (other, one)
         keep.nodes.extend(gone.nodes)
-        for node in gone.nodes:
+        keep.helpers.extend(gone.helpers)
+        for node in (*gone.nodes, *gone.helpers):
             self.home[node] = keep
         self.drafts[gone.number] = None
         waits = (keep.waits | gone.waits) & ~(keep.bit | gone.bit)
@@ -209,7 +232,7 @@ class _Grouper:
 
     # the verdict
 
-    def _why_not(self, producer: Node, node: Node, draft: _Draft, joined: _Draft | None) -> str:
+    def _why_not(self, producer: Node, node: Node, draft: Draft, joined: Draft | None) -> str:
         """The first reason to keep them apart; empty when they can share a kernel."""
         if node.op.contraction or node.op.scatter or is_scan(node):
             return f"{node.op} has a loop structure of its own"
@@ -217,38 +240,38 @@ class _Grouper:
             return f"{draft.anchor.op} must finish before {node.op} reads it"
         if joined is not None:
             return self._why_not_merge(draft, joined)
-        if len(draft.nodes) >= MOST_NODES:
+        if draft.size >= MOST_NODES:
             return f"the kernel already computes {MOST_NODES} nodes"
-        domain, reason = _common_domain(draft, node)
+        domain, reason = common_domain(draft, node)
         if reason:
             return reason
         return self._misplaced(node, draft, domain) or self._circular(node, draft)
 
-    def _misplaced(self, node: Node, draft: _Draft, domain: Domain) -> str:
+    def _misplaced(self, node: Node, draft: Draft, domain: Domain) -> str:
         for read, index in self._reads(node, domain):
             if self.home.get(read) is draft and domain.index(read.shape) != index:
                 return f"{node.op} reads {read.op} at other positions than those computed beside it"
-        few = _is_number_below(product(domain.kept_shape), FEW_ROWS)
-        if domain.is_full(node.shape) and few and not _is_number_below(_row(domain), LONG_ROW):
+        few = is_below(product(domain.kept_shape), FEW_ROWS)
+        if domain.is_full(node.shape) and few and not is_below(row_size(domain), LONG_ROW):
             return "too few rows to keep the cores busy while each waits for its own reduction"
         return ""
 
-    def _circular(self, node: Node, draft: _Draft) -> str:
+    def _circular(self, node: Node, draft: Draft) -> str:
         for read in self._producers(node):
             home = self.home[read]
             if home is not draft and home.waits & draft.bit:
                 return f"{node.op} also needs {read.op}, which waits for this kernel"
         return ""
 
-    def _why_not_merge(self, draft: _Draft, joined: _Draft) -> str:
-        host, guest = (draft, joined) if _rank(draft) >= _rank(joined) else (joined, draft)
+    def _why_not_merge(self, draft: Draft, joined: Draft) -> str:
+        host, guest = (draft, joined) if rank(draft) >= rank(joined) else (joined, draft)
         if guest.anchor is not None:
             return "two matrix products do not share one kernel"
         if guest.domain.reduced and guest.domain != host.domain:
             return "a reduction over a product's result waits for all of it"
         if host.domain.index(guest.domain.shape) is None:
             return "the kernels run over different domains"
-        if len(draft.nodes) + len(joined.nodes) > MOST_NODES:
+        if draft.size + joined.size > MOST_NODES:
             return f"together they would compute more than {MOST_NODES} nodes"
         if reason := self._crossing(draft, joined) or self._crossing(joined, draft):
             return reason
@@ -261,9 +284,9 @@ class _Grouper:
                 return "another kernel must run between the two"
         return ""
 
-    def _crossing(self, readers: _Draft, producers: _Draft) -> str:
+    def _crossing(self, readers: Draft, producers: Draft) -> str:
         """Why some node of one draft cannot be computed beside what it reads from the other."""
-        domain = producers.domain if _rank(producers) > _rank(readers) else readers.domain
+        domain = producers.domain if rank(producers) > rank(readers) else readers.domain
         for node in readers.nodes:
             if not any(self.home[x] is producers for x in self._producers(node)):
                 continue
@@ -281,80 +304,18 @@ class _Grouper:
         position = {node: at for at, node in enumerate(self.graph.nodes)}
         stored = self._stored(drafts) | wanted
         groups = []
-        for draft in _in_order(drafts):
-            nodes = tuple(sorted(set(draft.nodes), key=position.__getitem__))
+        for draft in in_order(drafts):
+            members = {*draft.nodes, *draft.helpers}
+            nodes = tuple(sorted(members, key=position.__getitem__))
             outputs = tuple(node for node in nodes if node in stored)
-            groups.append(Group(_kind(draft), nodes, outputs, draft.domain, draft.anchor))
+            groups.append(Group(kind(draft), nodes, outputs, draft.domain, draft.anchor))
         return tuple(groups)
 
-    def _stored(self, drafts: list[_Draft]) -> set[Node]:
+    def _stored(self, drafts: list[Draft]) -> set[Node]:
         stored = set(self.graph.outputs)
         for draft in drafts:
-            for node in draft.nodes:
+            for node in (*draft.nodes, *draft.helpers):
                 for read in self._producers(node):
                     if self.home[read] is not draft or draft.anchor is node:
                         stored.add(read)
         return stored
-
-
-def _common_domain(draft: _Draft, node: Node) -> tuple[Domain, str]:
-    """The domain if the node joins, or the reason why there is none."""
-    domain = draft.domain
-    if node.op.reduction is not None:
-        wanted = own_domain(node)
-        if draft.anchor is not None:
-            return domain, "a reduction over a product's result waits for all of it"
-        if wanted.shape != domain.shape:
-            return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(wanted.shape)}"
-        if domain.reduced and wanted.reduced != domain.reduced:
-            return domain, f"reductions run over different axes: {_axes(domain)}, {_axes(wanted)}"
-        return wanted, ""
-    if domain.index(node.shape) is None:
-        return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(node.shape)}"
-    return domain, ""
-
-
-def _rank(draft: _Draft) -> int:
-    return 2 if draft.anchor is not None else int(bool(draft.domain.reduced))
-
-
-def _kind(draft: _Draft) -> str:
-    if draft.anchor is not None:
-        if draft.anchor.op.contraction:
-            return "contraction"
-        return "scatter" if draft.anchor.op.scatter else "scan"
-    if not draft.domain.reduced:
-        return "map"
-    full = any(draft.domain.is_full(n.shape) and n.op.reduction is None for n in draft.nodes)
-    folds = sum(node.op.reduction is not None for node in draft.nodes)
-    return "row" if folds > 1 or full else "reduce"
-
-
-def _in_order(drafts: list[_Draft]) -> list[_Draft]:
-    """Producers first; otherwise in the order of the graph."""
-    done, order, left = 0, [], drafts
-    while left:
-        ready = [draft for draft in left if not draft.waits & ~done]
-        if not ready:
-            raise AssertionError("kernels wait for each other in a circle")
-        first = ready[0]
-        order.append(first)
-        done |= first.bit
-        left = [draft for draft in left if draft is not first]
-    return order
-
-
-def _row(domain: Domain) -> Dim:
-    return product(domain.shape[k] for k in domain.reduced)
-
-
-def _is_number_below(size: Dim, limit: int) -> bool:
-    return isinstance(size, int) and size < limit
-
-
-def _sizes(shape: tuple[Dim, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
-
-
-def _axes(domain: Domain) -> str:
-    return str(tuple(sorted(domain.reduced)))

@@ -1,0 +1,94 @@
+"""Groups while they grow, and what can be said of one without the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ir.dims import Dim, product
+from ..ir.node import Node
+from ..kernel.domain import Domain, own_domain
+
+__all__ = ["Draft", "common_domain", "in_order", "is_below", "kind", "rank", "row_size"]
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A group while it grows; `waits` is a bit set of the drafts that must run before it."""
+
+    number: int
+    domain: Domain
+    anchor: Node | None = None
+    nodes: list[Node] = field(default_factory=list)
+    helpers: list[Node] = field(default_factory=list)  # computed wherever a node reads them
+    waits: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.nodes) + len(self.helpers)
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.number
+
+
+def common_domain(draft: Draft, node: Node) -> tuple[Domain, str]:
+    """The domain if the node joins, or the reason why there is none."""
+    domain = draft.domain
+    if node.op.reduction is not None:
+        wanted = own_domain(node)
+        if draft.anchor is not None:
+            return domain, "a reduction over a product's result waits for all of it"
+        if wanted.shape != domain.shape:
+            return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(wanted.shape)}"
+        if domain.reduced and wanted.reduced != domain.reduced:
+            return domain, f"reductions run over different axes: {_axes(domain)}, {_axes(wanted)}"
+        return wanted, ""
+    if domain.index(node.shape) is None:
+        return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(node.shape)}"
+    return domain, ""
+
+
+def rank(draft: Draft) -> int:
+    return 2 if draft.anchor is not None else int(bool(draft.domain.reduced))
+
+
+def kind(draft: Draft) -> str:
+    if draft.anchor is not None:
+        if draft.anchor.op.contraction:
+            return "contraction"
+        return "scatter" if draft.anchor.op.scatter else "scan"
+    if not draft.domain.reduced:
+        return "map"
+    full = any(draft.domain.is_full(n.shape) and n.op.reduction is None for n in draft.nodes)
+    folds = sum(node.op.reduction is not None for node in draft.nodes)
+    return "row" if folds > 1 or full else "reduce"
+
+
+def in_order(drafts: list[Draft]) -> list[Draft]:
+    """Producers first; otherwise in the order of the graph."""
+    done, order, left = 0, [], drafts
+    while left:
+        ready = [draft for draft in left if not draft.waits & ~done]
+        if not ready:
+            raise AssertionError("kernels wait for each other in a circle")
+        first = ready[0]
+        order.append(first)
+        done |= first.bit
+        left = [draft for draft in left if draft is not first]
+    return order
+
+
+def row_size(domain: Domain) -> Dim:
+    return product(domain.shape[k] for k in domain.reduced)
+
+
+def is_below(size: Dim, limit: int) -> bool:
+    return isinstance(size, int) and size < limit
+
+
+def _sizes(shape: tuple[Dim, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _axes(domain: Domain) -> str:
+    return str(tuple(sorted(domain.reduced)))
