@@ -109,6 +109,7 @@ def _key(graph: Graph, numerics: str, level: Level) -> Key:
         {
             "graph": graph.text(locations=False),
             "captured": str([n for n, p in enumerate(graph.parameters) if p in graph.captured]),
+            "arguments": str([p.source.name for p in graph.parameters]),
             "options": f"{numerics} {level}",
             "processor": f"{features.cpu} {features.vector_bytes}",
             "versions": f"{metadata.version('symfuse')} {metadata.version('llvmlite')}",
@@ -169,7 +170,7 @@ def _program(stages: Stages, level: Level) -> Program:
     names = name_nodes(graph)
     inputs = tuple(
         Argument(
-            names[p].lstrip("%"),
+            p.source.name or names[p].lstrip("%"),
             p.dtype,
             _dims(p),
             donated=buffers(p) in donated,

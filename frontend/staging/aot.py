@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import GuardError, UnsupportedError
+from symfuse.runtime.errors import GuardError, SymfuseError, UnsupportedError
 
 from ..tracing.graph import Graph
 from ..tracing.record import Recorded, record
@@ -36,14 +36,17 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """The results for these arguments, written to `out` where it is given."""
-        if self._takes_flat and self._returns_flat and out is None and not kwargs:
-            return self._loaded.entry(*args)
-        leaves = self._leaves(args, kwargs)
-        if out is None:
-            return self._result(self._loaded.entry(*leaves))
-        given = flatten(out)[0]
-        target = given[0] if len(given) == 1 else tuple(given)
-        return self._result(self.executable(*leaves, out=target))
+        try:
+            if self._takes_flat and self._returns_flat and out is None and not kwargs:
+                return self._loaded.entry(*args)
+            leaves = self._leaves(args, kwargs)
+            if out is None:
+                return self._result(self._loaded.entry(*leaves))
+            given = flatten(out)[0]
+            target = given[0] if len(given) == 1 else tuple(given)
+            return self._result(self.executable(*leaves, out=target))
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
 
     def bind(self, *args: Any, out: Any = None, **kwargs: Any) -> Callable[[], Any]:
         """A function without arguments that reads these arrays and writes the same results."""

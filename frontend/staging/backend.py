@@ -11,7 +11,7 @@ from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import upper_bound
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import options
-from symfuse.runtime.errors import CompileError, OptionError
+from symfuse.runtime.errors import CompileError, DeviceError, OptionError
 
 __all__ = ["Choices", "Loaded", "load"]
 
@@ -33,6 +33,7 @@ class Choices:
         _check("target", self.target, _TARGETS)
         _check("numerics", self.numerics, ("strict", "fast"))
         _check("mode", self.mode, ("default", "max", "fast-compile"))
+        _check_device(self.target)
 
     @property
     def compiler(self) -> Mapping[str, Any]:
@@ -55,6 +56,7 @@ class Loaded:
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
     """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
     target = choices.target or options.get("target")
+    _check_device(target)
     if target == "interpret":
         return Loaded(graph, graph)
     # The compiler is loaded when something is first compiled: tracing does without it.
@@ -86,6 +88,16 @@ def _check_memory(compilation: Any, limit: int | str) -> None:
             f"{compilation.traced.name} needs {peak} bytes of memory of {most} allowed; the "
             f"largest intermediates are {shown}",
             fix="allow more, or make the sizes smaller",
+            loc=user_location(),
+        )
+
+
+def _check_device(target: str | None) -> None:
+    """Refuse what would otherwise be compiled for another device than the one asked for."""
+    if target == "cuda":
+        raise DeviceError(
+            "this build of symfuse has no CUDA target yet",
+            fix='use target="cpu"; if the environment sets SYMFUSE_TARGET, set it to cpu',
             loc=user_location(),
         )
 

@@ -132,7 +132,10 @@ class Jit:
         if key is not None:
             self._remember(key, variant)
         self._serve(variant)
-        return variant.run(found.leaves)
+        try:
+            return variant.run(found.leaves)
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
 
     def _remember(self, key: Any, variant: Variant) -> None:
         if len(self._exact) >= MOST_KNOWN:

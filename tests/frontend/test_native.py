@@ -94,6 +94,29 @@ def test_wrong_sizes_are_refused_before_anything_runs():
         exe(np.ones(2, "float32"))
 
 
+def test_arguments_are_called_what_the_user_calls_them():
+    exe = sf.compile(mlp, PARAMS, X)
+    with pytest.raises(sf.DTypeError) as caught:
+        exe({**PARAMS, "w": W.astype("float64")}, X)
+    assert "params['w']" in caught.value.what
+    assert "params['w'].astype('float32')" in caught.value.fix
+    assert caught.value.user_frame[0] == __file__
+
+
+@pytest.mark.parametrize("stage", [sf.jit, lambda f, target: sf.compile(f, X, target=target)])
+def test_a_target_that_is_not_there_is_refused_and_not_replaced(stage):
+    with pytest.raises(sf.DeviceError, match="no CUDA target") as caught:
+        stage(lambda x: x + 1, target="cuda")
+    assert 'target="cpu"' in caught.value.fix
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_a_target_from_the_environment_is_refused_too(environment):
+    environment(SYMFUSE_TARGET="cuda")
+    with pytest.raises(sf.DeviceError, match="no CUDA target"):
+        sf.jit(lambda x: x + 1)(X)
+
+
 def test_memory_that_is_too_much_is_refused():
     def f(x):
         return np.cumsum(x @ x, axis=0) @ x
