@@ -1,4 +1,4 @@
-"""How the documentation is built: Markdown pages, a reference from what the program reads itself."""
+"""How the documentation is built: Markdown, and a reference from what the program reads itself."""
 
 from __future__ import annotations
 
