@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.dims import Dim
+from ..ir.export import stats
 from ..ir.graph import Graph
 from ..ir.node import Node
-from ..ir.printer import is_inline, name_nodes
+from ..ir.printer import name_nodes
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from .records import homes
@@ -114,9 +115,9 @@ def fusion_report(graph: Graph, grouping: Grouping, launches: Sequence[Kernel]) 
             apart.pop(pair, None)
         elif not verdict.joined:
             apart[pair] = _apart(graph, names, *pair, verdict.reason)
-    counted = sum(not (n.is_parameter or is_inline(n) or n.is_constant) for n in graph.nodes)
     kernels = tuple(launch.name for launch in launches)
-    return FusionReport(_lines(graph, where), kernels, tuple(apart.values()), joined, counted)
+    verdicts = tuple(apart.values())
+    return FusionReport(_lines(graph, where), kernels, verdicts, joined, stats(graph).nodes)
 
 
 def _lines(graph: Graph, where: dict[Node, tuple[int, ...]]) -> tuple[Line, ...]:

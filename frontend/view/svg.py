@@ -196,7 +196,8 @@ def _box(box: Box, centre: Point) -> str:
 def _frame(frame: Frame, centre: Point, size: Size) -> str:
     (w, h), (x, y) = size, centre
     left, top, hue = x - w / 2, y - h / 2, frame_hue(frame.number)
-    fill = f"fill:hsl({hue} var(--sf-sat) var(--sf-wash));stroke:hsl({hue} var(--sf-rim) var(--sf-tint))"
+    rim = f"stroke:hsl({hue} var(--sf-rim) var(--sf-tint))"
+    fill = f"fill:hsl({hue} var(--sf-sat) var(--sf-wash));{rim}"
     rect = f'x="{left:.1f}" y="{top:.1f}" width="{w:.1f}" height="{h:.1f}" rx="12"'
     return f'<rect class="f" data-kernel="{frame.number}" {rect} style="{fill}"/>'
 

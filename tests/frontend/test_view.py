@@ -15,7 +15,6 @@ from symfuse.compiler.explain.stages import memory
 from symfuse.staging.aot import compile
 from symfuse.tracing.graph import trace
 from symfuse.view.charts import bars, memory_chart
-from symfuse.view.dot import to_dot, to_mermaid
 from symfuse.view.drawing import draw, family
 from symfuse.view.html import frames_of, report, save_report, to_html
 from symfuse.view.layout import Edge, lay_out
@@ -208,11 +207,6 @@ def test_the_summary_counts(compiled):
     assert found["kernels"] == len(compiled.launches) == len(found["launches"])
     assert found["name"] == "model"
     assert f"{found['kernels']} kernels" in summary_text(compiled)
-
-
-def test_other_tools_can_draw_too(graph):
-    assert to_dot(graph).startswith("digraph")
-    assert to_mermaid(graph).startswith("flowchart")
 
 
 class _Balanced(HTMLParser):
