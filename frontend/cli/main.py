@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except SymfuseError as error:
+    except (SymfuseError, OSError) as error:
         say(error)
         return FAILED
 

@@ -16,7 +16,7 @@ from .palette import FAMILIES, STYLE, frame_hue
 __all__ = ["document", "drawing_svg", "to_svg"]
 
 MARGIN = 16.0
-PADDING, TITLE = 12.0, 20.0  # of frames
+PADDING, TITLE = 20.0, 16.0  # of frames
 _WIDE, _SMALL = 7.3, 6.4  # width of a letter of titles and of details
 
 
