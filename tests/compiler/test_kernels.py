@@ -1,0 +1,132 @@
+"""How many kernels a computation takes, what keeps nodes apart, and what runs side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from handmade import make_graph
+from rows import arrays_of, layernorm, logsumexp, softmax
+from running import Compiled
+
+from symfuse.compiler.autodiff.reverse import value_and_grad_graph
+from symfuse.compiler.ir.op import operations as op
+
+
+def _product(x: Any, y: Any) -> Any:
+    return op["contract"](x, y, batch=((), ()), contracting=((1,), (0,)))
+
+
+ONE_KERNEL: dict[str, tuple[Any, tuple[str, ...], str]] = {
+    "softmax": (lambda x: softmax(x, 1), ("f32[64,100]",), "row"),
+    "softmax down": (lambda x: softmax(x, 0), ("f32[100,64]",), "row"),
+    "layernorm": (lambda x: layernorm(x, 1), ("f32[64,100]",), "row"),
+    "logsumexp": (lambda x: logsumexp(x, 1), ("f32[64,100]",), "row"),
+    "dense": (
+        lambda x, w, c: op["relu"](_product(x, w) + c),
+        ("f32[64,32]", "f32[32,48]", "f32[48]"),
+        "contraction",
+    ),
+    "chain of maps": (lambda x: op["tanh"](op["exp"](x) * 2.0 + 1.0), ("f32[64,100]",), "map"),
+    "views": (
+        lambda x: op["transpose"](op["reverse"](x, axes=(0,)), axes=(1, 0)) + 1.0,
+        ("f32[64,100]",),
+        "map",
+    ),
+    "sum of a map": (
+        lambda x: op["reduce_sum"](op["square"](x), axes=(1,)),
+        ("f32[64,100]",),
+        "row",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_KERNEL)
+def test_these_are_one_kernel(name: str) -> None:
+    function, types, kind = ONE_KERNEL[name]
+    compiled = Compiled(make_graph(function, *types))
+    assert compiled.kinds == [kind]
+    assert compiled.compilation.memory.arena == 0
+
+
+def _loss(x: Any, w: Any, c: Any, v: Any, t: Any) -> Any:
+    hidden = op["tanh"](_product(x, w) + c)
+    return op["reduce_sum"](op["square"](_product(hidden, v) - t), axes=(0, 1))
+
+
+def test_a_perceptron_and_its_gradient_take_four_launches(rng: np.random.Generator) -> None:
+    """Five products, of which what is between them is part, and the sums beside them."""
+    types = ("f32[64,32]", "f32[32,48]", "f32[48]", "f32[48,10]", "f32[64,10]")
+    graph = make_graph(_loss, *types)
+    graph = value_and_grad_graph(graph, graph.parameters[1:4])
+    compiled = Compiled(graph)
+    compiled.check(*arrays_of(graph, rng), tolerance=1e-4)
+    grouping = compiled.compilation.grouping
+    assert sum(group.kind == "contraction" for group in grouping.groups) == 5
+    assert len(compiled.kinds) == 4
+
+
+def test_kernels_that_do_not_wait_for_each_other_share_a_launch(rng: np.random.Generator) -> None:
+    def step(*tensors: Any) -> Any:
+        half = len(tensors) // 2
+        return tuple(w - g * 0.1 for w, g in zip(tensors[:half], tensors[half:], strict=True))
+
+    types = ("f32[10]", "f32[20,3]", "f32[4]") * 2
+    graph = make_graph(step, *types)
+    graph = replace(graph, name="step")
+    compiled = Compiled(graph)
+    compiled.check(*arrays_of(graph, rng))
+    assert compiled.kinds == ["horizontal"]
+    assert len(compiled.compilation.launches[0].parts) == 3
+
+
+def test_numbers_and_constants_take_no_kernel() -> None:
+    index = np.array([2, 0, 1])
+    compiled = Compiled(make_graph(lambda x: op["take"](x, index, axis=0) * 2.0, "f32[5,7]"))
+    assert compiled.kinds == ["map"]
+
+
+APART: dict[str, tuple[Any, tuple[str, ...], str]] = {
+    "other axes": (
+        lambda x: tuple(op["reduce_sum"](op["exp"](x), axes=(a,)) for a in (0, 1)),
+        ("f32[64,64]",),
+        "exp and reduce_sum stay apart: reductions run over different axes: (0,), (1,)",
+    ),
+    "two products": (
+        lambda x, y: _product(_product(x, y), y),
+        ("f32[64,64]", "f32[64,64]"),
+        "contract and contract stay apart: contract has a loop structure of its own",
+    ),
+    "a row of products": (
+        lambda x, y: softmax(_product(x, y), 1),
+        ("f32[64,64]", "f32[64,64]"),
+        "contract and reduce_max stay apart: a reduction over a product's result waits for all",
+    ),
+    "few rows": (
+        lambda x: softmax(x, 1),
+        ("f32[2,100000]",),
+        "reduce_max and subtract stay apart: too few rows to keep the cores busy",
+    ),
+    "after a scan": (
+        lambda x: op["exp"](op["cumsum"](x, axis=0)),
+        ("f32[64,64]",),
+        "cumsum and exp stay apart: cumsum must finish before exp reads it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_verdicts_give_the_reason(name: str) -> None:
+    function, types, sentence = APART[name]
+    verdicts = Compiled(make_graph(function, *types)).compilation.grouping.verdicts
+    said = [f"{v.producer.op} and {v.consumer.op} stay apart: {v.reason}" for v in verdicts]
+    assert any(one.startswith(sentence) for one in said), said
+
+
+def test_a_verdict_names_both_lines() -> None:
+    graph = make_graph(lambda x: op["tanh"](op["exp"](x) * 2.0), "f32[64]")
+    for verdict in Compiled(graph).compilation.grouping.verdicts:
+        assert verdict.joined
+        assert str(verdict).count("test_kernels.py") == 2
