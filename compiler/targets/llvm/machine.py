@@ -142,10 +142,10 @@ def _optimise(module: Any, target: Any, level: Level) -> None:
         builder.getModulePassManager().run(module, builder)
         return
     passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_new_gvn_pass()
-    passes.add_simplify_cfg_pass()
+    # The text has no variables, no common subexpressions and whole vectors: constants are what
+    # is left to find, such as what a formula makes of an operand that is a number.
+    passes.add_sccp_pass()
+    passes.add_dead_code_elimination_pass()
     for function in module.functions:
         if not function.is_declaration:
             passes.run(function, builder)

@@ -64,10 +64,11 @@ def _launch(w: Writer, at: Indices, kernel: Kernel, frame: str) -> None:
     if tiles == 1 or (isinstance(work, int) and work < WORTH_THREADS):
         w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
         return
+    if isinstance(tiles, int) and isinstance(work, int):
+        _share(w, kernel, frame, str(min(tiles, MOST_CHUNKS)))
+        return
     count = at.at_base(tiles)
     w.declare("declare i64 @llvm.smin.i64(i64, i64)")
-    w.declare("declare i64 @llvm.smax.i64(i64, i64)")
-    w.declare("declare void @symfuse_parallel(ptr, ptr, i32, i32)")
     most = w.emit(f"call i64 @llvm.smin.i64(i64 {count}, i64 {MOST_CHUNKS})")
     enough = w.emit(f"icmp sge i64 {at.at_base(work)}, {WORTH_THREADS}")
     shared = w.emit(f"select i1 {enough}, i64 {most}, i64 1")
@@ -76,13 +77,19 @@ def _launch(w: Writer, at: Indices, kernel: Kernel, frame: str) -> None:
     many, one, done = (w.label(hint) for hint in ("many", "one", "done"))
     w.branch_if(fork, many, one)
     w.start_block(many)
-    call = f"ptr @{kernel.name}, ptr {frame}, i32 {chunks}, i32 %threads"
-    w.line(f"call void @symfuse_parallel({call})")
+    _share(w, kernel, frame, chunks)
     w.branch(done)
     w.start_block(one)
     w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
     w.branch(done)
     w.start_block(done)
+
+
+def _share(w: Writer, kernel: Kernel, frame: str, chunks: str) -> None:
+    """Hand the chunks of a kernel to the pool."""
+    w.declare("declare void @symfuse_parallel(ptr, ptr, i32, i32)")
+    call = f"ptr @{kernel.name}, ptr {frame}, i32 {chunks}, i32 %threads"
+    w.line(f"call void @symfuse_parallel({call})")
 
 
 def _prepare(layout: Layout, declarations: set[str]) -> str:
