@@ -69,7 +69,7 @@ def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
     sizes = (*(draft.extent(a) for a in outer), panels, *(draft.extent(a) for a in inner), width)
     panel = scratch(Buffer("panel", operand.dtype, ()), sizes)
     place = (*outer, number, *inner, column.symbol - number * width)
-    access = Access(panel, _row_major(place, sizes))
+    access = Access(panel, _row_major(place, sizes), padded=True)
     axes = frozenset((*outer, *inner, column.symbol, number))
     store = Instr("store", (operand,), operand.dtype, access, axes)
     body = (*_needed(draft.bodies[0], operand), store)

@@ -62,13 +62,15 @@ class Local:
 @dataclass(frozen=True, slots=True)
 class Access:
     """The element `offset + Σ strides[i] · args[i]` of a buffer; `guarded`: the last arg is a
-    condition, and where it fails the element is not touched and `otherwise` stands for it."""
+    condition, and where it fails the element is not touched and `otherwise` stands for it.
+    `padded`: there is memory up to the end of the last tile, so that whole vectors may be read."""
 
     buffer: Buffer
     offset: Dim
     strides: tuple[Dim, ...] = ()
     guarded: bool = False
     otherwise: float | int | bool = 0
+    padded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,14 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A loop nest, outermost loop first, and the body of its innermost point."""
+    """A loop nest, outermost loop first, and the body of its innermost point.
+
+    `ahead` is what the tile will read later, worth asking memory for before this phase starts.
+    """
 
     loops: tuple[Loop, ...]
     body: tuple[Instr, ...]
+    ahead: tuple[Access, ...] = ()
 
     @property
     def effects(self) -> tuple[Instr, ...]:

@@ -10,17 +10,14 @@ from typing import Any
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol
-from ...ir.op import Reduction
 from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
+from .folds import Key, Totals, across_lanes, fused_products, identity, renamed, tree
 from .memory import Memory, Position
 from .scalars import LlvmScalars
 from .writer import Value, Writer
 
 __all__ = ["Nest", "Range"]
-
-Key = tuple[tuple[Symbol, int], ...]
-Totals = dict[tuple[Instr, Key], tuple[Value, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,27 @@ class Nest:
         self.own = {i: tuple(a for a in blocks if a in i.axes) for i in phase.body}
         self.mask, self.clamped = {}, {}
         self.at.open()
+        self._fetch(phase.ahead)
         self._hoist()
         folds = [i for i in phase.body if i.is_fold]
         totals = self._identities(folds)
         self._finish(self._walk(phase.loops, totals))
         self.at.close()
+
+    def _fetch(self, ahead: Sequence[Access]) -> None:
+        """Have what later phases read of this tile on its way before the loops start."""
+        if not ahead:
+            return
+        blocks = [loop for loop in self.phase.loops if not loop.rolled]
+        self.at.open()
+        for loop in blocks:
+            self._enter_block(loop)
+        for numbers in product(*(range(self.copies[loop.symbol]) for loop in blocks)):
+            steps = {loop.symbol: n for loop, n in zip(blocks, numbers, strict=True)}
+            for access in ahead:
+                self.memory.fetch(access, self._position(steps))
+        self.at.close()
+        self.mask, self.clamped = {}, {}
 
     # loops
 
@@ -140,12 +153,12 @@ class Nest:
             if tail and loop.lanes > 1:
                 self.mask = {0: self._mask(self._sub(stop, turn.index), loop.lanes)}
             self._hoist()
-            inside = _renamed(totals, keys, turn.carried)
+            inside = renamed(totals, keys, turn.carried)
             after = self._walk(inner, inside)
             turn.hand_on(*(after[key][n].name for key, n in keys))
             self.at.close()
             self.mask = {}
-        return _renamed(totals, keys, turn.results)
+        return renamed(totals, keys, turn.results)
 
     def _copies(self, loop: Loop) -> int:
         """How many copies of an unrolled axis the tile has room for."""
@@ -169,11 +182,11 @@ class Nest:
                 rest = self._sub(left, str(copy * loop.lanes)) if copy else left
                 self.mask[copy] = self._mask(rest, loop.lanes)
             return
-        last = self._sub(_text(extent.stop), "1")
+        end = self._sub(_text(extent.stop), "1")
         for copy in range(loop.copies):
             place = self._add(_text(extent.start), str(copy)) if copy else _text(extent.start)
             self.w.declare("declare i64 @llvm.smin.i64(i64, i64)")
-            bounded = self.w.emit(f"call i64 @llvm.smin.i64(i64 {place}, i64 {last})")
+            bounded = self.w.emit(f"call i64 @llvm.smin.i64(i64 {place}, i64 {end})")
             self.clamped[(loop.symbol, copy)] = bounded
 
     def _mask(self, count: str, lanes: int) -> Value:
@@ -194,17 +207,19 @@ class Nest:
                 self._value(instr, {})
 
     def _points(self, totals: Totals) -> Totals:
-        """The body once for every combination of copies."""
-        fused = _fused_products(self.phase.body)
+        """The body once for every combination of copies; what is stored is stored last, as a
+        load behind a store to the same place of another page would have to wait for it."""
+        fused = fused_products(self.phase.body)
         totals = dict(totals)
         for steps in self._combinations():
             for instr in self.phase.body:
                 if instr.is_fold:
                     self._accumulate(instr, steps, totals, fused)
-                elif instr.is_effect:
-                    self._effect(instr, steps)
-                elif instr not in fused:
+                elif not instr.is_effect and instr not in fused:
                     self._value(instr, steps)
+            for instr in self.phase.body:
+                if instr.is_effect and not instr.is_fold:
+                    self._effect(instr, steps)
         return totals
 
     def _combinations(self) -> Iterator[dict[Symbol, int]]:
@@ -307,14 +322,7 @@ class Nest:
             reduce: Reduce = fold.detail
             lanes = self._lanes(reduce)
             for steps in self._combinations():
-                state = tuple(
-                    self.s.splat(self.s.const(number, dtype), lanes)
-                    for number, dtype in zip(
-                        reduce.reduction.identity(fold.args[0].dtype),
-                        reduce.reduction.dtypes(fold.args[0].dtype),
-                        strict=True,
-                    )
-                )
+                state = identity(self.s, reduce.reduction, fold.args[0].dtype, lanes)
                 totals[(fold, self._fold_key(reduce, steps))] = state
         return totals
 
@@ -350,26 +358,10 @@ class Nest:
             kept.setdefault((fold, own), []).append(state)
         for (fold, own), states in kept.items():
             reduce: Reduce = fold.detail
-            state = self._tree(reduce.reduction, states)
+            state = tree(self.s, reduce.reduction, states)
             if self.vector and self.vector.symbol in reduce.over:
-                state = self._across_lanes(reduce.reduction, state)
+                state = across_lanes(self.s, reduce.reduction, state)
             self.registers[(reduce.local, own)] = reduce.reduction.result(self.s, state)
-
-    def _tree(self, reduction: Reduction, states: list[tuple[Value, ...]]) -> tuple[Value, ...]:
-        while len(states) > 1:
-            pairs = zip(states[::2], states[1::2], strict=False)
-            odd = states[-1:] if len(states) % 2 else []
-            states = [reduction.combine(self.s, a, b) for a, b in pairs] + odd
-        return states[0]
-
-    def _across_lanes(self, reduction: Reduction, state: tuple[Value, ...]) -> tuple[Value, ...]:
-        lanes = state[0].lanes
-        while lanes > 1:
-            lanes //= 2
-            low = tuple(self.s.part(value, 0, lanes) for value in state)
-            high = tuple(self.s.part(value, lanes, lanes) for value in state)
-            state = reduction.combine(self.s, low, high)
-        return state
 
     def _lanes(self, reduce: Reduce) -> int:
         if self.vector is None:
@@ -393,29 +385,3 @@ class Nest:
 
 def _text(value: Dim | str) -> str:
     return value if isinstance(value, str) else str(value)
-
-
-def _renamed(totals: Totals, keys: Sequence[Any], names: Sequence[str]) -> Totals:
-    """The same totals under the names that they have on the other side of a loop's edge."""
-    fresh = {key: list(state) for key, state in totals.items()}
-    for (key, n), name in zip(keys, names, strict=True):
-        old = fresh[key][n]
-        fresh[key][n] = Value(name, old.dtype, old.lanes)
-    return {key: tuple(state) for key, state in fresh.items()}
-
-
-def _fused_products(body: Sequence[Instr]) -> frozenset[Instr]:
-    """Products of floats that only a sum reads: they are added without rounding in between."""
-    readers: dict[Instr, list[Instr]] = {}
-    for instr in body:
-        for arg in instr.args:
-            readers.setdefault(arg, []).append(instr)
-    return frozenset(
-        instr
-        for instr in body
-        if instr.op == "mul" and instr.dtype.is_float and all(map(_is_sum, readers.get(instr, ())))
-    )
-
-
-def _is_sum(instr: Instr) -> bool:
-    return instr.op == "reduce" and instr.detail.reduction.instruction == "add"

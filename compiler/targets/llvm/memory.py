@@ -130,7 +130,8 @@ class Memory:
             found = self._load_one(access, picks, position, condition)
         elif self._is_contiguous(access, picks, position) and position.vector:
             pointer = self._element(access, picks, position)
-            mask = self._both(active, condition, position.vector.lanes)
+            needed = None if access.padded else active
+            mask = self._both(needed, condition, position.vector.lanes)
             found = self.s.load(pointer, dtype, position.vector.lanes, mask=mask)
         else:
             places = self._offsets(access, picks, position)
@@ -170,6 +171,12 @@ class Memory:
         """Add to an element, or to one for each active lane; no two lanes add to the same."""
         before = self.load(access, picks, position, active)
         self.store(access, self.s.add(before, value), picks, position, active)
+
+    def fetch(self, access: Access, position: Position) -> None:
+        """Ask for the cache line of an element that will be read soon."""
+        self.w.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        pointer = self._element(access, [], position)
+        self.w.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
     def _is_contiguous(self, access: Access, picks: list[Value], position: Position) -> bool:
         return position.slope(access.offset) == 1 and all(pick.lanes == 1 for pick in picks)
