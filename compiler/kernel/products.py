@@ -133,7 +133,7 @@ def _tile_shape(
     if column is None:
         return (_best_copies(draft.extent(row), (8, 4, 2, 1)) if row else 1), 1
     columns = draft.extent(column)
-    most = -(-columns // lanes) if isinstance(columns, int) else MOST_VECTORS
+    most = max(1, -(-columns // lanes)) if isinstance(columns, int) else MOST_VECTORS
     if row is None or draft.extent(row) == 1:
         return 1, max(1, min(MOST_VECTORS, most))
     known = LARGE_TILES if processor.registers >= 32 else SMALL_TILES

@@ -93,7 +93,16 @@ def test_positions_of_extrema_take_nan_and_the_first_of_equals(rng: np.random.Ge
     compiled.check(x, y)
 
 
-SHAPES = ((1, 1, 1), (3, 0, 2), (0, 3, 2), (17, 16, 1), (1, 33, 65), (15, 64, 17), (64, 65, 33))
+SHAPES = (
+    (1, 1, 1),
+    (3, 0, 2),
+    (0, 3, 2),
+    (17, 5, 0),
+    (17, 16, 1),
+    (1, 33, 65),
+    (15, 64, 17),
+    (64, 65, 33),
+)
 
 
 @pytest.mark.parametrize(("m", "k", "n"), SHAPES)
