@@ -72,6 +72,11 @@ class Compilation:
         return self.stages.memory
 
     @property
+    def records(self) -> tuple[Launch, ...]:
+        """What each kernel computes, and for which lines; a cached program knows other lines."""
+        return tuple(map(_launch, self.launches))
+
+    @property
     def text(self) -> str:
         """The LLVM module, without the attributes of the processor."""
         return self.stages.text

@@ -18,7 +18,8 @@ _NAMES = {
     "compiler.ir.dims": ("dim",),
     "tracing.tree": ("register",),
     "staging.jit": ("jit", "no_recompile"),
-    "staging.aot": ("CompiledFunction", "compile"),
+    "staging.aot": ("CompiledFunction", "compile", "export"),
+    "staging.loading": ("LoadedFunction", "load"),
     # transformations
     "transforms": (
         "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp", "linearize",

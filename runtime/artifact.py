@@ -35,6 +35,9 @@ _FORMAT = "symfuse program"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
 _TEXTS = ("graph.txt", "explanation.json")
+_COMPILE_AGAIN = (
+    "compile the graph inside again on this machine, by symfuse.load(path, recompile=True)"
+)
 _AGAIN = "save the program again with this version of symfuse"
 # What generated code may contain instructions of; the rest is for operating systems.
 _USED = (
@@ -86,22 +89,26 @@ def to_bytes(artifact: Artifact) -> bytes:
     return buffer.getvalue()
 
 
-def load(path: str | PathLike[str]) -> Artifact:
-    """The artifact in the file, complete and fit for this machine, or an ArtifactError."""
+def load(path: str | PathLike[str], *, to_run: bool = True) -> Artifact:
+    """The artifact in the file, complete and fit for this machine, or an ArtifactError.
+
+    With `to_run=False` it may be for another machine: it is read, and nothing of it is mapped.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error}", fix="check the path") from error
-    return from_bytes(data, Path(path).name)
+    return from_bytes(data, Path(path).name, to_run=to_run)
 
 
-def from_bytes(data: bytes, name: str) -> Artifact:
+def from_bytes(data: bytes, name: str, *, to_run: bool = True) -> Artifact:
     """The artifact in the bytes of a file, which errors call `name`."""
     members = _read(data, name)
     manifest = _checked_manifest(name, members)
-    _check_machine(name, manifest)
+    if to_run:
+        _check_machine(name, manifest)
     try:
-        return _artifact(manifest, members)
+        return _artifact(manifest, members, to_run=to_run)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _damaged(name, f"its manifest does not describe a program ({error})") from error
 
@@ -242,14 +249,14 @@ def _check_machine(name: str, manifest: Mapping[str, Any]) -> None:
     if manifest.get("architecture") != here:
         raise ArtifactError(
             f"{name} holds code for {manifest.get('architecture')}, this machine is {here}",
-            fix="compile the graph inside again on this machine",
+            fix=_COMPILE_AGAIN,
         )
     missing = missing_features(tuple(manifest.get("features", ())), _cpu_flags())
     if missing:
         raise ArtifactError(
             f"{name} needs processor features that this machine ({platform.machine()}) lacks: "
             f"{', '.join(missing)}",
-            fix="compile the graph inside again on this machine",
+            fix=_COMPILE_AGAIN,
         )
 
 
@@ -263,9 +270,11 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset(next(listed, "").split())
 
 
-def _artifact(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Artifact:
+def _artifact(
+    manifest: Mapping[str, Any], members: Mapping[str, bytes], *, to_run: bool
+) -> Artifact:
     # Helpers that lay out their records differently would misread ours; Python serves without.
-    if "support.bin" in members and manifest["layout"] == fingerprint():
+    if to_run and "support.bin" in members and manifest["layout"] == fingerprint():
         support.install(Image.from_bytes(members["support.bin"]))
     program = Program(
         target=manifest["target"],

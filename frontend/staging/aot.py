@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import GuardError, SymfuseError, UnsupportedError
+from symfuse.runtime.errors import ArgumentError, GuardError, SymfuseError, UnsupportedError
 
 from ..tracing.graph import Graph
 from ..tracing.record import Recorded, record
 from ..tracing.tree import flatten
 from .backend import Choices, Loaded, load
+from .saving import write
 
-__all__ = ["CompiledFunction", "Lowered", "compile", "lower"]
+__all__ = ["CompiledFunction", "Lowered", "compile", "export", "lower"]
 
 _EXPLAIN = "symfuse.compiler.explain.stages"
 
@@ -111,6 +113,14 @@ class CompiledFunction:
         if stage == "graph":
             return str(self.graph)
         return str(self._explained("as_text", stage))
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the function into a file that `sf.load` reads without the compiler.
+
+        The same source gives the same bytes. Containers that JSON cannot describe, such as
+        dataclasses, raise UnsupportedError.
+        """
+        return write(path, self.compilation, self._in_tree, self._out_tree)
 
     def save_html(self, path: str | Path) -> Path:
         """Write a page with every stage, the reasons and the memory plan into a file."""
@@ -226,6 +236,31 @@ def compile(
         function, specs, named_specs, choices, donated, static_argnums=nums, static_argnames=names
     )
     return found.compile()
+
+
+def export(
+    function: Any, /, *specs: Any, path: str | PathLike[str] = "model.sfz", **options: Any
+) -> Path:
+    """Compile a function for arguments of these types, and write it into a file for `sf.load`.
+
+    The options and named specs are those of `sf.compile`. A function that is compiled already is
+    taken as it is. Returns the path; raises UnsupportedError for containers such as dataclasses.
+
+    >>> import tempfile, symfuse as sf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sf.export(lambda x: x + 1, "f32[N]", path=f"{folder}/next.sfz").name
+    'next.sfz'
+    """
+    if not isinstance(function, CompiledFunction):
+        function = compile(function, *specs, **options)
+    elif specs or options:
+        raise ArgumentError(
+            f"{function!r} is compiled already, for its own arguments and options",
+            fix="pass the function itself, or no specs and options",
+            loc=user_location(),
+        )
+    found: Path = function.save(path)
+    return found
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
