@@ -17,7 +17,7 @@ __all__ = ["Packed", "operand_along", "pack", "wants_panels"]
 
 STRIDE = 1024  # bytes from one row of k to the next from which rows fall into too few cache sets
 DEPTH = 64  # rows of k below which the operand stays in cache anyway
-ROWS = 16  # of the other operand, below which a transposed operand is not worth copying
+ROWS = 192  # of the other operand, below which a transposed operand is not worth copying
 
 Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
 
