@@ -147,10 +147,11 @@ def stages(trace: Callable[[], Any], repeats: int) -> dict[str, float]:
 
 def _stages_once(trace: Callable[[], Any]) -> dict[str, float]:
     from symfuse.compiler import stages as compiler
+    from symfuse.compiler.clock import Clock
     from symfuse.compiler.targets.llvm.link import link
     from symfuse.compiler.targets.llvm.machine import host_machine
 
-    class CpuClock(compiler.Clock):
+    class CpuClock(Clock):
         @contextmanager
         def time(self, stage: str) -> Any:
             start = time.process_time()

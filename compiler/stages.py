@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symfuse.runtime.host.features import host_features
 
+from .clock import Clock
 from .ir.graph import Graph
 from .ir.printer import name_nodes
 from .kernel.lower import Buffers, Order, lower_group
@@ -23,20 +22,7 @@ from .passes.separate_outputs import separate_outputs
 from .targets.llvm.kernels import Place
 from .targets.llvm.program import Layout, module_text
 
-__all__ = ["Clock", "Stages", "run_stages"]
-
-
-class Clock:
-    """How long each stage takes."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = time.perf_counter() - start
+__all__ = ["Stages", "run_stages"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

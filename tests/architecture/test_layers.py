@@ -19,7 +19,9 @@ COMPILER_PARTS = (
     "passes",
     "targets",
     "explain",
+    "clock",
     "stages",
+    "generate",
     "compile",
 )
 

@@ -11,11 +11,12 @@ import pytest
 from handmade import make_graph
 from rows import softmax
 
+from symfuse.compiler.clock import Clock
 from symfuse.compiler.ir.op import operations as op
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.phases import Instr, Kernel, Part, Phase
 from symfuse.compiler.kernel.verify import verify_kernel
-from symfuse.compiler.stages import Clock, run_stages
+from symfuse.compiler.stages import run_stages
 from symfuse.runtime import options
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import VerifyError

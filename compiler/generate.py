@@ -1,0 +1,84 @@
+"""Stages → Program: machine code, its signature, and the record of its launches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symfuse.runtime.artifact import required_features
+from symfuse.runtime.program import Argument, Launch, Program, Result
+
+from .ir.dims import Dim
+from .ir.node import Node
+from .ir.printer import name_nodes
+from .kernel.phases import Buffer, Kernel
+from .stages import Stages
+from .targets.llvm.link import link
+from .targets.llvm.machine import Level, host_machine
+from .targets.llvm.support import load_support
+
+__all__ = ["generate", "launch_records"]
+
+
+def generate(stages: Stages, level: Level) -> Program:
+    """The program, without the values of captured arrays."""
+    load_support()  # what writes a program to disk adds the shared code to it
+    machine = host_machine()
+    image = link(machine.emit_object(stages.text + machine.attributes + "\n", level=level))
+    graph, buffers, aliases = stages.graph, stages.buffers, stages.aliases
+    numbers = {buffers(p): n for n, p in enumerate(graph.parameters)}
+    donated = set(aliases.values())
+    names = name_nodes(graph)
+    inputs = tuple(
+        Argument(
+            p.source.name or names[p].lstrip("%"),
+            p.dtype,
+            _dims(p),
+            donated=buffers(p) in donated,
+        )
+        for p in graph.parameters
+    )
+    outputs = tuple(
+        Result(names[o].lstrip("%"), o.dtype, _dims(o), _alias(numbers, aliases.get(buffers(o))))
+        for o in graph.outputs
+    )
+    arena = stages.memory.arena
+    return Program(
+        target="cpu",
+        image=image,
+        inputs=inputs,
+        outputs=outputs,
+        symbols=tuple(symbol.name for symbol in graph.symbols),
+        constants=tuple(literal.array() for literal, _ in buffers.literals()),
+        arena=arena if isinstance(arena, int) else str(arena),
+        launches=launch_records(stages.launches),
+        features=required_features(machine.features),
+        work=_work(stages.launches),
+        metadata={"name": graph.name},
+    )
+
+
+def launch_records(launches: tuple[Kernel, ...]) -> tuple[Launch, ...]:
+    """What each kernel computes, and for which lines."""
+    return tuple(map(_launch, launches))
+
+
+def _alias(numbers: Mapping[Buffer, int], source: Buffer | None) -> int | None:
+    return None if source is None else numbers[source]
+
+
+def _dims(node: Node) -> tuple[int | str, ...]:
+    return tuple(dim if isinstance(dim, int) else str(dim) for dim in node.shape)
+
+
+def _launch(kernel: Kernel) -> Launch:
+    lines = dict.fromkeys(str(n.source.loc) for n in kernel.nodes if n.source.loc is not None)
+    sentence = ", ".join(dict.fromkeys(node.op.name for node in kernel.nodes))
+    return Launch(kernel.name, kernel.kind, sentence, tuple(lines))
+
+
+def _work(launches: tuple[Kernel, ...]) -> int:
+    """Work beyond the inputs, by which the call decides whether to release the GIL."""
+    total: Dim = 0
+    for launch in launches:
+        total = total + launch.work
+    return total if isinstance(total, int) else 0
