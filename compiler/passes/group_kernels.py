@@ -124,7 +124,7 @@ class _Grouper:
 
     def _is_for(self, draft: Draft, node: Node) -> bool:
         """Whether the draft is a map that nothing else reads and that is not computed twice."""
-        if draft.domain.reduced or draft.anchor is not None:
+        if draft.domain.reduced or draft.anchor is not None or draft.size >= MOST_NODES:
             return False
         if is_at_most(product(visited_shape(node)), 2 * product(draft.domain.shape)) is not True:
             return False
