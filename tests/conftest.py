@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what was found into the golden files, for review as a diff",
     )
+    parser.addoption(
+        "--rewrite-counts",
+        action="store_true",
+        help="write the kernels and bytes of the models into counts.json, for review as a diff",
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
