@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import symfuse.compiler.ops  # noqa: F401  (completes the registry)
 from symfuse.compiler.ir.dims import evaluate
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.op import operations as op

@@ -6,7 +6,7 @@ subexpressions and the same node at the same index is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
@@ -59,6 +59,7 @@ class Body(Scalars):
         self._values: dict[tuple[Node, Index], Instr] = {}
         self.locals: dict[tuple[Node, Index], Local] = {}
         self.order: list[Instr] = []
+        self._computed: dict[Symbol, Instr] = {}
 
     def under(self, condition: Instr, otherwise: float | int | bool) -> Body:
         """The same body where memory is touched only if the condition holds."""
@@ -66,6 +67,7 @@ class Body(Scalars):
             condition = self.bitand(condition, self._guard[0])
         inner = Body(self._inside, self._buffer, (condition, otherwise))
         inner._interned, inner.order, inner.locals = self._interned, self.order, self.locals
+        inner._computed = self._computed
         return inner
 
     # values of graph nodes
@@ -108,8 +110,8 @@ class Body(Scalars):
         if not self._inside(node) or node.op.element is None:
             return self.load(self._buffer(node), index, node.shape)
         readers = tuple(Reader(self, source) for source in node.inputs)
-        if node.op.moves is not None and any(isinstance(entry, Instr) for entry in index):
-            return readers[0](self._moved(node, index))
+        if node.op.body is None:
+            index = tuple(map(self._named, index, node.shape))
         value: Instr = node.op.element(self, index, readers, node.type, node.attrs)
         return value if node.op.moves is not None else self._guarded(value)
 
@@ -119,29 +121,26 @@ class Body(Scalars):
             return value
         return self.select(self._guard[0], value, self.const(self._guard[1], value.dtype))  # type: ignore[no-any-return]
 
-    def _moved(self, node: Node, index: Index) -> Index:
-        """Where a view reads when some of its indices are computed: symbols stand for them."""
-        computed: dict[Symbol, Instr] = {}
-        entries: list[Dim] = []
-        for entry, size in zip(index, node.shape, strict=True):
-            if isinstance(entry, Instr):
-                symbol = Symbol(f"at{len(computed)}", 0, size - 1, 1)
-                computed[symbol] = entry
-                entries.append(symbol + 0)
-            else:
-                entries.append(entry)
-        assert node.op.moves is not None
-        moved = node.op.moves(tuple(entries), node.inputs[0].type, node.attrs)
-        return tuple(self._settled(entry, computed) for entry in moved)
+    # computed indices: symbols stand for them where definitions do arithmetic on indices
 
-    def _settled(self, entry: Dim, computed: Mapping[Symbol, Instr]) -> Dim | Instr:
+    def _named(self, entry: Dim | Instr, size: Dim) -> Dim:
+        if not isinstance(entry, Instr):
+            return entry
+        for symbol, value in self._computed.items():
+            if value is entry and symbol.upper == size - 1:
+                return symbol + 0
+        symbol = Symbol(f"at{len(self._computed)}", 0, size - 1, 1)
+        self._computed[symbol] = entry
+        return symbol + 0
+
+    def _settled(self, entry: Dim | Instr) -> Dim | Instr:
         """An index expression with computed values in it, as one computed value."""
-        if not computed.keys() & set(symbols(entry)):
+        if isinstance(entry, Instr) or not self._computed.keys() & set(symbols(entry)):
             return entry
         value: Instr = fold(
             entry,
             constant=lambda number: self.const(number, DType.I64),
-            symbol=lambda symbol: computed.get(symbol) or self.index(symbol + 0),
+            symbol=lambda symbol: self._computed.get(symbol) or self.index(symbol + 0),
             add=self.add,
             mul=self.mul,
             floordiv=self.floordiv,
@@ -171,16 +170,18 @@ class Body(Scalars):
 
     def index(self, dim: Dim | Instr) -> Instr:
         """The integer value of an index expression, as i64."""
+        dim = self._settled(dim)
         if isinstance(dim, Instr):
             return dim
         if isinstance(dim, int):
             return self.const(dim, DType.I64)
         return self._instr("index", (), DType.I64, dim, axes=symbols(dim))
 
-    def below(self, left: Dim | Instr, right: Dim) -> Instr:
+    def below(self, left: Dim | Instr, right: Dim | Instr) -> Instr:
         """Whether left < right."""
-        if isinstance(left, Instr):
-            return self._instr("lt", (left, self.index(right)), DType.BOOL)
+        left, right = self._settled(left), self._settled(right)
+        if isinstance(left, Instr) or isinstance(right, Instr):
+            return self._instr("lt", (self.index(left), self.index(right)), DType.BOOL)
         if isinstance(left, int) and isinstance(right, int):
             return self.const(left < right, DType.BOOL)
         return self._instr(
@@ -191,7 +192,7 @@ class Body(Scalars):
 
     def load(self, buffer: Buffer, index: Index, shape: tuple[Dim, ...]) -> Instr:
         """An element of a buffer read as `shape`; index entries may be computed values."""
-        offset, strides, args = _linear(index, shape)
+        offset, strides, args = _linear(tuple(map(self._settled, index)), shape)
         guarded, otherwise = self._guard is not None, self._guard[1] if self._guard else 0
         operands = (*args, self._guard[0]) if self._guard else args
         access = Access(buffer, offset, strides, guarded, otherwise)
@@ -231,6 +232,7 @@ class Body(Scalars):
         done, self.order = tuple(self.order), []
         self._interned.clear()
         self._values.clear()
+        self._computed.clear()
         return done
 
     def _instr(

@@ -107,6 +107,7 @@ class _Recorder(Body):
     def under(self, condition: Instr, otherwise: Any) -> Body:
         inner = _Recorder(self._inside)
         inner._guard, inner.seen = (condition, otherwise), self.seen
+        inner._computed = self._computed
         return inner
 
 

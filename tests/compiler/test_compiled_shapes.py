@@ -202,3 +202,24 @@ def test_counting_adds_one_number_often(rng: np.random.Generator) -> None:
     index = rng.integers(0, 5, 100)
     (found,) = Compiled(graph).check(np.zeros(5, np.float32), index)
     np.testing.assert_array_equal(found, np.bincount(index, minlength=5))
+
+
+def test_what_is_padded_and_joined_is_read_at_computed_places(rng: np.random.Generator) -> None:
+    index = np.array([2, 0, 1])
+
+    def function(x: Any, along: Any) -> Any:
+        wider = op["pad"](x * 2.0, low=(1, 0), high=(1, 2), interior=(1, 0), value=3)
+        joined = op["concatenate"](x, op["exp"](x), axis=0)
+        turned = op["transpose"](
+            op["pad"](x, low=(1,) * 2, high=(0,) * 2, interior=(1,) * 2, value=3), axes=(1, 0)
+        )
+        return (
+            op["take"](wider, index, axis=0),
+            op["take"](joined, index * 2, axis=0),
+            op["take"](turned, index, axis=1),
+            op["take"](op["take"](x + 1.0, index[::-1].copy(), axis=0), index, axis=0),
+            op["take_along_axis"](wider, along, axis=0),
+        )
+
+    graph = make_graph(function, "f32[3,4]", "i64[2,6]")
+    Compiled(graph).check(*arrays_of(graph, rng))
