@@ -14,6 +14,7 @@ from .kernel.phases import Buffer, Kernel
 from .stages import Stages
 from .targets.llvm.link import link
 from .targets.llvm.machine import Level, host_machine
+from .targets.llvm.prepare import conditions
 from .targets.llvm.support import load_support
 
 __all__ = ["generate", "launch_records"]
@@ -48,6 +49,7 @@ def generate(stages: Stages, level: Level) -> Program:
         inputs=inputs,
         outputs=outputs,
         symbols=tuple(symbol.name for symbol in graph.symbols),
+        guards=conditions(stages.layout) if graph.symbols else (),
         constants=tuple(literal.array() for literal, _ in buffers.literals()),
         arena=arena if isinstance(arena, int) else str(arena),
         launches=launch_records(stages.launches),

@@ -10,6 +10,7 @@ from symfuse.runtime.host.features import host_features
 from .clock import Clock
 from .ir.graph import Graph
 from .ir.printer import name_nodes
+from .ir.types import Guard
 from .kernel.lower import Buffers, Order, lower_group
 from .kernel.phases import Buffer, Kernel
 from .kernel.processor import Processor
@@ -20,7 +21,8 @@ from .passes.pipeline import run_pipeline
 from .passes.plan_memory import MemoryPlan, plan_memory
 from .passes.separate_outputs import separate_outputs
 from .targets.llvm.kernels import Place
-from .targets.llvm.program import Layout, module_text
+from .targets.llvm.prepare import Layout
+from .targets.llvm.program import module_text
 
 __all__ = ["Stages", "run_stages"]
 
@@ -39,6 +41,7 @@ class Stages:
     memory: MemoryPlan
     aliases: Mapping[Buffer, Buffer]
     buffers: Buffers
+    layout: Layout
     text: str
 
 
@@ -58,8 +61,19 @@ def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
         aliases = _safe_donations(launches, wanted)
         memory = plan_memory(launches, _external(graph, buffers))
     with clock.time("emit"):
-        text = module_text(launches, _layout(graph, buffers, memory), "")
-    return Stages(graph, passes, grouping, launches, memory, aliases, buffers, text)
+        layout = _layout(graph, buffers, memory, _guards(traced))
+        text = module_text(launches, layout, "")
+    return Stages(graph, passes, grouping, launches, memory, aliases, buffers, layout, text)
+
+
+def _guards(traced: Graph) -> tuple[Guard, ...]:
+    """What the operations, as the user wrote them, need of symbolic sizes and cannot know."""
+    found: dict[Guard, None] = {}
+    for node in traced.nodes if traced.symbols else ():
+        if node.op.guards is not None:
+            types = (source.type for source in node.inputs)
+            found.update(dict.fromkeys(node.op.guards(*types, **node.attrs)))
+    return tuple(found)
 
 
 def _lower(grouping: Grouping, buffers: Buffers) -> list[Kernel]:
@@ -109,7 +123,9 @@ def _external(graph: Graph, buffers: Buffers) -> set[Buffer]:
     return outside | {buffer for _, buffer in buffers.literals()}
 
 
-def _layout(graph: Graph, buffers: Buffers, memory: MemoryPlan) -> Layout:
+def _layout(
+    graph: Graph, buffers: Buffers, memory: MemoryPlan, guards: tuple[Guard, ...]
+) -> Layout:
     """The call passes pointers to inputs, then outputs, then constants; the rest is the arena."""
     numbers: dict[Buffer, int] = {}
     for node in (*graph.parameters, *graph.outputs):
@@ -129,4 +145,5 @@ def _layout(graph: Graph, buffers: Buffers, memory: MemoryPlan) -> Layout:
         tuple(dim for p in graph.parameters for dim in p.shape),
         tuple(dim for o in graph.outputs for dim in o.shape),
         memory.arena,
+        guards,
     )

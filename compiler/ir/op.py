@@ -58,6 +58,7 @@ class Op:
     doc: str
     result_type: Callable[..., TensorType]  # input types and attributes → type, or an error
     reference: Callable[..., Any]  # NumPy: the oracle of the tests, and the eager mode
+    guards: Callable[..., tuple[Any, ...]] | None = None  # → what sizes must satisfy
     align: Callable[..., tuple[Any, ...]] | None = None  # brings inputs to types it takes
 
     # mathematics

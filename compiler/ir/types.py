@@ -11,9 +11,11 @@ from symfuse.runtime.errors import ShapeError
 
 from .dims import Dim, Symbol, parse_dim, product
 
-__all__ = ["Shape", "TensorType", "parse_type"]
+__all__ = ["Guard", "Shape", "TensorType", "parse_type"]
 
 Shape = tuple[Dim, ...]
+Guard = tuple[Dim, str, Dim]
+"""Two sizes and the relation, "=" or "≤", that must hold when the program runs."""
 
 _SPELLING = re.compile(r"(\w+)\[(.*)\]")
 

@@ -13,7 +13,7 @@ from symfuse.runtime.errors import ShapeError
 from ..ir.dims import Dim, is_equal, product
 from ..ir.node import Node
 from ..ir.op import Op, Sample, operations
-from ..ir.types import Shape, TensorType
+from ..ir.types import Guard, Shape, TensorType
 from .kinds import linear
 from .sampling import MOVED, arrays, several
 
@@ -25,7 +25,7 @@ __all__ = [
     "moved_from_front",
     "moved_to_front",
     "reshape",
-    "reshape_guard",
+    "reshape_guards",
     "reverse",
     "transpose",
 ]
@@ -156,10 +156,10 @@ def _reshape_type(x: TensorType, *, shape: Shape) -> TensorType:
     return out
 
 
-def reshape_guard(x: TensorType, *, shape: Shape) -> tuple[Dim, Dim] | None:
-    """The two sizes that have to be equal when the program runs; None if they always are."""
+def reshape_guards(x: TensorType, *, shape: Shape) -> tuple[Guard, ...]:
+    """What has to hold when the program runs and is not known before."""
     sizes = x.size, product(shape)
-    return None if is_equal(*sizes) else sizes
+    return () if is_equal(*sizes) else ((sizes[0], "=", sizes[1]),)
 
 
 def _reshape_moves(index: Any, x: TensorType, attrs: Any) -> tuple[Any, ...]:
@@ -205,6 +205,7 @@ reshape: Op = linear(
     "reshape",
     doc="the same elements in row-major order, in another shape",
     result_type=_reshape_type,
+    guards=reshape_guards,
     moves=_reshape_moves,
     transpose=lambda ct, which, inputs, attrs: reshape(ct, shape=inputs[0].shape),
     batch=lambda inputs, batched, attrs: reshape(

@@ -13,7 +13,7 @@ from symfuse.runtime.errors import DTypeError, ShapeError
 from ..ir.dims import Dim, ceil_div, is_at_most, is_equal, maximum
 from ..ir.node import Node
 from ..ir.op import Op
-from ..ir.types import TensorType
+from ..ir.types import Guard, TensorType
 from .alignment import as_one_dtype
 from .kinds import linear, spread
 from .sampling import arrays, several
@@ -46,11 +46,11 @@ def _slice_type(x: TensorType, *, starts: Dims, stops: Dims, steps: tuple[int, .
 
 def slice_guards(
     x: TensorType, *, starts: Dims, stops: Dims, steps: tuple[int, ...]
-) -> tuple[tuple[Dim, Dim], ...]:
-    """Pairs of sizes whose first must not exceed the second when the program runs."""
+) -> tuple[Guard, ...]:
+    """What has to hold when the program runs and is not known before."""
     axes = zip(x.shape, starts, stops, strict=True)
     ordered = (pair for n, start, stop in axes for pair in pairwise((0, start, stop, n)))
-    return tuple(pair for pair in ordered if not is_at_most(*pair))
+    return tuple((low, "≤", high) for low, high in ordered if not is_at_most(low, high))
 
 
 def _slice_moves(index: Any, x: TensorType, attrs: Any) -> tuple[Any, ...]:
@@ -90,6 +90,7 @@ slice: Op = linear(
     "slice",
     doc="the elements start, start + step, … before stop of every axis",
     result_type=_slice_type,
+    guards=slice_guards,
     moves=_slice_moves,
     transpose=_put_back,
     batch=_slice_batch,
@@ -139,6 +140,10 @@ def _pad_type(
     return x.with_shape(a + _spaced(n, between) + b for n, a, b, between in axes)
 
 
+def _pad_guards(x: TensorType, *, low: Dims, high: Dims, **_: Any) -> tuple[Guard, ...]:
+    return tuple((0, "≤", n) for n in (*low, *high) if not is_at_most(0, n))
+
+
 def _pad_element(s: Any, index: Any, readers: Any, out: TensorType, attrs: Any) -> Any:
     """Reads only where the index falls on an element of the input."""
     (read,) = readers
@@ -185,6 +190,7 @@ pad: Op = linear(
     "pad",
     doc="`low` elements before, `high` behind and `interior` between those of every axis",
     result_type=_pad_type,
+    guards=_pad_guards,
     element=_pad_element,
     jvp=_pad_jvp,
     transpose=_cut_out,

@@ -21,7 +21,7 @@ from symfuse.runtime.host.layout import (
 from symfuse.runtime.host.layout import array_offset as field
 
 from .blocks import BLOCK_CACHE, blocks_text
-from .outputs import outputs_text, make_outputs
+from .outputs import make_outputs, outputs_text
 from .records import call, get, load, put, require, step, store
 from .writer import Writer
 

@@ -1,4 +1,4 @@
-"""The text that makes the results of a call: new arrays, recent ones again, or donated arguments."""
+"""The text that makes the results of a call: new arrays, recent ones, or donated arguments."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def _output(declarations: set[str]) -> str:
     large = w.emit(f"icmp sgt i64 {length}, {get(w, '%program', ENTRY, 'keep_to')}")
     w.branch_if(large, "large", "small")
     w.start_block("small")
-    w.line(f"ret ptr {call(w, 'ptr', 'symfuse_small', 'ptr %record', 'ptr %shape', external=False)}")
+    small = call(w, "ptr", "symfuse_small", "ptr %record", "ptr %shape", external=False)
+    w.line(f"ret ptr {small}")
     w.start_block("large")
     descr, rank = _array_type(w)
     cached = w.emit(f"icmp sge i64 {length}, {get(w, '%program', ENTRY, 'cache_from')}")

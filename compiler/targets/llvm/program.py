@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ...ir.dims import Dim, Symbol, solve_plan
-from ...kernel.phases import Buffer, Kernel
+from ...kernel.phases import Kernel
 from .addresses import Indices
-from .kernels import Place, kernel_text, load_sizes
+from .kernels import kernel_text, load_sizes
+from .prepare import Layout, prepare_text
 from .scalars import LlvmScalars
 from .writer import Writer
 
-__all__ = ["Layout", "module_text"]
+__all__ = ["module_text"]
 
 WORTH_THREADS = 400_000  # scalar additions below which a second thread costs more than it brings
 MOST_CHUNKS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where everything lies, and the sizes of what comes in and goes out."""
-
-    places: Callable[[Buffer], Place]
-    symbols: tuple[Symbol, ...]
-    input_dims: tuple[Dim, ...]
-    output_dims: tuple[Dim, ...]
-    arena: Dim
-    guards: tuple[tuple[Dim, Dim], ...] = ()  # left = right must hold
 
 
 def module_text(kernels: Sequence[Kernel], layout: Layout, attributes: str) -> str:
@@ -38,7 +25,7 @@ def module_text(kernels: Sequence[Kernel], layout: Layout, attributes: str) -> s
     ]
     functions.append(_main(kernels, layout, declarations))
     if layout.symbols:
-        functions.append(_prepare(layout, declarations))
+        functions.append(prepare_text(layout, declarations))
     return "\n".join([*sorted(declarations), *functions, attributes, ""])
 
 
@@ -90,51 +77,3 @@ def _share(w: Writer, kernel: Kernel, frame: str, chunks: str) -> None:
     w.declare("declare void @symfuse_parallel(ptr, ptr, i32, i32)")
     call = f"ptr @{kernel.name}, ptr {frame}, i32 {chunks}, i32 %threads"
     w.line(f"call void @symfuse_parallel({call})")
-
-
-def _prepare(layout: Layout, declarations: set[str]) -> str:
-    """`i64 prepare(dims, sizes, shapes)`: solve the sizes, check, and give what follows."""
-    params = (("ptr", "%dims"), ("ptr", "%sizes"), ("ptr", "%shapes"))
-    w = Writer("prepare", params, returns="i64", declarations=declarations)
-    at = Indices(w, LlvmScalars(w))
-    plan = solve_plan(layout.input_dims)
-    checks: list[tuple[str, str, str]] = []
-    for symbol, place, offset, divisor in plan.assignments:
-        seen = _entry(w, "%dims", place)
-        part = w.emit(f"sub i64 {seen}, {offset}")
-        value = w.emit(f"sdiv i64 {part}, {divisor}")
-        at.bind(symbol, value)
-        checks.append(("eq", w.emit(f"mul i64 {value}, {divisor}"), part))
-        checks.append(("sge", value, at.at_base(symbol.lower)))
-        if symbol.upper is not None:
-            checks.append(("sle", value, at.at_base(symbol.upper)))
-        if symbol.multiple_of != 1:
-            checks.append(("eq", w.emit(f"urem i64 {value}, {symbol.multiple_of}"), "0"))
-    for number, symbol in enumerate(layout.symbols):
-        pointer = w.emit(f"getelementptr i64, ptr %sizes, i64 {number}", "p")
-        w.line(f"store i64 {at.base[symbol]}, ptr {pointer}, align 8")
-    for place, expected in plan.checks:
-        checks.append(("eq", _entry(w, "%dims", place), at.at_base(expected)))
-    checks += [("eq", at.at_base(left), at.at_base(right)) for left, right in layout.guards]
-    for number, (relation, left, right) in enumerate(checks):
-        _require(w, f"icmp {relation} i64 {left}, {right}", number + 1)
-    for number, dim in enumerate((*layout.output_dims, layout.arena)):
-        pointer = w.emit(f"getelementptr i64, ptr %shapes, i64 {number}", "p")
-        w.line(f"store i64 {at.at_base(dim)}, ptr {pointer}, align 8")
-    w.line("ret i64 0")
-    return w.text()
-
-
-def _entry(w: Writer, pointer: str, number: int) -> str:
-    place = w.emit(f"getelementptr i64, ptr {pointer}, i64 {number}", "p")
-    return w.emit(f"load i64, ptr {place}, align 8")
-
-
-def _require(w: Writer, condition: str, code: int) -> None:
-    """Leave with `code` unless the condition holds."""
-    holds = w.emit(condition)
-    good, bad = w.label("holds"), w.label("fails")
-    w.branch_if(holds, good, bad)
-    w.start_block(bad)
-    w.line(f"ret i64 {code}")
-    w.start_block(good)
