@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,21 +101,26 @@ def first_call() -> dict[str, float]:
 
 
 def fresh_processes(repeats: int) -> dict[str, dict[str, float]]:
-    """The first call with an empty cache, and with one that knows the program."""
+    """The first call when the cache is empty, has only the shared code, or has the program."""
     with tempfile.TemporaryDirectory() as folder:
-        _child(folder, "warm up")  # byte code
-        empty = [_child(folder, f"empty{n}") for n in range(repeats)]
-        full = [_child(folder, "empty0") for _ in range(repeats)]
-    return {"empty cache": _least(empty), "from the cache": _least(full)}
+        _child(folder, "shared", "--shared-code")  # and byte code
+        empty, shared, full = [], [], []
+        for turn in range(repeats):
+            shutil.copytree(f"{folder}/shared", f"{folder}/part{turn}")
+            empty.append(_child(folder, f"empty{turn}"))
+            shared.append(_child(folder, f"part{turn}"))
+            full.append(_child(folder, f"part{turn}"))
+    rows = {"empty cache": empty, "shared code there": shared, "from the cache": full}
+    return {name: _least(found) for name, found in rows.items()}
 
 
-def _child(folder: str, cache: str) -> dict[str, float]:
+def _child(folder: str, cache: str, what: str = "--first-call") -> dict[str, float]:
     kept = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
     places = {
         "PYTHONPYCACHEPREFIX": f"{folder}/byte code",
         "SYMFUSE_CACHE_DIR": f"{folder}/{cache}",
     }
-    command = [sys.executable, __file__, "--first-call"]
+    command = [sys.executable, __file__, what]
     done = subprocess.run(command, env=kept | places, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 
@@ -196,9 +202,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--first-call", action="store_true")
+    parser.add_argument("--shared-code", action="store_true")
     chosen = parser.parse_args()
     if chosen.first_call:
         print(json.dumps(first_call()))
+        return
+    if chosen.shared_code:
+        import symfuse as sf
+
+        print(json.dumps({"result": float(sf.jit(lambda x: x + 1)(np.float32(1)))}))
         return
     lengths = CHAINS[:-1] if chosen.quick else CHAINS
     tables = {

@@ -42,20 +42,20 @@ class DType(enum.StrEnum):
 
     @property
     def is_float(self) -> bool:
-        return self.value[0] == "f"
+        return self[0] == "f"
 
     @property
     def is_signed(self) -> bool:
         """Whether the values include negative integers."""
-        return self.value[0] == "i"
+        return self[0] == "i"
 
     @property
     def is_unsigned(self) -> bool:
-        return self.value[0] == "u"
+        return self[0] == "u"
 
     @property
     def is_integer(self) -> bool:
-        return self.value[0] in "iu"
+        return self[0] in "iu"
 
     @property
     def is_bool(self) -> bool:

@@ -30,10 +30,10 @@ def support_image() -> Image:
     """The shared code for any processor of this architecture, from disk where it is found there."""
     text = support_ir([pool_ir(sys.platform, architecture()), entry_text()])
     # The version of LLVM is left out: to find the image again must not take llvmlite.
-    entry = key("the shared code", {"code": text, "level": "max"})
+    entry = key("the shared code", {"code": text, "level": "default"})
     if (kept := store().get(entry)) is not None:
         return Image.from_bytes(kept)
-    image = link(baseline_machine().emit_object(text, level="max"))
+    image = link(baseline_machine().emit_object(text))
     store().put(entry, image.to_bytes())
     return image
 

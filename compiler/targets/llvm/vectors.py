@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from functools import lru_cache
 
 from symfuse.runtime.dtypes import DType
 
@@ -241,8 +243,14 @@ def _literal(value: float | int | bool, dtype: DType) -> str:
     if dtype.is_bool:
         return "true" if value else "false"
     if dtype.is_float:
-        number = float(dtype.numpy.type(value))
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+        return _float(value, math.copysign(1.0, value), dtype)
     span = 1 << dtype.bits
     wrapped = int(value) % span
     return str(wrapped - span if wrapped >= span // 2 else wrapped)
+
+
+@lru_cache(4096)
+def _float(value: float, sign: float, dtype: DType) -> str:
+    """The bits of a float as LLVM spells them; `sign` tells -0.0 from 0.0, which are equal."""
+    number = float(dtype.numpy.type(value))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"

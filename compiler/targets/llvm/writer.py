@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 from symfuse.runtime.dtypes import DType
 
@@ -30,6 +31,7 @@ def llvm_type(dtype: DType) -> str:
     return _TYPES[dtype]
 
 
+@cache
 def vector_type(dtype: DType, lanes: int) -> str:
     """The type of `lanes` elements; one lane is the plain scalar."""
     return _TYPES[dtype] if lanes == 1 else f"<{lanes} x {_TYPES[dtype]}>"
@@ -67,7 +69,7 @@ class Loop:
 
 @dataclass(slots=True)
 class Writer:
-    """The text of one function in the making; `declarations` collects what its module must declare."""
+    """One function in the making; `declarations` collects what its module must declare."""
 
     name: str
     params: Sequence[tuple[str, str]]
