@@ -58,10 +58,8 @@ class Rule:
         """The replacement, perhaps a bare number; None where the rule does not apply."""
         return self.replace(node)
 
-    def fits(self, root: str, operands: tuple[str, ...]) -> bool:
-        """Whether the rule may apply to an operation on the results of others."""
-        if self.roots and root not in self.roots:
-            return False
+    def fits(self, operands: tuple[str, ...]) -> bool:
+        """Whether the rule may apply to one of its operations on the results of others."""
         pairs = zip(self.operands, operands, strict=False)
         return all(allowed is None or name in allowed for allowed, name in pairs)
 
@@ -124,8 +122,17 @@ class RuleSet:
         key = (numerics, node.op.name, operands)
         found = self._found.get(key)
         if found is None:
+            found = tuple(one for one in self._about(node.op.name, numerics) if one.fits(operands))
+            self._found[key] = found
+        return found
+
+    def _about(self, root: str, numerics: str) -> tuple[Rule, ...]:
+        """The rules that look at an operation at all."""
+        key = (numerics, root)
+        found = self._found.get(key)
+        if found is None:
             allowed = (one for one in self.rules if one.numerics != "fast" or numerics == "fast")
-            found = tuple(one for one in allowed if one.fits(node.op.name, operands))
+            found = tuple(one for one in allowed if not one.roots or root in one.roots)
             self._found[key] = found
         return found
 
