@@ -55,7 +55,10 @@ class CompiledFunction:
         leaves = self._leaves(args, kwargs)
         given = flatten(out)[0] if out is not None else None
         target = None if given is None else given[0] if len(given) == 1 else tuple(given)
-        bound: Callable[[], Any] = self.executable.bind(*leaves, out=target)
+        try:
+            bound: Callable[[], Any] = self.executable.bind(*leaves, out=target)
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
         if self._returns_flat:
             return bound
         return lambda: self._result(bound())

@@ -51,9 +51,11 @@ class LoadedFunction:
     def bind(self, *args: Any, out: Any = None, **kwargs: Any) -> Callable[[], Any]:
         """A function without arguments that reads these arrays and writes the same results."""
         leaves = self._leaves(args, kwargs)
-        bound: Callable[[], Any] = self.executable.bind(
-            *leaves, out=None if out is None else self._targets(out)
-        )
+        target = None if out is None else self._targets(out)
+        try:
+            bound: Callable[[], Any] = self.executable.bind(*leaves, out=target)
+        except SymfuseError as error:
+            raise error.at(_caller()) from None
         return bound if self._returns_flat else lambda: self._result(bound())
 
     @property

@@ -11,7 +11,7 @@ from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import Symbol
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
-from symfuse.runtime.errors import GuardError, TraceError
+from symfuse.runtime.errors import GuardError, SymfuseError, TraceError
 
 from .record import Recorded, record
 from .trace import Trace, call_graph
@@ -112,7 +112,11 @@ class Graph:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs: computed by NumPy on arrays, recorded inside a trace."""
-        results = call_graph(self.ir, self._leaves(args, kwargs))
+        leaves = self._leaves(args, kwargs)
+        try:
+            results = call_graph(self.ir, leaves)
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
         return results[0] if self._out_tree is None else self._out_tree.unflatten(results)
 
     def _leaves(self, args: Any, kwargs: Any) -> list[Any]:

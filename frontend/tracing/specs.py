@@ -100,7 +100,8 @@ def _type_of(value: Any) -> TensorType:
             raise _not_an_array(value)
         array = np.asarray(value)
         shape, dtype = array.shape, array.dtype
-    return TensorType(tuple(_size(size) for size in shape), _dtype(dtype))
+    native = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
+    return TensorType(tuple(_size(size) for size in shape), _dtype(native))
 
 
 def _declare(known: dict[str, Symbol], symbol: Symbol) -> None:

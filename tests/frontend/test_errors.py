@@ -208,6 +208,17 @@ def test_the_message_names_the_line_and_the_remedy(function, specs, error, what,
     assert fix in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("function", "arrays", "error"),
+    [(bad_shapes, (3, 5), sf.ShapeError), (bad_branch, (3,), sf.TraceError)],
+)
+@pytest.mark.parametrize("stage", [sf.jit, lambda f: sf.jit(sf.grad(lambda *xs: f(*xs).sum()))])
+def test_calls_of_jitted_functions_name_the_line_in_the_function(stage, function, arrays, error):
+    with pytest.raises(error) as caught:
+        stage(function)(*(np.ones(n, "float32") for n in arrays))
+    assert caught.value.user_frame == (__file__, marked_line(function))
+
+
 def test_errors_are_also_the_fitting_builtin_type():
     with pytest.raises(ValueError):
         sf.trace(bad_shapes, F, "f32[3]")
@@ -236,6 +247,11 @@ def test_a_leak_into_another_trace_is_found():
         sf.trace(lambda x: x + KEPT[-1], F)
 
 
+def twice(x):
+    return x * 2
+
+
+V3, V5 = np.ones(3, "float32"), np.ones(5, "float32")
 CALLS = [
     (lambda: sf.trace(bad_shapes, F), sf.TraceError, "missing a required argument"),
     (lambda: sf.trace(bad_axis, "q32[3]"), sf.DTypeError, "q32"),
@@ -256,6 +272,19 @@ CALLS = [
     (lambda: sf.jvp(np.sin, (np.ones(2),), (np.ones(3),)), sf.ShapeError, "tangent"),
     (lambda: sf.trace(lambda x: x, F)(np.ones(3), np.ones(3)), sf.GuardError, "takes"),
     (lambda: sf.trace(lambda x: x, F)(np.ones((3, 5), "f")), sf.GuardError, "5"),
+    (lambda: sf.compile(bad_shapes, "f32[N]", "f32[N]")(V3, V5), sf.GuardError, "N is 3"),
+    (lambda: sf.compile(twice, F)(np.ones((3, 5), "f")), sf.GuardError, "f32[3,4]"),
+    (lambda: sf.compile(twice, F)(np.ones((3, 4))), sf.DTypeError, "x.astype('float32')"),
+    (lambda: sf.compile(twice, F)(), sf.ArgumentError, "takes 1 argument (x) and got 0"),
+    (lambda: sf.compile(twice, F)("text"), sf.DTypeError, "text"),
+    (
+        lambda: sf.compile(twice, F)(np.ones((3, 4), "f"), out=np.ones(3, "f")),
+        sf.GuardError,
+        "out",
+    ),
+    (lambda: sf.compile(lambda p: twice(p["w"]), {"w": F})(V3), sf.GuardError, "takes"),
+    (lambda: sf.compile(twice, F).bind(V3), sf.GuardError, "f32[3,4]"),
+    (lambda: sf.jit(bad_shapes)(V3), sf.TraceError, "missing a required argument"),
     (lambda: sf.jit(lambda x: x, target="tpu"), sf.OptionError, "tpu"),
     (
         lambda: sf.jit(lambda x, n: x, static_argnums=1, target="interpret")(1.0, [1]),
@@ -275,8 +304,23 @@ def test_wrong_calls_are_refused_at_the_users_line(wrong, error, what):
     with pytest.raises(error) as caught:
         wrong()
     assert what in caught.value.what or what in caught.value.fix
-    if caught.value.user_frame is not None:
-        assert caught.value.user_frame[0] == __file__
+    file, line = caught.value.user_frame
+    assert file == __file__
+    assert wrong.__code__.co_firstlineno <= line <= wrong.__code__.co_firstlineno + 5
+    assert f"{file}:{line}" in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", [sf.jit, lambda f: sf.compile(f, F), lambda f: sf.trace(f, F)])
+def test_arrays_in_any_layout_are_no_error(stage):
+    f = stage(twice)
+    x = np.arange(24, dtype="float32").reshape(4, 6)
+    given = [x[:3, :4], x.T[:3], x[2::-1, ::-1][:, :4], np.asfortranarray(x[:3, :4])]
+    swapped = x[:3, :4].astype(">f4")
+    unaligned = np.frombuffer(b"." + x[:2].tobytes(), "u1")[1:].view("f4").reshape(3, 4)
+    frozen = x[:3, :4].copy()
+    frozen.flags.writeable = False
+    for array in (*given, swapped, unaligned, frozen, np.broadcast_to(x[0, :4], (3, 4))):
+        np.testing.assert_array_equal(f(array), array * 2)
 
 
 @pytest.mark.parametrize(

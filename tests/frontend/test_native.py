@@ -59,6 +59,32 @@ def test_sizes_that_part_are_noticed_by_native_code():
     assert fast.cache_info().compiles == 3
 
 
+@pytest.mark.parametrize("with_containers", [False, True])
+def test_a_hundred_batch_sizes_cost_one_more_compilation(with_containers):
+    take = mlp if with_containers else lambda x: mlp(PARAMS, x)
+    fast = sf.jit(take)
+    given = (PARAMS,) if with_containers else ()
+    fast(*given, X)
+    assert fast.cache_info().compiles == 1
+    for n in (*range(4, 104), 2, 1, 5000):
+        x = np.full((n, 4), n, "float32")
+        np.testing.assert_allclose(fast(*given, x), mlp(PARAMS, x), rtol=1e-6)
+    assert fast.cache_info().compiles == 2
+    (family,) = fast._families.values()
+    executable = family.variant.loaded.executable
+    assert executable.is_native
+    assert executable.counters.slow_calls == 0
+    assert inspect.isbuiltin(type(fast).__call__) != with_containers
+
+
+def test_known_calls_do_not_pass_through_python():
+    exe = sf.compile(mlp, PARAMS, "f32[N,4]")
+    for n in (1, 3, 50):
+        exe(PARAMS, np.ones((n, 4), "float32"))
+    assert exe.executable.is_native
+    assert exe.executable.counters.slow_calls == 0
+
+
 def test_a_jitted_training_step_learns():
     def loss(params, x, t):
         log_p = sf.special.log_softmax(np.tanh(x @ params["w"] + params["b"]), axis=-1)
