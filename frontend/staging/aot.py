@@ -103,6 +103,19 @@ class CompiledFunction:
         """The kernels with their kinds, source lines, phases and code."""
         return self._explained("kernels")
 
+    def profile(self, *args: Any, **kwargs: Any) -> Any:
+        """The time of each kernel on these arguments, measured one by one: `.table()`, `.rows`.
+
+        The code is generated once more, with kernels that can be called by themselves.
+        """
+        leaves = self._leaves(args, kwargs)
+        profile = importlib.import_module("symfuse.compiler.explain.profile").profile
+        threads = self.executable.threads
+        try:
+            return profile(self.compilation, leaves, threads, self._loaded.mode or "default")
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
+
     def explain(self) -> Any:
         """The user's source with, per line, its kernels, and why neighbours did not fuse."""
         return self._explained("explain")

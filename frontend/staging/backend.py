@@ -51,6 +51,7 @@ class Loaded:
     entry: Callable[..., Any]
     executable: Any = None  # a runtime Executable; None for the interpreter
     compilation: Any = None  # the compiler's records; None for the interpreter
+    mode: str | None = None  # how much the code was optimised
 
 
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
@@ -67,7 +68,7 @@ def load(graph: ir.Graph, choices: Choices) -> Loaded:
         _check_memory(compilation, choices.max_memory)
     program = compilation.program
     executable = executable_type(program, threads=choices.threads, verify=choices.verify)
-    return Loaded(graph, executable.entry, executable, compilation)
+    return Loaded(graph, executable.entry, executable, compilation, choices.mode)
 
 
 def _check_memory(compilation: Any, limit: int | str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ...ir.dims import evaluate
 from ...kernel.phases import Kernel
 from .addresses import Indices
 from .kernels import kernel_text, load_sizes
@@ -11,7 +12,7 @@ from .prepare import Layout, prepare_text
 from .scalars import LlvmScalars
 from .writer import Writer
 
-__all__ = ["module_text"]
+__all__ = ["chunk_count", "module_text"]
 
 WORTH_THREADS = 400_000  # scalar additions below which a second thread costs more than it brings
 MOST_CHUNKS = 32
@@ -70,6 +71,12 @@ def _launch(w: Writer, at: Indices, kernel: Kernel, frame: str) -> None:
     w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
     w.branch(done)
     w.start_block(done)
+
+
+def chunk_count(kernel: Kernel, sizes: Mapping[str, int]) -> int:
+    """Into how many chunks `main` cuts a kernel for these sizes."""
+    tiles, work = evaluate(kernel.tiles, sizes), evaluate(kernel.work, sizes)
+    return 1 if work < WORTH_THREADS else max(1, min(tiles, MOST_CHUNKS))
 
 
 def _share(w: Writer, kernel: Kernel, frame: str, chunks: str) -> None:

@@ -1,0 +1,122 @@
+"""Where the time of a program goes: each launch measured by itself, beside the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import median
+from typing import Any
+
+from symfuse.runtime.profile import Timeline, time_launches
+from symfuse.runtime.program import Program
+
+from ..ir.dims import evaluate
+from ..targets.llvm.link import link
+from ..targets.llvm.machine import Level, host_machine
+from ..targets.llvm.program import chunk_count
+from .cost import kernel_bytes
+from .records import Compiled, user_lines
+from .text import bytes_text, seconds_text, table
+
+__all__ = ["Profile", "ProfileRow", "profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """One launch: the median of its seconds, the bytes it touches, the user's lines."""
+
+    name: str
+    kind: str
+    seconds: float
+    nbytes: int
+    chunks: int
+    lines: tuple[str, ...]
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self.nbytes / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Medians over rounds. Every time contains `overhead`, which calling from Python takes.
+
+    `whole` is the program in one call, as users call it, with one overhead for all launches.
+    """
+
+    rows: tuple[ProfileRow, ...]
+    whole: float
+    overhead: float
+    threads: int
+    rounds: int
+
+    @property
+    def total(self) -> float:
+        """The launches together."""
+        return sum(row.seconds for row in self.rows)
+
+    def table(self) -> str:
+        """A line a launch, and what the whole takes."""
+        rows = [
+            (
+                row.name,
+                seconds_text(row.seconds),
+                f"{100 * row.seconds / self.total:.0f} %",
+                bytes_text(row.nbytes),
+                f"{row.bytes_per_second / 1e9:.1f}",
+                str(row.chunks),
+                ", ".join(row.lines),
+            )
+            for row in self.rows
+        ]
+        header = ("kernel", "time", "share", "bytes", "GB/s", "chunks", "lines")
+        facts = (
+            f"whole program {seconds_text(self.whole)}, kernels one by one "
+            f"{seconds_text(self.total)}; each time contains {seconds_text(self.overhead)} of "
+            f"measurement; medians of {self.rounds} rounds, at most {self.threads} threads"
+        )
+        return f"{table(header, rows)}\n\n{facts}"
+
+    __str__ = table
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as numbers and text, for JSON."""
+        return asdict(self)
+
+
+def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Level) -> Profile:
+    """Generate code whose kernels can be called one by one, and time them on these values."""
+    program = _opened(compiled, level)
+    sizes: dict[str, int] = {}
+
+    def chunks(found: Any) -> list[int]:
+        sizes.update(zip(program.symbols, map(int, found), strict=False))
+        return [chunk_count(kernel, sizes) for kernel in compiled.launches]
+
+    timeline = time_launches(program, chunks, values, threads)
+    return _summary(compiled, timeline, sizes)
+
+
+def _opened(compiled: Compiled, level: Level) -> Program:
+    """The program with its kernels among the symbols of its image."""
+    machine = host_machine()
+    text = compiled.text.replace("define internal void @", "define dso_local void @")
+    image = link(machine.emit_object(f"{text}{machine.attributes}\n", level=level))
+    program: Program = replace(compiled.program, image=image)
+    return program
+
+
+def _summary(compiled: Compiled, timeline: Timeline, sizes: Mapping[str, int]) -> Profile:
+    rows = tuple(
+        ProfileRow(
+            kernel.name,
+            kernel.kind,
+            median(seconds),
+            evaluate(kernel_bytes(kernel), sizes),
+            chunk_count(kernel, sizes),
+            tuple(user_lines(kernel.nodes)),
+        )
+        for kernel, seconds in zip(compiled.launches, timeline.launches, strict=True)
+    )
+    whole = median(timeline.whole)
+    return Profile(rows, whole, timeline.overhead, timeline.threads, len(timeline.whole))
