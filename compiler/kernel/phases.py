@@ -63,7 +63,7 @@ class Local:
 class Access:
     """The element `offset + Σ strides[i] · args[i]` of a buffer; `guarded`: the last arg is a
     condition, and where it fails the element is not touched and `otherwise` stands for it.
-    `padded`: there is memory up to the end of the last tile, so that whole vectors may be read."""
+    `padded`: there is memory to the end of the last tile, so that whole vectors may be touched."""
 
     buffer: Buffer
     offset: Dim

@@ -147,6 +147,7 @@ def test_idle_workers_cost_nothing(pool: Pool) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*_at_fork:pytest.PytestUnraisableExceptionWarning")
 def test_a_forked_child_has_a_pool_of_its_own(pool: Pool) -> None:
     assert pool.marks_all(chunks=32, threads=4)
     child = os.fork()

@@ -154,7 +154,8 @@ class Memory:
             self.s.store(self._element(access, picks, position), value)
         elif self._is_contiguous(access, picks, position) and position.vector:
             whole = self.s.splat(value, position.vector.lanes)
-            self.s.store(self._element(access, picks, position), whole, mask=active)
+            mask = None if access.padded else active
+            self.s.store(self._element(access, picks, position), whole, mask=mask)
         else:
             places = self._offsets(access, picks, position)
             whole = self.s.splat(value, places.lanes)
