@@ -161,10 +161,11 @@ def _use(extent: Dim, tile: int) -> float:
 
 
 def _rate(rows: int, vectors: int) -> float:
-    """Products per cycle, relative. In a cycle two products and not quite two loads start, half a
-    vector of columns comes from the second-level cache; a sum is ready for more after four."""
+    """Products per cycle, relative. In a cycle two products and not quite two loads start; a
+    vector of columns takes more than two to come from the second-level cache; a sum is ready for
+    more after four."""
     products = rows * vectors
-    cycles = max(products / 2, (rows + vectors) * 0.9, 2.0 * vectors, 4.0)
+    cycles = max(products / 2, (rows + vectors) * 0.9, 2.6 * vectors, 4.0)
     return products / cycles
 
 
