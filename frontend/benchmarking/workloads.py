@@ -91,6 +91,10 @@ def _normal_cdf(xp: Any, d: Any) -> Any:
 # reductions and rows
 
 
+def total(xp: Any, derive: Derive, x: Any) -> Any:
+    return xp.sum(x)
+
+
 def sum_of_squares(xp: Any, derive: Derive, x: Any) -> Any:
     return xp.sum(x * x)
 
@@ -257,6 +261,7 @@ _LIST = (
         black_scholes,
         _inputs(_uniform(10, 100, 10**6), _uniform(10, 100, 10**6), _uniform(0.1, 3, 10**6)),
     ),
+    Workload("sum, 1e7", total, _inputs(_uniform(0, 1, 10**7))),
     Workload("sum of squares, 1e7", sum_of_squares, _inputs(_normal(10**7))),
     _rows("softmax", softmax, 1024, 1024),
     _rows("softmax", softmax, 64, 50257),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...ir.dims import evaluate
+from ...ir.dims import Dim, evaluate, maximum, minimum
 from ...kernel.phases import Kernel
 from .addresses import Indices
 from .kernels import kernel_text, load_sizes
@@ -14,7 +14,7 @@ from .writer import Writer
 
 __all__ = ["chunk_count", "module_text"]
 
-WORTH_THREADS = 400_000  # scalar additions below which a second thread costs more than it brings
+CHUNK_WORK = 500_000  # scalar additions of a chunk: with fewer, sharing costs more than it gains
 MOST_CHUNKS = 32
 
 
@@ -48,35 +48,39 @@ def _main(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> 
 
 def _launch(w: Writer, at: Indices, kernel: Kernel, frame: str) -> None:
     """Call a kernel directly, or hand its chunks to the pool when that is worth it."""
-    tiles, work = kernel.tiles, kernel.work
-    if tiles == 1 or (isinstance(work, int) and work < WORTH_THREADS):
-        w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
+    chunks = _chunks(kernel)
+    if chunks == 1:
+        _run(w, kernel, frame)
         return
-    if isinstance(tiles, int) and isinstance(work, int):
-        _share(w, kernel, frame, str(min(tiles, MOST_CHUNKS)))
+    if isinstance(chunks, int):
+        _share(w, kernel, frame, str(chunks))
         return
-    count = at.at_base(tiles)
-    w.declare("declare i64 @llvm.smin.i64(i64, i64)")
-    most = w.emit(f"call i64 @llvm.smin.i64(i64 {count}, i64 {MOST_CHUNKS})")
-    enough = w.emit(f"icmp sge i64 {at.at_base(work)}, {WORTH_THREADS}")
-    shared = w.emit(f"select i1 {enough}, i64 {most}, i64 1")
-    chunks = w.emit(f"trunc i64 {shared} to i32")
-    fork = w.emit(f"icmp sgt i32 {chunks}, 1")
+    count = w.emit(f"trunc i64 {at.at_base(chunks)} to i32")
+    fork = w.emit(f"icmp sgt i32 {count}, 1")
     many, one, done = (w.label(hint) for hint in ("many", "one", "done"))
     w.branch_if(fork, many, one)
     w.start_block(many)
-    _share(w, kernel, frame, chunks)
+    _share(w, kernel, frame, count)
     w.branch(done)
     w.start_block(one)
-    w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
+    _run(w, kernel, frame)
     w.branch(done)
     w.start_block(done)
 
 
 def chunk_count(kernel: Kernel, sizes: Mapping[str, int]) -> int:
     """Into how many chunks `main` cuts a kernel for these sizes."""
-    tiles, work = evaluate(kernel.tiles, sizes), evaluate(kernel.work, sizes)
-    return 1 if work < WORTH_THREADS else max(1, min(tiles, MOST_CHUNKS))
+    return max(1, evaluate(_chunks(kernel), sizes))
+
+
+def _chunks(kernel: Kernel) -> Dim:
+    """Enough for threads to share evenly, each worth more than it costs to claim."""
+    most = minimum(kernel.tiles, MOST_CHUNKS)
+    return minimum(most, maximum(kernel.work // CHUNK_WORK, 1))
+
+
+def _run(w: Writer, kernel: Kernel, frame: str) -> None:
+    w.line(f"call void @{kernel.name}(ptr {frame}, i32 0, i32 1)")
 
 
 def _share(w: Writer, kernel: Kernel, frame: str, chunks: str) -> None:
