@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symfuse.runtime import options
 from symfuse.runtime.artifact import Artifact, from_bytes, to_bytes
 from symfuse.runtime.cache import Key, key, store
 from symfuse.runtime.errors import ArtifactError
@@ -94,7 +96,7 @@ def compile_graph(
         kept = _kept(entry, graph)
     if kept is not None:
         log("cache", "%s comes from the cache", graph.name)
-        return Compilation(kept, graph, numerics, True, clock.seconds)
+        return _told(Compilation(kept, graph, numerics, True, clock.seconds))
     stages = _part("stages").run_stages(graph, numerics, clock)
     with clock.time("generate"):
         program: Program = _part("generate").generate(stages, level)
@@ -102,6 +104,21 @@ def compile_graph(
     log("passes", "compiled %s: %s", graph.name, clock.seconds)
     made = Compilation(_with_captured(program, graph), graph, numerics, False, clock.seconds)
     made.__dict__["stages"] = stages
+    return _told(made)
+
+
+def _told(made: Compilation) -> Compilation:
+    """The compilation, after as much of it has been printed as `debug` asks for."""
+    level = options.get("debug")
+    if level >= 1:
+        total = 1e3 * sum(made.seconds.values())
+        source = "from the cache" if made.from_cache else "compiled"
+        kernels = len(made.program.launches)
+        line = f"symfuse: {made.traced.name} {source} in {total:.1f} ms, {kernels} kernels"
+        print(line, file=sys.stderr)
+    for wanted, stage in ((2, "kernels"), (4, "llvm"), (5, "asm")):
+        if level >= wanted:
+            print(_part("explain.stages").as_text(made, stage), file=sys.stderr)
     return made
 
 

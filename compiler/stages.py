@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symfuse.runtime.host.features import host_features
+from symfuse.runtime.log import is_wanted, log
 
 from .clock import Clock
 from .ir.graph import Graph
@@ -52,6 +53,9 @@ def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
         graph = separate_outputs(simplified)
     with clock.time("group"):
         grouping = group_kernels(graph)
+    if is_wanted("fusion"):
+        for verdict in grouping.verdicts:
+            log("fusion", "%s", verdict)
     with clock.time("lower"):
         buffers = Buffers(name_nodes(graph), grouping.reshaped)
         kernels = _lower(grouping, buffers)

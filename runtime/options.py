@@ -95,8 +95,8 @@ _ROWS = (
         "debug",
         "level",
         0,
-        "Prints more and more of each compilation: 1 a line with times, 2 time and speed of each "
-        "kernel, 3 the fused graph, 4 the generated code, 5 the assembly.",
+        "Prints more and more of each compilation: 1 a line with times, 2 the kernels, 3 each "
+        "graph that a pass has changed, 4 the generated code, 5 the assembly.",
         choices=("0", "1", "2", "3", "4", "5"),
     ),
     Option(
@@ -106,7 +106,12 @@ _ROWS = (
         "Shows these channels of the standard logging on the error stream.",
         choices=("passes", "fusion", "recompiles", "cache", "memory"),
     ),
-    Option("dump", "folder", None, "Writes every stage of every compilation into this folder."),
+    Option(
+        "dump",
+        "folder",
+        None,
+        "Writes the graph after each pass of every compilation into this folder.",
+    ),
     Option(
         "cache_dir", "folder", None, "Keeps compiled code here instead of the user's cache folder."
     ),
@@ -132,9 +137,11 @@ _ROWS = (
         "Keeps IEEE and NumPy semantics, or lets rewriting change the last digits for speed.",
         choices=("strict", "fast"),
     ),
-    Option("debug_nans", "flag", False, "Raises at the user's line that first gives a NaN."),
     Option(
-        "verify", "flag", False, "Checks the graph after each pass and the result against NumPy."
+        "verify",
+        "flag",
+        False,
+        "Checks the graph after each pass, each kernel, and what a program touches of its memory.",
     ),
 )
 

@@ -33,7 +33,8 @@ class Verdict:
         return not self.reason
 
     def __str__(self) -> str:
-        at = f"({self.producer.source.loc} and {self.consumer.source.loc})"
+        lines = [node.source.loc for node in (self.producer, self.consumer)]
+        at = f"({lines[0]} and {lines[1]})" if all(lines) else "here"
         if self.joined:
             return f"{self.producer.op} and {self.consumer.op} share a kernel {at}"
         return f"{self.producer.op} and {self.consumer.op} stay apart {at}: {self.reason}"

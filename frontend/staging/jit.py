@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import CompileError, SymfuseError
+from symfuse.runtime.log import log
 
 from ..tracing.dispatch import ACTIVE, has_tracer
 from ..tracing.graph import Graph
@@ -35,7 +35,6 @@ from .variants import CacheInfo, Compilation, Family, Variant, described, first_
 __all__ = ["CacheInfo", "Compilation", "Jit", "jit", "no_recompile"]
 
 MOST_KNOWN = 256  # calls with containers that are found again without looking closely
-_LOG = logging.getLogger("symfuse.recompiles")
 _forbidden: ContextVar[bool] = ContextVar("symfuse_no_recompile", default=False)
 
 
@@ -222,7 +221,7 @@ class Jit:
             time.perf_counter() - start,
         )
         self._log.append(one)
-        _LOG.info("%s", one)
+        log("recompiles", "%s", one)
         kept = replace(recorded, arguments=replace(recorded.arguments, leaves=[]))
         plain = not kind.static and is_plain(found.tree, found.leaves, recorded.out_tree)
         return Variant(loaded, kept, shapes, names, plain)
