@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...ir.dims import Dim, Symbol
 from ...kernel.phases import Axis, Buffer, Kernel, Part
@@ -148,16 +148,16 @@ class _KernelText:
         for axis in part.axes:
             if axis.tile == 1 or axis.extent == 1:
                 self.at.bind(axis.symbol, starts[axis.symbol])
-        full = self._is_full(part, ranges)
-        if full is None:
+        cut = self._cut(part, ranges)
+        if not cut:
             self._phases(part, ranges, edge=False)
             return
         inside, outside, done = (self.w.label(f"tile.{kind}") for kind in ("full", "edge", "done"))
-        self.w.branch_if(full, inside, outside)
-        for label, edge in ((inside, False), (outside, True)):
+        self.w.branch_if(self._is_full(cut, ranges), inside, outside)
+        for label, there in ((inside, ranges), (outside, _last_tile(cut, ranges))):
             self.w.start_block(label)
             self.at.open()
-            self._phases(part, ranges, edge=edge)
+            self._phases(part, there, edge=label is outside)
             self.at.close()
             self.w.branch(done)
         self.w.start_block(done)
@@ -179,18 +179,19 @@ class _KernelText:
     def _stop(self, axis: Axis) -> str:
         return self.at.at_base(axis.extent)
 
-    def _is_full(self, part: Part, ranges: Mapping[Symbol, Range]) -> str | None:
-        """Whether no unrolled axis is cut off in this tile; None if that never happens."""
+    def _cut(self, part: Part, ranges: Mapping[Symbol, Range]) -> list[Axis]:
+        """The axes of unrolled loops whose last tile may be cut off."""
         blocks = {loop.symbol for phase in part.phases for loop in phase.loops if not loop.rolled}
-        conditions = []
-        for axis in part.axes:
-            if axis.symbol in blocks and ranges[axis.symbol].may_end_early:
-                start, stop = ranges[axis.symbol].start, ranges[axis.symbol].stop
-                length = self.w.emit(f"sub nsw i64 {stop}, {start}")
-                conditions.append(self.w.emit(f"icmp eq i64 {length}, {axis.tile}"))
-        whole = conditions[0] if conditions else None
-        for condition in conditions[1:]:
-            whole = self.w.emit(f"and i1 {whole}, {condition}")
+        return [a for a in part.axes if a.symbol in blocks and ranges[a.symbol].may_end_early]
+
+    def _is_full(self, cut: list[Axis], ranges: Mapping[Symbol, Range]) -> str:
+        """Whether this tile is cut off along none of the axes."""
+        whole = ""
+        for axis in cut:
+            start, stop = ranges[axis.symbol].start, ranges[axis.symbol].stop
+            length = self.w.emit(f"sub nsw i64 {stop}, {start}")
+            full = self.w.emit(f"icmp eq i64 {length}, {axis.tile}")
+            whole = self.w.emit(f"and i1 {whole}, {full}") if whole else full
         return whole
 
     def _phases(self, part: Part, ranges: Mapping[Symbol, Range], *, edge: bool) -> None:
@@ -202,3 +203,12 @@ class _KernelText:
     def _tile_of(self, symbol: Symbol) -> tuple[Dim, int | None]:
         axis = self.axes[symbol]
         return axis.extent, axis.tile
+
+
+def _last_tile(cut: list[Axis], ranges: Mapping[Symbol, Range]) -> Mapping[Symbol, Range]:
+    """The ranges of a tile that is cut off: along a single axis of known size, how long it is."""
+    axis = cut[0]
+    if len(cut) > 1 or not isinstance(axis.extent, int) or axis.tile is None:
+        return ranges
+    rest = replace(ranges[axis.symbol], may_end_early=False, length=axis.extent % axis.tile)
+    return {**ranges, axis.symbol: rest}

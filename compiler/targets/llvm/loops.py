@@ -29,10 +29,13 @@ class Range:
     tile: int | None
     extent: Dim
     may_end_early: bool  # the tile can be cut off by the end of the axis
+    length: int | None = None
 
     @property
     def known_length(self) -> int | None:
         """How many indices there are, if that is a number."""
+        if self.length is not None:
+            return self.length
         if isinstance(self.start, int) and isinstance(self.stop, int):
             return self.stop - self.start
         return None
