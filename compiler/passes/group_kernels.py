@@ -76,7 +76,7 @@ class _Grouper:
         self.inlined = inlined_nodes(graph)
         self.drafts: list[Draft | None] = []
         self.home: dict[Node, Draft] = {}
-        self.verdicts: list[Verdict] = []
+        self.verdicts: dict[tuple[Node, Node], Verdict] = {}
         self._read_by: dict[Node, tuple[Node, ...]] = {}
 
     def run(self) -> Grouping:
@@ -89,7 +89,7 @@ class _Grouper:
             if output not in self.home and output not in reshaped:
                 self._start(output)
         groups = self._finished(set(reshaped.values()))
-        return Grouping(groups, tuple(self.verdicts), frozenset(self.inlined), reshaped)
+        return Grouping(groups, tuple(self.verdicts.values()), frozenset(self.inlined), reshaped)
 
     def _reshaped(self) -> dict[Node, Node]:
         """Outputs that are another node's elements in the same order: they share its memory."""
@@ -112,7 +112,7 @@ class _Grouper:
             if target is None or target is joined:
                 continue
             reason = self._why_not(producer, node, target, joined)
-            self.verdicts.append(Verdict(producer, node, reason))
+            self.verdicts[producer, node] = Verdict(producer, node, reason)
             if not reason:
                 joined = self._merge(target, joined) if joined else self._join(target, node)
         if joined is None:
@@ -180,6 +180,9 @@ class _Grouper:
         self.drafts.append(draft)
         self._add(draft, node)
         for other in absorbed:
+            for producer in self._producers(node):
+                if self.home[producer] is other:
+                    self.verdicts[producer, node] = Verdict(producer, node)
             self._absorb(other, draft)
 
     def _join(self, draft: Draft, node: Node) -> Draft:

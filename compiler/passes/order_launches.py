@@ -50,4 +50,5 @@ def _depths(kernels: Sequence[Kernel], overwritten: Mapping[Buffer, Buffer]) -> 
 
 
 def _is_small(kernel: Kernel) -> bool:
-    return isinstance(kernel.work, int) and kernel.work < SMALL
+    """Whether the kernel may be short: one of open size is so at some size."""
+    return not isinstance(kernel.work, int) or kernel.work < SMALL
