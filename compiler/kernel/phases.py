@@ -142,14 +142,10 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A loop nest, outermost loop first, and the body of its innermost point.
-
-    `ahead` is what the tile will read later, worth asking memory for before this phase starts.
-    """
+    """A loop nest, outermost loop first, and the body of its innermost point."""
 
     loops: tuple[Loop, ...]
     body: tuple[Instr, ...]
-    ahead: tuple[Access, ...] = ()
 
     @property
     def effects(self) -> tuple[Instr, ...]:

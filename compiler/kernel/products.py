@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
 from .pack import Scratch, pack, wants_panels
-from .phases import Access, Axis, Loop, Part, Phase
+from .phases import Axis, Loop, Part, Phase
 from .processor import PAGE, Processor
 
 __all__ = ["schedule_contraction"]
@@ -43,16 +43,8 @@ class _Tiling:
         folded = [Loop(a) for a in self.draft.axes if self._is_plain_fold(a)]
         vectors = () if self.inner is None else (self.inner,)
         fold, after = self.draft.bodies
-        product = Phase((*folded, *vectors, *unrolled), fold, self._ahead())
-        return Part(tuple(map(self._axis, order)), (product, Phase(unrolled, after)))
-
-    def _ahead(self) -> tuple[Access, ...]:
-        """What is read beside each product: it can be on its way while the product is computed."""
-        if self.rows is None or self.columns is None:
-            return ()
-        both = {self.rows.symbol, self.columns.symbol}
-        loads = [i for i in self.draft.bodies[1] if i.op == "load" and not i.args]
-        return tuple(i.detail for i in loads if both <= i.axes)
+        phases = (Phase((*folded, *vectors, *unrolled), fold), Phase(unrolled, after))
+        return Part(tuple(map(self._axis, order)), phases)
 
     def _right_stays(self, processor: Processor) -> bool:
         """Whether the operand that varies along the columns fits into the cache as a whole."""

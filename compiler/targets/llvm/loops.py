@@ -75,27 +75,11 @@ class Nest:
         self.own = {i: tuple(a for a in blocks if a in i.axes) for i in phase.body}
         self.mask, self.clamped = {}, {}
         self.at.open()
-        self._fetch(phase.ahead)
         self._hoist()
         folds = [i for i in phase.body if i.is_fold]
         totals = self._identities(folds)
         self._finish(self._walk(phase.loops, totals))
         self.at.close()
-
-    def _fetch(self, ahead: Sequence[Access]) -> None:
-        """Have what later phases read of this tile on its way before the loops start."""
-        if not ahead:
-            return
-        blocks = [loop for loop in self.phase.loops if not loop.rolled]
-        self.at.open()
-        for loop in blocks:
-            self._enter_block(loop)
-        for numbers in product(*(range(self.copies[loop.symbol]) for loop in blocks)):
-            steps = {loop.symbol: n for loop, n in zip(blocks, numbers, strict=True)}
-            for access in ahead:
-                self.memory.fetch(access, self._position(steps))
-        self.at.close()
-        self.mask, self.clamped = {}, {}
 
     # loops
 

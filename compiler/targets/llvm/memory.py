@@ -173,12 +173,6 @@ class Memory:
         before = self.load(access, picks, position, active)
         self.store(access, self.s.add(before, value), picks, position, active)
 
-    def fetch(self, access: Access, position: Position) -> None:
-        """Ask for the cache line of an element that will be read soon."""
-        self.w.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        pointer = self._element(access, [], position)
-        self.w.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
-
     def _is_contiguous(self, access: Access, picks: list[Value], position: Position) -> bool:
         return position.slope(access.offset) == 1 and all(pick.lanes == 1 for pick in picks)
 
