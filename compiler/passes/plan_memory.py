@@ -41,10 +41,6 @@ class MemoryPlan:
     lower_bound: Dim
     unshared: Dim
 
-    def offset(self, buffer: Buffer) -> Dim:
-        """Bytes from the start of the arena."""
-        return next(life.offset for life in self.lifetimes if life.buffer is buffer)
-
 
 def plan_memory(launches: Sequence[Kernel], external: Iterable[Buffer]) -> MemoryPlan:
     """Places for all buffers that are not inputs, outputs or constants of the program."""

@@ -206,12 +206,6 @@ def function_name(function: Callable[..., Any]) -> str:
     return name if name.isidentifier() else "f"
 
 
-def function_loc(function: Callable[..., Any]) -> Loc | None:
-    """The first line of the function."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return Loc(code, 0) if code else user_location()
-
-
 def _output(trace: Trace, leaf: Any, at: int, tree: Structure) -> Node:
     if isinstance(leaf, Tracer):
         return trace.lift(leaf)

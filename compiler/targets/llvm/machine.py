@@ -60,10 +60,6 @@ class Machine:
         emitted: str = target.emit_assembly(module)
         return emitted
 
-    def optimised(self, text: str, *, level: Level = "default") -> str:
-        """The module after the passes of `level`, as LLVM text."""
-        return str(self._compile(text, level)[1])
-
     def _compile(self, text: str, level: Level) -> tuple[Any, Any]:
         target = _target_machine(self, level)
         module = _parse(text)

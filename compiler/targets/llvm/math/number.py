@@ -37,10 +37,6 @@ class Format:
         return self.integer.bits
 
     @property
-    def sign_bit(self) -> int:
-        return -(1 << (self.width - 1))
-
-    @property
     def epsilon(self) -> float:
         """The distance from one to the next number."""
         return float(2.0**-self.mantissa)
