@@ -194,8 +194,7 @@ class Nest:
                 self._value(instr, {})
 
     def _points(self, totals: Totals) -> Totals:
-        """The body once for every combination of copies; what is stored is stored last, as a
-        load behind a store to the same place of another page would have to wait for it."""
+        """The body once for every combination of copies; each stores after all that it reads."""
         fused = fused_products(self.phase.body)
         totals = dict(totals)
         for steps in self._combinations():
