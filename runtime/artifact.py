@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from .cuda.code import DeviceCode
+from .cuda.stored import facts_of, from_facts
 from .dtypes import DType
 from .errors import ArtifactError
 from .host import support
@@ -30,7 +32,7 @@ from .program import Argument, Launch, Program, Result
 
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
-SCHEMA = 1
+SCHEMA = 2  # 1: without code for a device
 _FORMAT = "symfuse program"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
@@ -135,10 +137,12 @@ def _plain(name: str) -> str:
 def _members(artifact: Artifact) -> dict[str, bytes]:
     """All members but the manifest, by name, in the order of names."""
     program = artifact.program
-    members = {
-        **dict(zip(_TEXTS, (artifact.graph.encode(), artifact.explanation.encode()), strict=True)),
-        "image.bin": program.image.to_bytes(),
-    }
+    texts = (artifact.graph.encode(), artifact.explanation.encode())
+    members = dict(zip(_TEXTS, texts, strict=True))
+    if program.image is not None:
+        members["image.bin"] = program.image.to_bytes()
+    for index, module in enumerate(program.device.modules if program.device else ()):
+        members[f"device/{index:05}.bin"] = module
     if helpers := support.installed():
         members["support.bin"] = helpers.to_bytes()
     for kind, arrays in (("hidden", program.hidden), ("constants", program.constants)):
@@ -156,7 +160,8 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
         "schema": SCHEMA,
         "symfuse": _symfuse_version(),
         "target": program.target,
-        "architecture": program.image.architecture,
+        "architecture": program.image.architecture if program.image else None,
+        "device": facts_of(program.device) if program.device else None,
         "features": program.features,
         "layout": fingerprint(),
         "inputs": [asdict(argument) for argument in program.inputs],
@@ -246,6 +251,8 @@ def _check_digests(name: str, digests: Mapping[str, str], members: Mapping[str, 
 
 def _check_machine(name: str, manifest: Mapping[str, Any]) -> None:
     here = architecture()
+    if manifest.get("architecture") is None and manifest.get("device"):
+        return  # nothing of it is for the processor; loading the modules compares the device
     if manifest.get("architecture") != here:
         raise ArtifactError(
             f"{name} holds code for {manifest.get('architecture')}, this machine is {here}",
@@ -278,7 +285,7 @@ def _artifact(
         support.install(Image.from_bytes(members["support.bin"]))
     program = Program(
         target=manifest["target"],
-        image=Image.from_bytes(members["image.bin"]),
+        image=Image.from_bytes(members["image.bin"]) if "image.bin" in members else None,
         inputs=tuple(Argument(**_typed(row)) for row in manifest["inputs"]),
         outputs=tuple(Result(**_typed(row)) for row in manifest["outputs"]),
         symbols=tuple(manifest["symbols"]),
@@ -292,10 +299,16 @@ def _artifact(
         features=tuple(manifest["features"]),
         work=manifest["work"],
         metadata=manifest["metadata"],
+        device=_device(manifest.get("device"), members),
     )
     files = {n.removeprefix("files/"): d for n, d in members.items() if n.startswith("files/")}
     graph, explanation = (members[name].decode() for name in _TEXTS)
     return Artifact(program, graph, explanation, files)
+
+
+def _device(facts: Mapping[str, Any] | None, members: Mapping[str, bytes]) -> DeviceCode | None:
+    modules = [members[name] for name in sorted(members) if name.startswith("device/")]
+    return from_facts(facts, modules) if facts else None
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

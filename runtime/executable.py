@@ -35,7 +35,7 @@ class Executable:
     ) -> None:
         checked = bool(options.get("verify")) if verify is None else verify
         count = default_threads() if threads is None else threads
-        code = load_image(program.image)
+        code = load_image(program.code)
         self._caller = Caller(program, code, threads=count, verify=checked)
         self._descriptor = Descriptor(self._caller)
         built = None if checked else native_entry(self._descriptor, self.name)

@@ -88,6 +88,10 @@ _KINDS = {
     "folder": _Kind(
         lambda option, text: os.path.expanduser(text), lambda option: "the path of a folder"
     ),
+    "path": _Kind(
+        lambda option, text: os.path.expanduser(text),
+        lambda option: "the path of a file or a folder",
+    ),
 }
 
 _ROWS = (
@@ -129,6 +133,12 @@ _ROWS = (
         "cpu",
         "Compiles for this machine where the call names none.",
         choices=("cpu", "cuda"),
+    ),
+    Option(
+        "cuda_driver",
+        "path",
+        None,
+        "Loads this library, or the libcuda.so.1 in this folder, as the CUDA driver.",
     ),
     Option(
         "numerics",

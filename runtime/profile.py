@@ -48,7 +48,7 @@ def time_launches(
     `chunks` gives, from the values of the symbols, into how many parts the program cuts each
     launch. Arrays are copied: donated ones survive, and every round begins with the same values.
     """
-    code = load_image(program.image)
+    code = load_image(program.code)
     caller = Caller(program, code, threads=threads, verify=False)
     given = caller.take_inputs(values)
     arrays = [np.array(x) if a.donated else x for x, a in zip(given, program.inputs, strict=True)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .buffers import empty
+from .cuda.code import DeviceCode, KernelLaunch
 from .dtypes import DType
 from .host.image import Image
 
@@ -85,10 +86,11 @@ class Program:
     The code gets pointers in the order of inputs, outputs, constants. `hidden` are the values of
     the hidden inputs, `constants` those of arrays that only the code knows. `arena` is the bytes
     of scratch memory, or their formula; `work` is bytes of traffic beyond reading the inputs.
+    A program for a device has `device`, and an `image` only to settle sizes that are left open.
     """
 
     target: str
-    image: Image
+    image: Image | None
     inputs: tuple[Argument, ...]
     outputs: tuple[Result, ...]
     symbols: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ class Program:
     features: tuple[str, ...] = ()
     work: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    device: DeviceCode | None = None
 
     def __post_init__(self) -> None:
         """Keep the arrays as own read-only copies wherever someone else could write to them."""
@@ -123,6 +126,13 @@ class Program:
         taken = ", ".join(f"{argument.name}: {argument.spec}" for argument in self.arguments)
         given = ", ".join(str(result.spec) for result in self.outputs)
         return f"({taken}) -> {given if len(self.outputs) == 1 else f'({given})'}"
+
+    @property
+    def code(self) -> Image:
+        """The code for the processor of this machine."""
+        if self.image is None:
+            raise ValueError("this program has no code for the processor")
+        return self.image
 
     def match(self, dim: int | str) -> int | None:
         """How the call checks an input's size: a size, -1 - k for symbol k, None for `prepare`."""
@@ -158,6 +168,22 @@ class Program:
         specs = [x.spec for x in self.inputs] + [x.spec for x in self.outputs]
         if self.is_static and not all(spec.is_static for spec in specs):
             yield "symbolic sizes but no symbols"
+        if self.image is None and (self.device is None or not self.is_static):
+            yield "no code to settle its sizes" if self.device else "no code"
+        yield from () if self.device is None else self._device_problems(self.device)
+
+    def _device_problems(self, device: DeviceCode) -> Iterator[str]:
+        buffers = len(self.inputs) + len(self.outputs) + len(self.constants)
+        if device.prepared and self.is_static:
+            yield f"{device.prepared} numbers to prepare and no symbols"
+        for launch in device.launches:
+            numbers = [place.number for place in launch.pointers if place.number is not None]
+            if not all(0 <= number < buffers for number in numbers):
+                yield f"a launch ({launch.entry}) of buffers beyond its {buffers}"
+            if isinstance(launch, KernelLaunch) and not all(
+                0 <= size < len(self.symbols) for size in launch.sizes
+            ):
+                yield f"a launch ({launch.entry}) of sizes beyond {list(self.symbols)}"
 
 
 def _frozen(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

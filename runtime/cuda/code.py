@@ -1,0 +1,107 @@
+"""Device code as a value: modules, the launches in their order, and where their operands lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Count", "DeviceCode", "KernelLaunch", "Place", "Prepared", "ProductLaunch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A number that `prepare` works out: entry `index` of those behind the bytes of the arena."""
+
+    index: int
+
+    def __str__(self) -> str:
+        return f"prepared[{self.index}]"
+
+
+Count = int | Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Entry `number` of inputs, outputs and constants, or `offset` bytes into the arena."""
+
+    number: int | None
+    offset: Count = 0
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether it lies in the arena."""
+        return self.number is None
+
+    def __str__(self) -> str:
+        return f"arena+{self.offset}" if self.number is None else f"buffer {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelLaunch:
+    """One kernel of a module with its grid and operands.
+
+    The kernel takes the pointers in order, then a 64-bit whole number for every entry of `sizes`,
+    each the index of a symbol of the program. `shared` is dynamic shared memory in bytes.
+    """
+
+    entry: str
+    module: int
+    blocks: Count
+    threads: int
+    shared: int
+    pointers: tuple[Place, ...]
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        """Every number that may depend on sizes."""
+        yield self.blocks
+        yield from (place.offset for place in self.pointers)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductLaunch:
+    """One product of matrices by the vendor's library.
+
+    Row-major: `rows × inner` times `inner × columns`, `batch` times. `pointers` are the two
+    operands, the result, the workspace and what the epilogue reads, in this order.
+    """
+
+    entry: str
+    rows: Count
+    columns: Count
+    inner: Count
+    batch: Count
+    dtype: str
+    transposed: tuple[bool, bool]
+    epilogue: str
+    workspace: int
+    pointers: tuple[Place, ...]
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        """Every number that may depend on sizes."""
+        yield from (self.rows, self.columns, self.inner, self.batch)
+        yield from (place.offset for place in self.pointers)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """What a device runs for one call: `launches` over `modules`, compiled for `arch`.
+
+    `prepared` is how many numbers `prepare` writes behind the bytes of the arena.
+    """
+
+    modules: tuple[bytes, ...]
+    launches: tuple[KernelLaunch | ProductLaunch, ...]
+    arch: str
+    prepared: int = 0
+
+    def __post_init__(self) -> None:
+        for launch in self.launches:
+            if isinstance(launch, KernelLaunch) and not 0 <= launch.module < len(self.modules):
+                raise ValueError(f"{launch.entry} is in no module")
+            for count in launch.counts:
+                if isinstance(count, Prepared) and not 0 <= count.index < self.prepared:
+                    raise ValueError(f"{launch.entry} needs {count} of {self.prepared} numbers")
