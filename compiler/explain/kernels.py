@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.dims import Dim
-from ..kernel.phases import Access, Axis, Buffer, Instr, Kernel, Local, Loop, Part, Phase, Reduce
+from ..kernel.phases import (
+    Access,
+    Axis,
+    Buffer,
+    Instr,
+    Kernel,
+    Local,
+    Loop,
+    Part,
+    Phase,
+    Reduce,
+    Serial,
+)
 from .cost import kernel_bytes
 from .records import user_lines
 from .text import bytes_text, count_text, table
@@ -127,12 +139,23 @@ def format_schedule(kernel: Kernel) -> str:
     lines = [f"kernel {kernel.name}  # {kernel.kind}, {count_text(kernel.tiles)} tiles"]
     for part in kernel.parts:
         lines.append(f"  over {', '.join(map(_axis, part.axes)) or 'one element'}")
-        for at, phase in enumerate(part.phases):
+        lines += [f"  {line}" for line in _decisions(part)]
+    return "\n".join(lines)
+
+
+def _decisions(part: Part) -> Iterator[str]:
+    number = 0
+    for item in part.phases:
+        inner = ""
+        if isinstance(item, Serial):
+            yield _serial(item)
+            inner = "  "
+        for phase in item.phases if isinstance(item, Serial) else (item,):
             effects = Counter(effect.op for effect in phase.effects)
             done = ", ".join(f"{n} {_EFFECTS[op]}" for op, n in effects.items())
             loops = " · ".join(map(_loop, phase.loops)) or "once"
-            lines.append(f"  phase {at}: {loops}: {done}")
-    return "\n".join(lines)
+            yield f"{inner}phase {number}: {loops}{_same(phase)}: {done}"
+            number += 1
 
 
 _EFFECTS = {"store": "stored", "accumulate": "added to", "put": "kept", "reduce": "folded"}
@@ -146,8 +169,14 @@ def _part(part: Part) -> Iterator[str]:
         inner = "  "
     extents = {axis.symbol: axis for axis in part.axes}
     names = _local_names(part)
-    for phase in part.phases:
-        yield from (f"{inner}{line}" for line in _phase(phase, extents, names))
+    for item in part.phases:
+        if isinstance(item, Phase):
+            yield from (f"{inner}{line}" for line in _phase(item, extents, names))
+            continue
+        yield f"{inner}{_serial(item)}:"
+        for phase in item.phases:
+            lines = _phase(phase, extents, names, item.symbol)
+            yield from (f"{inner}  {line}" for line in lines)
 
 
 def _local_names(part: Part) -> dict[Local, str]:
@@ -161,11 +190,17 @@ def _local_names(part: Part) -> dict[Local, str]:
     return names
 
 
-def _phase(phase: Phase, axes: dict[Any, Axis], names: dict[Local, str]) -> Iterator[str]:
+def _phase(
+    phase: Phase, axes: dict[Any, Axis], names: dict[Local, str], serial: Any = None
+) -> Iterator[str]:
     depth = ""
+    if phase.same > 1:
+        yield f"once for{_same(phase)}:"
+        depth = "  "
     for loop in phase.loops:
-        axis = axes.get(loop.symbol)
-        yield f"{depth}for {_loop(loop)}{_range(axis)}:"
+        block = loop.symbol == serial
+        where = " in block" if block else _range(axes.get(loop.symbol))
+        yield f"{depth}for {_loop(loop)}{where}:"
         depth += "  "
     yield from (f"{depth}{line}" for line in _Code(phase.body, names).lines())
 
@@ -179,6 +214,15 @@ def _range(axis: Axis | None) -> str:
 def _axis(axis: Axis) -> str:
     tile = "" if axis.tile in (None, 1) else f" by {axis.tile}"
     return f"{axis.symbol} in {axis.extent}{tile}"
+
+
+def _serial(serial: Serial) -> str:
+    stages = f", {serial.stages} on their way" if serial.stages > 1 else ""
+    return f"for each block of {serial.symbol} by {serial.block}{stages}"
+
+
+def _same(phase: Phase) -> str:
+    return f" {phase.same} threads alike" if phase.same > 1 else ""
 
 
 def _loop(loop: Loop) -> str:

@@ -18,7 +18,7 @@ from symfuse.runtime.errors import VerifyError
 
 from ..ir.dims import Dim, Symbol, fold
 from .numpy_scalars import NumpyScalars
-from .phases import Access, Axis, Buffer, Instr, Kernel, Local, Part, Phase, Reduce
+from .phases import Access, Axis, Buffer, Instr, Kernel, Local, Part, Phase, Reduce, Serial
 from .scalar import Scalars, result_dtype
 
 __all__ = ["Lanes", "interpret_kernels"]
@@ -59,6 +59,7 @@ class _LaneScalars(Scalars):
 
 
 _SCALARS = _LaneScalars()
+Totals = dict[Local, tuple[Lanes, ...]]  # the states of folds that go on from block to block
 
 
 def interpret_kernels(
@@ -111,8 +112,25 @@ class _PartRun:
     def run(self) -> None:
         for tile in self._tiles():
             self.locals = {}
-            for phase in self.part.phases:
-                _PhaseRun(self, phase, *tile).run()
+            for item in self.part.phases:
+                if isinstance(item, Serial):
+                    self._serial(item, *tile)
+                else:
+                    _PhaseRun(self, item, *tile).run()
+
+    def _serial(
+        self, serial: Serial, ranges: dict[Symbol, range], numbers: dict[Symbol, int]
+    ) -> None:
+        """The phases in every block; of no block, what they make of no index."""
+        stop = ranges[serial.symbol].stop
+        outer = self.locals
+        totals: Totals = {}
+        for start in range(0, max(stop, 1), serial.block):
+            block = {**ranges, serial.symbol: range(start, min(start + serial.block, stop))}
+            self.locals = dict(outer)
+            for phase in serial.phases:
+                _PhaseRun(self, phase, block, numbers, totals, serial.symbol).run()
+        self.locals = {**outer, **{local: self.locals[local] for local in totals}}
 
     def _tiles(self) -> Iterator[tuple[dict[Symbol, range], dict[Symbol, int]]]:
         """The indices of every axis in a tile, and the numbers of its pieces."""
@@ -133,9 +151,15 @@ class _PhaseRun:
     """One phase in one tile: every value is an array over the grid of the loops."""
 
     def __init__(
-        self, part: _PartRun, phase: Phase, ranges: dict[Symbol, range], numbers: dict[Symbol, int]
+        self,
+        part: _PartRun,
+        phase: Phase,
+        ranges: dict[Symbol, range],
+        numbers: dict[Symbol, int],
+        totals: Totals | None = None,
+        serial: Symbol | None = None,
     ) -> None:
-        self.part, self.phase = part, phase
+        self.part, self.phase, self.totals, self.serial = part, phase, totals, serial
         self.axes = [loop.symbol for loop in phase.loops]
         self.grid = tuple(len(ranges[axis]) for axis in self.axes)
         self.places: dict[Symbol, Any] = dict(numbers)
@@ -264,8 +288,18 @@ class _PhaseRun:
             Lanes(_merged(np.transpose(state.array, order), len(kept)), state.dtype)
             for state in states
         ]
-        total = _tree(reduce, rows, args[0].dtype)
+        total = self._with_blocks_before(reduce, _tree(reduce, rows, args[0].dtype))
         self._put(reduce.local, reduce.reduction.result(_SCALARS, total).array, folded)
+
+    def _with_blocks_before(self, reduce: Reduce, total: tuple[Lanes, ...]) -> tuple[Lanes, ...]:
+        """The state that a fold over the axis of a serial loop has reached."""
+        if self.totals is None or self.serial not in reduce.over:
+            return total
+        before = self.totals.get(reduce.local)
+        if before is not None:
+            total = reduce.reduction.combine(_SCALARS, before, total)
+        self.totals[reduce.local] = total
+        return total
 
     def _states(self, reduce: Reduce, args: Sequence[Lanes]) -> list[Lanes]:
         """The state of every single element, over the whole grid."""

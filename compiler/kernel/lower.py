@@ -10,15 +10,15 @@ from symfuse.runtime import options
 from ..ir.dims import Dim, product
 from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
+from .device.schedules import DeviceSchedules
 from .domain import Domain
+from .host import HostSchedules
 from .merge import merge_axes
 from .phases import Access, Buffer, Kernel, Part, body_cost
-from .processor import Processor
-from .products import schedule_contraction
-from .scan import build_scan, schedule_scan
+from .processor import Device, Processor
+from .scan import build_scan
 from .scatter import build_scatter
-from .schedule import schedule_rows
-from .split import split_fold
+from .schedules import Schedules, Step
 from .verify import verify_kernel
 
 __all__ = ["Buffers", "Order", "lower_group"]
@@ -68,36 +68,34 @@ def lower_group(
     name: str,
     sees_through: Callable[[Node], bool],
     buffers: Buffers,
-    processor: Processor,
+    processor: Processor | Device,
 ) -> tuple[Kernel, ...]:
-    """The kernels of one group: usually one, two when a long fold is split over the cores."""
-    if order.anchor is not None and order.anchor.op.contraction:
-        draft = build_contraction(order.anchor, order.nodes, order.outputs, sees_through, buffers)
-        *panels, tiles = schedule_contraction(merge_axes(draft), processor, buffers.scratch)
-        copied = replace(order, kind="pack")
-        return (
-            *(_kernel(copied, f"{name}_panels", part) for part in panels),
-            _kernel(order, name, tiles),
-        )
-    if order.kind == "scatter" and order.anchor is not None:
-        return (
-            _kernel(order, name, build_scatter(order.anchor, sees_through, buffers, processor)),
-        )
-    if order.kind == "scan" and order.anchor is not None:
-        draft = build_scan(order.anchor, sees_through, buffers)
-        return (_kernel(order, name, schedule_scan(merge_axes(draft), processor)),)
-    draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
-    merged = merge_axes(draft)
-    split = split_fold(merged, buffers.scratch)
-    if split is None:
-        return (_kernel(order, name, schedule_rows(merged, processor)),)
-    first, second, piece = split
-    partial = schedule_rows(first, processor, piece)
-    rest = schedule_rows(second, processor)
-    return (
-        _kernel(replace(order, kind="partial reduce"), f"{name}_partial", partial),
-        _kernel(order, name, rest),
+    """The kernels of one group: usually one, two when one has to prepare what the other does."""
+    return tuple(
+        _kernel(replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part)
+        for step in _steps(order, sees_through, buffers, _schedules(processor))
     )
+
+
+def _schedules(processor: Processor | Device) -> Schedules:
+    if isinstance(processor, Device):
+        return DeviceSchedules(processor)
+    return HostSchedules(processor)
+
+
+def _steps(
+    order: Order, sees_through: Callable[[Node], bool], buffers: Buffers, schedules: Schedules
+) -> tuple[Step, ...]:
+    anchor = order.anchor
+    if anchor is not None and anchor.op.contraction:
+        draft = build_contraction(anchor, order.nodes, order.outputs, sees_through, buffers)
+        return schedules.contraction(merge_axes(draft), buffers.scratch)
+    if anchor is not None and order.kind == "scatter":
+        return (schedules.scatter(build_scatter(anchor, sees_through, buffers)),)
+    if anchor is not None and order.kind == "scan":
+        return (schedules.scan(merge_axes(build_scan(anchor, sees_through, buffers))),)
+    draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
+    return schedules.rows(merge_axes(draft), buffers.scratch)
 
 
 def _kernel(order: Order, name: str, part: Part) -> Kernel:
@@ -137,7 +135,7 @@ def _work(part: Part) -> Dim:
     total: Dim = 0
     extents = {axis.symbol: axis.extent for axis in part.axes}
     cut = [axis.symbol for axis in part.axes if axis.tile is not None]
-    for phase in part.phases:
+    for phase in part.every_phase():
         walked = {*cut, *(loop.symbol for loop in phase.loops)}
         points = product(tuple(extents[symbol] for symbol in extents if symbol in walked))
         total = total + points * max(1, body_cost(phase.body))

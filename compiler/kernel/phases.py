@@ -5,6 +5,13 @@ covers it all); every combination of tiles runs independently of the others. Wit
 phases run in order. A phase loops over some of the axes; its body is straight-line scalar code on
 the axes' symbols. `Loop` says how an axis is walked: steps of `copies` blocks of `threads` threads
 of `lanes` lanes, so that index = ((step · copies + copy) · threads + thread) · lanes + lane.
+A `Serial` walks an axis block by block and runs its phases in each block.
+
+The threads of a tile share its work. A phase reads a thread's number digit by digit: its last loop
+with threads has the lowest digit, the loops before it the next ones; below all digits stand `same`
+neighbours that compute the same, of which the first writes memory. Threads without a place in a
+phase write nothing there. Each phase, and each block of a serial loop, sees what those before it
+have written. What a fold gives is there for all threads.
 Nothing here knows a target; where locals live, masks, clamps and barriers are derived.
 """
 
@@ -12,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
@@ -31,6 +39,7 @@ __all__ = [
     "Part",
     "Phase",
     "Reduce",
+    "Serial",
     "body_cost",
 ]
 
@@ -49,7 +58,10 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Local:
-    """A value that outlives its phase inside a tile: one element for every index of `axes`."""
+    """A value that outlives its phase inside a tile: one element for every index of `axes`.
+
+    Of a cut axis these are the indices of the tile, of a serial loop's axis those of the block.
+    """
 
     name: str
     dtype: DType
@@ -87,7 +99,9 @@ class Instr:
     """One instruction of a body: a scalar instruction by name, or one of load, store, accumulate,
     get, put, reduce, scan, index, below, const, convert, bitcast (see `detail`).
 
-    `accumulate` adds to what memory holds; `scan` is a fold whose value is its state so far."""
+    `accumulate` adds to what memory holds, in the order of the axes that it does not vary with.
+    `scan` is a fold whose value is its state so far: at each index that of all elements up to it,
+    in the order of the indices, whichever threads and lanes hold them."""
 
     op: str
     args: tuple[Instr, ...]
@@ -142,10 +156,19 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A loop nest, outermost loop first, and the body of its innermost point."""
+    """A loop nest, outermost loop first, and the body of its innermost point.
+
+    `same`: so many neighbouring threads compute the same.
+    """
 
     loops: tuple[Loop, ...]
     body: tuple[Instr, ...]
+    same: int = 1
+
+    @property
+    def threads(self) -> int:
+        """How many threads have a place in this phase."""
+        return self.same * prod(loop.threads for loop in self.loops)
 
     @property
     def effects(self) -> tuple[Instr, ...]:
@@ -159,11 +182,27 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class Serial:
+    """A loop over an axis in blocks of `block` indices, in order; its phases run in each block.
+
+    To them a block is what a tile is to other phases: a loop over the axis walks the block, and
+    the last block may be cut off. A fold over the axis goes on from block to block; its local is
+    there once the loop is over. Any other local that the phases write is new in every block, and
+    gone after the loop. `stages`: so many blocks are worth having on their way from memory.
+    """
+
+    symbol: Symbol
+    block: int
+    phases: tuple[Phase, ...]
+    stages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A domain, its tiles, and what runs in each."""
 
     axes: tuple[Axis, ...]
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase | Serial, ...]
 
     @property
     def tiles(self) -> Dim:
@@ -172,8 +211,18 @@ class Part:
             total = total * axis.tiles
         return total
 
+    @property
+    def threads(self) -> int:
+        """How many threads the phases of a tile make use of."""
+        return max((phase.threads for phase in self.every_phase()), default=1)
+
+    def every_phase(self) -> Iterator[Phase]:
+        """The phases in order, those of serial loops once."""
+        for item in self.phases:
+            yield from item.phases if isinstance(item, Serial) else (item,)
+
     def instructions(self) -> Iterator[Instr]:
-        for phase in self.phases:
+        for phase in self.every_phase():
             yield from phase.body
 
 

@@ -17,7 +17,7 @@ from .domain import axis_symbols
 from .phases import Axis, Buffer, Instr, Loop, Part, Phase
 from .processor import Processor
 
-__all__ = ["build_scatter"]
+__all__ = ["Additions", "build_scatter", "schedule_scatter"]
 
 MOST_VECTORS = 4  # of neighbouring columns in one tile
 
@@ -42,10 +42,25 @@ class _Axes:
         return tuple((s, n) for s, n in zip(self.symbols, self.sizes, strict=True) if n != 1)
 
 
-def build_scatter(
-    node: Node, sees_through: Callable[[Node], bool], storage: Storage, processor: Processor
-) -> Part:
-    """The part of an operation that adds updates to a copy of its operand."""
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """A copy of the operand, then the updates, each over some axes and those that are `kept`."""
+
+    before: tuple[tuple[Symbol, Dim], ...]
+    own: tuple[tuple[Symbol, Dim], ...]
+    after: tuple[tuple[Symbol, Dim], ...]
+    places: tuple[tuple[Symbol, Dim], ...]
+    copy: tuple[Instr, ...]
+    add: tuple[Instr, ...]
+
+    @property
+    def kept(self) -> tuple[tuple[Symbol, Dim], ...]:
+        """The axes along which no update leaves its row or column."""
+        return (*self.before, *self.after)
+
+
+def build_scatter(node: Node, sees_through: Callable[[Node], bool], storage: Storage) -> Additions:
+    """What an operation does that adds updates to a copy of its operand."""
     axis, updates = node.attr("axis"), node.inputs[2]
     before = _Axes.of(node.shape[:axis], "b")
     after = _Axes.of(node.shape[axis + 1 :], "a")
@@ -54,17 +69,21 @@ def build_scatter(
     body = Body(sees_through, storage)
     copy = _copy(body, node, storage(node), (*before.index, *own.index, *after.index))
     add = _add(body, node, storage(node), (before.index, places.index, after.index))
-    lanes = processor.lanes((*copy, *add))
-    column = after.walked[-1] if after.walked and lanes > 1 else None
+    return Additions(before.walked, own.walked, after.walked, places.walked, copy, add)
+
+
+def schedule_scatter(work: Additions, processor: Processor) -> Part:
+    """Tiles of neighbouring columns; each copies them, then adds one update after the other."""
+    lanes = processor.lanes((*work.copy, *work.add))
+    column = work.after[-1] if work.after and lanes > 1 else None
     block = _block(column, lanes)
-    kept = (*before.walked, *after.walked)
     axes = (
-        *(Axis(s, n, block[0].step if block and s == block[0].symbol else 1) for s, n in kept),
-        *(Axis(s, n) for s, n in (*own.walked, *places.walked)),
+        *(Axis(s, n, block[0].step if block and s == block[0].symbol else 1) for s, n in work.kept),
+        *(Axis(s, n) for s, n in (*work.own, *work.places)),
     )
-    copied = tuple(Loop(s) for s, _ in own.walked)
-    added = tuple(Loop(s) for s, _ in places.walked)
-    return Part(axes, (Phase((*copied, *block), copy), Phase((*added, *block), add)))
+    copied = tuple(Loop(s) for s, _ in work.own)
+    added = tuple(Loop(s) for s, _ in work.places)
+    return Part(axes, (Phase((*copied, *block), work.copy), Phase((*added, *block), work.add)))
 
 
 def _block(column: tuple[Symbol, Dim] | None, lanes: int) -> tuple[Loop, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from symfuse.runtime.errors import VerifyError
 
 from ..ir.dims import Dim, Symbol, symbols
-from .phases import Access, Axis, Instr, Kernel, Local, Loop, Part, Phase, Reduce
+from .phases import Access, Axis, Instr, Kernel, Local, Loop, Part, Phase, Reduce, Serial
 from .scalar import INSTRUCTIONS, result_dtype
 
 __all__ = ["verify_kernel"]
@@ -31,14 +31,33 @@ class _Check:
         self.axes = {axis.symbol: axis for axis in part.axes}
         self.numbers = {axis.number for axis in part.axes if axis.number is not None}
         self.kept: set[Local] = set()
+        self.serial: Serial | None = None
 
     def run(self) -> None:
         _require(len(self.axes) == len(self.part.axes), "an axis occurs twice")
         for axis in self.part.axes:
             _require(axis.tile is None or axis.tile > 0, f"tiles of {axis.symbol} are empty")
-        for phase in self.part.phases:
-            self._loops(phase)
-            self._body(phase)
+        for item in self.part.phases:
+            if isinstance(item, Serial):
+                self._serial_loop(item)
+            else:
+                self._phase(item)
+
+    def _phase(self, phase: Phase) -> None:
+        self._loops(phase)
+        self._body(phase)
+
+    def _serial_loop(self, serial: Serial) -> None:
+        symbol, outer = serial.symbol, set(self.kept)
+        _require(symbol in self.axes, f"{symbol} is walked but is no axis")
+        _require(self.axes[symbol].tile is None, f"{symbol} is cut into tiles and into blocks")
+        _require(serial.block > 0 and serial.stages > 0, f"blocks of {symbol} are empty")
+        self.serial = serial
+        for phase in serial.phases:
+            self._phase(phase)
+        self.serial = None
+        folds = (i.detail for p in serial.phases for i in p.body if i.op == "reduce")
+        self.kept = outer | {fold.local for fold in folds if symbol in fold.over}
 
     # loops
 
@@ -49,15 +68,18 @@ class _Check:
             _require(loop.symbol in self.axes, f"{loop.symbol} is walked but is no axis")
             self._loop(loop, self.axes[loop.symbol])
         wide = [loop for loop in phase.loops if loop.lanes > 1]
-        _require(len(wide) <= 1, "two axes of a phase are vectors")
+        _require(len(wide) <= 1 or phase.threads > 1, "two axes of a phase are vectors")
         inner = phase.loops[phase.loops.index(wide[0]) + 1 :] if wide else ()
         _require(not any(loop.rolled for loop in inner), "a loop is inside that over vectors")
-        rolled = [loop.rolled for loop in phase.loops]
+        blocks = (loop for loop in phase.loops if loop.step > loop.threads or loop.threads == 1)
+        rolled = [loop.rolled for loop in blocks]
         _require(rolled == sorted(rolled, reverse=True), "a rolled loop is inside an unrolled one")
 
     def _loop(self, loop: Loop, axis: Axis) -> None:
-        fits = loop.rolled or loop.step == axis.tile
-        _require(fits, f"one step of {loop.symbol} covers {loop.step}, its tile is {axis.tile}")
+        serial = self.serial
+        tile = serial.block if serial and serial.symbol == loop.symbol else axis.tile
+        fits = loop.rolled or loop.step == tile
+        _require(fits, f"one step of {loop.symbol} covers {loop.step}, its tile is {tile}")
 
     # bodies
 
@@ -107,6 +129,8 @@ class _Check:
             for axis in self.part.axes:
                 apart = axis.tiles == 1 or {axis.symbol, axis.number} & instr.axes
                 _require(bool(apart), f"every tile of {axis.symbol} writes {access.buffer}")
+            again = self.serial is not None and self.serial.symbol not in instr.axes
+            _require(not again, f"every block of a serial loop writes {access.buffer}")
 
     def _fold(self, instr: Instr, fold: Reduce, walked: set[Symbol]) -> None:
         _require(fold.over <= walked, f"{instr.op} folds an axis that is not walked")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ...ir.dims import Dim, Symbol
-from ...kernel.phases import Axis, Buffer, Kernel, Part
+from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
 from .addresses import Indices
 from .loops import Nest, Range
 from .memory import Memory
@@ -181,7 +181,9 @@ class _KernelText:
 
     def _cut(self, part: Part, ranges: Mapping[Symbol, Range]) -> list[Axis]:
         """The axes of unrolled loops whose last tile may be cut off."""
-        blocks = {loop.symbol for phase in part.phases for loop in phase.loops if not loop.rolled}
+        blocks = {
+            loop.symbol for phase in part.every_phase() for loop in phase.loops if not loop.rolled
+        }
         return [a for a in part.axes if a.symbol in blocks and ranges[a.symbol].may_end_early]
 
     def _is_full(self, cut: list[Axis], ranges: Mapping[Symbol, Range]) -> str:
@@ -198,6 +200,8 @@ class _KernelText:
         memory = Memory(self.w, self.s, self.at, self.pointers.__getitem__, self._tile_of)
         nest = Nest(self.w, self.s, self.at, memory, ranges, edge=edge)
         for phase in part.phases:
+            if isinstance(phase, Serial) or phase.threads > 1:
+                raise AssertionError("processors have no threads inside a tile and no blocks")
             nest.write(phase)
 
     def _tile_of(self, symbol: Symbol) -> tuple[Dim, int | None]:

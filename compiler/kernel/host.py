@@ -1,0 +1,46 @@
+"""The schedules of processors: vectors and register tiles, one thread in each tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .build import Draft
+from .processor import Processor
+from .products import schedule_contraction
+from .scan import schedule_scan
+from .scatter import Additions, schedule_scatter
+from .schedule import schedule_rows
+from .schedules import Step
+from .split import Scratch, split_fold
+
+__all__ = ["HostSchedules"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSchedules:
+    """How a processor walks drafts."""
+
+    processor: Processor
+
+    def rows(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
+        """One launch, or two when a long fold is split over the cores."""
+        split = split_fold(draft, scratch)
+        if split is None:
+            return (Step(schedule_rows(draft, self.processor)),)
+        first, second, piece = split
+        partial = schedule_rows(first, self.processor, piece)
+        rest = schedule_rows(second, self.processor)
+        return Step(partial, "partial reduce", "_partial"), Step(rest)
+
+    def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
+        """The product, after a copy of an operand into panels where that is worth it."""
+        *panels, tiles = schedule_contraction(draft, self.processor, scratch)
+        return (*(Step(part, "pack", "_panels") for part in panels), Step(tiles))
+
+    def scan(self, draft: Draft) -> Step:
+        """Blocks of neighbouring rows, or one row after the other."""
+        return Step(schedule_scan(draft, self.processor))
+
+    def scatter(self, work: Additions) -> Step:
+        """Blocks of neighbouring columns."""
+        return Step(schedule_scatter(work, self.processor))

@@ -1,0 +1,42 @@
+"""What there is to decide for each kind of group, whoever decides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from .build import Draft
+from .phases import Part
+from .scatter import Additions
+from .split import Scratch
+
+__all__ = ["Schedules", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One launch; `kind` and `suffix` where it only prepares what the last one does."""
+
+    part: Part
+    kind: str = ""
+    suffix: str = ""
+
+
+class Schedules(Protocol):
+    """Drafts in, scheduled parts out, in the order in which they are to run."""
+
+    def rows(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
+        """Maps and reductions over one domain."""
+        ...
+
+    def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
+        """A product of sums and what follows from it."""
+        ...
+
+    def scan(self, draft: Draft) -> Step:
+        """A running fold."""
+        ...
+
+    def scatter(self, work: Additions) -> Step:
+        """Additions at computed places."""
+        ...
