@@ -74,6 +74,12 @@ def _read_count(option: Option, text: str) -> int:
     return count
 
 
+def _read_number(option: Option, text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
 _KINDS = {
     "flag": _Kind(_read_flag, lambda option: "0 or 1"),
     "level": _Kind(
@@ -85,6 +91,7 @@ _KINDS = {
         _read_list, lambda option: f"a comma-separated list of {', '.join(option.choices)}"
     ),
     "count": _Kind(_read_count, lambda option: "a whole number from 1"),
+    "number": _Kind(_read_number, lambda option: "a whole number from 0"),
     "folder": _Kind(
         lambda option, text: os.path.expanduser(text), lambda option: "the path of a folder"
     ),
@@ -140,6 +147,7 @@ _ROWS = (
         None,
         "Loads this library, or the libcuda.so.1 in this folder, as the CUDA driver.",
     ),
+    Option("cuda_device", "number", 0, "Uses this device where several are there."),
     Option(
         "numerics",
         "choice",

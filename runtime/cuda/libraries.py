@@ -1,0 +1,123 @@
+"""Where the libraries of CUDA are on this machine: wheels first, then the system."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from .. import options
+from ..errors import DeviceError
+
+__all__ = ["LIBRARIES", "Found", "Library", "driver_candidates", "find", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A shared library that symfuse can use, and the package that brings it.
+
+    `companions` are files beside it that it opens by their bare name, so they are loaded first.
+    """
+
+    file: str
+    package: str
+    folders: tuple[str, ...]
+    purpose: str
+    companions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A library that is there: its path and where that comes from."""
+
+    path: str
+    origin: str
+
+
+_WHEEL = "nvidia/cu13/lib"
+
+LIBRARIES = {
+    "nvrtc": Library(
+        "libnvrtc.so.13",
+        "nvidia-cuda-nvrtc",
+        (_WHEEL,),
+        "compiles kernels",
+        ("libnvrtc-builtins.so.13.*",),
+    ),
+    "cublasLt": Library(
+        "libcublasLt.so.13", "nvidia-cublas", (_WHEEL,), "computes products of matrices"
+    ),
+    "cudnn": Library(
+        "libcudnn.so.9", "nvidia-cudnn-cu13", ("nvidia/cudnn/lib",), "computes convolutions"
+    ),
+}
+
+_DRIVER = "libcuda.so.1"
+
+
+def driver_candidates() -> tuple[str, ...]:
+    """The paths under which the driver is looked for, in order; the option names the only one."""
+    given = options.get("cuda_driver")
+    if given is None:
+        # The last is where Windows keeps the driver for Linux beside it.
+        return (_DRIVER, "/usr/lib/wsl/lib/libcuda.so.1")
+    path = Path(given)
+    return (str(path / _DRIVER if path.is_dir() else path),)
+
+
+def find(name: str) -> Found | None:
+    """Where the library is; None if it is nowhere."""
+    library = LIBRARIES[name]
+    for path, origin in _places(library):
+        if path.is_file():
+            return Found(str(path), origin)
+    return None
+
+
+@cache
+def load(name: str) -> ctypes.CDLL:
+    """The library, loaded; DeviceError if it is absent or cannot be loaded."""
+    library = LIBRARIES[name]
+    advice = f'install it, as by pip install "{library.package}", or the CUDA toolkit 13'
+    found = find(name)
+    try:
+        for companion in _companions(library, found):
+            ctypes.CDLL(str(companion))
+        return ctypes.CDLL(found.path if found else library.file)
+    except OSError as error:
+        place = f"{found.path} cannot be loaded: {error}" if found else f"{library.file} is absent"
+        raise DeviceError(
+            f"{place}; symfuse needs it, because it {library.purpose}", fix=advice
+        ) from error
+
+
+def _places(library: Library) -> Iterator[tuple[Path, str]]:
+    """Where the file may be, with a name for each place."""
+    for base in sys.path:
+        for folder in library.folders:
+            yield Path(base, folder, library.file), f"{library.package} {_version(library)}".strip()
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if root := os.environ.get(variable):
+            yield Path(root, "lib64", library.file), variable
+    yield Path("/usr/local/cuda/lib64", library.file), "the CUDA toolkit"
+    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"):
+        yield Path(folder, library.file), "the system"
+
+
+def _version(library: Library) -> str:
+    try:
+        return metadata.version(library.package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _companions(library: Library, found: Found | None) -> Iterator[Path]:
+    if found is not None:
+        folder = Path(found.path).resolve().parent
+        for pattern in library.companions:
+            yield from sorted(path for path in folder.glob(pattern) if "alt" not in path.name)
