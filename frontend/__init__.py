@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from symfuse.runtime.version import VERSION as __version__
+
 
 _NAMES = {
     # stages

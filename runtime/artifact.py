@@ -13,7 +13,6 @@ import platform
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from .host.image import Image
 from .host.layout import fingerprint
 from .host.loader import architecture
 from .program import Argument, Launch, Program, Result
+from .version import VERSION
 
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
@@ -158,7 +158,7 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
     return {
         "format": _FORMAT,
         "schema": SCHEMA,
-        "symfuse": _symfuse_version(),
+        "symfuse": VERSION,
         "target": program.target,
         "architecture": program.image.architecture if program.image else None,
         "device": facts_of(program.device) if program.device else None,
@@ -174,13 +174,6 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
         "metadata": dict(program.metadata),
         "sha256": {name: _digest(data) for name, data in members.items()},
     }
-
-
-def _symfuse_version() -> str:
-    try:
-        return version("symfuse")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:

@@ -82,6 +82,10 @@ class Store:
         self._is_writable = True
         self._bytes: int | None = None
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether there is an entry, which may yet turn out to be damaged."""
+        return self.is_on and self._path(key).exists()
+
     def get(self, key: Key) -> bytes | None:
         """The stored bytes, or nothing; `explain()` tells which and why."""
         data, reason = self._read(key)

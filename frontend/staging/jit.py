@@ -28,7 +28,7 @@ from ..tracing.record import (
 )
 from ..tracing.tree import flatten
 from .aot import Lowered, lower
-from .backend import Choices, load
+from .backend import Choices, get_ready, load
 from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
 from .variants import CacheInfo, Compilation, Family, Variant, described, first_line, is_plain
 
@@ -212,6 +212,7 @@ class Jit:
     ) -> Variant:
         start = time.perf_counter()
         types = [described(kind, leaf, shape, names) for leaf, shape in enumerate(shapes)]
+        get_ready()
         recorded = record_flat(self._function, found, types)
         graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
         loaded = load(graph, self._choices)

@@ -17,6 +17,8 @@ COMPILER_PARTS = (
     "rewrite",
     "kernel",
     "passes",
+    "fingerprint",
+    "ahead",
     "targets",
     "explain",
     "clock",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
+from threading import Lock
 
-from symfuse.runtime.cache import key, store
+from symfuse.runtime.cache import store
 from symfuse.runtime.host.image import Image
 from symfuse.runtime.host.loader import LoadedImage, architecture
 from symfuse.runtime.host.support import install
 
+from ...ahead import support_key
 from .entry import entry_text
 from .link import link
 from .machine import baseline_machine
@@ -19,22 +21,28 @@ from .pool import pool_ir
 __all__ = ["load_support", "support_image", "support_ir"]
 
 
+_ONE_AT_A_TIME = Lock()
+
+
 @cache
 def load_support() -> LoadedImage:
     """The shared code in memory, installed for all programs of this process."""
     return install(support_image())
 
 
-@cache
 def support_image() -> Image:
     """The shared code for any processor of this architecture, from disk where it is found there."""
-    text = support_ir([pool_ir(sys.platform, architecture()), entry_text()])
-    # The version of LLVM is left out: to find the image again must not take llvmlite.
-    entry = key("the shared code", {"code": text, "level": "default"})
-    if (kept := store().get(entry)) is not None:
+    with _ONE_AT_A_TIME:  # who needs the code while it is built ahead waits for it
+        return _image()
+
+
+@cache
+def _image() -> Image:
+    if (kept := store().get(support_key())) is not None:
         return Image.from_bytes(kept)
+    text = support_ir([pool_ir(sys.platform, architecture()), entry_text()])
     image = link(baseline_machine().emit_object(text))
-    store().put(entry, image.to_bytes())
+    store().put(support_key(), image.to_bytes())
     return image
 
 
