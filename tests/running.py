@@ -14,6 +14,7 @@ from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.verify import verify_kernel
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.executable import Executable
 
 __all__ = ["Compiled", "as_tuple", "assert_near", "near_enough"]
@@ -88,9 +89,13 @@ def assert_near(found: Sequence[Array], wanted: Sequence[Array], tolerance: floa
     """Equal types and shapes, floats equal but for a part of the greatest of them."""
     for one, other in zip(found, map(np.asarray, wanted), strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
-        if one.dtype.kind != "f":
+        dtype = DType.of(one.dtype)
+        if not dtype.is_float:
             np.testing.assert_array_equal(one, other)
             continue
+        if dtype.is_half:
+            one, other = one.astype(np.float32), other.astype(np.float32)
+            tolerance = max(tolerance, 4 * float(dtype.limits.eps))
         near = np.abs(other[np.isfinite(other)])
         scale = max(1.0, float(np.max(near, initial=0.0)))
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * scale)
@@ -101,7 +106,7 @@ def near_enough(found: Array, wanted: Array, ulp: float) -> bool:
 
     NumPy's own functions may be off by some units, which are granted where ulp is not zero.
     """
-    if found.dtype.kind != "f":
+    if not DType.of(found.dtype).is_float:
         return bool(np.array_equal(found, wanted))
     if ulp == 0:
         signs = np.isnan(wanted) | (np.signbit(found) == np.signbit(wanted))

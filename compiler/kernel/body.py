@@ -14,6 +14,7 @@ from symfuse.runtime.dtypes import DType
 from ..ir.dims import Dim, Symbol, fold, symbols
 from ..ir.node import Node
 from ..ir.types import TensorType
+from .halves import EXACT, emit_in_single, is_on_halves
 from .phases import Access, Buffer, Instr, Local, Reduce
 from .scalar import INSTRUCTIONS, Scalars, result_dtype
 
@@ -46,6 +47,7 @@ class Body(Scalars):
 
     `inside(node)` says whether a node is computed here; others are loaded from `buffer(node)`.
     `locals` maps reductions that an earlier phase has finished to where they are kept.
+    Halves are converted here, so that targets have to load, store, convert and choose them only.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Body(Scalars):
         self.locals: dict[tuple[Node, Index], Local] = {}
         self.order: list[Instr] = []
         self._computed: dict[Symbol, Instr] = {}
+        self._held: dict[Instr, DType] = {}  # values in f32 that this half holds
 
     def under(self, condition: Instr, otherwise: float | int | bool) -> Body:
         """The same body where memory is touched only if the condition holds."""
@@ -67,7 +70,7 @@ class Body(Scalars):
             condition = self.bitand(condition, self._guard[0])
         inner = Body(self._inside, self._buffer, (condition, otherwise))
         inner._interned, inner.order, inner.locals = self._interned, self.order, self.locals
-        inner._computed = self._computed
+        inner._computed, inner._held = self._computed, self._held
         return inner
 
     # values of graph nodes
@@ -102,7 +105,7 @@ class Body(Scalars):
     def _compute(self, node: Node, index: Index) -> Instr:
         local = self.locals.get((node, index))
         if local is not None:
-            return self.get(local)
+            return self.convert(self.get(local), node.dtype)
         if node.number is not None:
             return self._guarded(self.const(node.number, node.dtype))
         if 0 in node.shape:
@@ -156,14 +159,40 @@ class Body(Scalars):
         row = INSTRUCTIONS[name]
         if len(operands) != row.arity:
             raise AssertionError(f"{name} takes {row.arity} operands, got {len(operands)}")
-        return self._instr(name, operands, result_dtype(name, tuple(x.dtype for x in operands)))
+        if is_on_halves(name, operands):
+            return emit_in_single(self, name, operands)  # type: ignore[no-any-return]
+        found = self._instr(name, operands, result_dtype(name, tuple(x.dtype for x in operands)))
+        if self._held and name in EXACT:
+            self._note_held(found)
+        return found
+
+    def _note_held(self, instr: Instr) -> None:
+        """Note that a half holds the result if one holds all operands."""
+        kinds = {self._held.get(arg) for arg in instr.args}
+        if len(kinds) == 1 and (kind := kinds.pop()) is not None:
+            self._held[instr] = kind
 
     def const(self, value: float | int | bool, dtype: DType) -> Instr:
         number = dtype.numpy.type(value).item()
         return self._instr("const", (), dtype, number, key=repr(number))
 
     def convert(self, value: Instr, dtype: DType) -> Instr:
-        return value if value.dtype is dtype else self._instr("convert", (value,), dtype)
+        if value.dtype is dtype:
+            return value
+        if value.dtype.is_half and dtype is DType.F32:
+            return self._widened(value)
+        return self._instr("convert", (value,), dtype)
+
+    def _widened(self, half: Instr) -> Instr:
+        """A half in f32; where it was made from a value that it holds, that value."""
+        if half.op == "convert" and self._held.get(half.args[0]) is half.dtype:
+            return half.args[0]
+        if half.op == "const":
+            wide = self.const(half.detail, DType.F32)
+        else:
+            wide = self._instr("convert", (half,), DType.F32)
+        self._held[wide] = half.dtype
+        return wide
 
     def bitcast(self, value: Instr, dtype: DType) -> Instr:
         return value if value.dtype is dtype else self._instr("bitcast", (value,), dtype)
@@ -233,6 +262,7 @@ class Body(Scalars):
         self._interned.clear()
         self._values.clear()
         self._computed.clear()
+        self._held.clear()
         return done
 
     def _instr(

@@ -124,10 +124,10 @@ class _Rows:
             if axis in self.domain.reduced and self.domain.shape[axis] != 1
         )
         axes = tuple(self.domain.symbols[k] for k in self.domain.kept if self.domain.shape[k] != 1)
-        local = Local(f"fold{len(self.body.locals)}_{node.op}", node.dtype, axes)
+        local = Local(f"fold{len(self.body.locals)}_{node.op}", node.dtype.computed, axes)
         reduction = node.op.reduction
         assert reduction is not None
-        value = self.body.value(node.inputs[0], full)
+        value = _unrounded(self.body, self.body.value(node.inputs[0], full))
         position: tuple[Instr, ...] = ()
         if reduction.uses_position:
             position = (self.body.index(full[node.attr("axis")]),)
@@ -160,6 +160,8 @@ class _Rows:
     def _cost(self, node: Node) -> int:
         index = _known(self.domain.index(node.shape))
         value = self.body.value(node, index)
+        if value.dtype.is_half and value.op == "convert":
+            (value,) = value.args
         return INSTRUCTIONS[value.op].cost if value.op in INSTRUCTIONS else 0
 
     def _is_full(self, node: Node) -> bool:
@@ -198,10 +200,11 @@ def build_contraction(
     second = _operand_index(right.rank, (batch_right, free_right), rest, over_right, inner)
     kept = tuple(s for s, n in zip(out, anchor.shape, strict=True) if n != 1)
     folded = frozenset(s for s, n in zip(over, sizes, strict=True) if n != 1)
-    total = Local("product", anchor.dtype, kept)
+    total = Local("product", anchor.dtype.computed, kept)
     reduction = operations["reduce_sum"].reduction
     assert reduction is not None
-    product = body.mul(body.value(left, first), body.value(right, second))
+    factors = (body.value(left, first), body.value(right, second))
+    product = body.mul(*(_unrounded(body, factor) for factor in factors))
     body.reduce(Reduce(total, reduction, folded), product)
     fold = body.finish()
     body.locals[(anchor, position)] = total
@@ -210,6 +213,11 @@ def build_contraction(
     axes = tuple(zip((*out, *over), (*anchor.shape, *sizes), strict=True))
     used = tuple((symbol, extent) for symbol, extent in axes if extent != 1)
     return Draft(tuple(s for s, _ in used), tuple(n for _, n in used), (fold, body.finish()))
+
+
+def _unrounded(body: Body, value: Instr) -> Instr:
+    """The value in the type that folds of its type are kept in: they are rounded at their end."""
+    return body.convert(value, value.dtype.computed)
 
 
 def _known(index: Index | None) -> Index:

@@ -25,6 +25,8 @@ class NumpyScalars(Scalars):
         """The value of one instruction of the table."""
         arrays = tuple(np.asarray(operand) for operand in operands)
         with np.errstate(all="ignore"):
+            if name not in _MOVING and _is_half(arrays[0]):
+                return _in_single(name, arrays)
             return np.asarray(_FUNCTIONS[name](*arrays))
 
     def const(self, value: float | int | bool, dtype: DType) -> Array:
@@ -40,6 +42,8 @@ class NumpyScalars(Scalars):
         """The value in another element type; NaN and what is out of range go through i32 or i64."""
         array = np.asarray(value)
         with np.errstate(all="ignore"):
+            if _is_half(array):
+                array = array.astype(np.float32)
             # NumPy's own u32 differs here between short and long arrays.
             if array.dtype.kind == "f" and dtype is DType.U32:
                 array = array.astype(np.int64)
@@ -48,6 +52,20 @@ class NumpyScalars(Scalars):
     def bitcast(self, value: Any, dtype: DType) -> Array:
         """The same bits read as another element type of the same width."""
         return np.asarray(value).view(dtype.numpy)
+
+
+# Of halves these need no arithmetic.
+_MOVING = ("select", "nextafter")
+
+
+def _is_half(array: Array) -> bool:
+    return array.dtype.itemsize == 2 and DType.of(array.dtype).is_half
+
+
+def _in_single(name: str, arrays: tuple[Array, ...]) -> Array:
+    """An instruction on halves: its value in f32, rounded."""
+    found = np.asarray(_FUNCTIONS[name](*(array.astype(np.float32) for array in arrays)))
+    return found.astype(arrays[0].dtype) if found.dtype == np.float32 else found
 
 
 def _each(function: Callable[..., Any]) -> Callable[..., Array]:

@@ -27,9 +27,10 @@ def build_scan(node: Node, sees_through: Callable[[Node], bool], storage: Storag
     kept = tuple(s for s, _ in axes if s != symbols[along])
     over = frozenset({symbols[along]} if node.shape[along] != 1 else ())
     index = tuple(place)
-    state = Reduce(Local("running", node.dtype, kept), reduction, over)
-    running = body.scan(state, body.value(node.inputs[0], index))
-    body.store(storage(node), index, node.shape, running)
+    dtype = node.dtype.computed
+    state = Reduce(Local("running", dtype, kept), reduction, over)
+    running = body.scan(state, body.convert(body.value(node.inputs[0], index), dtype))
+    body.store(storage(node), index, node.shape, body.convert(running, node.dtype))
     return Draft(tuple(s for s, _ in axes), tuple(n for _, n in axes), (body.finish(),))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import DTypeError, ShapeError
 
 from ..ir.builder import Builder
@@ -94,8 +94,7 @@ def common_dtype(args: Iterable[Any]) -> DType:
     dtypes = {_dtype(arg) for arg in operands if not _is_weak(arg)}
     if len(dtypes) == 1 and (only := next(iter(dtypes))).is_float:
         return only
-    found = (arg if _is_weak(arg) else _dtype(arg).numpy for arg in operands)
-    return DType.of(np.result_type(*found))
+    return promoted(*(arg if _is_weak(arg) else _dtype(arg) for arg in operands))
 
 
 def float_dtype(dtype: DType) -> DType:

@@ -76,11 +76,12 @@ def _contract_reference(x: Any, y: Any, *, batch: Pairing, contracting: Pairing)
     shared, summed = a.shape[: len(batch[0])], a.shape[a.ndim - len(contracting[0]) :]
     rows = a.shape[len(shared) : a.ndim - len(summed)]
     columns = b.shape[len(shared) + len(summed) :]
+    wide = DType.of(left.dtype).computed.numpy
     product = np.matmul(
-        a.reshape(*shared, prod(rows), prod(summed)),
-        b.reshape(*shared, prod(summed), prod(columns)),
+        a.reshape(*shared, prod(rows), prod(summed)).astype(wide, copy=False),
+        b.reshape(*shared, prod(summed), prod(columns)).astype(wide, copy=False),
     )
-    return product.reshape((*shared, *rows, *columns))
+    return product.reshape((*shared, *rows, *columns)).astype(left.dtype, copy=False)
 
 
 def _contract_jvp(tangents: Any, inputs: Any, out: Node, attrs: Any) -> Any:

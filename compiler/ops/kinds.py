@@ -47,6 +47,7 @@ def mapped(
     takes: tuple[DType, ...] = FLOATS,
     gives: DType | None = None,
     partials: Callable[..., tuple[Any, ...]] | None = None,
+    widens: bool = True,
     **facts: Any,
 ) -> Op:
     """A scalar function applied to every element; its inputs have equal shapes and types.
@@ -54,11 +55,18 @@ def mapped(
     `partials(*inputs, out, **attrs)` are the derivatives in each input: an expression; the number
     1 or -1; a bool expression, which lets the tangent through where it holds; None for none; or
     a function that returns one of these, called only if that input has a tangent.
+
+    A real function of halves is one of f32, rounded once, unless it does not `widens`.
     """
     arity = body.__code__.co_argcount - 1
+    floats_only = takes == FLOATS
 
     def element(s: Any, index: Any, readers: Any, out: TensorType, attrs: Any) -> Any:
-        return body(s, *(read(index) for read in readers), **attrs)
+        values = [read(index) for read in readers]
+        if not (floats_only and widens and values[0].dtype.is_half):
+            return body(s, *values, **attrs)
+        found = body(s, *(s.convert(value, DType.F32) for value in values), **attrs)
+        return s.convert(found, out.dtype)
 
     def jvp(tangents: Any, inputs: Any, out: Node, attrs: Any) -> Any:
         if partials is None or all(t is None for t in tangents):
@@ -70,9 +78,9 @@ def mapped(
     def batch(inputs: Any, batched: Any, attrs: Any) -> Any:
         return op(*spread(inputs, batched), **attrs)
 
-    floats_only = takes == FLOATS
     align = as_floats if floats_only else as_one_type
-    facts["reference"] = _in_floats(facts["reference"]) if floats_only else facts["reference"]
+    if floats_only:
+        facts["reference"] = _in_floats(facts["reference"], widens)
     facts.setdefault("align", align)
     facts.setdefault("result_type", _result_type(name, arity, takes, gives))
     facts.setdefault("dtypes", takes)
@@ -201,11 +209,14 @@ def _result_type(
     return (unary, binary, ternary)[arity - 1]
 
 
-def _in_floats(reference: Callable[..., Any]) -> Callable[..., Any]:
-    """A NumPy function that is given floats for integers, as the graph does."""
+def _in_floats(reference: Callable[..., Any], widens: bool) -> Callable[..., Any]:
+    """A NumPy function that is given floats for integers, and f32 for halves, as the graph does."""
 
     def on_floats(*args: Any) -> Any:
-        dtype = float_dtype(common_dtype(args)).numpy
-        return reference(*(np.asarray(arg, dtype) for arg in args))
+        dtype = float_dtype(common_dtype(args))
+        taken = dtype.computed if widens else dtype
+        found = np.asarray(reference(*(np.asarray(arg, taken.numpy) for arg in args)))
+        is_wide = taken is not dtype and found.dtype == taken.numpy
+        return found.astype(dtype.numpy) if is_wide else found
 
     return on_floats

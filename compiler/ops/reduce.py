@@ -21,6 +21,7 @@ from .sampling import ALL, NUMBERS, Samples, arrays, exact, several
 from .shape import broadcast, checked_axes, reshape, transpose
 
 __all__ = [
+    "folded",
     "reduce_all",
     "reduce_any",
     "reduce_max",
@@ -70,6 +71,13 @@ def spread_back(reduced: Node, x: Node, axes: Axes) -> Node:
     return out
 
 
+def folded(function: Callable[..., Any], x: Any, axis: Any) -> Any:
+    """A sum or product by NumPy in the type of x; of halves in f32, rounded at its end."""
+    values = np.asarray(x)
+    wide = DType.of(values.dtype).computed.numpy
+    return np.asarray(function(values, axis=axis, dtype=wide)).astype(values.dtype, copy=False)
+
+
 def _reduction(
     name: str, *, takes: tuple[DType, ...], needs_elements: bool = False, **facts: Any
 ) -> Op:
@@ -116,7 +124,7 @@ reduce_sum: Op = _reduction(
     reduction=simple("add", lambda dtype: 0),
     jvp=lambda tangents, inputs, out, attrs: reduce_sum(tangents[0], **attrs),
     transpose=lambda ct, which, inputs, attrs: spread_back(ct, inputs[0], attrs["axes"]),
-    reference=lambda x, *, axes: np.sum(x, axis=axes, dtype=np.asarray(x).dtype),
+    reference=lambda x, *, axes: folded(np.add.reduce, x, axes),
     ulp=16,
 )
 
@@ -170,7 +178,7 @@ reduce_prod: Op = _reduction(
     reduction=simple("mul", lambda dtype: 1),
     jvp=_prod_jvp,
     samples=several(_SAMPLES, _EMPTY, exact([[1, 0, 3], [0, 2, 0]], smooth=True, axes=(1,))),
-    reference=lambda x, *, axes: np.prod(x, axis=axes, dtype=np.asarray(x).dtype),
+    reference=lambda x, *, axes: folded(np.multiply.reduce, x, axes),
     ulp=16,
 )
 

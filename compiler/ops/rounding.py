@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.runtime.dtypes import DType
+
 from ..ir.op import Op
 from .arithmetic import sign
 from .kinds import like, mapped, not_differentiable
@@ -44,7 +46,7 @@ def _rounding(
 
 def _unless_whole(reference: Callable[..., Any], x: Any) -> Any:
     values = np.asarray(x)
-    return reference(values) if values.dtype.kind == "f" else values
+    return reference(values) if DType.of(values.dtype).is_float else values
 
 
 floor = _rounding("floor", "floor", "the greatest integer ≤ x", "floor(x)", np.floor)
@@ -107,6 +109,7 @@ nextafter: Op = not_differentiable(
     "it follows the grid of floating-point numbers",
     doc="the floating-point number next to x on the way to y",
     body=lambda s, x, y: s.nextafter(x, y),
+    widens=False,
     reference=np.nextafter,
     samples=numbers(2),
 )

@@ -30,7 +30,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 Samples = Callable[[np.random.Generator, DType], list[Sample]]
 
-FLOATS = (DType.F32, DType.F64)
+FLOATS = (DType.F32, DType.F64, DType.F16, DType.BF16)
 INTEGERS = tuple(d for d in DType if d.is_integer)
 NUMBERS = (*FLOATS, *INTEGERS)
 BITS = (DType.BOOL, *INTEGERS)
@@ -105,7 +105,7 @@ def edges(dtype: DType) -> Array:
         limits = np.iinfo(dtype.numpy)
         small = (-2, -1, 0, 1, 2, 3, 7) if dtype.is_signed else (0, 1, 2, 3, 7)
         return np.array([limits.min, *small, limits.max], dtype.numpy)
-    info = np.finfo(dtype.numpy)
+    info = dtype.limits
     plain = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 1.5, 2.0, 2.5, -2.5, 3.0, 1e3]
     far = [info.tiny, info.max, -info.max, np.inf, -np.inf, np.nan]
-    return np.array([*plain, *far], dtype.numpy)
+    return np.array([*plain, *map(float, far)], dtype.numpy)

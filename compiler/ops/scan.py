@@ -16,7 +16,7 @@ from ..ir.types import TensorType
 from .alignment import as_is
 from .compare import greater, greater_equal, select
 from .kinds import like, stretch
-from .reduce import highest, lowest, product_before, reduce_sum, simple
+from .reduce import folded, highest, lowest, product_before, reduce_sum, simple
 from .sampling import ALL, NUMBERS, Samples, arrays, exact, several
 from .shape import checked_axes, iota, moved_from_front, moved_to_front, transpose
 from .slicing import pad, slice
@@ -58,7 +58,7 @@ _SCANS: Samples = several(
 
 def _scanned(ufunc: Any, x: Any, axis: int, reverse: bool) -> Any:
     values = np.flip(x, axis) if reverse else np.asarray(x)
-    result = ufunc.accumulate(values, axis=axis, dtype=values.dtype)
+    result = folded(ufunc.accumulate, values, axis)
     return np.flip(result, axis) if reverse else result
 
 

@@ -212,13 +212,17 @@ def convert_of_convert(node: Node) -> Any:
     return convert(x, dtype=node.dtype)
 
 
+# The widest integers of which a float type holds all.
+_WHOLE_BITS = {DType.F64: 32, DType.F32: 16, DType.F16: 8, DType.BF16: 8}
+
+
 def _is_lossless(narrow: DType, wide: DType) -> bool:
     if narrow.is_bool or narrow is wide:
         return True
     if narrow.is_float or wide.is_bool:
-        return narrow is DType.F32 and wide is DType.F64
+        return wide.is_float and not wide.is_half and narrow.bits < wide.bits
     if wide.is_float:
-        return narrow.bits <= (32 if wide is DType.F64 else 16)
+        return narrow.bits <= _WHOLE_BITS[wide]
     return wide.bits > narrow.bits and (wide.is_signed or narrow.is_unsigned)
 
 

@@ -12,6 +12,7 @@ from symfuse.compiler.ir.dims import Dim, Expr, Symbol, parse_dim, symbols
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.types import TensorType, parse_type
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import native as in_native_order
 from symfuse.runtime.errors import DTypeError, ShapeError, SymfuseError, TraceError
 
 from .sizes import plain
@@ -100,7 +101,7 @@ def _type_of(value: Any) -> TensorType:
             raise _not_an_array(value)
         array = np.asarray(value)
         shape, dtype = array.shape, array.dtype
-    native = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
+    native = in_native_order(dtype) if isinstance(dtype, np.dtype) else dtype
     return TensorType(tuple(_size(size) for size in shape), _dtype(native))
 
 

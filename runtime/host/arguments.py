@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DType, is_numeric, native
 from ..errors import ArgumentError, DTypeError, GuardError
 from ..log import log
 from ..program import Argument, Program, Result, Spec
@@ -31,7 +32,7 @@ class Counters:
             log("memory", "argument %s is copied at each call: it %s", name, reason)
         self.copies += 1
         self.copied_bytes += array.nbytes
-        return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+        return np.array(array, dtype=native(array.dtype), order="C", copy=True)
 
 
 def check_count(program: Program, count: int) -> None:
@@ -65,7 +66,7 @@ def _as_array(argument: Argument, value: Any) -> Array:
     if isinstance(value, bool | int | float | list | tuple) and not isinstance(value, np.generic):
         return _from_python(argument, value)
     array = _from_array_like(argument, value)
-    if array.dtype != argument.dtype.numpy.newbyteorder(array.dtype.byteorder):
+    if native(array.dtype) != argument.dtype.numpy:
         raise _wrong_dtype(argument, f"of {array.dtype.name}")
     return array
 
@@ -75,7 +76,7 @@ def _from_python(argument: Argument, value: Any) -> Array:
     dtype = argument.dtype.numpy
     try:
         found = np.asarray(value)
-        if found.size and not np.can_cast(found.dtype, _widest(dtype), "same_kind"):
+        if found.size and not np.can_cast(found.dtype, _widest(argument.dtype), "same_kind"):
             raise _wrong_dtype(argument, f"made of {found.dtype.name} values")
         return np.asarray(value, dtype=dtype)
     except DTypeError:
@@ -85,9 +86,11 @@ def _from_python(argument: Argument, value: Any) -> Array:
         raise DTypeError(f"{what}: {error}", fix="pass a NumPy array of that dtype") from error
 
 
-def _widest(dtype: Any) -> Any:
+def _widest(dtype: DType) -> Any:
     """The type that decides which Python numbers are of the same kind; NumPy checks the range."""
-    return {"u": np.int64, "i": np.int64, "f": np.float64, "b": np.bool_}[dtype.kind]
+    if dtype.is_bool:
+        return np.bool_
+    return np.float64 if dtype.is_float else np.int64
 
 
 def _from_array_like(argument: Argument, value: Any) -> Array:
@@ -98,7 +101,7 @@ def _from_array_like(argument: Argument, value: Any) -> Array:
             array = np.from_dlpack(value)
     except Exception as error:
         raise _wrong_dtype(argument, f"a {type(value).__name__} ({error})") from error
-    if array.dtype.hasobject or array.dtype.kind not in "biufc":
+    if array.dtype.hasobject or not is_numeric(array.dtype):
         raise _wrong_dtype(argument, f"{_short(value)}")
     return array
 

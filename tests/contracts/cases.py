@@ -141,11 +141,14 @@ def assert_close(found: Any, wanted: Any, *, ulp: float = 0.0, rtol: float | Non
     """Equal type and shape, and values within a number of units in the last place, or near."""
     found, wanted = np.asarray(found), np.asarray(wanted)
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
-    if found.dtype.kind != "f" or (ulp == 0 and rtol is None):
+    dtype = DType.of(found.dtype)
+    if dtype.is_half:
+        found, wanted = found.astype(np.float32), wanted.astype(np.float32)
+    if not dtype.is_float or (ulp == 0 and rtol is None):
         np.testing.assert_array_equal(found, wanted)
         return
     if rtol is None:
-        rtol = (ulp + 2) * float(np.finfo(wanted.dtype).eps)
+        rtol = (ulp + 2) * float(dtype.limits.eps)
     near = wanted[np.isfinite(wanted)]
     scale = float(np.max(np.abs(near), initial=0.0)) if near.size < 100 else 0.0
     np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol * min(scale, 1e3))

@@ -105,8 +105,8 @@ def _special(op: Op, dtype: DType) -> Sample | None:
 
 
 def _values(kind: np.dtype[Any]) -> tuple[Any, ...]:
-    if kind.kind == "f":
-        info = np.finfo(kind)
+    if DType.of(kind).is_float:
+        info = DType.of(kind).limits
         extreme = (info.max, info.tiny, info.smallest_subnormal, -info.smallest_subnormal)
         return (*FLOATS, *(kind.type(x) for x in extreme))
     if kind.kind == "b":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from symfuse.runtime.dtypes import DType
 
+from .halves import convert_half
 from .vectors import Vectors
 from .writer import Value
 
@@ -21,6 +22,8 @@ def convert(s: Vectors, value: Value, dtype: DType) -> Value:
     source = value.dtype
     if source is dtype:
         return value
+    if source.is_half or dtype.is_half:
+        return convert_half(s, value, dtype)
     if dtype.is_bool:
         nonzero: Value = s.emit("ne", (value, s.const(0, source)))
         return nonzero

@@ -11,7 +11,14 @@ from typing import Any, Literal, TypeAlias
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.loader import architecture
 
-__all__ = ["Level", "Machine", "baseline_machine", "host_machine", "llvm_version"]
+__all__ = [
+    "Level",
+    "Machine",
+    "baseline_machine",
+    "converts_f16",
+    "host_machine",
+    "llvm_version",
+]
 
 Level: TypeAlias = Literal["fast-compile", "default", "max"]
 """How long to think: as little as possible, a few cheap passes, or everything that LLVM has."""
@@ -75,6 +82,13 @@ def host_machine() -> Machine:
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
     return Machine(_triple(architecture()), llvm.get_host_cpu_name(), features)
+
+
+@cache
+def converts_f16() -> bool:
+    """Whether this processor has instructions between f16 and f32."""
+    host = host_machine()
+    return host.triple.startswith("aarch64") or "+f16c" in host.features.split(",")
 
 
 def baseline_machine(name: str = "") -> Machine:

@@ -7,6 +7,7 @@ from typing import Any
 
 from symfuse.runtime.dtypes import DType
 
+from ...kernel.halves import emit_in_single, is_on_halves
 from ...kernel.scalar import result_dtype
 from .conversions import convert
 from .division import DIVISIONS
@@ -67,6 +68,8 @@ class LlvmScalars(Vectors):
 
     def emit(self, name: str, operands: tuple[Value, ...]) -> Value:
         """The value of one instruction of the table."""
+        if is_on_halves(name, operands):
+            return emit_in_single(self, name, operands)  # type: ignore[no-any-return]
         if name in _SPECIAL:
             special: Value | None = _SPECIAL[name](self, *operands)
             if special is not None:

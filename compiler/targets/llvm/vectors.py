@@ -6,6 +6,8 @@ import math
 import struct
 from functools import lru_cache
 
+import numpy as np
+
 from symfuse.runtime.dtypes import DType
 
 from ...kernel.scalar import Scalars
@@ -242,6 +244,8 @@ def _suffix(dtype: DType, lanes: int) -> str:
 def _literal(value: float | int | bool, dtype: DType) -> str:
     if dtype.is_bool:
         return "true" if value else "false"
+    if dtype.is_half:
+        return _half(value, math.copysign(1.0, value), dtype)
     if dtype.is_float:
         return _float(value, math.copysign(1.0, value), dtype)
     span = 1 << dtype.bits
@@ -254,3 +258,10 @@ def _float(value: float, sign: float, dtype: DType) -> str:
     """The bits of a float as LLVM spells them; `sign` tells -0.0 from 0.0, which are equal."""
     number = float(dtype.numpy.type(value))
     return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+
+
+@lru_cache(4096)
+def _half(value: float, sign: float, dtype: DType) -> str:
+    """The bits of a half as an integer."""
+    with np.errstate(all="ignore"):
+        return str(np.asarray(value).astype(dtype.numpy).view(np.int16).item())

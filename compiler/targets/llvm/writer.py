@@ -21,6 +21,8 @@ _TYPES = {
     DType.U32: "i32",
     DType.I64: "i64",
     DType.U64: "i64",
+    DType.F16: "i16",  # halves are bits here, which are widened where they are computed with
+    DType.BF16: "i16",
     DType.F32: "float",
     DType.F64: "double",
 }
