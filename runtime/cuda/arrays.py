@@ -10,7 +10,8 @@ import numpy as np
 from ..dtypes import DType
 from ..errors import DeviceError, DTypeError
 from . import dlpack
-from .device import LEGACY, STREAM, Device, device
+from .device import LEGACY, STREAM, Device, count, device
+from .driver import driver
 from .memory import Block
 from .transfer import stager
 
@@ -20,6 +21,7 @@ Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
 _SHOWN = 1000
+_ORDINAL = 9  # the attribute of an address that is its device
 
 
 class DeviceArray:
@@ -123,7 +125,8 @@ class DeviceArray:
         if dl_device is not None and tuple(dl_device) == (dlpack.CPU, 0):
             if copy is False:
                 raise BufferError("an array in device memory is not on the CPU without a copy")
-            return self.numpy().__dlpack__(**({"max_version": max_version} if versioned else {}))
+            host: Any = self.numpy()
+            return host.__dlpack__(max_version=max_version) if versioned else host.__dlpack__()
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
             raise BufferError(f"the array is on {self.device.label}")
         lent = self.copy() if copy else self
@@ -259,12 +262,19 @@ def _from_interface(value: Any) -> DeviceArray:
         raise TypeError("it has a mask")
     if strides is not None and not _is_row_major(shape, strides, dtype.itemsize):
         raise TypeError("it is not contiguous in row-major order")
-    place = device()
+    place = _holder(int(address or 0))
     if stream := facts.get("stream"):
         _wait_for(place, int(stream))
     made = DeviceArray(place, int(address or 0), shape, DType.of(dtype), value)
     made.is_read_only = bool(is_read_only)
     return made
+
+
+def _holder(address: int) -> Device:
+    """The device in whose memory an address lies."""
+    if not address or count() == 1:
+        return device()
+    return device(driver().number("cuPointerGetAttribute", _ORDINAL, address))
 
 
 def _is_row_major(shape: Shape, strides: Any, itemsize: int) -> bool:

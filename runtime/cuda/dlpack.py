@@ -8,8 +8,20 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_uint8, c_uint16
-from ctypes import c_uint32, c_uint64, c_void_p, py_object
+from ctypes import (
+    POINTER,
+    Structure,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+    py_object,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,10 +127,10 @@ def capsule_of(tensor: Tensor, *, versioned: bool) -> Any:
     if isinstance(managed, _Versioned):
         managed.major, managed.minor = VERSION
         managed.flags = _READ_ONLY if tensor.is_read_only else 0
-    managed.deleter = ctypes.cast(_DELETERS[name], c_void_p)
+    managed.deleter = ctypes.cast(_giver, c_void_p)
     place = ctypes.addressof(managed)
     _lent[place] = (managed, sizes, strides, tensor.owner)
-    return _new_capsule(place, name, ctypes.cast(_destroy, c_void_p))
+    return _new_capsule(place, name, ctypes.cast(_destroyer, c_void_p))
 
 
 class _Owner:
@@ -141,12 +153,10 @@ _DELETER = ctypes.CFUNCTYPE(None, c_void_p)
 _DESTRUCTOR = ctypes.PYFUNCTYPE(None, c_void_p)
 
 
-@_DELETER
 def _give_back(place: int) -> None:
     _lent.pop(place, None)
 
 
-@_DESTRUCTOR
 def _destroy(capsule: int) -> None:
     """Give back what nobody took: the capsule still has its first name."""
     for name in _FORMS:
@@ -154,7 +164,7 @@ def _destroy(capsule: int) -> None:
             _lent.pop(_pointer(capsule, name), None)
 
 
-_DELETERS = dict.fromkeys(_FORMS, _give_back)
+_giver, _destroyer = _DELETER(_give_back), _DESTRUCTOR(_destroy)
 # The names have to outlive their capsules.
 _USED = {name: b"used_" + name for name in _FORMS}
 

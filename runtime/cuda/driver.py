@@ -71,6 +71,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuEventRecord": (c_void_p, _STREAM),
     "cuEventSynchronize": (c_void_p,),
     "cuEventElapsedTime_v2": (c_void_p, c_void_p, c_void_p),
+    "cuPointerGetAttribute": (c_void_p, c_int, _ADDRESS),
     "cuGetErrorName": (c_int, c_void_p),
     "cuGetErrorString": (c_int, c_void_p),
 }

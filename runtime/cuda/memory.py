@@ -75,7 +75,7 @@ class Pool:
 
     def give(self, block: Block) -> None:
         """Take a block back."""
-        if block.is_shared or self._limit is not None and block.nbytes > self._limit // 4:
+        if block.is_shared or (self._limit is not None and block.nbytes > self._limit // 4):
             self._doomed.append((block.address, block.nbytes))
         else:
             self._blocks.setdefault(block.nbytes, deque()).append(block.address)

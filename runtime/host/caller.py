@@ -10,7 +10,7 @@ import numpy as np
 
 from ..buffers import empty, high_water, poisoned
 from ..errors import DeviceError, GuardError, VerifyError
-from ..program import Argument, Program
+from ..program import Program
 from .arguments import (
     Counters,
     check_count,
@@ -20,11 +20,11 @@ from .arguments import (
     without_overlap,
 )
 from .loader import LoadedImage
+from .solver import Shape, Solver
 
 __all__ = ["Caller", "raise_failure"]
 
 Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
 
 # More than the planned arena is checked for writes when a run is verified.
 _MARGIN = 4096
@@ -35,7 +35,7 @@ class Caller:
 
     __slots__ = (
         "_main",
-        "_prepare",
+        "_solver",
         "code",
         "constants",
         "counters",
@@ -57,10 +57,7 @@ class Caller:
         pointer = ctypes.c_void_p
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, pointer, ctypes.c_int32)
         self._main = kind(code.address("main"))
-        self._prepare: Callable[..., int] | None = None
-        if not program.is_static:
-            solver = ctypes.CFUNCTYPE(ctypes.c_int64, pointer, pointer, pointer)
-            self._prepare = solver(code.address("prepare"))
+        self._solver = Solver(program, code)
 
     def __call__(self, *values: Any, out: Any = None) -> Any:
         """Take the arguments as they are, run, and return the results."""
@@ -95,53 +92,8 @@ class Caller:
 
     def solve(self, arrays: Sequence[Array]) -> tuple[Array, list[Shape], int]:
         """The value of every symbol, the shape of every result, and the bytes of the arena."""
-        program = self.program
-        ranks = [len(result.dims) for result in program.outputs]
-        sizes = np.full(max(1, len(program.symbols)), -1, np.int64)
-        if self._prepare is None:
-            shapes = [tuple(map(int, result.dims)) for result in program.outputs]
-            return sizes, shapes, int(program.arena)
-        self._match_symbols(arrays, sizes)
-        dims = np.array([size for array in arrays for size in array.shape] or [0], np.int64)
-        solved = np.zeros(sum(ranks) + 1, np.int64)
-        if broken := self._prepare(dims.ctypes.data, sizes.ctypes.data, solved.ctypes.data):
-            raise self._broken_guard(broken - 1, arrays)
-        *flat, arena = solved.tolist()
-        ends = np.cumsum(ranks).tolist()
-        shapes = [tuple(flat[end - rank : end]) for rank, end in zip(ranks, ends, strict=True)]
-        return sizes, shapes, arena
-
-    def _match_symbols(self, arrays: Sequence[Array], sizes: Array) -> None:
-        """Note the size of every symbol that is a dimension by itself; equal names, equal sizes."""
-        first: dict[str, Argument] = {}
-        symbols = self.program.symbols
-        for argument, array in zip(self.program.inputs, arrays, strict=True):
-            for dim, size in zip(argument.dims, array.shape, strict=True):
-                if not isinstance(dim, str) or dim not in symbols:
-                    continue
-                k = symbols.index(dim)
-                if sizes[k] not in (-1, size):
-                    earlier = first[dim]
-                    raise GuardError(
-                        f"{dim} is {sizes[k]} in argument {earlier.name!r} ({earlier.spec}) "
-                        f"but {size} in argument {argument.name!r} ({argument.spec})",
-                        fix=f"pass arrays in which {dim} is the same",
-                    )
-                sizes[k] = size
-                first.setdefault(dim, argument)
-
-    def _broken_guard(self, index: int, arrays: Sequence[Array]) -> GuardError:
-        guards = self.program.guards
-        sentence = guards[index] if index < len(guards) else "sizes that fit together"
-        shapes = ", ".join(
-            f"{argument.name} {array.shape}"
-            for argument, array in zip(self.program.inputs, arrays, strict=True)
-            if not argument.hidden
-        )
-        return GuardError(
-            f"the program is valid for {sentence}; it got {shapes}",
-            fix=f"pass sizes for which this holds, or compile for these: {self.program.signature}",
-        )
+        found = self._solver([array.shape for array in arrays])
+        return found.sizes, found.shapes, found.arena
 
     def make_outputs(
         self, arrays: Sequence[Array], shapes: Sequence[Shape], given: Sequence[Array] | None
