@@ -9,13 +9,24 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, is_numeric, native
-from ..errors import ArgumentError, DTypeError, GuardError
+from ..errors import ArgumentError, DeviceError, DTypeError, GuardError
 from ..log import log
 from ..program import Argument, Program, Result, Spec
 
-__all__ = ["Counters", "check_count", "separate_donated", "take", "take_outputs", "without_overlap"]
+__all__ = [
+    "Counters",
+    "check_count",
+    "check_shape",
+    "separate_donated",
+    "take",
+    "take_outputs",
+    "without_overlap",
+    "wrong_dtype",
+]
 
 Array = np.ndarray[Any, Any]
+
+_CPU = 1  # as DLPack counts kinds of devices
 
 
 @dataclass(slots=True)
@@ -51,13 +62,14 @@ def check_count(program: Program, count: int) -> None:
 def take(argument: Argument, value: Any, counters: Counters) -> Array:
     """The value as an array of the argument's dtype and rank, contiguous, aligned and native."""
     array = _as_array(argument, value)
-    _check_shape(argument.name, argument.spec, array.shape)
+    check_shape(argument.name, argument.spec, array.shape)
     if reason := _unusable(argument, array):
         return counters.copy(array, argument.name, reason)
     return array
 
 
 def _as_array(argument: Argument, value: Any) -> Array:
+    _check_host(argument, value)
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(
             f"argument {argument.name!r} is a masked array, and programs know no masks",
@@ -67,8 +79,21 @@ def _as_array(argument: Argument, value: Any) -> Array:
         return _from_python(argument, value)
     array = _from_array_like(argument, value)
     if native(array.dtype) != argument.dtype.numpy:
-        raise _wrong_dtype(argument, f"of {array.dtype.name}")
+        raise wrong_dtype(argument, f"of {array.dtype.name}")
     return array
+
+
+def _check_host(argument: Argument, value: Any) -> None:
+    """Refuse an array in the memory of a device instead of moving it unasked."""
+    tell = getattr(type(value), "__dlpack_device__", None)
+    if tell is None or isinstance(value, np.ndarray | np.generic):
+        return
+    if tell(value)[0] != _CPU:
+        raise DeviceError(
+            f"argument {argument.name!r} is in the memory of a device, and the program runs on "
+            "the CPU",
+            fix='pass np.asarray(x), or compile with target="cuda"',
+        )
 
 
 def _from_python(argument: Argument, value: Any) -> Array:
@@ -77,7 +102,7 @@ def _from_python(argument: Argument, value: Any) -> Array:
     try:
         found = np.asarray(value)
         if found.size and not np.can_cast(found.dtype, _widest(argument.dtype), "same_kind"):
-            raise _wrong_dtype(argument, f"made of {found.dtype.name} values")
+            raise wrong_dtype(argument, f"made of {found.dtype.name} values")
         return np.asarray(value, dtype=dtype)
     except DTypeError:
         raise
@@ -100,13 +125,13 @@ def _from_array_like(argument: Argument, value: Any) -> Array:
         else:
             array = np.from_dlpack(value)
     except Exception as error:
-        raise _wrong_dtype(argument, f"a {type(value).__name__} ({error})") from error
+        raise wrong_dtype(argument, f"a {type(value).__name__} ({error})") from error
     if array.dtype.hasobject or not is_numeric(array.dtype):
-        raise _wrong_dtype(argument, f"{_short(value)}")
+        raise wrong_dtype(argument, f"{_short(value)}")
     return array
 
 
-def _wrong_dtype(argument: Argument, came: str) -> DTypeError:
+def wrong_dtype(argument: Argument, came: str) -> DTypeError:
     name = argument.dtype.numpy.name
     return DTypeError(
         f"argument {argument.name!r} is {came}, but the program takes {argument.spec}",
@@ -120,7 +145,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _check_shape(name: str, spec: Spec, shape: tuple[int, ...]) -> None:
+def check_shape(name: str, spec: Spec, shape: tuple[int, ...]) -> None:
     fits = len(shape) == spec.rank and all(
         isinstance(dim, str) or dim == size for dim, size in zip(spec.dims, shape, strict=True)
     )
