@@ -7,9 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from importlib.util import find_spec
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +16,14 @@ from symfuse.runtime import options
 from symfuse.runtime.artifact import Artifact, from_bytes, to_bytes
 from symfuse.runtime.cache import Key, key, store
 from symfuse.runtime.errors import ArtifactError
-from symfuse.runtime.host.features import host_features
-from symfuse.runtime.host.layout import fingerprint
+from symfuse.runtime.host import layout
 from symfuse.runtime.log import log
 from symfuse.runtime.program import Launch, Program
 
 from .clock import Clock
+from .fingerprint import fingerprint
 from .ir.graph import Graph
+from .targets import TARGETS, resolve
 
 if TYPE_CHECKING:
     from .kernel.phases import Kernel
@@ -33,24 +32,29 @@ if TYPE_CHECKING:
     from .passes.plan_memory import MemoryPlan
     from .stages import Stages
     from .targets.llvm.machine import Level
+    from .targets.target import Written
 
 __all__ = ["Compilation", "compile_graph"]
 
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """A program and how it came about; what came from the cache is worked out when asked for."""
+    """A program and how it came about; what came from the cache is worked out when asked for.
+
+    `machine` is the target and its architecture.
+    """
 
     program: Program
     traced: Graph
     numerics: str
+    machine: tuple[str, str]
     from_cache: bool
     seconds: Mapping[str, float]
 
     @cached_property
     def stages(self) -> Stages:
         """All that lies between the traced graph and the machine code."""
-        done: Stages = _part("stages").run_stages(self.traced, self.numerics, Clock())
+        done: Stages = _part("stages").run_stages(self.traced, self.numerics, Clock(), self.machine)
         return done
 
     @property
@@ -81,28 +85,34 @@ class Compilation:
         return found
 
     @property
-    def text(self) -> str:
-        """The LLVM module, without the attributes of the processor."""
-        return self.stages.text
+    def written(self) -> Written:
+        """The program as the text that its target writes."""
+        return self.stages.written
 
 
 def compile_graph(
-    graph: Graph, *, numerics: str = "strict", level: Level = "default"
+    graph: Graph,
+    *,
+    numerics: str = "strict",
+    level: Level = "default",
+    target: str = "cpu",
+    arch: str | None = None,
 ) -> Compilation:
-    """Compile for the processor that this runs on."""
-    clock = Clock()
+    """Compile for a target, and for the architecture of this machine where none is named."""
+    clock, chosen = Clock(), resolve(target, arch)
     with clock.time("look up"):
-        entry = _key(graph, numerics, level)
+        entry = _key(graph, numerics, level, chosen)
         kept = _kept(entry, graph)
     if kept is not None:
         log("cache", "%s comes from the cache", graph.name)
-        return _told(Compilation(kept, graph, numerics, True, clock.seconds))
-    stages = _part("stages").run_stages(graph, numerics, clock)
+        return _told(Compilation(kept, graph, numerics, chosen, True, clock.seconds))
+    stages = _part("stages").run_stages(graph, numerics, clock, chosen)
     with clock.time("generate"):
         program: Program = _part("generate").generate(stages, level)
     store().put(entry, to_bytes(Artifact(program)))
     log("passes", "compiled %s: %s", graph.name, clock.seconds)
-    made = Compilation(_with_captured(program, graph), graph, numerics, False, clock.seconds)
+    program = _with_captured(program, graph)
+    made = Compilation(program, graph, numerics, chosen, False, clock.seconds)
     made.__dict__["stages"] = stages
     return _told(made)
 
@@ -116,7 +126,8 @@ def _told(made: Compilation) -> Compilation:
         kernels = len(made.program.launches)
         line = f"symfuse: {made.traced.name} {source} in {total:.1f} ms, {kernels} kernels"
         print(line, file=sys.stderr)
-    for wanted, stage in ((2, "kernels"), (4, "llvm"), (5, "asm")):
+    texts = TARGETS[made.machine[0]].texts
+    for wanted, stage in ((2, "kernels"), (4, texts[0]), (5, texts[-1])):
         if level >= wanted:
             print(_part("explain.stages").as_text(made, stage), file=sys.stderr)
     return made
@@ -130,8 +141,8 @@ def _part(name: str) -> Any:
 # the cache: everything but the values of captured arrays, which belong to the caller
 
 
-def _key(graph: Graph, numerics: str, level: Level) -> Key:
-    features = host_features()
+def _key(graph: Graph, numerics: str, level: Level, chosen: tuple[str, str]) -> Key:
+    target, arch = chosen
     return key(
         graph.name,
         {
@@ -139,20 +150,12 @@ def _key(graph: Graph, numerics: str, level: Level) -> Key:
             "captured": str([n for n, p in enumerate(graph.parameters) if p in graph.captured]),
             "arguments": str([p.source.name for p in graph.parameters]),
             "options": f"{numerics} {level}",
-            "processor": f"{features.cpu} {features.vector_bytes}",
-            "layout": fingerprint(),
-            "compiler": _compiler(),
+            "target": target,
+            "processor": TARGETS[target].identity(arch),
+            "layout": layout.fingerprint(),
+            "compiler": fingerprint(),
         },
     )
-
-
-@cache
-def _compiler() -> str:
-    """What changes whenever a file of the compiler does, or llvmlite, which is not loaded here."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    llvm = find_spec("llvmlite")
-    files += [Path(llvm.origin)] if llvm and llvm.origin else []
-    return str([(file.name, file.stat().st_mtime_ns) for file in files])
 
 
 def _kept(entry: Key, graph: Graph) -> Program | None:

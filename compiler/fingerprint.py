@@ -12,7 +12,8 @@ __all__ = ["fingerprint"]
 @cache
 def fingerprint() -> str:
     """The dates of the compiler's files, and of llvmlite's, which is not loaded for it."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+    folder = Path(__file__).parent
+    files = sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".cu"))
     llvm = find_spec("llvmlite")
     files += [Path(llvm.origin)] if llvm and llvm.origin else []
     return str([(file.name, file.stat().st_mtime_ns) for file in files])

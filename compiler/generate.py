@@ -12,19 +12,15 @@ from .ir.node import Node
 from .ir.printer import name_nodes
 from .kernel.phases import Buffer, Kernel
 from .stages import Stages
-from .targets.llvm.link import link
-from .targets.llvm.machine import Level, host_machine
-from .targets.llvm.prepare import conditions
-from .targets.llvm.support import load_support
+from .targets.layout import conditions
+from .targets.llvm.machine import Level
 
 __all__ = ["generate", "launch_records"]
 
 
 def generate(stages: Stages, level: Level) -> Program:
     """The program, without the values of captured arrays."""
-    load_support()  # what writes a program to disk adds the shared code to it
-    machine = host_machine()
-    image = link(machine.emit_object(stages.text + machine.attributes + "\n", level=level))
+    code = stages.written.generate(level)
     graph, buffers, aliases = stages.graph, stages.buffers, stages.aliases
     numbers = {buffers(p): n for n, p in enumerate(graph.parameters)}
     donated = set(aliases.values())
@@ -44,18 +40,19 @@ def generate(stages: Stages, level: Level) -> Program:
     )
     arena = stages.memory.arena
     return Program(
-        target="cpu",
-        image=image,
+        target=stages.target.name,
+        image=code.image,
         inputs=inputs,
         outputs=outputs,
         symbols=tuple(symbol.name for symbol in graph.symbols),
-        guards=conditions(stages.layout) if graph.symbols else (),
+        guards=tuple(map(str, conditions(stages.layout))) if graph.symbols else (),
         constants=tuple(literal.array() for literal, _ in buffers.literals()),
         arena=arena if isinstance(arena, int) else str(arena),
         launches=launch_records(stages.launches),
-        features=required_features(machine.features),
+        features=required_features(code.features),
         work=_work(stages.launches),
         metadata={"name": graph.name},
+        device=code.device,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from symfuse.runtime.host.features import host_features
 from symfuse.runtime.log import is_wanted, log
 
 from .clock import Clock
@@ -14,27 +13,27 @@ from .ir.printer import name_nodes
 from .ir.types import Guard
 from .kernel.lower import Buffers, Order, lower_group
 from .kernel.phases import Buffer, Kernel
-from .kernel.processor import Processor
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
 from .passes.order_launches import order_launches
 from .passes.pipeline import run_pipeline
 from .passes.plan_memory import MemoryPlan, plan_memory
 from .passes.separate_outputs import separate_outputs
-from .targets.llvm.kernels import Place
-from .targets.llvm.prepare import Layout
-from .targets.llvm.program import module_text
+from .targets import load_target
+from .targets.layout import Layout, Place
+from .targets.target import Target, Written
 
 __all__ = ["Stages", "run_stages"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stages:
-    """A graph on its way to code: simplified, grouped, lowered, planned, written as LLVM text.
+    """A graph on its way to code: simplified, grouped, lowered, planned, written as text.
 
     `aliases` says which results take the memory of which donated inputs.
     """
 
+    target: Target
     graph: Graph
     passes: tuple[PassRecord, ...]
     grouping: Grouping
@@ -43,11 +42,14 @@ class Stages:
     aliases: Mapping[Buffer, Buffer]
     buffers: Buffers
     layout: Layout
-    text: str
+    written: Written
 
 
-def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
-    """All stages in order."""
+def run_stages(
+    traced: Graph, numerics: str, clock: Clock, machine: tuple[str, str] | None = None
+) -> Stages:
+    """All stages in order, for a target and its architecture; without, for this processor."""
+    target = load_target(*machine or ("cpu", ""))
     with clock.time("simplify"):
         simplified, passes = run_pipeline(traced, numerics=numerics)
         graph = separate_outputs(simplified)
@@ -58,16 +60,18 @@ def run_stages(traced: Graph, numerics: str, clock: Clock) -> Stages:
             log("fusion", "%s", verdict)
     with clock.time("lower"):
         buffers = Buffers(name_nodes(graph), grouping.reshaped)
-        kernels = _lower(grouping, buffers)
+        kernels = _lower(grouping, buffers, target)
     with clock.time("plan"):
         wanted = _donations(graph, kernels, buffers)
         launches = order_launches(kernels, wanted)
         aliases = _safe_donations(launches, wanted)
-        memory = plan_memory(launches, _external(graph, buffers))
+        memory = plan_memory(launches, _external(graph, buffers), target.alignment)
     with clock.time("emit"):
         layout = _layout(graph, buffers, memory, _guards(traced))
-        text = module_text(launches, layout, "")
-    return Stages(graph, passes, grouping, launches, memory, aliases, buffers, layout, text)
+        written = target.write(launches, layout, numerics)
+    return Stages(
+        target, graph, passes, grouping, launches, memory, aliases, buffers, layout, written
+    )
 
 
 def _guards(traced: Graph) -> tuple[Guard, ...]:
@@ -80,15 +84,12 @@ def _guards(traced: Graph) -> tuple[Guard, ...]:
     return tuple(found)
 
 
-def _lower(grouping: Grouping, buffers: Buffers) -> list[Kernel]:
-    features = host_features()
-    registers = 32 if features.vector_bytes == 64 else 16
-    processor = Processor(features.vector_bytes, registers, features.l2_bytes)
+def _lower(grouping: Grouping, buffers: Buffers, target: Target) -> list[Kernel]:
     kernels: list[Kernel] = []
     for number, group in enumerate(grouping.groups):
         order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
         name = f"k{number}_{group.kind}_{group.nodes[-1].op.name}"
-        kernels += lower_group(order, name, grouping.sees_through, buffers, processor)
+        kernels += lower_group(order, name, grouping.sees_through, buffers, target.processor)
     return kernels
 
 

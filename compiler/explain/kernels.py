@@ -21,9 +21,10 @@ from ..kernel.phases import (
     Reduce,
     Serial,
 )
+from ..targets.target import Usage
 from .cost import kernel_bytes
 from .records import user_lines
-from .text import bytes_text, count_text, table
+from .text import bytes_text, count_text, seconds_text, table
 
 __all__ = ["KernelRecord", "KernelRecords", "format_kernel", "format_schedule", "kernel_records"]
 
@@ -64,6 +65,7 @@ class KernelRecord:
     nbytes: Dim
     work: Dim
     text: str
+    usage: Usage | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as text and numbers, for JSON."""
@@ -76,6 +78,7 @@ class KernelRecord:
             "reads": list(self.reads),
             "writes": list(self.writes),
             **{k: v if isinstance(v, int) else str(v) for k, v in numbers.items()},
+            **({} if self.usage is None else {"device": self.usage.as_dict()}),
         }
 
 
@@ -85,23 +88,48 @@ class KernelRecords(tuple[KernelRecord, ...]):
     __slots__ = ()
 
     def table(self) -> str:
-        rows = [
-            (
-                f"k{k.number}",
-                k.kind,
-                _shortened(", ".join(k.operations)),
-                ", ".join(k.lines[:2]) + (" …" if len(k.lines) > 2 else ""),
-                count_text(k.tiles),
-                bytes_text(k.nbytes),
-            )
-            for k in self
-        ]
-        return table(("launch", "kind", "operations", "lines", "tiles", "bytes"), rows, left=4)
+        """A line a launch; with what it takes of a device where it runs on one."""
+        header = ("launch", "kind", "operations", "lines", "tiles", "bytes")
+        more = _USAGE if any(k.usage for k in self) else ()
+        rows = [(*_cells(k), *(_usage_cells(k.usage) if more else ())) for k in self]
+        return table((*header, *more), rows, left=4)
 
     __str__ = table
 
 
-def kernel_records(launches: Sequence[Kernel]) -> KernelRecords:
+_USAGE = ("threads", "registers", "shared", "occupancy", "compiled in")
+
+
+def _cells(k: KernelRecord) -> tuple[str, ...]:
+    return (
+        f"k{k.number}",
+        k.kind,
+        _shortened(", ".join(k.operations)),
+        ", ".join(k.lines[:2]) + (" …" if len(k.lines) > 2 else ""),
+        count_text(k.tiles),
+        bytes_text(k.nbytes),
+    )
+
+
+def _usage_cells(usage: Usage | None) -> tuple[str, ...]:
+    """Dashes stand for what is not known; spilled registers are told beside those in use."""
+    if usage is None:
+        return ("–",) * len(_USAGE)
+    registers = "–" if usage.registers is None else str(usage.registers)
+    spilled = f" + {usage.spilled} bytes spilled" if usage.spilled else ""
+    limited = f" ({usage.limit})" if usage.limit else ""
+    return (
+        str(usage.threads),
+        f"{registers}{spilled}",
+        bytes_text(usage.shared),
+        "–" if usage.occupancy is None else f"{100 * usage.occupancy:.0f} %{limited}",
+        "–" if usage.seconds is None else seconds_text(usage.seconds),
+    )
+
+
+def kernel_records(
+    launches: Sequence[Kernel], usages: Sequence[Usage | None] = ()
+) -> KernelRecords:
     """What there is to say about each launch."""
     return KernelRecords(
         KernelRecord(
@@ -116,8 +144,11 @@ def kernel_records(launches: Sequence[Kernel]) -> KernelRecords:
             kernel_bytes(kernel),
             kernel.work,
             format_kernel(kernel),
+            usage,
         )
-        for number, kernel in enumerate(launches)
+        for number, (kernel, usage) in enumerate(
+            zip(launches, usages or (None,) * len(launches), strict=True)
+        )
     )
 
 

@@ -100,7 +100,7 @@ def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Leve
 def _opened(compiled: Compiled, level: Level) -> Program:
     """The program with its kernels among the symbols of its image."""
     machine = host_machine()
-    text = compiled.text.replace("define internal void @", "define dso_local void @")
+    text = compiled.written.text.replace("define internal void @", "define dso_local void @")
     image = link(machine.emit_object(f"{text}{machine.attributes}\n", level=level))
     program: Program = replace(compiled.program, image=image)
     return program

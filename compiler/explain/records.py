@@ -10,6 +10,7 @@ from ..ir.node import Node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from ..passes.plan_memory import MemoryPlan
+from ..targets.target import Written
 
 __all__ = ["Compiled", "homes", "user_lines"]
 
@@ -32,7 +33,7 @@ class Compiled(Protocol):
     @property
     def memory(self) -> MemoryPlan: ...
     @property
-    def text(self) -> str: ...
+    def written(self) -> Written: ...
     @property
     def seconds(self) -> Mapping[str, float]: ...
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from symfuse.runtime.errors import OptionError
 
-from ..targets.llvm.machine import host_machine
+from ..targets import TARGETS, target_of_text
 from .cost import Costs, costs
 from .fusion import FusionReport, fusion_report
 from .kernels import KernelRecords, format_kernel, format_schedule, kernel_records
 from .memory import MemoryReport, memory_report
 from .records import Compiled
 
-__all__ = ["STAGES", "as_text", "cost_analysis", "explain", "kernels", "memory"]
+__all__ = ["STAGES", "as_text", "cost_analysis", "explain", "kernels", "memory", "stages_of"]
 
-STAGES = ("graph", "optimized", "schedule", "kernels", "llvm", "asm", "memory")
+_COMMON = ("graph", "optimized", "schedule", "kernels", "memory")
+STAGES = (*_COMMON, *(text for row in TARGETS.values() for text in row.texts))
 
 
 def as_text(compiled: Compiled, stage: str = "graph") -> str:
-    """One of `STAGES`, from the traced graph to assembly."""
+    """One of `STAGES`, from the traced graph to machine code."""
     if stage == "graph":
         return compiled.traced.text()
     if stage == "optimized":
@@ -26,14 +27,23 @@ def as_text(compiled: Compiled, stage: str = "graph") -> str:
         return "\n\n".join(map(format_schedule, compiled.launches))
     if stage == "kernels":
         return "\n\n".join(map(format_kernel, compiled.launches))
-    if stage == "llvm":
-        return compiled.text
-    if stage == "asm":
-        machine = host_machine()
-        return machine.assembly(f"{compiled.text}{machine.attributes}\n")
     if stage == "memory":
         return memory(compiled).table()
-    raise OptionError(f"no stage is called {stage!r}", fix=f"use one of {', '.join(STAGES)}")
+    target = compiled.program.target
+    if stage in TARGETS[target].texts:
+        return compiled.written.as_text(stage)
+    known = ", ".join(stages_of(target))
+    if other := target_of_text(stage):
+        raise OptionError(
+            f"stage {stage!r} is one of programs for {other!r}, and this one is for {target!r}",
+            fix=f"compile with target={other!r}, or use one of {known}",
+        )
+    raise OptionError(f"no stage is called {stage!r}", fix=f"use one of {known}")
+
+
+def stages_of(target: str) -> tuple[str, ...]:
+    """The stages of programs for a target."""
+    return (*_COMMON, *TARGETS[target].texts)
 
 
 def explain(compiled: Compiled) -> FusionReport:
@@ -43,7 +53,7 @@ def explain(compiled: Compiled) -> FusionReport:
 
 def kernels(compiled: Compiled) -> KernelRecords:
     """The launches in order, with their text."""
-    return kernel_records(compiled.launches)
+    return kernel_records(compiled.launches, compiled.written.usage())
 
 
 def memory(compiled: Compiled) -> MemoryReport:

@@ -42,17 +42,19 @@ class MemoryPlan:
     unshared: Dim
 
 
-def plan_memory(launches: Sequence[Kernel], external: Iterable[Buffer]) -> MemoryPlan:
+def plan_memory(
+    launches: Sequence[Kernel], external: Iterable[Buffer], alignment: int = ALIGNMENT
+) -> MemoryPlan:
     """Places for all buffers that are not inputs, outputs or constants of the program."""
     blocks = _blocks(launches, _spans(launches, set(external)))
-    placed = _pack([block for block in blocks if isinstance(block.nbytes, int)])
+    placed = _pack([block for block in blocks if isinstance(block.nbytes, int)], alignment)
     arena: Dim = max((_number(p.offset) + _number(p.nbytes) for p in placed), default=0)
     symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
-    placed, arena = _slots(symbolic, placed, arena)
+    placed, arena = _slots(symbolic, placed, arena, alignment)
     lifetimes = tuple(life for one in placed for life in one.lifetimes())
     unshared: Dim = 0
     for life in lifetimes:
-        unshared = unshared + _aligned(life.nbytes)
+        unshared = unshared + _aligned(life.nbytes, alignment)
     return MemoryPlan(lifetimes, arena, _most_alive(placed, len(launches)), unshared)
 
 
@@ -119,32 +121,34 @@ def _blocks(
     return tuple(blocks.values())
 
 
-def _pack(blocks: Sequence[_Block]) -> list[_Block]:
+def _pack(blocks: Sequence[_Block], alignment: int) -> list[_Block]:
     """Largest first, each at the lowest offset that is free for its whole life."""
     placed: list[_Block] = []
     for block in sorted(blocks, key=lambda b: (-_number(b.nbytes), b.first)):
         busy = sorted(
-            (_number(other.offset), _number(_aligned(other.offset + other.nbytes)))
+            (_number(other.offset), _number(_aligned(other.offset + other.nbytes, alignment)))
             for other in placed
             if other.overlaps(block)
         )
         offset = 0
         for start, stop in busy:
-            if offset + _number(_aligned(block.nbytes)) <= start:
+            if offset + _number(_aligned(block.nbytes, alignment)) <= start:
                 break
             offset = max(offset, stop)
         placed.append(replace(block, offset=offset))
     return placed
 
 
-def _slots(blocks: Sequence[_Block], placed: list[_Block], arena: Dim) -> tuple[list[_Block], Dim]:
+def _slots(
+    blocks: Sequence[_Block], placed: list[_Block], arena: Dim, alignment: int
+) -> tuple[list[_Block], Dim]:
     """Behind the packed part, one slot for each set of equal sizes that are alive together."""
     done = list(placed)
     for block in sorted(blocks, key=lambda b: b.first):
         same = [other for other in done if other.nbytes == block.nbytes]
         taken = {other.offset for other in same if other.overlaps(block)}
         free = [other.offset for other in same if other.offset not in taken]
-        offset = free[0] if free else _aligned(arena)
+        offset = free[0] if free else _aligned(arena, alignment)
         if not free:
             arena = offset + block.nbytes
         done.append(replace(block, offset=offset))
@@ -163,9 +167,9 @@ def _most_alive(blocks: Sequence[_Block], launches: int) -> Dim:
     return most
 
 
-def _aligned(nbytes: Dim) -> Dim:
-    """Rounded up to whole cache lines."""
-    return (nbytes + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
+def _aligned(nbytes: Dim, alignment: int) -> Dim:
+    """Rounded up to where the next buffer may begin."""
+    return (nbytes + (alignment - 1)) // alignment * alignment
 
 
 def _number(value: Dim) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -16,6 +15,7 @@ from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, ker
 from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text
 from symfuse.compiler.ir.export import stats
 from symfuse.compiler.ir.graph import Graph
+from symfuse.compiler.targets.target import Written
 
 from .charts import memory_chart
 from .drawing import Frames
@@ -25,6 +25,8 @@ from .svg import to_svg
 
 __all__ = ["frames_of", "report", "save_report", "to_html"]
 
+# By target: the language of its kernels, and the stage that shows machine code.
+_WRITTEN_IN = {"cpu": ("LLVM", "asm"), "cuda": ("CUDA", "sass")}
 _GAP = 12  # lines without operations that are still shown between two with
 
 
@@ -48,18 +50,19 @@ def to_html(graph: Graph) -> str:
 def report(compiled: Compiled, *, assembly: bool = False) -> str:
     """A page with every stage of a compilation; the assembly only on request, as it is long."""
     found, listed = explain(compiled), kernels(compiled)
+    language, machine_code = _WRITTEN_IN[compiled.program.target]
     tabs: list[Tab] = [
         ("Source", _card(_source(found))),
         ("Graph", _card(_drawing(to_svg(compiled.graph, frames_of(compiled))))),
         ("Passes", _passes(compiled)),
-        ("Kernels", _card("".join(_kernel(k, compiled.text) for k in listed))),
+        ("Kernels", _card("".join(_kernel(k, compiled.written, language) for k in listed))),
         ("Memory", _memory(compiled)),
         ("Fusion", _fusion(found)),
         ("Cost", _cost(compiled, listed)),
-        ("LLVM", _card(_pre(compiled.text))),
+        (language, _card(_pre(compiled.written.text))),
     ]
     if assembly:
-        tabs.append(("Assembly", _card(_pre(as_text(compiled, "asm")))))
+        tabs.append(("Assembly", _card(_pre(as_text(compiled, machine_code)))))
     name, signature = compiled.traced.name, _signature(compiled.traced)
     return page(name, "compiled program", signature, _facts(compiled), tabs)
 
@@ -159,20 +162,15 @@ def _passes(compiled: Compiled) -> str:
     return parts[0] + _card("".join(parts[1:]))
 
 
-def _kernel(record: KernelRecord, module: str) -> str:
+def _kernel(record: KernelRecord, written: Written, language: str) -> str:
     facts = f"{record.kind}, {count_text(record.tiles)} tiles, {bytes_text(record.nbytes)}"
     lines = f" · {', '.join(record.lines)}" if record.lines else ""
     soft = f'<span class="soft">{escape(facts + lines)}</span>'
     title = f"{_chip(record.number)} <code>{escape(record.name)}</code> {soft}"
-    code = _function(record.name, module)
-    llvm = f"<details><summary>LLVM IR</summary>{_pre(code)}</details>" if code else ""
-    body = f"<div>{_pre(record.text)}{llvm}</div>"
+    code = written.kernel_text(record.number)
+    source = f"<details><summary>{language}</summary>{_pre(code)}</details>" if code else ""
+    body = f"<div>{_pre(record.text)}{source}</div>"
     return f'<details id="kernel-{record.number}"><summary>{title}</summary>{body}</details>'
-
-
-def _function(name: str, module: str) -> str:
-    found = re.search(rf'^define [^\n]*@"?{re.escape(name)}"?\(.*?^}}', module, re.M | re.S)
-    return found[0] if found else ""
 
 
 def _memory(compiled: Compiled) -> str:

@@ -10,7 +10,14 @@ import pytest
 from symfuse.compiler.compile import compile_graph
 from symfuse.compiler.explain.cost import costs, node_cost
 from symfuse.compiler.explain.memory import eager_memory
-from symfuse.compiler.explain.stages import STAGES, as_text, cost_analysis, explain, kernels, memory
+from symfuse.compiler.explain.stages import (
+    as_text,
+    cost_analysis,
+    explain,
+    kernels,
+    memory,
+    stages_of,
+)
 from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text, table
 from symfuse.compiler.ir.dims import evaluate
 from symfuse.runtime.errors import ArgumentError, OptionError
@@ -87,7 +94,7 @@ def test_kernels_name_the_users_lines(compiled):
 
 
 def test_every_stage_has_a_text(compiled):
-    texts = {stage: as_text(compiled, stage) for stage in STAGES}
+    texts = {stage: as_text(compiled, stage) for stage in stages_of("cpu")}
     assert texts["graph"].startswith("graph softmax_layer(")
     assert "phase 0:" in texts["schedule"]
     assert "define" in texts["llvm"]
@@ -98,6 +105,11 @@ def test_every_stage_has_a_text(compiled):
 def test_an_unknown_stage_lists_the_known_ones(compiled):
     with pytest.raises(OptionError, match="use one of graph, optimized"):
         as_text(compiled, "assembler")
+
+
+def test_a_stage_of_another_target_is_refused(compiled):
+    with pytest.raises(OptionError, match=r"'ptx' is one of programs for 'cuda'.*\n.*llvm, asm"):
+        as_text(compiled, "ptx")
 
 
 def test_the_fusion_report_has_a_line_for_each_users_line(compiled):

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...ir.dims import Dim, Symbol
 from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
+from ..layout import Place
 from .addresses import Indices
 from .loops import Nest, Range
 from .memory import Memory
 from .scalars import LlvmScalars
 from .writer import Writer
 
-__all__ = ["Place", "kernel_text", "load_sizes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a buffer lies: entry `number` of the call's pointers, or at `offset` in the arena."""
-
-    number: int | None = None
-    offset: Dim = 0
+__all__ = ["kernel_text", "load_sizes"]
 
 
 def kernel_text(

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from ...ir.dims import Dim, evaluate, maximum, minimum
 from ...kernel.phases import Kernel
+from ..layout import Layout
 from .addresses import Indices
 from .kernels import kernel_text, load_sizes
-from .prepare import Layout, prepare_text
+from .prepare import prepare_text
 from .scalars import LlvmScalars
 from .writer import Writer
 

@@ -1,0 +1,44 @@
+"""A graphics processor as a target: CUDA C++, compiled kernel by kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symfuse.runtime.errors import OptionError
+
+from ...kernel.phases import Kernel
+from ...kernel.processor import Device
+from ..layout import Layout
+from .machine import SIMULATED
+from .program import CudaProgram, write_program
+from .report import architectures
+
+__all__ = ["CudaTarget", "target"]
+
+
+def target(arch: str) -> CudaTarget:
+    """Devices of this architecture, as `sm_90`."""
+    plain = arch.rstrip("af")
+    if plain not in (SIMULATED, *architectures()):
+        known = ", ".join(architectures())
+        raise OptionError(f"arch={arch!r} is not known", fix=f"use one of {known}")
+    return CudaTarget(arch)
+
+
+@dataclass(frozen=True, slots=True)
+class CudaTarget:
+    """Kernels become modules of their own, which the runtime launches in their order."""
+
+    arch: str
+    name: str = "cuda"
+    alignment: int = 256
+
+    @property
+    def processor(self) -> Device:
+        """The threads and the memory that schedules are made for."""
+        return Device()
+
+    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> CudaProgram:
+        """The source of every kernel, and the grid and the operands of every launch."""
+        return write_program(launches, layout, self.arch, is_fast=numerics == "fast")

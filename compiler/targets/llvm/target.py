@@ -1,0 +1,77 @@
+"""The processor of this computer as a target: LLVM text, linked into one image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symfuse.runtime.host.features import host_features
+
+from ...kernel.phases import Kernel
+from ...kernel.processor import Processor
+from ..layout import Layout
+from ..target import Code, Usage
+from .link import link
+from .machine import Level, host_machine
+from .program import module_text
+from .support import load_support
+
+__all__ = ["HostTarget", "target"]
+
+
+def target(arch: str) -> HostTarget:
+    """The processor that this runs on."""
+    return HostTarget(arch)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTarget:
+    """Kernels become functions of one module, which `main` calls in their order."""
+
+    arch: str
+    name: str = "cpu"
+    alignment: int = 64
+
+    @property
+    def processor(self) -> Processor:
+        """The widths that schedules are made for."""
+        features = host_features()
+        registers = 32 if features.vector_bytes == 64 else 16
+        return Processor(features.vector_bytes, registers, features.l2_bytes)
+
+    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> HostText:
+        """The module of the program; `numerics` has had its say before."""
+        return HostText(tuple(launches), module_text(launches, layout, ""))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostText:
+    """An LLVM module, without the attributes of the processor."""
+
+    launches: tuple[Kernel, ...]
+    text: str
+
+    def as_text(self, stage: str) -> str:
+        """The module, or what it is in assembly."""
+        if stage == "llvm":
+            return self.text
+        machine = host_machine()
+        return machine.assembly(f"{self.text}{machine.attributes}\n")
+
+    def kernel_text(self, number: int) -> str:
+        """The function of one kernel."""
+        name = re.escape(self.launches[number].name)
+        found = re.search(rf'^define [^\n]*@"?{name}"?\(.*?^}}', self.text, re.M | re.S)
+        return found[0] if found else ""
+
+    def usage(self) -> Sequence[Usage | None]:
+        """Nothing: there is no device."""
+        return (None,) * len(self.launches)
+
+    def generate(self, level: Level) -> Code:
+        """The image."""
+        load_support()  # what writes a program to disk adds the shared code to it
+        machine = host_machine()
+        emitted = machine.emit_object(f"{self.text}{machine.attributes}\n", level=level)
+        return Code(link(emitted), features=machine.features)

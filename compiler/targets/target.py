@@ -1,0 +1,96 @@
+"""What a target is: the machine that schedules look at, and the code that it makes of kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from symfuse.runtime.cuda.code import DeviceCode
+from symfuse.runtime.host.image import Image
+
+from ..kernel.phases import Kernel
+from ..kernel.processor import Device, Processor
+from .layout import Layout
+from .llvm.machine import Level
+
+__all__ = ["Code", "Target", "Usage", "Written"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Machine code: for the processor, for a device, and the features that the former needs."""
+
+    image: Image | None
+    device: DeviceCode | None = None
+    features: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one launch takes of a device, as far as that is known.
+
+    `shared` is bytes of shared memory of a block, `spilled` and `stack` are bytes of a thread,
+    `occupancy` is the share of a multiprocessor's threads that find room at a time and `limit`
+    what keeps out more; `seconds` is how long the compiler worked on it.
+    """
+
+    threads: int
+    shared: int
+    registers: int | None = None
+    spilled: int | None = None
+    stack: int | None = None
+    occupancy: float | None = None
+    limit: str = ""
+    seconds: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as numbers, for JSON."""
+        return asdict(self)
+
+
+class Written(Protocol):
+    """A program as text, on its way to machine code."""
+
+    @property
+    def text(self) -> str:
+        """All of it in the language that this target writes."""
+        ...
+
+    def as_text(self, stage: str) -> str:
+        """One of the stages that the target is listed with."""
+        ...
+
+    def kernel_text(self, number: int) -> str:
+        """The function of one launch."""
+        ...
+
+    def usage(self) -> Sequence[Usage | None]:
+        """What each launch takes of a device; nothing where there is none."""
+        ...
+
+    def generate(self, level: Level) -> Code:
+        """The machine code."""
+        ...
+
+
+class Target(Protocol):
+    """One machine, with which compiling means the same for all others."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arch(self) -> str: ...
+    @property
+    def alignment(self) -> int:
+        """Of buffers in the arena, in bytes."""
+        ...
+
+    @property
+    def processor(self) -> Processor | Device:
+        """What schedules must know."""
+        ...
+
+    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> Written:
+        """The launches as text."""
+        ...
