@@ -129,9 +129,8 @@ class CudaProgram:
         return link(machine.emit_object("\n".join(lines), level=level))
 
     def _translated(self, level: Level, form: Form = "cubin") -> tuple[Translation, ...]:
-        flags = (f"-fmad={str(self.is_fast).lower()}",)
-        if level == "fast-compile":
-            flags += ("--ptxas-options=-O1",)
+        effort = ("--ptxas-options=-O1",) if level == "fast-compile" else ()
+        flags = (f"-fmad={str(self.is_fast).lower()}", *effort)
         requests = [Request(s.name, s.text, self.arch, form, flags) for s in self.sources]
         return translate_all(requests, _tell)
 
