@@ -28,6 +28,8 @@ def emit_in_single(s: Scalars, name: str, operands: tuple[Any, ...]) -> Any:
     if name == "nextafter":
         return _neighbour(s, *operands)
     dtype = operands[0].dtype
+    if name in ("min", "max") and dtype is DType.F16:
+        operands = operands[::-1]  # of equal zeros NumPy gives the first, of other types the second
     found = s.emit(name, tuple(s.convert(x, DType.F32) for x in operands))
     return s.convert(found, dtype) if found.dtype is DType.F32 else found
 
@@ -41,7 +43,7 @@ def _neighbour(s: Any, x: Any, y: Any) -> Any:
     stepped = s.bitcast(s.add(s.bitcast(x, DType.I16), step), x.dtype)
     least = s.copysign(s.bitcast(one, x.dtype), y)
     stepped = s.select(s.eq(wide, zero), least, stepped)
-    # Of equal numbers NumPy gives the first of f16, and the second of other types.
+    # As for extremes: the first of two equal zeros of f16.
     stepped = s.select(s.eq(wide, towards), x if x.dtype is DType.F16 else y, stepped)
     undefined = s.bitor(s.isnan(wide), s.isnan(towards))
     return s.select(undefined, s.const(float("nan"), x.dtype), stepped)

@@ -64,6 +64,8 @@ def _is_half(array: Array) -> bool:
 
 def _in_single(name: str, arrays: tuple[Array, ...]) -> Array:
     """An instruction on halves: its value in f32, rounded."""
+    if name in ("min", "max") and arrays[0].dtype == np.float16:
+        arrays = arrays[::-1]  # of equal zeros NumPy gives the first, of other types the second
     found = np.asarray(_FUNCTIONS[name](*(array.astype(np.float32) for array in arrays)))
     return found.astype(arrays[0].dtype) if found.dtype == np.float32 else found
 

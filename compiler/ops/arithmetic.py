@@ -137,7 +137,7 @@ sign: Op = not_differentiable(
     formula="sign(x)",
     takes=NUMBERS,
     body=_sign,
-    reference=np.sign,
+    reference=lambda x: np.sign(x) + np.asarray(x).dtype.type(0),
     samples=numbers(),
 )
 
