@@ -62,10 +62,14 @@ class KernelLaunch:
 
 @dataclass(frozen=True, slots=True)
 class ProductLaunch:
-    """One product of matrices by the vendor's library.
+    """One product of matrices by the vendor's library, and what it does to each result at once.
 
-    Row-major: `rows × inner` times `inner × columns`, `batch` times. `pointers` are the two
-    operands, the result, the workspace and what the epilogue reads, in this order.
+    result = epilogue(scale · left · right + share · added + bias), `batch` times. `left` is
+    rows × inner, `right` inner × columns, `added` rows × columns, all row-major but for those that
+    are `transposed`; `leading` is how many elements apart the rows of these three lie in memory,
+    `strides` their batches. `offsets` are the bytes behind their places at which left, right, added
+    and bias begin. The result has no gaps. `pointers` are left, right, result, workspace, then
+    added, bias and the auxiliary matrix of the epilogue, as far as there are any.
     """
 
     entry: str
@@ -74,8 +78,14 @@ class ProductLaunch:
     inner: Count
     batch: Count
     dtype: str
+    compute: str
     transposed: tuple[bool, bool]
+    leading: tuple[Count, Count, Count]
+    strides: tuple[Count, Count, Count]
+    offsets: tuple[Count, Count, Count, Count]
     epilogue: str
+    scale: float
+    share: float
     workspace: int
     pointers: tuple[Place, ...]
 
@@ -83,6 +93,7 @@ class ProductLaunch:
     def counts(self) -> Iterator[Count]:
         """Every number that may depend on sizes."""
         yield from (self.rows, self.columns, self.inner, self.batch)
+        yield from (*self.leading, *self.strides, *self.offsets)
         yield from (place.offset for place in self.pointers)
 
 

@@ -98,6 +98,9 @@ def load(name: str) -> ctypes.CDLL:
 
 def _places(library: Library) -> Iterator[tuple[Path, str]]:
     """Where the file may be, with a name for each place."""
+    if (given := options.get("cuda_driver")) is not None:
+        path = Path(given)
+        yield (path if path.is_dir() else path.parent) / library.file, "beside the given driver"
     for base in sys.path:
         for folder in library.folders:
             yield Path(base, folder, library.file), f"{library.package} {_version(library)}".strip()
