@@ -1,0 +1,210 @@
+"""Builds the simulated device once, and runs texts of kernels on it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+__all__ = [
+    "SCHEDULES",
+    "Source",
+    "SimulationError",
+    "command",
+    "driver_path",
+    "needs_compiler",
+    "simulate",
+    "simulate_all",
+]
+
+SOURCES = Path(__file__).parent
+SCHEDULES = ("forward", "backward", "random")
+FAULTS = ("none", "failed", "illegal address", "misaligned", "not launched")
+LIBRARY_FLAGS = ("-std=c++17", "-O2", "-g1", "-fPIC", "-Wall", "-Wextra")
+# What a variable holds before it is set is a pattern, and no product is fused into a sum: results
+# are the same on every processor.
+KERNEL_FLAGS = (
+    *("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fno-exceptions", "-fno-rtti"),
+    *("-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"),
+    *("-ftrivial-auto-var-init=pattern", "-Wno-unknown-pragmas", "-DSF_SIMULATOR"),
+)
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="needs g++, which compiles the simulated device"
+)
+
+
+class Source(Protocol):
+    """The text of a kernel and what launching it needs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def shared(self) -> int: ...
+
+
+class SimulationError(AssertionError):
+    """What a kernel does wrong; `fault` is the kind."""
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(f"{fault}: {message}")
+        self.fault = fault
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_char_p) for name in ("text", "name")),
+        *((name, ctypes.c_int32) for name in ("blocks", "threads", "cooperative", "order")),
+        *((name, ctypes.c_uint64) for name in ("shared", "seed")),
+        *((name, ctypes.c_int32) for name in ("arrays", "sizes")),
+        *((name, ctypes.c_void_p) for name in ("data", "bytes", "values")),
+        ("seconds", ctypes.c_int32),
+    )
+
+
+def simulate(
+    source: Source,
+    blocks: int,
+    arrays: Sequence[np.ndarray[Any, Any]],
+    sizes: Sequence[int] = (),
+    schedule: str = "forward",
+    *,
+    seed: int = 1,
+    cooperative: bool = False,
+    seconds: int = 30,
+) -> None:
+    """Runs one kernel on `arrays`, in place; an error of the kernel is raised and changes nothing."""
+    assert all(array.flags.c_contiguous for array in arrays), "arrays lie in memory as they are"
+    data = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+    lengths = (ctypes.c_uint64 * len(arrays))(*(array.nbytes for array in arrays))
+    values = (ctypes.c_int64 * len(sizes))(*sizes)
+    job = _Job(
+        text=source.text.encode(),
+        name=source.name.encode(),
+        blocks=blocks,
+        threads=source.threads,
+        cooperative=cooperative,
+        order=SCHEDULES.index(schedule),
+        shared=source.shared,
+        seed=seed,
+        arrays=len(arrays),
+        sizes=len(sizes),
+        data=ctypes.addressof(data),
+        bytes=ctypes.addressof(lengths),
+        values=ctypes.addressof(values),
+        seconds=seconds,
+    )
+    message = ctypes.create_string_buffer(1 << 14)
+    fault = _library().sf_simulate(ctypes.byref(job), message, ctypes.c_size_t(len(message)))
+    if fault:
+        raise SimulationError(FAULTS[fault], f"{source.name}: {message.value.decode()}")
+
+
+def simulate_all(
+    source: Source,
+    blocks: int,
+    arrays: Sequence[np.ndarray[Any, Any]],
+    sizes: Sequence[int] = (),
+    *,
+    seeds: Sequence[int] = (1, 2),
+    cooperative: bool = False,
+) -> None:
+    """Runs one kernel under every schedule; results that differ in a bit are an error."""
+    runs = [("forward", 1), ("backward", 1), *(("random", seed) for seed in seeds)]
+    starts = [array.copy() for array in arrays]
+    for schedule, seed in runs:
+        found = [array.copy() for array in starts]
+        simulate(source, blocks, found, sizes, schedule, seed=seed, cooperative=cooperative)
+        if schedule == "forward":
+            for array, result in zip(arrays, found, strict=True):
+                array[...] = result
+        for number, (array, result) in enumerate(zip(arrays, found, strict=True)):
+            if array.tobytes() != result.tobytes():
+                message = f"{source.name}: argument {number} differs under {schedule} order"
+                raise SimulationError("depends on the schedule", message)
+
+
+def driver_path() -> Path:
+    """The library with the names of libcuda; it is built when it is first asked for."""
+    return _build()
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(str(driver_path()))
+
+
+def command(*flags: str) -> list[str]:
+    """How the text of a kernel is compiled, up to its file."""
+    header = str(SOURCES / "simulator.h")
+    return ["g++", *KERNEL_FLAGS, *flags, "-I", str(SOURCES), "-include", header]
+
+
+@cache
+def _build() -> Path:
+    folder = _folder()
+    library = folder / "libcuda-simulated.so"
+    if not library.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            built = _link(Path(scratch), _definitions(folder))
+            built.replace(library)
+    return library
+
+
+def _definitions(folder: Path) -> tuple[str, ...]:
+    quoted = " ".join(f"'{word}'" for word in command())
+    return (f'-DSF_COMMAND="{quoted}"', f'-DSF_FOLDER="{folder}"', *_cuda_header())
+
+
+def _link(scratch: Path, definitions: tuple[str, ...]) -> Path:
+    def compile_one(source: Path) -> Path:
+        made = scratch / f"{source.stem}.o"
+        _run(["g++", *LIBRARY_FLAGS, *definitions, "-c", str(source), "-o", str(made)])
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compile_one, sorted(SOURCES.glob("*.cpp"))))
+    library = scratch / "library.so"
+    _run(["g++", "-shared", *map(str, objects), "-o", str(library), "-ldl"])
+    return library
+
+
+def _run(words: list[str]) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert not done.returncode, f"{' '.join(words)}\n{done.stderr}"
+
+
+@cache
+def _cuda_header() -> tuple[str, ...]:
+    """The folder of the real <cuda.h>, against which the driver's signatures are checked."""
+    places = [Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")), Path("/usr/local/cuda")]
+    places += sorted(Path("/usr/local").glob("cuda-*"))
+    found = next((p / "include" for p in places if (p / "include" / "cuda.h").exists()), None)
+    return (f"-I{found}", "-DSF_CUDA_HEADER") if found else ()
+
+
+@cache
+def _folder() -> Path:
+    """Where things are kept, by the content of everything that they are built from."""
+    contents = hashlib.sha256(repr((LIBRARY_FLAGS, command(), _cuda_header())).encode())
+    for file in sorted(SOURCES.iterdir()):
+        if file.suffix in (".h", ".cpp"):
+            contents.update(file.read_bytes())
+    user = f"symfuse-simulator-{os.getuid()}"
+    return Path(tempfile.gettempdir()) / user / contents.hexdigest()[:16]
