@@ -228,9 +228,12 @@ class _PhaseRun:
 
     def _write(self, instr: Instr, value: Array, picks: Sequence[Lanes]) -> None:
         access: Access = instr.detail
-        offsets = np.broadcast_to(self._offsets(access, picks), self.grid)
+        kept = picks[-1].array if access.guarded else np.True_
+        picks = picks[:-1] if access.guarded else picks
+        kept = np.broadcast_to(kept, self.grid)
+        offsets = np.broadcast_to(self._offsets(access, picks), self.grid)[kept]
         self._require_inside(access, offsets)
-        memory, full = self.part.memory[access.buffer], np.broadcast_to(value, self.grid)
+        memory, full = self.part.memory[access.buffer], np.broadcast_to(value, self.grid)[kept]
         if instr.op == "store":
             memory[offsets] = full
         else:

@@ -9,6 +9,7 @@ from .phases import Instr
 
 __all__ = ["PAGE", "Device", "Processor"]
 
+_TOUCHING = ("load", "store", "reduce", "put")
 PAGE = 4096  # bytes at whose multiples addresses share a set of a first-level cache
 
 
@@ -21,23 +22,22 @@ class Processor:
     cache_bytes: int
 
     def lanes(self, instrs: Iterable[Instr]) -> int:
-        """Elements that one register holds, of the widest type that goes to or from memory."""
-        sizes = (i.dtype.itemsize for i in instrs if i.op in ("load", "store", "reduce", "put"))
+        """Elements that one register holds, of the widest type that goes to or from memory; halves
+        count as the f32 that they are computed in."""
+        sizes = (i.dtype.computed.itemsize for i in instrs if i.op in _TOUCHING)
         return max(1, self.vector_bytes // max(sizes, default=4))
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A graphics processor: threads that share a tile, their registers and shared memory.
-
-    `registers` are those that one thread may fill with values, of 4 bytes each.
-    """
+    """A graphics processor: threads that share a tile, their registers and shared memory."""
 
     multiprocessors: int = 132
     warp: int = 32
     most_threads: int = 1024
     vector_bytes: int = 16
-    registers: int = 64
+    registers: int = 1 << 16  # of 4 bytes, that the threads of a multiprocessor share
+    registers_of_thread: int = 96  # that one thread may fill, so that others fit beside it
     shared_bytes: int = 48 << 10  # that every kernel may use
     most_shared_bytes: int = 227 << 10  # that a kernel may use which asks for it
 
@@ -45,3 +45,7 @@ class Device:
         """Elements in one access, of the widest type that goes to or from memory."""
         sizes = (i.dtype.itemsize for i in instrs if i.op in ("load", "store"))
         return max(1, self.vector_bytes // max(sizes, default=4))
+
+    def registers_for(self, threads: int) -> int:
+        """What one of so many threads of a tile may fill."""
+        return min(self.registers_of_thread, self.registers // threads)

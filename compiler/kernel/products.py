@@ -10,7 +10,7 @@ from .pack import Scratch, pack, wants_panels
 from .phases import Axis, Loop, Part, Phase
 from .processor import PAGE, Processor
 
-__all__ = ["schedule_contraction"]
+__all__ = ["last_kept", "row_axis", "schedule_contraction"]
 
 # Register tiles for 32 and for 16 vector registers: rows × vectors of columns.
 LARGE_TILES = (
@@ -84,8 +84,8 @@ def schedule_contraction(draft: Draft, processor: Processor, scratch: Scratch) -
     The last part computes the product; a part before it copies an operand into panels.
     """
     lanes = processor.lanes(draft.bodies[0])
-    column = _last_kept(draft)
-    row = _row_axis(draft, column)
+    column = last_kept(draft)
+    row = row_axis(draft, column)
     rows, vectors = _tile_shape(draft, row, column, lanes, processor)
     across = _Tiling(
         draft,
@@ -186,12 +186,12 @@ def _down(draft: Draft) -> Symbol | None:
     return None
 
 
-def _last_kept(draft: Draft) -> Symbol | None:
+def last_kept(draft: Draft) -> Symbol | None:
     kept = [axis for axis in draft.axes if axis not in draft.reduced]
     return kept[-1] if kept else None
 
 
-def _row_axis(draft: Draft, column: Symbol | None) -> Symbol | None:
+def row_axis(draft: Draft, column: Symbol | None) -> Symbol | None:
     """The innermost kept axis along which the operand that varies with the columns does not."""
     with_column = [i for i in draft.bodies[0] if i.op == "load" and column in i.axes]
     for axis in reversed(draft.axes):

@@ -8,7 +8,7 @@ from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .processor import Processor
 from .split import Piece
 
-__all__ = ["schedule_rows"]
+__all__ = ["contiguous_axis", "schedule_rows", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
@@ -22,7 +22,7 @@ def schedule_rows(draft: Draft, processor: Processor, piece: Piece | None = None
     if not draft.axes:
         return Part((), tuple(Phase((), body) for body in draft.bodies))
     instrs = [instr for body in draft.bodies for instr in body]
-    vector = _contiguous_axis(draft, instrs)
+    vector = contiguous_axis(draft, instrs)
     lanes = processor.lanes(instrs)
     if not draft.reduced:
         return _along(draft, vector, lanes, tile=_map_tile(draft.extent(vector)))
@@ -46,7 +46,7 @@ def _along(
     inside = [axis.symbol for axis in axes if axis.tile != 1 and axis.symbol != vector]
     phases = []
     for body in draft.bodies:
-        walked = _walked(body)
+        walked = walked_axes(body)
         loops = [Loop(symbol) for symbol in inside if symbol in walked]
         if vector in walked:
             copies = _copies(body, draft.extent(vector), lanes)
@@ -65,7 +65,7 @@ def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
     )
     phases = []
     for body in draft.bodies:
-        walked = _walked(body)
+        walked = walked_axes(body)
         loops = [Loop(a.symbol) for a in axes if a.tile is None and a.symbol in walked]
         if vector in walked:
             loops.append(Loop(vector, lanes, copies, rolled=False))
@@ -73,7 +73,7 @@ def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
     return Part(axes, tuple(phases))
 
 
-def _walked(body: tuple[Instr, ...]) -> frozenset[Symbol]:
+def walked_axes(body: tuple[Instr, ...]) -> frozenset[Symbol]:
     """The axes that the effects of a body vary with or fold."""
     none: frozenset[Symbol] = frozenset()
     return none.union(*(_effect_axes(i) for i in body if i.is_effect))
@@ -105,7 +105,7 @@ def _copies(body: tuple[Instr, ...], extent: Dim, lanes: int) -> int:
     return max(1, min(wanted, -(-extent // lanes)))
 
 
-def _contiguous_axis(draft: Draft, instrs: list[Instr]) -> Symbol:
+def contiguous_axis(draft: Draft, instrs: list[Instr]) -> Symbol:
     """The axis along which most accesses are contiguous; the last one if they disagree."""
     accesses = [i.detail for i in instrs if isinstance(i.detail, Access)]
 

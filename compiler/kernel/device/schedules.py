@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..build import Draft
-from ..host import HostSchedules
-from ..processor import Device, Processor
+from ..processor import Device
 from ..scatter import Additions
 from ..schedules import Step
 from ..split import Scratch
+from .cut import cut_in_pieces
+from .maps import schedule_map
+from .products import plan_tiling, schedule_tiling
+from .rows import plan_fold, schedule_fold
+from .scan import schedule_scan
+from .scatter import schedule_scatter
 
 __all__ = ["DeviceSchedules"]
 
@@ -20,22 +25,29 @@ class DeviceSchedules:
 
     device: Device
 
-    @property
-    def _alone(self) -> HostSchedules:
-        return HostSchedules(Processor(4, 16, 1 << 16))
-
     def rows(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
-        """Maps and folds."""
-        return self._alone.rows(draft, scratch)
+        """Maps and folds; a long fold with few results takes two launches."""
+        if not draft.reduced:
+            return (Step(schedule_map(draft, self.device)),)
+        cut = cut_in_pieces(plan_fold(draft, self.device), self.device, scratch)
+        if cut is None:
+            return (Step(schedule_fold(plan_fold(draft, self.device), self.device)),)
+        first, second, piece = cut
+        partial = schedule_fold(first, self.device, piece)
+        rest = schedule_fold(plan_fold(second, self.device), self.device)
+        return Step(partial, "partial reduce", "_partial"), Step(rest)
 
     def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
-        """Tiles of products."""
-        return self._alone.contraction(draft, scratch)
+        """Tiles of products; a product with a vector is a fold of rows or columns."""
+        tiling = plan_tiling(draft, self.device)
+        if tiling is not None:
+            return (Step(schedule_tiling(tiling, self.device)),)
+        return self.rows(draft, scratch)
 
     def scan(self, draft: Draft) -> Step:
-        """Running folds."""
-        return self._alone.scan(draft)
+        """Rows by many threads, columns side by side."""
+        return Step(schedule_scan(draft, self.device))
 
     def scatter(self, work: Additions) -> Step:
-        """Additions at computed places."""
-        return self._alone.scatter(work)
+        """Tiles that own their places."""
+        return Step(schedule_scatter(work, self.device))

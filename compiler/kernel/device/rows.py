@@ -1,0 +1,178 @@
+"""Folds: a few threads, a warp or a block for each row; or threads across columns and down them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ...ir.dims import Symbol, upper_bound
+from ..build import Draft
+from ..phases import Axis, Loop, Part, body_cost
+from ..processor import Device
+from ..schedule import contiguous_axis
+from ..split import Piece
+from .rewrite import keep_loads, kept_bytes, recompute
+from .walk import Spread, lanes_along, phases_of, power_of_two, size_or, tiles_of
+
+__all__ = ["Fold", "plan_fold", "schedule_fold"]
+
+THREADS = 256
+WARP_ROW = 32  # elements of a row for each thread of a warp, beyond which more threads share it
+BLOCK_ROW = 16  # elements of a long row for each thread of a block, if there are threads enough
+ENOUGH = 256  # threads for each multiprocessor that keep memory busy
+COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
+COLUMN_THREADS = 32  # across columns where there are rows enough for the others
+FEW_ROWS = 4  # rows for each thread that go down a column, at least
+OWN_REGISTERS = 24  # of a thread, that are needed beside the values that it keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A draft with folds: the axis that threads share, whether memory is contiguous there, and the
+    kept axis that threads are dealt out to as well."""
+
+    draft: Draft
+    along: Symbol
+    beside: Symbol | None
+    lanes: int
+    is_row: bool
+
+    @property
+    def length(self) -> int | None:
+        """The size of the folded axis, if that is a number."""
+        extent = self.draft.extent(self.along)
+        return extent if isinstance(extent, int) else None
+
+    @property
+    def others(self) -> tuple[Symbol, ...]:
+        """Further folded axes, which are walked step by step."""
+        return tuple(a for a in self.draft.axes if a in self.draft.reduced and a != self.along)
+
+
+def plan_fold(draft: Draft, device: Device) -> Fold:
+    """Whether the folds run along memory or across it."""
+    instrs = [instr for body in draft.bodies for instr in body]
+    vector = contiguous_axis(draft, instrs)
+    kept = [axis for axis in draft.axes if axis not in draft.reduced]
+    lanes = lanes_along(instrs, vector, device)
+    if vector in draft.reduced or not _is_wide(draft, vector):
+        folded = [a for a in draft.axes if a in draft.reduced]
+        along = vector if vector in draft.reduced else max(folded, key=lambda a: _size(draft, a))
+        lanes = lanes if along == vector else 1
+        return Fold(draft, along, kept[-1] if kept else None, lanes, is_row=True)
+    along = max(draft.reduced, key=lambda a: (_size(draft, a), draft.axes.index(a)))
+    return Fold(draft, along, vector, lanes, is_row=False)
+
+
+def _size(draft: Draft, axis: Symbol) -> int:
+    return size_or(draft.extent(axis), 1 << 20)
+
+
+def _is_wide(draft: Draft, vector: Symbol) -> bool:
+    """Whether a row of neighbouring columns fills half of what memory delivers at once."""
+    return _size(draft, vector) >= 4
+
+
+def schedule_fold(fold: Fold, device: Device, piece: Piece | None = None) -> Part:
+    """Rows or columns; with a piece, each tile folds one piece of the axis."""
+    plan = _row_plan if fold.is_row else _column_plan
+    down, across = plan(fold, device, piece)
+    draft, down, rolled = _kept(fold, down, device, piece)
+    loops = [Loop(axis) for axis in fold.others]
+    threaded = [down.loop(fold.along, rolled=rolled)]
+    if fold.beside is not None and across.step > 1:
+        beside = across.loop(fold.beside)
+        threaded = [beside, *threaded] if fold.is_row else [*threaded, beside]
+    cut = {fold.beside: across.step}
+    axes = []
+    for symbol, extent in zip(draft.axes, draft.extents, strict=True):
+        if symbol == fold.along and piece is not None:
+            axes.append(Axis(symbol, extent, piece.length, piece.number))
+        elif symbol in draft.reduced:
+            own = None if rolled or symbol != fold.along else down.step
+            axes.append(Axis(symbol, extent, own))
+        else:
+            axes.append(Axis(symbol, extent, cut.get(symbol, 1)))
+    return Part(tuple(axes), phases_of(draft.bodies, [*loops, *threaded]))
+
+
+def _kept(
+    fold: Fold, down: Spread, device: Device, piece: Piece | None
+) -> tuple[Draft, Spread, bool]:
+    """The draft with what fits kept in registers, how the axis is walked, and whether in steps."""
+    bare = recompute(fold.draft)
+    if piece is None and fold.length is not None and not fold.others:
+        each = -(-fold.length // (down.threads * down.lanes))
+        words = device.registers_for(down.threads) - OWN_REGISTERS
+        for draft in (keep_loads(fold.draft), fold.draft, keep_loads(bare)):
+            nbytes = kept_bytes(draft)
+            if nbytes and each * down.lanes * nbytes <= 4 * words:
+                return draft, replace(down, copies=each), False
+    return bare, down, True
+
+
+def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, Spread]:
+    """Threads of a row, and how many rows share a block."""
+    rows = tiles_of(fold.draft, {}) * _pieces(fold, piece)
+    length = piece.length if piece is not None else fold.length
+    if length is None:
+        most = upper_bound(fold.draft.extent(fold.along))
+        short = most is not None and most <= WARP_ROW * device.warp
+        threads, vectors = device.warp if short else THREADS, COPIES * THREADS
+    else:
+        vectors = max(1, -(-length // fold.lanes))
+        threads = _row_threads(vectors, length, rows, device)
+    copies = max(1, min(_row_copies(fold.draft), -(-vectors // threads)))
+    beside = 1
+    most_rows = size_or(fold.draft.extent(fold.beside), THREADS) if fold.beside else 1
+    while (
+        beside * threads < THREADS
+        and beside < most_rows
+        and (beside * threads < device.warp or rows // beside >= 4 * device.multiprocessors)
+    ):
+        beside *= 2
+    return Spread(fold.lanes, copies, threads), Spread(1, 1, beside)
+
+
+def _row_threads(vectors: int, length: int, rows: int, device: Device) -> int:
+    """A power of two: a warp or part of it for short rows, a block for long ones, and more where
+    there are few rows."""
+    if length <= WARP_ROW * device.warp:
+        threads = min(device.warp, power_of_two(vectors))
+    else:
+        wanted = power_of_two(-(-length // BLOCK_ROW))
+        threads = min(max(THREADS // 2, wanted), device.most_threads)
+    while threads < min(vectors, device.most_threads) and (
+        rows * threads < device.multiprocessors * ENOUGH
+    ):
+        threads *= 2
+    return threads
+
+
+def _pieces(fold: Fold, piece: Piece | None) -> int:
+    return -(-_size(fold.draft, fold.along) // piece.length) if piece is not None else 1
+
+
+def _row_copies(draft: Draft) -> int:
+    cost = max(body_cost(body) for body in draft.bodies)
+    return COPIES if cost <= 40 else 2 if cost <= 120 else 1
+
+
+def _column_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, Spread]:
+    """Threads down a block of columns, and across it."""
+    assert fold.beside is not None
+    length = size_or(fold.draft.extent(fold.along), 1 << 20) if piece is None else piece.length
+    vectors = -(-_size(fold.draft, fold.beside) // fold.lanes)
+    columns = power_of_two(min(vectors, COLUMN_THREADS))
+    rows = power_of_two(-(-length // FEW_ROWS)) if length > FEW_ROWS else 1
+    rows = min(rows, THREADS // columns)
+    while columns * rows < THREADS and columns < vectors:
+        columns *= 2
+    tiles = tiles_of(fold.draft, {fold.beside: columns * fold.lanes}) * _pieces(fold, piece)
+    while (
+        rows * columns < device.most_threads
+        and rows * FEW_ROWS < length
+        and (tiles * rows * columns < device.multiprocessors * ENOUGH)
+    ):
+        rows *= 2
+    copies = max(1, min(COPIES, -(-length // rows)))
+    return Spread(1, copies, rows), Spread(fold.lanes, 1, columns)
