@@ -260,7 +260,21 @@ def _in_place(part: Part, source: Buffer, result: Buffer) -> bool:
     if not stores or any(i.op != "store" or i.detail.strides for _, i in stores):
         return False
     places = {i if i.detail.strides else i.detail.offset for _, i in (*loads, *stores)}
-    return len(places) == 1 and max(at for at, _ in loads) < min(at for at, _ in stores)
+    before = max(at for at, _ in loads) < min(at for at, _ in stores)
+    return len(places) == 1 and before and _in_one_thread(part, source, result)
+
+
+def _in_one_thread(part: Part, source: Buffer, result: Buffer) -> bool:
+    """Whether no thread reads an element that another one may have overwritten."""
+    buffers = (source, result)
+    walks = {
+        phase.loops
+        for phase in part.every_phase()
+        for i in phase.body
+        if isinstance(i.detail, Access) and i.detail.buffer in buffers
+    }
+    sharing = (prod(loop.threads for loop in loops) for loops in walks)
+    return part.threads == 1 or (len(walks) == 1 and all(n == part.threads for n in sharing))
 
 
 def body_cost(body: Iterable[Instr]) -> int:
