@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .numpy.shared import call, common_dtype, convert, floating, traced
+from .numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
 from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
@@ -33,6 +33,7 @@ def _sum(x: Any, axis: Any, keepdims: bool = True) -> Any:
     return function(x, axis=axis, keepdims=keepdims)
 
 
+@rounded_once
 def softmax(x: Any, axis: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along axes, without overflow.
 
@@ -45,6 +46,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     return call("divide", powers, _sum(powers, axis))
 
 
+@rounded_once
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """log(softmax(x)) along axes, exact where softmax is too small to be stored."""
     x = _real(x)
@@ -52,6 +54,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     return call("subtract", shifted, call("log", _sum(call("exp", shifted), axis)))
 
 
+@rounded_once
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
     """log(sum(b * exp(a))) along axes, without overflow.
 
@@ -78,6 +81,7 @@ def log_expit(x: Any) -> Any:
     return call("negative", call("softplus", call("negative", _real(x))))
 
 
+@rounded_once
 def logit(x: Any) -> Any:
     """log(x / (1 - x)), which undoes expit."""
     x = _real(x)
@@ -99,11 +103,13 @@ def erfc(x: Any) -> Any:
     return call("erfc", _real(x))
 
 
+@rounded_once
 def ndtr(x: Any) -> Any:
     """The distribution function of the standard normal distribution."""
     return call("multiply", call("erfc", call("multiply", _real(x), -math.sqrt(0.5))), 0.5)
 
 
+@rounded_once
 def log_ndtr(x: Any) -> Any:
     """log(ndtr(x)); below about -14 it is the logarithm of an asymptotic series."""
     x = _real(x)
@@ -133,6 +139,7 @@ def _times_log(x: Any, y: Any, log: str) -> Any:
     return call("select", absent, 0.0, call("multiply", x, call(log, safe)))
 
 
+@rounded_once
 def entr(x: Any) -> Any:
     """-x * log(x), 0 at 0 and -inf below."""
     x = _real(x)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..numpy.indexing import one_hot
-from ..numpy.shared import call, common_dtype, convert, floating, traced
+from ..numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
 from ..special import expit, log_softmax, logsumexp, softmax, softplus
 
 __all__ = [
@@ -42,6 +42,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     return call("select", call("greater_equal", x, 0), x, call("multiply", x, negative_slope))
 
 
+@rounded_once
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x, and alpha * (exp(x) - 1) below zero."""
     x = _real(x)
@@ -49,6 +50,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return call("select", call("greater", x, 0), x, call("multiply", low, alpha))
 
 
+@rounded_once
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """x, and alpha * (exp(x / alpha) - 1) below zero."""
     x = _real(x)
@@ -56,11 +58,13 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     return call("select", call("greater", x, 0), x, call("multiply", low, alpha))
 
 
+@rounded_once
 def selu(x: Any) -> Any:
     """The exponential linear unit that keeps mean 0 and variance 1."""
     return call("multiply", elu(x, 1.6732632423543772), 1.0507009873554805)
 
 
+@rounded_once
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x; by tanh where `approximate`."""
     x = _real(x)
@@ -77,11 +81,13 @@ def sigmoid(x: Any) -> Any:
     return expit(x)
 
 
+@rounded_once
 def log_sigmoid(x: Any) -> Any:
     """log(sigmoid(x)), without overflow."""
     return call("negative", softplus(call("negative", _real(x))))
 
 
+@rounded_once
 def silu(x: Any) -> Any:
     """x * sigmoid(x)."""
     x = _real(x)
@@ -91,6 +97,7 @@ def silu(x: Any) -> Any:
 swish = silu
 
 
+@rounded_once
 def mish(x: Any) -> Any:
     """x * tanh(softplus(x))."""
     x = _real(x)
@@ -102,6 +109,7 @@ def tanh(x: Any) -> Any:
     return call("tanh", _real(x))
 
 
+@rounded_once
 def soft_sign(x: Any) -> Any:
     """x / (1 + |x|)."""
     x = _real(x)
@@ -113,16 +121,19 @@ def hard_tanh(x: Any) -> Any:
     return call("minimum", call("maximum", _real(x), -1), 1)
 
 
+@rounded_once
 def hard_sigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6."""
     return call("divide", relu6(call("add", _real(x), 3)), 6)
 
 
+@rounded_once
 def hard_silu(x: Any) -> Any:
     """x * hard_sigmoid(x)."""
     return call("multiply", _real(x), hard_sigmoid(x))
 
 
+@rounded_once
 def glu(x: Any, axis: int = -1) -> Any:
     """The first half of x along an axis times the sigmoid of the second half."""
     x = _real(x)

@@ -1,8 +1,11 @@
 """The array namespace: NumPy's functions, computed at once on arrays, recorded on tracers."""
 
 import math as _math
+from typing import Any as _Any
 
 import numpy as _np
+
+from symfuse.runtime.dtypes import DType as _DType
 
 from . import arithmetic as _arithmetic
 from . import creation as _creation
@@ -32,8 +35,18 @@ ndarray = _np.ndarray
 bool = bool_ = _np.bool_
 int8, int16, int32, int64 = _np.int8, _np.int16, _np.int32, _np.int64
 uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
-float32, float64 = _np.float32, _np.float64
-finfo, iinfo, result_type, can_cast, dtype = (
-    _np.finfo, _np.iinfo, _np.result_type, _np.can_cast, _np.dtype
-)  # fmt: skip
+float16, float32, float64 = _np.float16, _np.float32, _np.float64
+iinfo, result_type, can_cast, dtype = _np.iinfo, _np.result_type, _np.can_cast, _np.dtype
 promote_types, isdtype, issubdtype = _np.promote_types, _np.isdtype, _np.issubdtype
+
+
+def finfo(dtype: _Any) -> _Any:
+    """The limits of a floating-point type, as `numpy.finfo`, of bfloat16 too."""
+    return _DType.of(dtype).limits
+
+
+def __getattr__(name: str) -> _Any:
+    # It takes a package that is imported where bfloat16 is used, and nowhere else.
+    if name == "bfloat16":
+        return _DType.BF16.numpy.type
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

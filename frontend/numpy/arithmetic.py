@@ -135,7 +135,7 @@ def nan_to_num(
     x = traced(x)
     if not common_dtype(x).is_float:
         return x
-    limits = np.finfo(x.dtype)
+    limits = common_dtype(x).limits
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
     x = call("select", call("isnan", x), nan, x)

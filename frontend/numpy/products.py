@@ -19,6 +19,7 @@ from .shared import (
     common_dtype,
     convert,
     normal_axes,
+    rounded_once,
     traced,
 )
 
@@ -211,6 +212,7 @@ def polyval(p: Any, x: Any) -> Any:
 
 
 @numpy_like(np.linalg.norm)
+@rounded_once
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The Euclidean norm along axes; for vectors also the norms 1, 2, inf and -inf."""
     x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_float else traced(x)

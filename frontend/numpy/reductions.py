@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
@@ -128,12 +128,12 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return _reduce("reduce_sum", convert(as_bool(traced(a)), DType.I64), axis, keepdims)
 
 
-def _float_of(a: Any, dtype: Any) -> Any:
+def _float_of(a: Any, dtype: Any) -> tuple[Any, DType]:
+    """The values as floats to compute with, and the element type of the result."""
     x = traced(a)
     own = common_dtype(x)
-    return convert(
-        x, element_type(dtype) if dtype is not None else own if own.is_float else DType.F64
-    )
+    wanted = element_type(dtype) if dtype is not None else own if own.is_float else DType.F64
+    return convert(x, wanted.computed), wanted
 
 
 @numpy_like(np.mean)
@@ -141,8 +141,9 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
 ) -> Any:
     """The arithmetic mean along axes; of integers in float64."""
-    x = _float_of(a, dtype)
-    return call("divide", _reduce("reduce_sum", x, axis, keepdims), size_number(_count(x, axis)))
+    x, wanted = _float_of(a, dtype)
+    total = _reduce("reduce_sum", x, axis, keepdims)
+    return convert(call("divide", total, size_number(_count(x, axis))), wanted)
 
 
 @numpy_like(np.var)
@@ -151,10 +152,14 @@ def var(
     keepdims: bool = False, *, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The mean squared distance from the mean along axes."""
-    x = _float_of(a, dtype)
+    x, wanted = _float_of(a, dtype)
+    return convert(_variance(x, axis, ddof if correction is None else correction, keepdims), wanted)
+
+
+def _variance(x: Any, axis: Any, less: Any, keepdims: bool) -> Any:
     away = call("square", call("subtract", x, mean(x, axis, keepdims=True)))
-    count = _count(x, axis) - (ddof if correction is None else correction)
-    return call("divide", _reduce("reduce_sum", away, axis, keepdims), _or_size(count))
+    total = _reduce("reduce_sum", away, axis, keepdims)
+    return call("divide", total, _or_size(_count(x, axis) - less))
 
 
 def _or_size(count: Any) -> Any:
@@ -167,7 +172,9 @@ def std(
     keepdims: bool = False, *, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The square root of the variance along axes."""
-    return call("sqrt", var(a, axis, dtype, None, ddof, keepdims, correction=correction))
+    x, wanted = _float_of(a, dtype)
+    found = _variance(x, axis, ddof if correction is None else correction, keepdims)
+    return convert(call("sqrt", found), wanted)
 
 
 @numpy_like(np.average)
@@ -175,10 +182,10 @@ def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
     """The weighted mean along an axis."""
-    x = _float_of(a, None)
     if weights is None:
-        return mean(x, axis, keepdims=keepdims)
-    w = traced(weights)
+        return mean(a, axis, keepdims=keepdims)
+    (x, own), w = _float_of(a, None), traced(weights)
+    wanted = promoted(own, common_dtype(w))
     if w.ndim == 1 and x.ndim > 1 and axis is not None:
         shape = [1] * x.ndim
         shape[normal_axis(axis, x.ndim)] = w.shape[0]
@@ -186,7 +193,8 @@ def average(
     total = sum(
         FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims
     )
-    return call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
+    found = call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
+    return convert(found, wanted) if wanted.is_half else found
 
 
 @numpy_like(np.ptp)
@@ -275,11 +283,10 @@ def nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
 ) -> Any:
     """The mean of the elements that are numbers."""
-    x = _float_of(a, dtype)
+    x, wanted = _float_of(a, dtype)
     present = convert(call("logical_not", call("isnan", x)), common_dtype(x))
-    return call(
-        "divide", nansum(x, axis, None, None, keepdims), sum(present, axis, keepdims=keepdims)
-    )
+    total = nansum(x, axis, None, None, keepdims)
+    return convert(call("divide", total, sum(present, axis, keepdims=keepdims)), wanted)
 
 
 @numpy_like(np.nanmax)

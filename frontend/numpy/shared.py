@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from symfuse.compiler.ir.dims import Expr, is_equal
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import DTypeError, ShapeError
 
 from ..tracing.dispatch import ACTIVE
@@ -27,6 +28,7 @@ __all__ = [
     "normal_axes",
     "normal_axis",
     "product",
+    "rounded_once",
     "size_number",
     "traced",
 ]
@@ -77,8 +79,8 @@ def common_dtype(*values: Any) -> DType:
     strong = [dtype_of(v) for v in values if not is_weak(v)]
     weak = [dtype_of(v) for v in values if is_weak(v)]
     if not strong:
-        return DType.of(np.result_type(*(d.numpy for d in weak)))
-    met = DType.of(np.result_type(*(d.numpy for d in strong)))
+        return promoted(*weak)
+    met = promoted(*strong)
     for one in weak:
         met = weak_dtype(one, [met])
     return met
@@ -96,6 +98,19 @@ def floating(dtype: DType) -> DType:
     if dtype.is_float:
         return dtype
     return DType.F32 if dtype.itemsize < 4 else DType.F64
+
+
+def rounded_once(build: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of several steps that computes halves, its first argument, in f32."""
+
+    @wraps(build)
+    def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        dtype = common_dtype(x := traced(x))
+        if not dtype.is_half:
+            return build(x, *args, **kwargs)
+        return convert(build(convert(x, DType.F32), *args, **kwargs), dtype)
+
+    return function
 
 
 def normal_axis(axis: Any, rank: int) -> int:

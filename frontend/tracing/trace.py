@@ -17,7 +17,7 @@ from symfuse.compiler.ir.location import Source, user_location
 from symfuse.compiler.ir.node import Literal, Node
 from symfuse.compiler.ir.op import Op, operations
 from symfuse.compiler.ir.types import TensorType
-from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import DTypeError, Loc, SymfuseError, TraceError
 
 from .dispatch import ACTIVE
@@ -287,7 +287,7 @@ def weak_dtype(weak: DType, strong: Sequence[DType]) -> DType:
     """The element type that a Python number of type `weak` takes among these."""
     if not strong:
         return weak
-    met = DType.of(np.result_type(*(d.numpy for d in strong)))
+    met = promoted(*strong)
     return met if _rank(weak) <= _rank(met) else weak
 
 

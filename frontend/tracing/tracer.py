@@ -11,6 +11,7 @@ import numpy as np
 
 from symfuse.compiler.ir.location import is_ours, user_location
 from symfuse.compiler.ir.node import Node
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
 
 from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
@@ -18,6 +19,13 @@ from .hints import rewritten
 from .sizes import shown_to_users
 
 __all__ = ["Tracer"]
+
+
+def _is_writable(source: DType, target: DType) -> bool:
+    """Whether in-place arithmetic may write these values into an array, as NumPy has it."""
+    if DType.BF16 in (source, target):
+        return target.is_float
+    return np.can_cast(source.numpy, target.numpy, "same_kind")
 
 
 class _NoAttribute(UnsupportedError, AttributeError):
@@ -196,7 +204,7 @@ class Tracer(Traceable):
         return repr(self)
 
     def _update_in_place(self, result: Any, name: str) -> Any:
-        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+        if not _is_writable(result._node.dtype, self._node.dtype):
             raise DTypeError(
                 f"{name}: the result {result._node.type} cannot be written into {self._node.type}",
                 fix=f"convert first: x = x.astype({result.dtype.name!r})",
