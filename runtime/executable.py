@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +11,28 @@ from . import options
 from .host.arguments import Counters
 from .host.caller import Caller
 from .host.entry import Bound, Descriptor, native_bound, native_entry
-from .host.loader import load_image
+from .host.features import host_features
+from .host.loader import architecture, load_image
 from .host.threads import default_threads
+from .placement import Placement
 from .program import Program
 
-__all__ = ["Executable"]
+__all__ = ["Executable", "load"]
+
+_CUDA = "symfuse.runtime.cuda.executable"
+
+
+def load(program: Program, *, threads: int | None = None, verify: bool | None = None) -> Any:
+    """The program, loaded where it is for: an Executable, or one with the same face on a device."""
+    if program.device is None:
+        return Executable(program, threads=threads, verify=verify)
+    # What drives devices is loaded with the first program for one.
+    on_device = importlib.import_module(_CUDA).CudaExecutable
+    return on_device(program, threads=threads, verify=verify)
 
 
 class Executable:
-    """Runs one program.
+    """Runs one program on the processor.
 
     A donated argument is given up by the caller: its memory becomes that of a result, and the
     array object itself is returned as that result. Where it cannot be written to (it is
@@ -85,6 +99,11 @@ class Executable:
     def is_native(self) -> bool:
         """Whether calls reach the code without passing through Python."""
         return self.entry is not self._caller
+
+    @property
+    def placement(self) -> Placement:
+        """Where the program runs."""
+        return Placement("cpu", "cpu", host_features().cpu, architecture())
 
     @property
     def counters(self) -> Counters:

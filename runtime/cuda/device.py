@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,13 +14,14 @@ from ..errors import DeviceError
 from .driver import Driver, OutOfMemory, driver
 from .memory import Pool
 
-__all__ = ["LEGACY", "STREAM", "Device", "Facts", "count", "device", "runs_on"]
+__all__ = ["LEGACY", "STREAM", "Device", "Facts", "count", "device", "device_arch", "runs_on"]
 
 # The legacy default stream. Work on it is ordered with that of other libraries on their default
 # streams, so arrays can be handed over without waiting.
 STREAM = 0
 LEGACY = 1  # the name of that stream in the protocols for sharing arrays
 
+_NOT_READY = 600
 _PINNED_LIMIT = 4 << 30
 _ATTRIBUTES = {
     "major": 75,
@@ -67,6 +69,8 @@ class Device:
         self.context = found.handle("cuDevicePrimaryCtxRetain", self._handle)
         self._is_only, self._thread = is_only, threading.local()
         self.memory = Pool(self._allocate, self._free)
+        self._discarded: deque[tuple[str, int]] = deque()
+        self._held: deque[tuple[int, tuple[object, ...]]] = deque()
         self.pinned = Pool(self._allocate_pinned, self._free_pinned, _PINNED_LIMIT)
 
     def __repr__(self) -> str:
@@ -109,6 +113,33 @@ class Device:
         """Wait until all work of symfuse is done."""
         with self:
             self.driver.call("cuStreamSynchronize", STREAM)
+
+    def discard(self, destroyer: str, handle: int) -> None:
+        """Have a handle destroyed once nothing can be using it; safe in any thread, at any time."""
+        self._discarded.append((destroyer, handle))
+
+    def hold(self, *owners: object) -> None:
+        """Keep memory of other libraries until all work so far is done."""
+        event = self.driver.handle("cuEventCreate", 2)
+        self.driver.call("cuEventRecord", event, STREAM)
+        self._held.append((event, owners))
+        self.release()
+
+    def release(self) -> None:
+        """Let go of memory of other libraries that no work uses any more."""
+        query = self.driver.function("cuEventQuery")
+        while self._held and query(self._held[0][0]) != _NOT_READY:
+            event, _ = self._held.popleft()
+            self.driver.call("cuEventDestroy_v2", event)
+
+    def sweep(self) -> None:
+        """Destroy what has been discarded, after the work that may use it."""
+        if not self._discarded:
+            return
+        with self:
+            self.driver.call("cuStreamSynchronize", STREAM)
+            while self._discarded:
+                self.driver.call(*self._discarded.popleft())
 
     def fill(self, address: int, byte: int, nbytes: int) -> None:
         """Set device memory to a byte, in the order of the stream."""
@@ -183,6 +214,14 @@ def device(ordinal: int | None = None) -> Device:
             )
         made = Device(found, number, is_only=total == 1)
         return _devices.setdefault((found.path, number), made)
+
+
+def device_arch() -> str | None:
+    """What code for the device in use is compiled for, as `sm_90`; None where there is none."""
+    try:
+        return device().facts.arch
+    except DeviceError:
+        return None
 
 
 def runs_on(arch: str, capability: tuple[int, int]) -> bool:

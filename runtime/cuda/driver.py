@@ -69,6 +69,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuEventCreate": (c_void_p, c_uint),
     "cuEventDestroy_v2": (c_void_p,),
     "cuEventRecord": (c_void_p, _STREAM),
+    "cuEventQuery": (c_void_p,),
     "cuEventSynchronize": (c_void_p,),
     "cuEventElapsedTime_v2": (c_void_p, c_void_p, c_void_p),
     "cuPointerGetAttribute": (c_void_p, c_int, _ADDRESS),

@@ -12,7 +12,7 @@ import numpy as np
 from .device import STREAM, Device
 from .memory import Block
 
-__all__ = ["Stager", "stager"]
+__all__ = ["CHUNK", "Stager", "stager"]
 
 Array = np.ndarray[Any, Any]
 
@@ -44,9 +44,12 @@ class Stager:
 
     def upload(self, address: int, array: Array) -> None:
         """Copy a contiguous array to device memory, in the order of the stream."""
-        source = array.ctypes.data
-        for start in range(0, array.nbytes, CHUNK):
-            count = min(CHUNK, array.nbytes - start)
+        self.upload_bytes(address, array.ctypes.data, array.nbytes)
+
+    def upload_bytes(self, address: int, source: int, nbytes: int) -> None:
+        """Copy host memory to device memory, in the order of the stream."""
+        for start in range(0, nbytes, CHUNK):
+            count = min(CHUNK, nbytes - start)
             self.upload_packed(address + start, [(0, source + start, count)], count)
 
     def upload_packed(

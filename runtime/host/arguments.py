@@ -16,6 +16,7 @@ from ..program import Argument, Program, Result, Spec
 __all__ = [
     "Counters",
     "check_count",
+    "check_output",
     "check_shape",
     "separate_donated",
     "take",
@@ -187,14 +188,14 @@ def take_outputs(program: Program, shapes: Sequence[tuple[int, ...]], out: Any) 
             fix="pass one array, or a tuple with an array for each result",
         )
     for result, shape, array in zip(program.outputs, shapes, given, strict=True):
-        _check_output(result, shape, array)
+        check_output(result, shape, array)
     for i, array in enumerate(given):
         if any(np.may_share_memory(array, other) for other in given[:i]):
             raise GuardError("two arrays of out share memory", fix="pass separate arrays")
     return given
 
 
-def _check_output(result: Result, shape: tuple[int, ...], array: Any) -> None:
+def check_output(result: Result, shape: tuple[int, ...], array: Any) -> None:
     expected = f"{result.dtype}{list(shape)}"
     if not isinstance(array, np.ndarray) or array.dtype != result.dtype.numpy:
         came = getattr(array, "dtype", type(array).__name__)

@@ -1,0 +1,87 @@
+"""A call whose arguments, results and arena are fixed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import DeviceError
+from ..host.solver import Solved
+from .arrays import DeviceArray
+from .call import Incoming, addresses_of, deliver, run_verified
+from .loaded import LoadedCode
+from .memory import Block
+from .operands import Operand
+from .replay import Replay
+
+__all__ = ["Bound"]
+
+
+class Bound:
+    """Runs the same call again; it keeps all that the call uses."""
+
+    __slots__ = (
+        "_addresses",
+        "_arena",
+        "_base",
+        "_busy",
+        "_code",
+        "_incoming",
+        "_inputs",
+        "_outputs",
+        "_replay",
+        "_solved",
+        "_space",
+        "_targets",
+        "result",
+    )
+
+    def __init__(
+        self,
+        code: LoadedCode,
+        solved: Solved,
+        inputs: Sequence[Operand],
+        outputs: Sequence[DeviceArray],
+        targets: Sequence[Operand] | None,
+        arena: Block | None,
+        verify: bool,
+    ) -> None:
+        self._code, self._solved, self._arena = code, solved, arena
+        self._inputs, self._outputs, self._targets = inputs, outputs, targets
+        self._incoming = Incoming.of(code, inputs)
+        self._space = code.device.memory.take(self._incoming.nbytes)
+        self._base = self._space.address
+        self._addresses = addresses_of(code, inputs, outputs, self._incoming, self._base)
+        self._busy = threading.Lock()
+        self._replay: Replay | None = None
+        if not verify:
+            start = arena.address if arena else 0
+            self._replay = Replay(code, solved, self._addresses, start)
+        given: Sequence[Operand] = outputs if targets is None else targets
+        self.result: Any = given[0] if len(given) == 1 else tuple(given)
+
+    def __call__(self) -> Any:
+        """Run once more; the arrays of the result are the same at each call."""
+        if not self._busy.acquire(blocking=False):
+            raise DeviceError(
+                "this bound call is running in another thread",
+                fix="bind once for each thread: a bound call has one arena and one set of results",
+            )
+        try:
+            with self._code.device:
+                self._run()
+        finally:
+            self._busy.release()
+        return self.result
+
+    def _run(self) -> None:
+        device = self._code.device
+        if self._incoming.nbytes:
+            self._incoming.send(device, self._base)
+        if self._replay is not None:
+            self._replay(self._addresses)
+        else:
+            run_verified(self._code, self._solved, self._addresses, self._arena)
+        if self._targets is not None:
+            deliver(device, self._outputs, self._targets)

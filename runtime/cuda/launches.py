@@ -1,0 +1,99 @@
+"""Kernel launches with their parameters packed: one foreign call each, nothing allocated."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_uint, c_uint64, c_void_p
+from typing import Any, Protocol
+
+from ..errors import DeviceError
+from .code import Count, KernelLaunch, Place
+from .driver import CallFailed, Driver
+
+__all__ = ["Enqueued", "NodeParameters", "PackedKernel", "PackedProduct", "counted", "located"]
+
+
+class NodeParameters(ctypes.Structure):
+    """`CUDA_KERNEL_NODE_PARAMS`, by which a node of a captured graph is changed."""
+
+    _fields_ = (
+        ("function", c_void_p),
+        ("grid", c_uint * 3),
+        ("block", c_uint * 3),
+        ("shared", c_uint),
+        ("parameters", c_void_p),
+        ("extra", c_void_p),
+        ("kernel", c_void_p),
+        ("context", c_void_p),
+    )
+
+
+class Enqueued(Protocol):
+    """What can be put on a stream: a packed kernel, or a product of the vendor's library."""
+
+    description: str
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on the stream."""
+
+
+class PackedKernel:
+    """One kernel launch; its parameters are 64-bit words, pointers first, then sizes."""
+
+    __slots__ = ("_addresses", "_call", "_driver", "description", "node", "words")
+
+    def __init__(
+        self,
+        driver: Driver,
+        function: int,
+        launch: KernelLaunch,
+        blocks: int,
+        words: Sequence[int],
+        description: str,
+    ) -> None:
+        self.description, self._driver = description, driver
+        self.words = (c_uint64 * max(1, len(words)))(*words)
+        start = ctypes.addressof(self.words)
+        self._addresses = (c_void_p * max(1, len(words)))(
+            *(start + 8 * at for at in range(max(1, len(words))))
+        )
+        grid, block = (c_uint * 3)(blocks, 1, 1), (c_uint * 3)(launch.threads, 1, 1)
+        where = ctypes.addressof(self._addresses)
+        self.node = NodeParameters(function, grid, block, launch.shared, where, None, None, None)
+        self._call = (function, blocks, 1, 1, launch.threads, 1, 1, launch.shared)
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on the stream; an error names the kernel and the user's lines."""
+        try:
+            self._driver.call("cuLaunchKernel", *self._call, stream, self._addresses, None)
+        except CallFailed as error:
+            raise error.at(None, prefix=self.description) from None
+
+
+class PackedProduct:
+    """One product of the vendor's library at fixed addresses."""
+
+    __slots__ = ("_addresses", "_plan", "description")
+
+    def __init__(self, plan: Any, addresses: Sequence[int], description: str) -> None:
+        self._plan, self._addresses, self.description = plan, addresses, description
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on the stream; an error names the product and the user's lines."""
+        try:
+            self._plan.launch(stream, self._addresses)
+        except DeviceError as error:
+            raise error.at(None, prefix=self.description) from None
+
+
+def counted(count: Count, prepared: Sequence[int]) -> int:
+    """The number that a count stands for."""
+    return count if isinstance(count, int) else prepared[count.index]
+
+
+def located(place: Place, addresses: Sequence[int], arena: int, prepared: Sequence[int]) -> int:
+    """The address that a place stands for."""
+    if place.number is not None:
+        return addresses[place.number] + counted(place.offset, prepared)
+    return arena + counted(place.offset, prepared)

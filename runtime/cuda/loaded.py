@@ -1,0 +1,146 @@
+"""A program's code and constants on a device, and its launches with real addresses."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import ArtifactError, DeviceError
+from ..host.loader import load_image
+from ..host.solver import Solved, Solver
+from ..program import Program
+from .code import DeviceCode, KernelLaunch, ProductLaunch
+from .device import Device, runs_on
+from .driver import CallFailed
+from .launches import Enqueued, PackedKernel, PackedProduct, counted, located
+from .memory import Block
+from .transfer import stager
+
+__all__ = ["LoadedCode"]
+
+_MAX_DYNAMIC_SHARED = 8
+_FREE_SHARED = 48 << 10
+_PRODUCTS = "symfuse.runtime.cuda.products"
+
+
+class LoadedCode:
+    """The modules of a program on one device, with its constants and hidden inputs."""
+
+    def __init__(self, program: Program, device: Device) -> None:
+        assert program.device is not None
+        self.program, self.device, self.code = program, device, program.device
+        _check_arch(self.code, device)
+        self.solve = Solver(program, load_image(program.image) if program.image else None)
+        with device:
+            device.sweep()
+            self._modules = [self._module(image) for image in self.code.modules]
+            self._functions = [self._function(launch) for launch in self.code.launches]
+        self._blocks: list[Block] = []
+        self.fixed = dict(self._upload())
+        self.uses = self._uses()
+        self.opaque = frozenset(self._opaque())
+
+    def __del__(self) -> None:
+        for module in getattr(self, "_modules", ()):
+            self.device.discard("cuModuleUnload", module)
+
+    def launches(self, solved: Solved, addresses: Sequence[int], arena: int) -> list[Enqueued]:
+        """Every launch that has something to do, for these sizes and addresses."""
+        return [launch for _, launch in self.numbered(solved, addresses, arena)]
+
+    def numbered(
+        self, solved: Solved, addresses: Sequence[int], arena: int
+    ) -> Iterator[tuple[int, Enqueued]]:
+        """The same with the number of each launch in the program."""
+        prepared = solved.prepared
+        for at, launch in enumerate(self.code.launches):
+            where = [located(place, addresses, arena, prepared) for place in launch.pointers]
+            if isinstance(launch, ProductLaunch):
+                yield at, self._product(at, launch, where, prepared)
+            elif blocks := counted(launch.blocks, prepared):
+                words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
+                function = self._functions[at]
+                told = self.describe(at)
+                yield (
+                    at,
+                    PackedKernel(self.device.driver, function, launch, blocks, words, told),
+                )
+
+    def describe(self, at: int) -> str:
+        """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""
+        entry = self.code.launches[at].entry
+        records = self.program.launches
+        lines = records[at].lines if at < len(records) else ()
+        return f"kernel {entry} ({', '.join(lines)})" if lines else f"kernel {entry}"
+
+    def _module(self, image: bytes) -> int:
+        try:
+            return self.device.driver.handle("cuModuleLoadData", image)
+        except CallFailed as error:
+            raise error.at(None, prefix=f"code for {self.code.arch} cannot be loaded") from None
+
+    def _function(self, launch: KernelLaunch | ProductLaunch) -> int:
+        """The kernel of a launch, allowed the shared memory that it asks for."""
+        if isinstance(launch, ProductLaunch):
+            return 0
+        call = self.device.driver
+        module, name = self._modules[launch.module], launch.entry
+        try:
+            function = call.handle("cuModuleGetFunction", module, name.encode())
+            if launch.shared > _FREE_SHARED:
+                call.call("cuFuncSetAttribute", function, _MAX_DYNAMIC_SHARED, launch.shared)
+        except CallFailed as error:
+            raise error.at(None, prefix=f"kernel {name}") from None
+        return function
+
+    def _product(
+        self, at: int, launch: ProductLaunch, where: Sequence[int], prepared: Sequence[int]
+    ) -> Enqueued:
+        """A product of the vendor's library, which is loaded at the first one."""
+        numbers = [counted(count, prepared) for count in launch.counts]
+        try:
+            products: Any = importlib.import_module(_PRODUCTS)
+            plan = products.prepare(self.device, launch, numbers)
+        except DeviceError as error:
+            raise error.at(None, prefix=self.describe(at)) from None
+        return PackedProduct(plan, where, self.describe(at))
+
+    def _upload(self) -> Iterator[tuple[int, int]]:
+        """Number and address of every hidden input and constant."""
+        inputs, program = self.program.inputs, self.program
+        hidden = [at for at, argument in enumerate(inputs) if argument.hidden]
+        first = len(inputs) + len(program.outputs)
+        constants = range(first, first + len(program.constants))
+        values = (*program.hidden, *program.constants)
+        for number, value in zip((*hidden, *constants), values, strict=True):
+            block = self.device.memory.take(value.nbytes)
+            stager(self.device).upload(block.address, value)
+            self._blocks.append(block)
+            yield number, block.address
+
+    def _uses(self) -> dict[int, tuple[tuple[int, int], ...]]:
+        """Of every buffer the (launch, position) of the pointers to it."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for at, launch in enumerate(self.code.launches):
+            for position, place in enumerate(launch.pointers):
+                if place.number is not None:
+                    found.setdefault(place.number, []).append((at, position))
+        return {number: tuple(places) for number, places in found.items()}
+
+    def _opaque(self) -> Iterator[int]:
+        """The buffers whose address a captured graph cannot change."""
+        for launch in self.code.launches:
+            if isinstance(launch, ProductLaunch):
+                yield from (p.number for p in launch.pointers if p.number is not None)
+
+
+def _check_arch(code: DeviceCode, device: Device) -> None:
+    facts = device.facts
+    if not runs_on(code.arch, facts.capability):
+        raise ArtifactError(
+            f"the program is compiled for {code.arch}, and {device.label} ({facts.name}) runs "
+            f"code for {facts.arch}",
+            fix="compile it again on this machine, or load it by "
+            "symfuse.load(path, recompile=True)",
+        )
