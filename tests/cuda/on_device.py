@@ -1,0 +1,48 @@
+"""Compiles and runs for a device without having one: the simulated device, and NVRTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda.simulator.build import driver_path, needs_compiler
+
+from symfuse.compiler.compile import Compilation, compile_graph
+from symfuse.compiler.ir.graph import Graph
+from symfuse.runtime import options
+from symfuse.runtime.cuda import libraries
+from symfuse.runtime.executable import Executable
+
+__all__ = ["Simulated", "needs_compiler", "needs_nvrtc", "simulated"]
+
+Array = np.ndarray[Any, Any]
+
+needs_nvrtc = pytest.mark.skipif(
+    libraries.find("nvrtc") is None, reason="NVRTC, which compiles kernels, is not installed"
+)
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """The simulated device as the device of this machine."""
+    with options.using(cuda_driver=str(driver_path())):
+        yield
+
+
+class Simulated:
+    """A graph compiled for the simulated device."""
+
+    def __init__(self, graph: Graph) -> None:
+        with simulated():
+            self.compilation: Compilation = compile_graph(graph, target="cuda")
+            self._run = Executable(self.compilation.program)
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        """The results, on the host."""
+        with simulated():
+            found: Any = self._run(*arrays)
+            results: Sequence[Any] = found if isinstance(found, tuple) else (found,)
+            return tuple(np.asarray(result) for result in results)

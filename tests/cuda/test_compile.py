@@ -1,0 +1,129 @@
+"""Compiling for a device that is not there: architectures, caches, stages and reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda.on_device import needs_nvrtc
+
+import symfuse as sf
+from symfuse.compiler.compile import Compilation, compile_graph
+from symfuse.compiler.explain.stages import as_text, explain, kernels, stages_of
+from symfuse.compiler.targets.cuda.sass import disassembler
+from symfuse.runtime import options
+from symfuse.runtime.cuda.code import Prepared
+from symfuse.runtime.errors import OptionError
+
+needs_disassembler = pytest.mark.skipif(
+    disassembler() is None, reason="nvdisasm, which lists machine code, is not installed"
+)
+
+
+def scaled_softmax(x, scale):
+    x = x * scale
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A cache with nothing in it."""
+    with options.using(cache_dir=tmp_path):
+        yield
+
+
+def compiled(*specs: str, arch: str | None = "sm_90", **more: Any) -> Compilation:
+    graph = sf.make_graph(scaled_softmax)(*(specs or ("f32[64,512]", "f32[512]"))).ir
+    return compile_graph(graph, target="cuda", arch=arch, **more)
+
+
+@needs_nvrtc
+def test_a_static_program_has_nothing_for_the_processor(fresh):
+    program = compiled().program
+    assert program.target == "cuda"
+    assert program.image is None
+    assert program.device.arch == "sm_90"
+    assert len(program.device.modules) == len(program.device.launches) == len(program.launches)
+    assert all(isinstance(launch.blocks, int) for launch in program.device.launches)
+
+
+@needs_nvrtc
+def test_open_sizes_are_settled_on_the_processor(fresh):
+    program = compiled("f32[N,512]", "f32[512]").program
+    assert list(program.image.symbols) == ["prepare"]
+    (launch,) = program.device.launches
+    assert isinstance(launch.blocks, Prepared)
+    assert launch.sizes == (0,)
+    assert program.device.prepared == 1
+
+
+@needs_nvrtc
+def test_a_program_is_kept_for_each_architecture(fresh):
+    assert not compiled(arch="sm_90").from_cache
+    assert not compiled(arch="sm_80").from_cache
+    again = compiled(arch="sm_90")
+    assert again.from_cache
+    assert again.program.device.arch == "sm_90"
+
+
+@needs_nvrtc
+def test_kernels_of_another_program_come_from_the_cache(fresh):
+    first = compiled(numerics="strict").written.usage()
+    again = compiled(numerics="strict", level="max").written.usage()
+    assert [usage.seconds for usage in first] == [usage.seconds for usage in again]
+
+
+@needs_nvrtc
+def test_without_a_device_the_usual_architecture_is_compiled_for(fresh):
+    with options.using(cuda_driver="/nowhere/libcuda.so.1"):
+        assert compiled(arch=None).program.device.arch == "sm_90"
+
+
+def test_an_unknown_architecture_is_refused(fresh):
+    with pytest.raises(OptionError, match=r"arch='sm_42' is not known\n.*use one of sm_75"):
+        compiled(arch="sm_42")
+
+
+def test_an_unknown_target_is_refused(fresh):
+    graph = sf.make_graph(np.tanh)("f32[3]").ir
+    with pytest.raises(OptionError, match="target='tpu' is not known"):
+        compile_graph(graph, target="tpu")
+    with pytest.raises(OptionError, match="leave out arch"):
+        compile_graph(graph, target="cpu", arch="sm_90")
+
+
+@needs_nvrtc
+@needs_disassembler
+def test_every_stage_has_a_text(fresh):
+    done = compiled()
+    texts = {stage: as_text(done, stage) for stage in stages_of("cuda")}
+    assert "SF_KERNEL(" in texts["cuda"]
+    assert ".visible .entry" in texts["ptx"]
+    assert "EXIT" in texts["sass"]
+    assert all(texts.values())
+    with pytest.raises(OptionError, match="'llvm' is one of programs for 'cpu'"):
+        as_text(done, "llvm")
+
+
+@needs_nvrtc
+def test_kernels_show_what_they_take_of_the_device(fresh):
+    done = compiled()
+    (record,) = kernels(done)
+    usage = record.usage
+    assert usage.threads % 32 == 0
+    assert 0 < usage.registers <= 64
+    assert 0 < usage.occupancy <= 1
+    assert usage.seconds > 0
+    assert record.as_dict()["device"]["registers"] == usage.registers
+    table = str(kernels(done))
+    assert "registers" in table and "occupancy" in table and f" {usage.registers} " in table
+    assert "kernels" in str(explain(done))
+
+
+@needs_nvrtc
+def test_kernels_of_a_cached_program_show_the_same(fresh):
+    first, again = compiled(), compiled()
+    assert again.from_cache
+    assert kernels(again)[0].usage == kernels(first)[0].usage

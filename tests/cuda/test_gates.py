@@ -1,0 +1,52 @@
+"""What the compiler says of the golden kernels: registers, spills, and how memory is accessed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import pytest
+from cuda.golden import GOLDEN, Budget, traced
+
+from symfuse.compiler.compile import compile_graph
+from symfuse.compiler.targets.cuda.sass import disassemble, disassembler, instruction_counts
+from symfuse.runtime.cuda import libraries
+
+pytestmark = pytest.mark.skipif(
+    libraries.find("nvrtc") is None, reason="NVRTC is not on this machine"
+)
+needs_disassembler = pytest.mark.skipif(
+    disassembler() is None, reason="nvdisasm is not on this machine"
+)
+EVERY_KERNEL = pytest.mark.parametrize("budget", GOLDEN, ids=lambda budget: budget.name)
+EVERY_ARCH = pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+
+
+@cache
+def compiled(budget: Budget, arch: str) -> Any:
+    return compile_graph(traced(budget), target="cuda", arch=arch)
+
+
+@EVERY_ARCH
+@EVERY_KERNEL
+def test_kernels_keep_to_their_registers(budget: Budget, arch: str) -> None:
+    for usage in compiled(budget, arch).written.usage():
+        assert usage.spilled == 0, "registers are spilled"
+        assert usage.stack == 0, "arrays lie in local memory"
+        assert usage.registers <= budget.registers
+        assert usage.shared <= 48 << 10
+
+
+@EVERY_ARCH
+@EVERY_KERNEL
+@needs_disassembler
+def test_kernels_access_16_bytes_at_a_time(budget: Budget, arch: str) -> None:
+    counts: Counter[str] = Counter()
+    for module in compiled(budget, arch).program.device.modules:
+        counts.update(instruction_counts(disassemble(module)))
+    assert counts["local memory"] == 0
+    wide = counts["loads of 16 bytes"] + counts["copies to shared memory"]
+    assert (wide, counts["stores of 16 bytes"]) >= (budget.loads, budget.stores)
+    assert wide >= budget.loads
+    assert counts["stores of 16 bytes"] >= budget.stores
