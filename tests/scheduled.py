@@ -23,7 +23,7 @@ from symfuse.compiler.passes.order_launches import order_launches
 from symfuse.compiler.passes.pipeline import run_pipeline
 from symfuse.compiler.passes.separate_outputs import separate_outputs
 
-__all__ = ["Scheduled"]
+__all__ = ["Scheduled", "is_coalesced"]
 
 
 class Scheduled:
@@ -54,6 +54,12 @@ class Scheduled:
         (kernel,) = self.kernels
         (part,) = kernel.parts
         return part
+
+    @property
+    def shared(self) -> list[Local]:
+        """The locals of the only part that threads hand on to others."""
+        facts = _Facts(self.part, self.device)
+        return [local for local in facts.locals() if not facts.is_in_registers(local)]
 
     def check(
         self, *arrays: Array, tolerance: float = 2e-5, sizes: Mapping[str, int] | None = None
@@ -159,4 +165,4 @@ def is_coalesced(part: Part, op: str) -> bool:
 
 def _is_coalesced(phase: Phase, access: Access) -> bool:
     threaded = [loop for loop in phase.loops if loop.threads > 1]
-    return bool(threaded) and coefficient(access.offset, threaded[-1].symbol) in (0, 1)
+    return not threaded or coefficient(access.offset, threaded[-1].symbol) in (0, 1)
