@@ -19,8 +19,8 @@ import pytest
 
 __all__ = [
     "SCHEDULES",
-    "Source",
     "SimulationError",
+    "Source",
     "command",
     "driver_path",
     "needs_compiler",
@@ -29,9 +29,20 @@ __all__ = [
 ]
 
 SOURCES = Path(__file__).parent
+MACHINE = (
+    "collectives",
+    "faults",
+    "fibers",
+    "memory",
+    "modules",
+    "scheduler",
+    "shared",
+    "simulate",
+)
+DRIVER = ("device", "graphs", "memory", "modules", "streams")
 SCHEDULES = ("forward", "backward", "random")
 FAULTS = ("none", "failed", "illegal address", "misaligned", "not launched")
-LIBRARY_FLAGS = ("-std=c++17", "-O2", "-g1", "-fPIC", "-Wall", "-Wextra")
+LIBRARY_FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-Wall", "-Wextra", "-Werror")
 # What a variable holds before it is set is a pattern, and no product is fused into a sum: results
 # are the same on every processor.
 KERNEL_FLAGS = (
@@ -88,7 +99,7 @@ def simulate(
     cooperative: bool = False,
     seconds: int = 30,
 ) -> None:
-    """Runs one kernel on `arrays`, in place; an error of the kernel is raised and changes nothing."""
+    """Runs one kernel on `arrays`, in place; after an error they are as they were."""
     assert all(array.flags.c_contiguous for array in arrays), "arrays lie in memory as they are"
     data = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
     lengths = (ctypes.c_uint64 * len(arrays))(*(array.nbytes for array in arrays))
@@ -158,7 +169,7 @@ def command(*flags: str) -> list[str]:
 @cache
 def _build() -> Path:
     folder = _folder()
-    library = folder / "libcuda-simulated.so"
+    library = folder / "libcuda.so.1"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -179,10 +190,15 @@ def _link(scratch: Path, definitions: tuple[str, ...]) -> Path:
         return made
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sorted(SOURCES.glob("*.cpp"))))
+        objects = list(pool.map(compile_one, _sources()))
     library = scratch / "library.so"
     _run(["g++", "-shared", *map(str, objects), "-o", str(library), "-ldl"])
     return library
+
+
+def _sources() -> list[Path]:
+    names = (*MACHINE, *(f"driver_{name}" for name in DRIVER))
+    return [SOURCES / f"{name}.cpp" for name in names]
 
 
 def _run(words: list[str]) -> None:
@@ -195,16 +211,18 @@ def _cuda_header() -> tuple[str, ...]:
     """The folder of the real <cuda.h>, against which the driver's signatures are checked."""
     places = [Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")), Path("/usr/local/cuda")]
     places += sorted(Path("/usr/local").glob("cuda-*"))
-    found = next((p / "include" for p in places if (p / "include" / "cuda.h").exists()), None)
-    return (f"-I{found}", "-DSF_CUDA_HEADER") if found else ()
+    for include in (place / "include" for place in places):
+        header = include / "cuda.h"
+        if header.exists() and "define CUDA_VERSION 13" in header.read_text(encoding="utf-8"):
+            return (f"-I{include}", "-DSF_CUDA_HEADER")
+    return ()
 
 
 @cache
 def _folder() -> Path:
     """Where things are kept, by the content of everything that they are built from."""
     contents = hashlib.sha256(repr((LIBRARY_FLAGS, command(), _cuda_header())).encode())
-    for file in sorted(SOURCES.iterdir()):
-        if file.suffix in (".h", ".cpp"):
-            contents.update(file.read_bytes())
+    for file in (*_sources(), *sorted(SOURCES.glob("*.h"))):
+        contents.update(file.read_bytes())
     user = f"symfuse-simulator-{os.getuid()}"
     return Path(tempfile.gettempdir()) / user / contents.hexdigest()[:16]
