@@ -21,7 +21,7 @@ from .passes.plan_memory import MemoryPlan, plan_memory
 from .passes.separate_outputs import separate_outputs
 from .targets import load_target
 from .targets.layout import Layout, Place
-from .targets.target import Target, Written
+from .targets.target import Assignment, Target, Written
 
 __all__ = ["Stages", "run_stages"]
 
@@ -54,13 +54,14 @@ def run_stages(
         simplified, passes = run_pipeline(traced, numerics=numerics)
         graph = separate_outputs(simplified)
     with clock.time("group"):
-        grouping = group_kernels(graph)
+        assignment = target.assign(graph, group_kernels(graph), numerics)
+        grouping = assignment.grouping
     if is_wanted("fusion"):
         for verdict in grouping.verdicts:
             log("fusion", "%s", verdict)
     with clock.time("lower"):
         buffers = Buffers(name_nodes(graph), grouping.reshaped)
-        kernels = _lower(grouping, buffers, target)
+        kernels = _lower(assignment, buffers, target)
     with clock.time("plan"):
         wanted = _donations(graph, kernels, buffers)
         launches = order_launches(kernels, wanted)
@@ -68,7 +69,7 @@ def run_stages(
         memory = plan_memory(launches, _external(graph, buffers), target.alignment)
     with clock.time("emit"):
         layout = _layout(graph, buffers, memory, _guards(traced))
-        written = target.write(launches, layout, numerics)
+        written = assignment.write(launches, layout)
     return Stages(
         target, graph, passes, grouping, launches, memory, aliases, buffers, layout, written
     )
@@ -84,12 +85,17 @@ def _guards(traced: Graph) -> tuple[Guard, ...]:
     return tuple(found)
 
 
-def _lower(grouping: Grouping, buffers: Buffers, target: Target) -> list[Kernel]:
+def _lower(assignment: Assignment, buffers: Buffers, target: Target) -> list[Kernel]:
     kernels: list[Kernel] = []
-    for number, group in enumerate(grouping.groups):
-        order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
+    sees_through = assignment.grouping.sees_through
+    for number, group in enumerate(assignment.grouping.groups):
         name = f"k{number}_{group.kind}_{group.nodes[-1].op.name}"
-        kernels += lower_group(order, name, grouping.sees_through, buffers, target.processor)
+        ready = assignment.library_kernel(group, name, buffers)
+        if ready is not None:
+            kernels.append(ready)
+            continue
+        order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
+        kernels += lower_group(order, name, sees_through, buffers, target.processor)
     return kernels
 
 

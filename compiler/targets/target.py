@@ -9,12 +9,15 @@ from typing import Any, Protocol
 from symfuse.runtime.cuda.code import DeviceCode
 from symfuse.runtime.host.image import Image
 
+from ..ir.graph import Graph
+from ..kernel.lower import Buffers
 from ..kernel.phases import Kernel
 from ..kernel.processor import Device, Processor
+from ..passes.group_kernels import Group, Grouping
 from .layout import Layout
 from .llvm.machine import Level
 
-__all__ = ["Code", "Target", "Usage", "Written"]
+__all__ = ["Assignment", "Code", "Target", "Usage", "Written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,23 @@ class Written(Protocol):
         ...
 
 
+class Assignment(Protocol):
+    """Who computes each group of a graph: kernels of our own, or what a library brings."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """The groups, divided where a library computes a part of one."""
+        ...
+
+    def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
+        """The launch of a group that a library computes; None for all others."""
+        ...
+
+    def write(self, launches: Sequence[Kernel], layout: Layout) -> Written:
+        """The launches as text."""
+        ...
+
+
 class Target(Protocol):
     """One machine, with which compiling means the same for all others."""
 
@@ -91,6 +111,6 @@ class Target(Protocol):
         """What schedules must know."""
         ...
 
-    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> Written:
-        """The launches as text."""
+    def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> Assignment:
+        """Who computes what."""
         ...

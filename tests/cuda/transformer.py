@@ -22,7 +22,7 @@ def attention(p, x):
     batch, tokens, width = x.shape
     heads = (batch, tokens, HEADS, width // HEADS)
     q, k, v = (np.transpose((x @ p[n]).reshape(heads), (0, 2, 1, 3)) for n in "qkv")
-    weights = q @ np.swapaxes(k, 2, 3) / np.sqrt(q.shape[-1])
+    weights = q @ np.swapaxes(k, 2, 3) * np.float32((WIDTH // HEADS) ** -0.5)
     seen = np.tri(tokens, dtype=bool)
     found = nn.softmax(np.where(seen, weights, -1e9), axis=-1) @ v
     return np.transpose(found, (0, 2, 1, 3)).reshape((batch, tokens, width)) @ p["o"]
@@ -56,7 +56,7 @@ def arguments(batch):
     shapes = {
         "words": (WORDS, WIDTH),
         "places": (TOKENS, WIDTH),
-        **{name: (WIDTH, WIDTH) for name in "qkvo"},
+        **dict.fromkeys("qkvo", (WIDTH, WIDTH)),
         "scale1": (WIDTH,),
         "shift1": (WIDTH,),
         "scale2": (WIDTH,),

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from symfuse.runtime.errors import OptionError
 
+from ...ir.graph import Graph
+from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
+from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from .machine import SIMULATED
 from .program import CudaProgram, write_program
@@ -39,6 +42,23 @@ class CudaTarget:
         """The threads and the memory that schedules are made for."""
         return Device()
 
-    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> CudaProgram:
+    def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
+        """Kernels for everything that no library computes better."""
+        return CudaAssignment(self.arch, grouping, numerics == "fast")
+
+
+@dataclass(frozen=True, slots=True)
+class CudaAssignment:
+    """The groups for kernels and those for libraries."""
+
+    arch: str
+    grouping: Grouping
+    is_fast: bool
+
+    def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
+        """The launch of a product by the library."""
+        return None
+
+    def write(self, launches: Sequence[Kernel], layout: Layout) -> CudaProgram:
         """The source of every kernel, and the grid and the operands of every launch."""
-        return write_program(launches, layout, self.arch, is_fast=numerics == "fast")
+        return write_program(launches, layout, self.arch, is_fast=self.is_fast)

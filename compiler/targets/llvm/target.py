@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from symfuse.runtime.host.features import host_features
 
+from ...ir.graph import Graph
+from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
+from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
 from .link import link
@@ -40,8 +43,23 @@ class HostTarget:
         registers = 32 if features.vector_bytes == 64 else 16
         return Processor(features.vector_bytes, registers, features.l2_bytes)
 
-    def write(self, launches: Sequence[Kernel], layout: Layout, numerics: str) -> HostText:
-        """The module of the program; `numerics` has had its say before."""
+    def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> HostAssignment:
+        """Everything to kernels; `numerics` has had its say before."""
+        return HostAssignment(grouping)
+
+
+@dataclass(frozen=True, slots=True)
+class HostAssignment:
+    """Kernels of our own for all groups."""
+
+    grouping: Grouping
+
+    def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
+        """None: no library is called."""
+        return None
+
+    def write(self, launches: Sequence[Kernel], layout: Layout) -> HostText:
+        """The module of the program."""
         return HostText(tuple(launches), module_text(launches, layout, ""))
 
 
