@@ -10,6 +10,7 @@ from ..errors import DeviceError
 from ..host.solver import Solved
 from .arrays import DeviceArray
 from .call import Incoming, addresses_of, deliver, run_verified
+from .launches import Enqueued
 from .loaded import LoadedCode
 from .memory import Block
 from .operands import Operand
@@ -74,6 +75,16 @@ class Bound:
         finally:
             self._busy.release()
         return self.result
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The value of every symbol."""
+        return tuple(map(int, self._solved.sizes[: len(self._code.program.symbols)]))
+
+    def launches(self) -> list[tuple[int, Enqueued]]:
+        """Every launch that has something to do, with its number, apart from the captured ones."""
+        start = self._arena.address if self._arena else 0
+        return list(self._code.numbered(self._solved, self._addresses, start))
 
     def _run(self) -> None:
         device = self._code.device

@@ -14,7 +14,7 @@ from ..host.arguments import Counters, check_count
 from ..host.solver import Solved
 from ..placement import Placement
 from ..program import Program
-from .arrays import DeviceArray, empty, to_device
+from .arrays import DeviceArray, empty, is_on_device, to_device
 from .bound import Bound
 from .call import MARGIN, Incoming, addresses_of, deliver, run_verified
 from .device import Device, device
@@ -92,6 +92,19 @@ class CudaExecutable:
                 return self._bound(values, out)
         except OutOfMemory as error:
             raise self._explained(error) from None
+
+    def bind_copies(self, values: Sequence[Any]) -> Bound:
+        """The same for arguments that are moved to the device first, as for measuring."""
+        check_count(self.program, len(values))
+        expected = self.program.arguments
+        moved = [
+            to_device(np.asarray(value, argument.dtype.numpy), self.device)
+            if not is_on_device(value)
+            else value
+            for argument, value in zip(expected, values, strict=True)
+        ]
+        with self._lock, self.device:
+            return self._bound(moved, None)
 
     def entry_or(self, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
         """A function that gives `fallback` every call whose arguments do not fit as they are."""

@@ -41,7 +41,7 @@ class Enqueued(Protocol):
 class PackedKernel:
     """One kernel launch; its parameters are 64-bit words, pointers first, then sizes."""
 
-    __slots__ = ("_addresses", "_call", "_driver", "description", "node", "words")
+    __slots__ = ("_addresses", "_call", "_driver", "blocks", "description", "node", "words")
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class PackedKernel:
         words: Sequence[int],
         description: str,
     ) -> None:
-        self.description, self._driver = description, driver
+        self.description, self._driver, self.blocks = description, driver, blocks
         self.words = (c_uint64 * max(1, len(words)))(*words)
         start = ctypes.addressof(self.words)
         self._addresses = (c_void_p * max(1, len(words)))(

@@ -1,0 +1,92 @@
+"""Times of the launches of one program on its device, by events around them."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..profile import Timeline
+from ..program import Program
+from .arrays import DeviceArray, is_on_device
+from .bound import Bound
+from .device import STREAM, Device
+from .executable import CudaExecutable
+from .graph import Captured
+
+__all__ = ["DeviceTimeline", "time_launches"]
+
+REPEATED = 10  # times that a launch is captured, so that what stands around it weighs little
+WARM_UP = 2
+SHORTEST = 0.2  # seconds that the rounds take together, unless there are MOST of them
+LEAST, MOST = 7, 300
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTimeline:
+    """The times, the value of every symbol, and the blocks of each launch."""
+
+    timeline: Timeline
+    sizes: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
+def time_launches(
+    program: Program, values: Sequence[Any], where: Device | None = None
+) -> DeviceTimeline:
+    """The times of each launch by itself, and of the captured whole, on these arguments.
+
+    Arguments are copied, so that donated ones survive. A launch is repeated on its own results.
+    """
+    executable = CudaExecutable(program, verify=False, where=where)
+    bound = executable.bind_copies([_copy(value) for value in values])
+    with executable.device:
+        return _timed(executable.device, bound, len(program.launches))
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, DeviceArray):
+        return value.copy()
+    return value if is_on_device(value) else np.array(value)
+
+
+def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
+    numbered = bound.launches()
+    alone = {at: Captured(device, [launch] * REPEATED) for at, launch in numbered}
+    events = [device.driver.handle("cuEventCreate", 0) for _ in range(2)]
+    rounds: list[tuple[list[float], float]] = []
+    start = time.perf_counter()
+    try:
+        while len(rounds) < WARM_UP + LEAST or (
+            len(rounds) < WARM_UP + MOST and time.perf_counter() - start < SHORTEST
+        ):
+            row = [0.0] * count
+            for at, captured in alone.items():
+                row[at] = _seconds(device, events, captured.launch) / REPEATED
+            rounds.append((row, _seconds(device, events, bound)))
+    finally:
+        for event in events:
+            device.driver.call("cuEventDestroy_v2", event)
+    kept = rounds[WARM_UP:]
+    columns = tuple(zip(*(row for row, _ in kept), strict=True))
+    timeline = Timeline(columns, tuple(whole for _, whole in kept), 0.0, 1)
+    blocks = [0] * count
+    for at, launch in numbered:
+        blocks[at] = getattr(launch, "blocks", 1)
+    return DeviceTimeline(timeline, bound.sizes, tuple(blocks))
+
+
+def _seconds(device: Device, events: Sequence[int], run: Callable[[], Any]) -> float:
+    """What the device takes for what `run` puts on the stream."""
+    call, (first, last) = device.driver.call, events
+    call("cuEventRecord", first, STREAM)
+    run()
+    call("cuEventRecord", last, STREAM)
+    call("cuEventSynchronize", last)
+    milliseconds = ctypes.c_float()
+    call("cuEventElapsedTime_v2", ctypes.byref(milliseconds), first, last)
+    return milliseconds.value / 1e3
