@@ -36,6 +36,7 @@ SCHEMA = 2  # 1: without code for a device
 _FORMAT = "symfuse program"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
+_BFLOAT16 = ".bf16.npy"
 _TEXTS = ("graph.txt", "explanation.json")
 _COMPILE_AGAIN = (
     "compile the graph inside again on this machine, by symfuse.load(path, recompile=True)"
@@ -147,7 +148,7 @@ def _members(artifact: Artifact) -> dict[str, bytes]:
         members["support.bin"] = helpers.to_bytes()
     for kind, arrays in (("hidden", program.hidden), ("constants", program.constants)):
         for index, array in enumerate(arrays):
-            members[f"{kind}/{index:05}.npy"] = _npy(array)
+            members[f"{kind}/{index:05}{_suffix(array)}"] = _npy(array)
     for name, data in artifact.files.items():
         members[f"files/{name}"] = bytes(data)
     return dict(sorted(members.items()))
@@ -178,8 +179,18 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+    # The format has no bfloat16: its bits are written, and the suffix says what they are.
+    plain = array.view(np.uint16) if _is_bfloat16(array) else array
+    np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
+
+
+def _suffix(array: np.ndarray[Any, Any]) -> str:
+    return _BFLOAT16 if _is_bfloat16(array) else ".npy"
+
+
+def _is_bfloat16(array: np.ndarray[Any, Any]) -> bool:
+    return array.dtype.kind == "V" and DType.of(array) is DType.BF16
 
 
 def _digest(data: bytes) -> str:
@@ -310,6 +321,9 @@ def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arrays(prefix: str, members: Mapping[str, bytes]) -> tuple[np.ndarray[Any, Any], ...]:
     names = sorted(name for name in members if name.startswith(prefix))
-    return tuple(
-        np.lib.format.read_array(io.BytesIO(members[name]), allow_pickle=False) for name in names
-    )
+    return tuple(_from_npy(name, members[name]) for name in names)
+
+
+def _from_npy(name: str, data: bytes) -> np.ndarray[Any, Any]:
+    array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array.view(DType.BF16.numpy) if name.endswith(_BFLOAT16) else array

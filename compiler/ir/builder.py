@@ -72,7 +72,8 @@ class Builder:
         array = np.asarray(value)
         dtype = dtype or DType.of(array.dtype)
         if array.shape == ():
-            number = array.astype(dtype.numpy).item()
+            with np.errstate(over="ignore"):  # a number beyond a type's greatest is its infinity
+                number = array.astype(dtype.numpy).item()
             return self._intern(CONSTANT, (), (("value", number),), TensorType((), dtype))
         literal = Literal.of(array.astype(dtype.numpy, copy=False))
         return self._intern(

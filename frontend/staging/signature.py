@@ -41,6 +41,8 @@ def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
             shapes.append(leaf.shape)
         else:
             (one,) = describe([leaf])
+            if type(leaf) is np.ndarray and leaf.dtype.isnative:
+                _KNOWN[leaf.dtype] = one.type.dtype
             types.append((one.type.dtype, one.weak))
             shapes.append(tuple(int(n) for n in one.type.shape))  # type: ignore[arg-type]
     static = _hashable((*found.static, *found.static_names))
@@ -61,7 +63,7 @@ def exact(tree: Structure, leaves: Sequence[Any]) -> Any:
     return (tree.spec, *[(leaf.dtype, leaf.shape) for leaf in leaves])
 
 
-_KNOWN: dict[Any, DType] = {dtype.numpy: dtype for dtype in DType}
+_KNOWN: dict[Any, DType] = {}  # by NumPy's type: what arrays have come so far
 
 
 def _hashable(static: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Any, ...], ...]:
