@@ -103,7 +103,7 @@ class _Facts:
             for loop in phase.loops:
                 assert loop.threads & (loop.threads - 1) == 0
         shared = [local for local in self.locals() if not self.is_in_registers(local)]
-        assert sum(map(self.bytes_of, shared)) <= self.device.shared_bytes
+        assert sum(map(self.bytes_of, shared)) <= self.device.most_shared_bytes
         held = [local for local in self.locals() if self.is_in_registers(local)]
         assert max(map(self.words_of, held), default=0) <= self.device.registers_of_thread
 
@@ -116,8 +116,10 @@ class _Facts:
         return list(found)
 
     def is_in_registers(self, local: Local) -> bool:
-        """Whether all phases that touch the local map its axes alike."""
+        """Whether all phases that touch the local map its axes alike, and it is no large one."""
         phases = [p for p in self.part.every_phase() if _touches(p, local)]
+        if self.words_of(local) > self.device.registers_for(self.part.threads):
+            return False
         return len({tuple(self.mapped(p, a) for a in local.axes) for p in phases}) == 1
 
     def mapped(self, phase: Phase, axis: Symbol) -> Mapped | None:

@@ -37,7 +37,7 @@ class Device:
     most_threads: int = 1024
     vector_bytes: int = 16
     registers: int = 1 << 16  # of 4 bytes, that the threads of a multiprocessor share
-    registers_of_thread: int = 96  # that one thread may fill, so that others fit beside it
+    registers_of_thread: int = 96  # that the values of one thread may fill
     shared_bytes: int = 48 << 10  # that every kernel may use
     most_shared_bytes: int = 227 << 10  # that a kernel may use which asks for it
 
@@ -47,5 +47,5 @@ class Device:
         return max(1, self.vector_bytes // max(sizes, default=4))
 
     def registers_for(self, threads: int) -> int:
-        """What one of so many threads of a tile may fill."""
-        return min(self.registers_of_thread, self.registers // threads)
+        """What the values of one of so many threads of a tile may fill; the rest is for work."""
+        return min(self.registers_of_thread, self.registers // threads // 2)

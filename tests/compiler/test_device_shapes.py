@@ -86,6 +86,12 @@ def test_rows_are_read_once_and_stay_in_registers(name: str) -> None:
     assert scheduled.shared == []
 
 
+def test_longer_rows_stay_in_shared_memory() -> None:
+    scheduled = Scheduled(make_graph(lambda x: softmax(x, 1), "f32[500,50257]"))
+    assert _loads(scheduled.part) == 2
+    assert len(scheduled.shared) == 1
+
+
 def test_rows_that_do_not_fit_are_read_again() -> None:
     scheduled = Scheduled(make_graph(lambda x: softmax(x, 1), "f32[500,200000]"))
     assert _loads(scheduled.part) == 3

@@ -43,7 +43,8 @@ def schedule_map(draft: Draft, device: Device) -> Part:
 
 def _spreads(draft: Draft, vector: Symbol, lanes: int) -> dict[Symbol, Spread]:
     """Threads for the contiguous axis first, then for those beside it."""
-    copies = min(_copies(body, lanes) for body in draft.bodies)
+    known = all(isinstance(extent, int) for extent in draft.extents)
+    copies = min(4 if known else 2, *(_copies(body, lanes) for body in draft.bodies))
     spreads = {vector: cover(draft.extent(vector), lanes, THREADS, copies)}
     threads, copies = THREADS // spreads[vector].threads, copies // spreads[vector].copies
     for axis in reversed(draft.axes):

@@ -19,7 +19,7 @@ THREADS = 256
 SIDES = (128, 64, 32, 16)  # rows or columns of a tile, the largest first
 SHORT = 8  # rows, columns or depth below which nothing is gained from shared memory
 DEPTH = 16  # of a block
-LARGE = 1 << 12  # what stands for sizes that are not known
+LARGE = 1 << 11  # what stands for sizes that are not known
 
 
 @dataclass(frozen=True, slots=True)

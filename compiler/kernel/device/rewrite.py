@@ -10,7 +10,15 @@ from typing import Any
 from ..build import Draft
 from ..phases import Instr, Local
 
-__all__ = ["keep_loads", "kept_bytes", "needed", "recompute", "rewritten", "signature"]
+__all__ = [
+    "keep_loads",
+    "kept_words",
+    "most_words",
+    "needed",
+    "recompute",
+    "rewritten",
+    "signature",
+]
 
 Body = tuple[Instr, ...]
 
@@ -122,17 +130,25 @@ def _load_keys(body: Body, draft: Draft) -> dict[Instr, Any]:
     }
 
 
-def kept_bytes(draft: Draft) -> int:
-    """The most bytes for each index of the folded axes that live from one phase to the next."""
-    first: dict[Local, int] = {}
-    last: dict[Local, int] = {}
-    for at, body in enumerate(draft.bodies):
-        for instr in body:
-            if isinstance(instr.detail, Local) and set(instr.detail.axes) & draft.reduced:
-                first.setdefault(instr.detail, at)
-                last[instr.detail] = at
-    sizes = [
-        sum(local.dtype.itemsize for local in first if first[local] <= at < last[local])
-        for at in range(len(draft.bodies))
-    ]
-    return max(sizes, default=0)
+def kept_words(draft: Draft) -> dict[Local, int]:
+    """The registers that an element of each value takes which lives along folded axes."""
+    return {
+        instr.detail: -(-instr.dtype.itemsize // 4)
+        for body in draft.bodies
+        for instr in body
+        if instr.op == "put" and set(instr.detail.axes) & draft.reduced
+    }
+
+
+def most_words(draft: Draft) -> int:
+    """The most registers for each index of the folded axes that live from phase to phase."""
+    words = kept_words(draft)
+    uses = {
+        local: [at for at, body in enumerate(draft.bodies) if any(i.detail is local for i in body)]
+        for local in words
+    }
+    alive = (
+        sum(words[local] for local, at in uses.items() if at[0] <= phase < at[-1])
+        for phase in range(len(draft.bodies))
+    )
+    return max(alive, default=0)

@@ -10,19 +10,19 @@ from ..phases import Axis, Loop, Part, body_cost
 from ..processor import Device
 from ..schedule import contiguous_axis
 from ..split import Piece
-from .rewrite import keep_loads, kept_bytes, recompute
+from .rewrite import keep_loads, kept_words, most_words, recompute
 from .walk import Spread, lanes_along, phases_of, power_of_two, size_or, tiles_of
 
 __all__ = ["Fold", "plan_fold", "schedule_fold"]
 
 THREADS = 256
-WARP_ROW = 32  # elements of a row for each thread of a warp, beyond which more threads share it
-BLOCK_ROW = 16  # elements of a long row for each thread of a block, if there are threads enough
+WARP_ROW = 32  # words of a row for each thread of a warp, beyond which more threads share it
+BLOCK_ROW = 16  # words of a long row for each thread of a block, if there are threads enough
 ENOUGH = 256  # threads for each multiprocessor that keep memory busy
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
 FEW_ROWS = 4  # rows for each thread that go down a column, at least
-OWN_REGISTERS = 24  # of a thread, that are needed beside the values that it keeps
+RESERVED = 4096  # bytes of shared memory for what is folded across threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def schedule_fold(fold: Fold, device: Device, piece: Piece | None = None) -> Par
     """Rows or columns; with a piece, each tile folds one piece of the axis."""
     plan = _row_plan if fold.is_row else _column_plan
     down, across = plan(fold, device, piece)
-    draft, down, rolled = _kept(fold, down, device, piece)
+    draft, down, rolled = _kept(fold, (down, across), device, piece)
     loops = [Loop(axis) for axis in fold.others]
     threaded = [down.loop(fold.along, rolled=rolled)]
     if fold.beside is not None and across.step > 1:
@@ -96,17 +96,25 @@ def schedule_fold(fold: Fold, device: Device, piece: Piece | None = None) -> Par
 
 
 def _kept(
-    fold: Fold, down: Spread, device: Device, piece: Piece | None
+    fold: Fold, spreads: tuple[Spread, Spread], device: Device, piece: Piece | None
 ) -> tuple[Draft, Spread, bool]:
     """The draft with what fits kept in registers, how the axis is walked, and whether in steps."""
-    bare = recompute(fold.draft)
-    if piece is None and fold.length is not None and not fold.others:
-        each = -(-fold.length // (down.threads * down.lanes))
-        words = device.registers_for(down.threads) - OWN_REGISTERS
-        for draft in (keep_loads(fold.draft), fold.draft, keep_loads(bare)):
-            nbytes = kept_bytes(draft)
-            if nbytes and each * down.lanes * nbytes <= 4 * words:
-                return draft, replace(down, copies=each), False
+    bare, (down, across) = recompute(fold.draft), spreads
+    if piece is not None or fold.length is None or fold.others:
+        return bare, down, True
+    drafts = [keep_loads(fold.draft), fold.draft, keep_loads(bare)]
+    drafts = [draft for draft in drafts if kept_words(draft)]
+    each = -(-fold.length // (down.threads * down.lanes))
+    elements = each * down.lanes * across.lanes * across.copies
+    most = device.registers_for(down.threads * across.threads)
+    for draft in drafts:
+        if elements * most_words(draft) <= most:
+            return draft, replace(down, copies=each), False
+    for draft in drafts if fold.is_row else ():
+        words = kept_words(draft)
+        shared = 4 * fold.length * sum(words.values()) <= device.most_shared_bytes - RESERVED
+        if shared and all(elements * n > most for n in words.values()):
+            return draft, down, True
     return bare, down, True
 
 
@@ -120,7 +128,8 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
         threads, vectors = device.warp if short else THREADS, COPIES * THREADS
     else:
         vectors = max(1, -(-length // fold.lanes))
-        threads = _row_threads(vectors, length, rows, device)
+        words = max(1, most_words(keep_loads(fold.draft))) if piece is None else 1
+        threads = _row_threads(vectors, length * words, rows, device)
     copies = max(1, min(_row_copies(fold.draft), -(-vectors // threads)))
     beside = 1
     most_rows = size_or(fold.draft.extent(fold.beside), THREADS) if fold.beside else 1
@@ -133,14 +142,14 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
     return Spread(fold.lanes, copies, threads), Spread(1, 1, beside)
 
 
-def _row_threads(vectors: int, length: int, rows: int, device: Device) -> int:
+def _row_threads(vectors: int, words: int, rows: int, device: Device) -> int:
     """A power of two: a warp or part of it for short rows, a block for long ones, and more where
     there are few rows."""
-    if length <= WARP_ROW * device.warp:
+    if words <= WARP_ROW * device.warp:
         threads = min(device.warp, power_of_two(vectors))
     else:
-        wanted = power_of_two(-(-length // BLOCK_ROW))
-        threads = min(max(THREADS // 2, wanted), device.most_threads)
+        wanted = power_of_two(-(-words // BLOCK_ROW))
+        threads = min(max(THREADS // 2, wanted), device.most_threads, power_of_two(vectors))
     while threads < min(vectors, device.most_threads) and (
         rows * threads < device.multiprocessors * ENOUGH
     ):

@@ -15,9 +15,10 @@ from .walk import power_of_two, size_or
 
 __all__ = ["schedule_scatter"]
 
-THREADS = 128
+THREADS = 256
+COLUMNS = 128  # that a tile covers
 LONG = 1 << 20  # what stands for a size that is not known
-AHEAD = 4  # indices that a thread has under way
+AHEAD = 4  # indices or elements that a thread has under way
 SHORTEST = 16  # places of a tile, at least: each tile reads all indices
 
 
@@ -30,14 +31,14 @@ def schedule_scatter(work: Additions, device: Device) -> Part:
     column = work.after[-1] if work.after else work.before[-1] if work.before else None
     threads, cut = 1, {}
     if column is not None:
-        threads = min(THREADS, power_of_two(size_or(column[1], LONG)))
+        threads = min(COLUMNS, power_of_two(size_or(column[1], LONG)))
         cut[column[0]] = threads
     block = (Loop(column[0], threads=threads, rolled=False),) if column and threads > 1 else ()
     kept = tuple(Axis(s, n, cut.get(s, 1)) for s, n in work.kept)
     places = tuple(Axis(s, n) for s, n in work.places)
     own, add = _own(work, kept, device)
     spread = max(1, THREADS // threads)
-    copied = tuple(Loop(a.symbol, threads=min(spread, a.tile or 1)) for a in own)
+    copied = tuple(Loop(a.symbol, copies=AHEAD, threads=min(spread, a.tile or 1)) for a in own)
     copy = (*copied, *block) if work.after else (*block, *copied)
     added = [Loop(s) for s, _ in work.places]
     added[-1:] = [Loop(loop.symbol, copies=AHEAD) for loop in added[-1:]]

@@ -14,7 +14,7 @@ from ..schedule import walked_axes
 
 __all__ = ["Spread", "cover", "lanes_along", "phases_of", "power_of_two", "size_or", "tiles_of"]
 
-WASTE = 1.34  # of threads or registers, up to which a wider distribution is worth it
+WASTE = 1.1  # of threads or registers, up to which a wider distribution is worth it
 
 
 def power_of_two(number: int) -> int:
