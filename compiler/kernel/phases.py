@@ -237,6 +237,7 @@ class Kernel:
     nodes: tuple[Any, ...] = ()  # the graph nodes that are computed here, for explanations
     reads: tuple[Buffer, ...] = field(default=())
     writes: tuple[Buffer, ...] = field(default=())
+    by_library: Any = None  # what a library computes instead of the parts
 
     @property
     def tiles(self) -> Dim:

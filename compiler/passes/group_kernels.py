@@ -18,6 +18,7 @@ __all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
 MOST_NODES = 192  # of one kernel: beyond, registers spill and compile time grows
 FEW_ROWS = 8  # fewer independent rows than this do not keep the cores busy …
 LONG_ROW = 16384  # … when each is longer than this
+_NOTHING: Mapping[Node, Node] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,17 @@ class Grouping:
         return node in self.inlined or is_free(node)
 
 
-def group_kernels(graph: Graph) -> Grouping:
-    """Every node that must be computed is in exactly one group; views are seen through."""
-    return _Grouper(graph).run()
+def group_kernels(graph: Graph, closed: Mapping[Node, Node] = _NOTHING) -> Grouping:
+    """Every node that must be computed is in exactly one group; views are seen through.
+
+    `closed` names nodes with the contraction in whose group they are, and which takes no others.
+    """
+    return _Grouper(graph, closed).run()
 
 
 class _Grouper:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, closed: Mapping[Node, Node]) -> None:
+        self.graph, self.closed = graph, closed
         self.inlined = inlined_nodes(graph)
         self.drafts: list[Draft | None] = []
         self.home: dict[Node, Draft] = {}
@@ -106,6 +110,9 @@ class _Grouper:
     # placing one node
 
     def _place(self, node: Node) -> None:
+        if node in self.closed:
+            self._enclose(node)
+            return
         joined: Draft | None = None
         for draft, producer in self._candidates(node):
             target = self.drafts[draft.number]
@@ -117,6 +124,18 @@ class _Grouper:
                 joined = self._merge(target, joined) if joined else self._join(target, node)
         if joined is None:
             self._start(node)
+
+    def _enclose(self, node: Node) -> None:
+        """Put the node into the group that was made up for it beforehand."""
+        anchor = self.closed[node]
+        draft = next((d for d in self.drafts if d is not None and d.anchor is anchor), None)
+        if draft is None:
+            draft = Draft(len(self.drafts), own_domain(anchor), anchor)
+            self.drafts.append(draft)
+        self._add(draft, node)
+        for producer in self._producers(node):
+            if self.home[producer] is draft:
+                self.verdicts[producer, node] = Verdict(producer, node)
 
     def _absorbed(self, node: Node) -> list[Draft]:
         """Drafts that only this node reads, at whatever positions: it computes them as it goes."""
@@ -240,6 +259,8 @@ class _Grouper:
         """The first reason to keep them apart; empty when they can share a kernel."""
         if node.op.contraction or node.op.scatter or is_scan(node):
             return f"{node.op} has a loop structure of its own"
+        if draft.anchor in self.closed:
+            return "the product is computed by the library"
         if draft.anchor is not None and not draft.anchor.op.contraction:
             return f"{draft.anchor.op} must finish before {node.op} reads it"
         if joined is not None:

@@ -1,0 +1,98 @@
+"""A product of the vendor's library as a kernel among others, and as a launch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symfuse.runtime.cuda.code import Count, Place, ProductLaunch
+from symfuse.runtime.cuda.cublaslt import EPILOGUES
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim
+from ...ir.node import Node
+from ...kernel.build import Draft, build_contraction
+from ...kernel.lower import Buffers
+from ...kernel.phases import Axis, Buffer, Kernel, Loop, Part, Phase
+from .products import Product
+
+__all__ = ["product_kernel", "product_launch"]
+
+
+def product_kernel(
+    chosen: Product, name: str, sees_through: Callable[[Node], bool], buffers: Buffers
+) -> Kernel:
+    """What the library does, as loops for those who check and explain, and its workspace."""
+    anchor, nodes, outputs = chosen.anchor, chosen.nodes, chosen.outputs
+    draft = build_contraction(anchor, nodes, outputs, sees_through, buffers)
+    part = _loops(draft)
+    rows, columns, inner, batch = chosen.size
+    workspace = Buffer(f"{name}_workspace", DType.U8, (chosen.workspace,))
+    reads = tuple(dict.fromkeys(buffers(node) for node in _read(chosen)))
+    writes = (*map(buffers, outputs), workspace)
+    work = rows * columns * inner * batch
+    return Kernel(name, "product", (part,), work, nodes, reads, writes, chosen)
+
+
+def product_launch(
+    kernel: Kernel,
+    buffers: Buffers,
+    place: Callable[[Buffer], Place],
+    count: Callable[[Dim], Count],
+) -> ProductLaunch:
+    """The launch of a kernel that `product_kernel` made, once every buffer has its place."""
+    chosen = kernel.by_library
+    assert isinstance(chosen, Product)
+    left, right, added, bias = chosen.left, chosen.right, chosen.added, chosen.bias
+    leading = (left.leading, right.leading, 0 if added is None else added.leading)
+    strides = (left.stride, right.stride, 0 if added is None else added.stride)
+    offsets = [0 if x is None else x.offset for x in (left, right, added, bias)]
+    nbytes = [count(offset * chosen.anchor.dtype.itemsize) for offset in offsets]
+    nodes = [left.node, right.node, chosen.output]
+    beside = [x.node for x in (added, bias) if x is not None]
+    beside += [] if chosen.aux is None else [chosen.aux]
+    rows, columns, inner, batch = map(count, chosen.size)
+    return ProductLaunch(
+        entry=kernel.name,
+        rows=rows,
+        columns=columns,
+        inner=inner,
+        batch=batch,
+        dtype=str(chosen.anchor.dtype),
+        compute=chosen.compute,
+        transposed=(left.transposed, right.transposed),
+        leading=(count(leading[0]), count(leading[1]), count(leading[2])),
+        strides=(count(strides[0]), count(strides[1]), count(strides[2])),
+        offsets=(nbytes[0], nbytes[1], nbytes[2], nbytes[3]),
+        epilogue=_checked(chosen),
+        scale=chosen.scale,
+        share=chosen.share,
+        workspace=chosen.workspace,
+        pointers=(
+            *(place(buffers(node)) for node in nodes),
+            place(kernel.writes[-1]),
+            *(place(buffers(node)) for node in beside),
+        ),
+    )
+
+
+def _read(chosen: Product) -> tuple[Node, ...]:
+    every = (chosen.left, chosen.right, chosen.added, chosen.bias)
+    return tuple(x.node for x in every if x is not None)
+
+
+def _checked(chosen: Product) -> str:
+    """The epilogue, which must read and write beside what the launch has places for."""
+    epilogue = EPILOGUES[chosen.epilogue]
+    assert epilogue.bias is (chosen.bias is not None)
+    assert bool(epilogue.aux) is (chosen.aux is not None)
+    assert bool(chosen.share) is (chosen.added is not None)
+    return chosen.epilogue
+
+
+def _loops(draft: Draft) -> Part:
+    """Every axis walked one by one: the sum first, then what follows it."""
+    fold, after = draft.bodies
+    kept = tuple(axis for axis in draft.axes if axis not in draft.reduced)
+    axes = tuple(Axis(axis, draft.extent(axis)) for axis in draft.axes)
+    every, rest = (tuple(map(Loop, axes)) for axes in (draft.axes, kept))
+    return Part(axes, (Phase(every, fold), Phase(rest, after)))

@@ -1,0 +1,321 @@
+"""Which products of matrices the vendor's library computes, with which epilogue, and why.
+
+The library is faster than what is generated where products are large; a generated kernel can do
+anything to the results while they are on chip, and small ones run side by side in one launch. So
+a group of nodes around a product is taken by the library as a whole, or in part: then what is left
+is put into other kernels, if the product is so large that reading its result again costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from symfuse.runtime.cuda.cublaslt import EPILOGUES
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, is_at_most, is_multiple, product
+from ...ir.graph import Graph
+from ...ir.node import Node
+from ...passes.group_kernels import Group, Grouping, group_kernels
+from .epilogues import Form, Found, inside, steps_from
+from .matrices import Matrix, View, as_matrix, view_of
+
+__all__ = ["Choice", "Choices", "Product", "choose_products"]
+
+COMPUTED = {DType.F32: "f32", DType.F64: "f64", DType.F16: "half", DType.BF16: "half"}
+WORTH_A_CALL = 1 << 21  # multiplications from which the library is worth a launch of its own
+WORTH_A_PASS = 1 << 26  # … and from which it is worth reading the result once more
+NARROW = 8  # rows or columns up to which a product only reads its operands
+SHALLOW = 16  # summed elements up to which a product only writes its result
+DEEP = 128  # summed elements from which one more pass over the result is little beside the product
+WORKSPACE = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """A product by the library: result = epilogue(scale · left · right + share · added + bias).
+
+    `nodes` are what it computes, the last of them `output`; `aux` is stored beside it.
+    """
+
+    anchor: Node
+    nodes: tuple[Node, ...]
+    output: Node
+    size: tuple[Dim, Dim, Dim, Dim]  # rows, columns, inner, batch
+    left: Matrix
+    right: Matrix
+    compute: str
+    epilogue: str = "none"
+    scale: float = 1.0
+    share: float = 0.0
+    added: Matrix | None = None
+    bias: View | None = None
+    aux: Node | None = None
+
+    @property
+    def outputs(self) -> tuple[Node, ...]:
+        """What is stored."""
+        return (self.output,) if self.aux is None else (self.output, self.aux)
+
+    @property
+    def workspace(self) -> int:
+        """Bytes that the library may use meanwhile: for sums in parts, a few times the result."""
+        rows, columns, _, batch = self.size
+        wanted = rows * columns * batch * 16 * self.anchor.dtype.itemsize
+        return min(WORKSPACE, max(wanted, 1 << 20)) if isinstance(wanted, int) else WORKSPACE
+
+    def __str__(self) -> str:
+        rows, columns, inner, batch = self.size
+        times = "" if batch == 1 else f"{batch} times "
+        return f"{times}{rows}×{inner} by {inner}×{columns}, {self.compute}, {self.epilogue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What computes one contraction, and the reason."""
+
+    anchor: Node
+    product: Product | None
+    reason: str
+
+    def __str__(self) -> str:
+        at = f" ({self.anchor.source.loc})" if self.anchor.source.loc else ""
+        who = "a generated kernel" if self.product is None else f"the library ({self.product})"
+        return f"{self.anchor.op}{at} is computed by {who}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The groups with products of the library apart, those products, and every decision."""
+
+    grouping: Grouping
+    products: dict[Group, Product] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+
+
+def choose_products(
+    graph: Graph, grouping: Grouping, numerics: str, *, available: bool = True
+) -> Choices:
+    """Who computes each contraction; what the library leaves is put into groups anew."""
+    every = [group for group in grouping.groups if group.kind == "contraction"]
+    choices = tuple(_choice(graph, grouping, group, numerics, available) for group in every)
+    chosen = {choice.anchor: choice.product for choice in choices if choice.product is not None}
+    if chosen:
+        members = {node: anchor for anchor, taken in chosen.items() for node in taken.nodes}
+        grouping = group_kernels(graph, members)
+    return Choices(
+        grouping,
+        {group: chosen[group.anchor] for group in grouping.groups if group.anchor in chosen},
+        choices,
+    )
+
+
+def _choice(
+    graph: Graph, grouping: Grouping, group: Group, numerics: str, available: bool
+) -> Choice:
+    anchor = group.anchor
+    assert anchor is not None
+    if not available:
+        return Choice(anchor, None, "cuBLASLt is not installed")
+    plain = _plain(anchor, grouping.sees_through, numerics)
+    if isinstance(plain, str):
+        return Choice(anchor, None, plain)
+    if reason := _too_small(plain):
+        return Choice(anchor, None, reason)
+    chain = _Chain(graph, grouping, group, plain, numerics)
+    chain.run()
+    left_over = [node for node in group.nodes if node not in chain.product.nodes]
+    if not left_over:
+        return Choice(anchor, chain.product, "all that follows is an epilogue of the library")
+    stopped = chain.stopped or "what follows is no epilogue of the library"
+    if reason := _not_worth_a_pass(plain):
+        return Choice(anchor, None, f"{stopped}, and {reason}")
+    return Choice(anchor, chain.product, f"{stopped}: a second kernel does the rest")
+
+
+# the product itself
+
+
+def _plain(anchor: Node, sees_through: Callable[[Node], bool], numerics: str) -> Product | str:
+    """The product without what follows it, or why it is none of the library's."""
+    compute = COMPUTED.get(anchor.dtype)
+    if compute is None:
+        return f"the library has no products of {anchor.dtype}"
+    if compute == "f32" and numerics == "fast":
+        compute = "tf32"
+    operands = [view_of(x, sees_through) for x in anchor.inputs]
+    found = []
+    for number, (view, node) in enumerate(zip(operands, anchor.inputs, strict=True)):
+        if view is None:
+            return f"{node.op} is computed from what it reads, for each product again"
+        batch, free, summed = _roles(anchor, number)
+        rows, columns = (free, summed) if number == 0 else (summed, free)
+        matrix = as_matrix(view, batch, rows, columns)
+        if isinstance(matrix, str):
+            return matrix
+        found.append(matrix)
+    size = _size(anchor)
+    return Product(anchor, (anchor,), anchor, size, found[0], found[1], compute)
+
+
+def _roles(anchor: Node, number: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The axes of an operand: batches, those of the result alone, and those summed over."""
+    batch, summed = anchor.attr("batch")[number], anchor.attr("contracting")[number]
+    rank = anchor.inputs[number].rank
+    free = tuple(axis for axis in range(rank) if axis not in (*batch, *summed))
+    return batch, free, summed
+
+
+def _size(anchor: Node) -> tuple[Dim, Dim, Dim, Dim]:
+    left, right = anchor.inputs
+    batch, rows, summed = (product(left.shape[a] for a in axes) for axes in _roles(anchor, 0))
+    columns = product(right.shape[a] for a in _roles(anchor, 1)[1])
+    return rows, columns, summed, batch
+
+
+def _is_below(size: Dim, limit: int) -> bool:
+    return is_at_most(size, limit - 1) is True
+
+
+def _too_small(plain: Product) -> str:
+    rows, columns, inner, batch = plain.size
+    if _is_below(rows, NARROW) or _is_below(columns, NARROW):
+        return f"with fewer than {NARROW} rows or columns it takes the time of reading them"
+    if _is_below(inner, SHALLOW):
+        return f"with sums of fewer than {SHALLOW} it takes the time of writing the result"
+    if _is_below(rows * columns * inner * batch, WORTH_A_CALL):
+        return "it is small, and small kernels run side by side"
+    return ""
+
+
+def _not_worth_a_pass(plain: Product) -> str:
+    """Why not to store the bare result and read it again; in halves the library is far ahead."""
+    rows, columns, inner, batch = plain.size
+    if plain.compute == "half":
+        return ""
+    if _is_below(inner, DEEP):
+        return f"with sums of fewer than {DEEP} another pass over the result costs too much"
+    if _is_below(rows * columns * inner * batch, WORTH_A_PASS):
+        return "it is too small for a kernel more"
+    return ""
+
+
+# what follows it
+
+
+class _Chain:
+    """A product that takes in step after step, as long as each is one of the library's forms."""
+
+    def __init__(
+        self, graph: Graph, grouping: Grouping, group: Group, plain: Product, numerics: str
+    ) -> None:
+        self.graph, self.grouping, self.group = graph, grouping, group
+        self.product, self.numerics = plain, numerics
+        self.stopped = ""
+
+    def run(self) -> None:
+        while (longer := self._longer()) is not None:
+            self.product, self.stopped = longer, ""
+
+    def _stop(self, reason: str) -> None:
+        """Keep the first reason not to take in more."""
+        self.stopped = self.stopped or reason
+
+    def _longer(self) -> Product | None:
+        done, z = self.product, self.product.output
+        if done.aux is not None or done.epilogue.startswith(("relu", "gelu")):
+            return None
+        for form, node, found in steps_from(z, self.group.nodes):
+            taken = self._taken(node, found)
+            if taken is None:
+                continue
+            if form.numerics == "fast" and self.numerics != "fast" and done.compute != "half":
+                self._stop(form.why)
+                continue
+            extended = self._with(form, found, z)
+            if extended is not None:
+                members = {*done.nodes, *taken}
+                nodes = tuple(n for n in self.group.nodes if n in members)
+                kept = self._is_read_elsewhere(z, members)
+                if not kept:
+                    return replace(extended, nodes=nodes, output=node)
+                if form.name == "gelu" and self._has_room_for_aux():
+                    name = extended.epilogue.replace("gelu", "gelu_aux")
+                    return replace(extended, nodes=nodes, output=node, epilogue=name, aux=z)
+                self._stop(f"{z.op} is also read elsewhere")
+        return None
+
+    def _taken(self, node: Node, found: Found) -> frozenset[Node] | None:
+        """The nodes of a step, if all belong to the group and nothing else reads those inside."""
+        stops = frozenset(x for name, x in found.items() if name != "factor")
+        taken = inside(node, stops)
+        if not taken <= set(self.group.nodes):
+            return None
+        inner = taken - {node}
+        return None if any(self._is_read_elsewhere(x, taken) for x in inner) else taken
+
+    def _is_read_elsewhere(self, node: Node, members: Iterable[Node]) -> bool:
+        inside_ = set(members)
+        readers = self.graph.users[node]
+        return node in self.group.outputs or any(user not in inside_ for user in readers)
+
+    def _has_room_for_aux(self) -> bool:
+        return self.product.added is None and is_multiple(self.product.size[1], 8) is True
+
+    def _with(self, form: Form, found: Found, z: Node) -> Product | None:
+        """The product with one step more, if the library does its steps in this order."""
+        done = self.product
+        factor = float(found["factor"].number) if "factor" in found else 1.0
+        if form.name == "scaled":
+            plain = done.added is None and done.bias is None
+            return replace(done, scale=done.scale * factor) if plain else None
+        if form.name in ("rectified", "at_least_zero"):
+            return _activated(done, "relu")
+        if form.name == "gelu":
+            return _activated(done, "gelu")
+        view = view_of(found["term"], self.grouping.sees_through)
+        if view is None or view.node in self.group.nodes or view.node.dtype is not z.dtype:
+            self._stop(f"{found['term'].op} is computed on the way")
+            return None
+        if form.name == "added" and done.bias is None and self._is_bias(view):
+            return replace(done, bias=view, epilogue="bias")
+        return self._with_matrix(form.name, factor, view)
+
+    def _with_matrix(self, name: str, factor: float, view: View) -> Product | None:
+        done = self.product
+        negated = name in ("taken_from", "shared_less")
+        if done.added is not None or (negated and done.bias is not None):
+            return None
+        batch, rows, columns = self._axes()
+        matrix = as_matrix(view, batch, rows, columns)
+        if isinstance(matrix, str) or matrix.transposed:
+            self._stop("what is added does not lie row by row")
+            return None
+        share = -factor if name == "taken" else factor
+        scale = -done.scale if negated else done.scale
+        return replace(done, added=matrix, share=share, scale=scale)
+
+    def _axes(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The axes of the result: batches, rows, columns."""
+        batch, free, _ = _roles(self.product.anchor, 0)
+        count, split = len(batch), len(batch) + len(free)
+        every = tuple(range(self.product.anchor.rank))
+        return every[:count], every[count:split], every[split:]
+
+    def _is_bias(self, view: View) -> bool:
+        """Whether it is one vector along the columns, the same in every row."""
+        batch, rows, columns = self._axes()
+        repeated = all(view.strides[a] == 0 or view.shape[a] == 1 for a in (*batch, *rows))
+        step: Dim = 1
+        for axis in reversed(columns):
+            if view.shape[axis] != 1 and view.strides[axis] != step:
+                return False
+            step = step * view.shape[axis]
+        return repeated
+
+
+def _activated(done: Product, name: str) -> Product:
+    epilogue = name if done.bias is None else f"{name}_bias"
+    assert epilogue in EPILOGUES
+    return replace(done, epilogue=epilogue)
