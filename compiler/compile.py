@@ -71,6 +71,10 @@ class Compilation:
         return self.stages.grouping
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        return self.stages.reasons
+
+    @property
     def launches(self) -> tuple[Kernel, ...]:
         return self.stages.launches
 

@@ -30,13 +30,15 @@ __all__ = ["Stages", "run_stages"]
 class Stages:
     """A graph on its way to code: simplified, grouped, lowered, planned, written as text.
 
-    `aliases` says which results take the memory of which donated inputs.
+    `reasons` tells of choices between kernels and libraries, `aliases` which results take the
+    memory of which donated inputs.
     """
 
     target: Target
     graph: Graph
     passes: tuple[PassRecord, ...]
     grouping: Grouping
+    reasons: tuple[str, ...]
     launches: tuple[Kernel, ...]
     memory: MemoryPlan
     aliases: Mapping[Buffer, Buffer]
@@ -57,7 +59,7 @@ def run_stages(
         assignment = target.assign(graph, group_kernels(graph), numerics)
         grouping = assignment.grouping
     if is_wanted("fusion"):
-        for verdict in grouping.verdicts:
+        for verdict in (*grouping.verdicts, *assignment.reasons):
             log("fusion", "%s", verdict)
     with clock.time("lower"):
         buffers = Buffers(name_nodes(graph), grouping.reshaped)
@@ -69,9 +71,19 @@ def run_stages(
         memory = plan_memory(launches, _external(graph, buffers), target.alignment)
     with clock.time("emit"):
         layout = _layout(graph, buffers, memory, _guards(traced))
-        written = assignment.write(launches, layout)
+        written = assignment.write(launches, layout, buffers)
     return Stages(
-        target, graph, passes, grouping, launches, memory, aliases, buffers, layout, written
+        target,
+        graph,
+        passes,
+        grouping,
+        tuple(assignment.reasons),
+        launches,
+        memory,
+        aliases,
+        buffers,
+        layout,
+        written,
     )
 
 

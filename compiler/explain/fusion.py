@@ -50,13 +50,17 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class FusionReport:
-    """The source lines with their kernels, and every pair of neighbours that did not fuse."""
+    """The source lines with their kernels, and every pair of neighbours that did not fuse.
+
+    `products` tells who computes each product where there is a choice.
+    """
 
     lines: tuple[Line, ...]
     kernels: tuple[str, ...]
     apart: tuple[Apart, ...]
     joined: int
     nodes: int
+    products: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The lines with the numbers of their kernels before them, then the verdicts."""
@@ -69,6 +73,8 @@ class FusionReport:
         kernels = [f"  k{number}: {name}" for number, name in enumerate(self.kernels)]
         head = f"{self.nodes} operations in {len(self.kernels)} kernels, {self.joined} joins"
         parts = [head, *shown, "kernels", *kernels]
+        if self.products:
+            parts += ["products", *(f"  {sentence}" for sentence in self.products)]
         if self.apart:
             parts += ["kept apart", *(f"  {pair}" for pair in self.apart)]
         return "\n".join(parts)
@@ -80,6 +86,7 @@ class FusionReport:
         return {
             "kernels": list(self.kernels),
             "joined": self.joined,
+            **({"products": list(self.products)} if self.products else {}),
             "lines": [
                 {
                     "file": line.file,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symfuse.runtime.errors import OptionError
 
 from ..targets import TARGETS, target_of_text
@@ -48,7 +50,8 @@ def stages_of(target: str) -> tuple[str, ...]:
 
 def explain(compiled: Compiled) -> FusionReport:
     """The user's lines with their kernels, and why neighbours did not fuse."""
-    return fusion_report(compiled.graph, compiled.grouping, compiled.launches)
+    found = fusion_report(compiled.graph, compiled.grouping, compiled.launches)
+    return replace(found, products=tuple(compiled.reasons))
 
 
 def kernels(compiled: Compiled) -> KernelRecords:

@@ -85,11 +85,16 @@ class Assignment(Protocol):
         """The groups, divided where a library computes a part of one."""
         ...
 
+    @property
+    def reasons(self) -> Sequence[str]:
+        """A sentence for every choice between kernels of our own and a library."""
+        ...
+
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
         """The launch of a group that a library computes; None for all others."""
         ...
 
-    def write(self, launches: Sequence[Kernel], layout: Layout) -> Written:
+    def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> Written:
         """The launches as text."""
         ...
 

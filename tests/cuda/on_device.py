@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda.simulator.build import driver_path, needs_compiler
+from cuda.simulator.products import library_path
 
 from symfuse.compiler.compile import Compilation, compile_graph
 from symfuse.compiler.ir.graph import Graph
 from symfuse.runtime import options
 from symfuse.runtime.cuda import libraries
-from symfuse.runtime.executable import Executable
+from symfuse.runtime.executable import load
 
 __all__ = ["Simulated", "needs_compiler", "needs_nvrtc", "simulated"]
 
@@ -27,8 +28,10 @@ needs_nvrtc = pytest.mark.skipif(
 
 @contextmanager
 def simulated() -> Iterator[None]:
-    """The simulated device as the device of this machine."""
-    with options.using(cuda_driver=str(driver_path())):
+    """The simulated device as the device of this machine, with its library of products."""
+    driver = driver_path()
+    library_path(driver.parent)
+    with options.using(cuda_driver=str(driver)):
         yield
 
 
@@ -38,7 +41,7 @@ class Simulated:
     def __init__(self, graph: Graph) -> None:
         with simulated():
             self.compilation: Compilation = compile_graph(graph, target="cuda")
-            self._run = Executable(self.compilation.program)
+            self._run = load(self.compilation.program)
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """The results, on the host."""

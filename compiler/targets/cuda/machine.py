@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symfuse.runtime.cuda.device import device
+from symfuse.runtime.cuda.device import device_arch
 from symfuse.runtime.cuda.libraries import find
-from symfuse.runtime.errors import DeviceError
 
-__all__ = ["SIMULATED", "USUAL", "architecture", "identity"]
+__all__ = ["SIMULATED", "USUAL", "architecture", "has_products", "identity"]
 
 USUAL = "sm_90"
 SIMULATED = "sm_00"  # a device that is handed source texts
@@ -16,16 +15,20 @@ SIMULATED = "sm_00"  # a device that is handed source texts
 
 def architecture() -> str:
     """The architecture of the device of this machine; where there is none, the usual one."""
-    try:
-        return device().facts.arch
-    except DeviceError:
-        return USUAL
+    return device_arch() or USUAL
+
+
+def has_products(arch: str) -> bool:
+    """Whether a library computes products there; the simulated device takes none but its own."""
+    found = find("cublasLt")
+    return found is not None and (arch != SIMULATED or found.origin == "beside the given driver")
 
 
 def identity(arch: str) -> str:
-    """The architecture, and the file of the compiler."""
-    found = find("nvrtc")
-    if arch == SIMULATED or found is None:
-        return arch
+    """The architecture, the file of the compiler, and whether there is a library of products."""
+    products = "with products" if has_products(arch) else ""
+    found = find("nvrtc") if arch != SIMULATED else None
+    if found is None:
+        return f"{arch} {products}"
     told = Path(found.path).stat()
-    return f"{arch} {found.path} {told.st_size} {told.st_mtime_ns}"
+    return f"{arch} {products} {found.path} {told.st_size} {told.st_mtime_ns}"

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
-from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, Prepared
+from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, Prepared, ProductLaunch
 from symfuse.runtime.cuda.code import Place as DevicePlace
 from symfuse.runtime.host.image import Image
 from symfuse.runtime.log import log
 
 from ...ir.dims import Dim
+from ...kernel.lower import Buffers
 from ...kernel.phases import Buffer, Kernel
 from ..layout import Layout
 from ..llvm.link import link
 from ..llvm.machine import Level, host_machine
 from ..llvm.prepare import prepare_text
 from ..target import Code, Usage
-from .kernels import KernelSource, kernel_source
+from .kernels import KernelSource, kernel_source, prefix
 from .machine import SIMULATED
 from .nvrtc import Form, Request, Translation, translate_all
-from .preamble import preamble
+from .product_launches import product_launch
 from .report import occupancy, read_log
 from .sass import disassemble
 
@@ -29,16 +30,32 @@ __all__ = ["CudaProgram", "write_program"]
 
 
 def write_program(
-    kernels: Sequence[Kernel], layout: Layout, arch: str, *, is_fast: bool
+    kernels: Sequence[Kernel], layout: Layout, buffers: Buffers, arch: str, *, is_fast: bool
 ) -> CudaProgram:
     """The sources and the launches; formulas among their numbers become extras of the layout."""
     counts = _Counts()
-    sources = tuple(kernel_source(kernel, layout.symbols) for kernel in kernels)
-    launches = tuple(
-        _launch(kernel, source, number if arch != SIMULATED else 0, layout, counts)
-        for number, (kernel, source) in enumerate(zip(kernels, sources, strict=True))
-    )
-    return CudaProgram(arch, sources, launches, replace(layout, extra=counts.formulas), is_fast)
+    place = partial(_place, layout, counts)
+    own = [kernel for kernel in kernels if kernel.by_library is None]
+    sources = {kernel: kernel_source(kernel, layout.symbols) for kernel in own}
+    modules = {kernel: 0 if arch == SIMULATED else at for at, kernel in enumerate(own)}
+
+    def launch(kernel: Kernel) -> KernelLaunch | ProductLaunch:
+        if kernel.by_library is not None:
+            return product_launch(kernel, buffers, place, counts)
+        source = sources[kernel]
+        return KernelLaunch(
+            source.name,
+            modules[kernel],
+            counts(kernel.tiles),
+            source.threads,
+            source.shared,
+            tuple(map(place, source.pointers)),
+            tuple(layout.symbols.index(symbol) for symbol in source.sizes),
+        )
+
+    launches = tuple(map(launch, kernels))
+    found = tuple(sources.get(kernel) for kernel in kernels)
+    return CudaProgram(arch, found, launches, replace(layout, extra=counts.formulas), is_fast)
 
 
 class _Counts:
@@ -57,38 +74,25 @@ class _Counts:
         return tuple(self._found)
 
 
-def _launch(
-    kernel: Kernel, source: KernelSource, module: int, layout: Layout, counts: _Counts
-) -> KernelLaunch:
-    def place(buffer: Buffer) -> DevicePlace:
-        at = layout.places(buffer)
-        return DevicePlace(at.number, counts(at.offset) if at.number is None else 0)
-
-    return KernelLaunch(
-        source.name,
-        module,
-        counts(kernel.tiles),
-        source.threads,
-        source.shared,
-        tuple(map(place, source.pointers)),
-        tuple(layout.symbols.index(symbol) for symbol in source.sizes),
-    )
+def _place(layout: Layout, counts: _Counts, buffer: Buffer) -> DevicePlace:
+    at = layout.places(buffer)
+    return DevicePlace(at.number, counts(at.offset) if at.number is None else 0)
 
 
 @dataclass(frozen=True, eq=False)
 class CudaProgram:
-    """The sources of all kernels and how they are launched."""
+    """The sources of the kernels and how all is launched; `sources` has None for products."""
 
     arch: str
-    sources: tuple[KernelSource, ...]
-    launches: tuple[KernelLaunch, ...]
+    sources: tuple[KernelSource | None, ...]
+    launches: tuple[KernelLaunch | ProductLaunch, ...]
     layout: Layout
     is_fast: bool
 
     @cached_property
     def text(self) -> str:
         """All kernels behind one preamble."""
-        return "\n\n".join([preamble(), *map(self.kernel_text, range(len(self.sources)))])
+        return "\n".join([prefix(), *(source.body for source in self._own)])
 
     def as_text(self, stage: str) -> str:
         """The sources, or what the compiler makes of each of them."""
@@ -101,13 +105,15 @@ class CudaProgram:
 
     def kernel_text(self, number: int) -> str:
         """One kernel without what stands in front of all."""
-        return self.sources[number].text.removeprefix(preamble()).strip()
+        source = self.sources[number]
+        return "" if source is None else source.body.strip()
 
     def usage(self) -> Sequence[Usage | None]:
         """Threads and memory of each launch, and what the compiler says of its registers."""
         if self.arch == SIMULATED:
-            return [Usage(source.threads, source.shared) for source in self.sources]
-        return list(map(self._used, self.sources, self._translated("default")))
+            return [Usage(s.threads, s.shared) if s else None for s in self.sources]
+        made = iter(self._translated("default"))
+        return [self._used(s, next(made)) if s else None for s in self.sources]
 
     def generate(self, level: Level) -> Code:
         """The modules with the launches, and code for the processor where sizes are left open."""
@@ -116,10 +122,14 @@ class CudaProgram:
             return Code(None, device)
         return Code(self._prepare(level), device, host_machine().features)
 
+    @property
+    def _own(self) -> list[KernelSource]:
+        return [source for source in self.sources if source is not None]
+
     def _modules(self, level: Level) -> tuple[bytes, ...]:
         if self.arch != SIMULATED:
             return tuple(one.code for one in self._translated(level))
-        return (self.text.encode(),) if self.sources else ()
+        return (self.text.encode(),) if self._own else ()
 
     def _prepare(self, level: Level) -> Image:
         declarations: set[str] = set()
@@ -131,7 +141,7 @@ class CudaProgram:
     def _translated(self, level: Level, form: Form = "cubin") -> tuple[Translation, ...]:
         effort = ("--ptxas-options=-O1",) if level == "fast-compile" else ()
         flags = (f"-fmad={str(self.is_fast).lower()}", *effort)
-        requests = [Request(s.name, s.text, self.arch, form, flags) for s in self.sources]
+        requests = [Request(s.name, s.text, self.arch, form, flags) for s in self._own]
         return translate_all(requests, _tell)
 
     def _used(self, source: KernelSource, made: Translation) -> Usage:

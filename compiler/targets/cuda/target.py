@@ -13,7 +13,9 @@ from ...kernel.phases import Kernel
 from ...kernel.processor import Device
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
-from .machine import SIMULATED
+from .machine import SIMULATED, has_products
+from .product_launches import product_kernel
+from .products import Choices, choose_products
 from .program import CudaProgram, write_program
 from .report import architectures
 
@@ -44,7 +46,9 @@ class CudaTarget:
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
-        return CudaAssignment(self.arch, grouping, numerics == "fast")
+        available = has_products(self.arch)
+        choices = choose_products(graph, grouping, numerics, available=available)
+        return CudaAssignment(self.arch, choices, numerics == "fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,26 @@ class CudaAssignment:
     """The groups for kernels and those for libraries."""
 
     arch: str
-    grouping: Grouping
+    choices: Choices
     is_fast: bool
+
+    @property
+    def grouping(self) -> Grouping:
+        """The groups, divided where the library computes a part of one."""
+        return self.choices.grouping
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why each product is computed by what computes it."""
+        return tuple(map(str, self.choices.choices))
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
         """The launch of a product by the library."""
-        return None
+        product = self.choices.products.get(group)
+        if product is None:
+            return None
+        return product_kernel(product, name, self.grouping.sees_through, buffers)
 
-    def write(self, launches: Sequence[Kernel], layout: Layout) -> CudaProgram:
+    def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> CudaProgram:
         """The source of every kernel, and the grid and the operands of every launch."""
-        return write_program(launches, layout, self.arch, is_fast=self.is_fast)
+        return write_program(launches, layout, buffers, self.arch, is_fast=self.is_fast)

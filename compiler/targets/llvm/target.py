@@ -53,12 +53,13 @@ class HostAssignment:
     """Kernels of our own for all groups."""
 
     grouping: Grouping
+    reasons: Sequence[str] = ()
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
         """None: no library is called."""
         return None
 
-    def write(self, launches: Sequence[Kernel], layout: Layout) -> HostText:
+    def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
         """The module of the program."""
         return HostText(tuple(launches), module_text(launches, layout, ""))
 
