@@ -152,7 +152,8 @@ def _spelling(dtype: DType) -> str:
 
 @cache
 def _bfloat16() -> np.dtype[Any]:
-    return np.dtype(_ml_dtypes().bfloat16)
+    found: np.dtype[Any] = np.dtype(_ml_dtypes().bfloat16)
+    return found
 
 
 @cache

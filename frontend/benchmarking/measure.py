@@ -93,4 +93,5 @@ def _reference(function: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]
 
 def _widened(leaf: Any) -> Any:
     array = np.asarray(leaf)
-    return array.astype(np.float64) if array.dtype.kind == "f" else leaf
+    is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.astype(np.float64) if is_float else leaf

@@ -82,6 +82,6 @@ def _random(type_: Spec) -> Any:
         raise ArgumentError(f"{type_} has open sizes", fix="give numbers, as in x=f32[64,784]")
     rng = np.random.default_rng(0)
     shape = tuple(int(size) for size in type_.shape)  # type: ignore[arg-type]
-    if type_.dtype.kind == "f":
+    if type_.type.dtype.is_float:
         return rng.standard_normal(shape).astype(type_.dtype)
     return rng.integers(0, 2, shape).astype(type_.dtype)
