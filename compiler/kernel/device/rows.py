@@ -11,14 +11,14 @@ from ..processor import Device
 from ..schedule import contiguous_axis
 from ..split import Piece
 from .rewrite import keep_loads, kept_words, most_words, recompute
-from .walk import Spread, lanes_along, phases_of, power_of_two, size_or, tiles_of
+from .walk import WASTE, Spread, lanes_along, phases_of, power_of_two, size_or, tiles_of
 
 __all__ = ["Fold", "plan_fold", "schedule_fold"]
 
 THREADS = 256
-WARP_ROW = 32  # words of a row for each thread of a warp, beyond which more threads share it
-BLOCK_ROW = 16  # words of a long row for each thread of a block, if there are threads enough
-ENOUGH = 256  # threads for each multiprocessor that keep memory busy
+VECTORS = 8  # of a row for each thread of a warp, beyond which a block shares it
+WORDS = 24  # that a thread keeps of a row, unless a block is as large as can be
+ENOUGH = 512  # threads for each multiprocessor that keep memory busy
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
 FEW_ROWS = 4  # rows for each thread that go down a column, at least
@@ -124,11 +124,11 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
     length = piece.length if piece is not None else fold.length
     if length is None:
         most = upper_bound(fold.draft.extent(fold.along))
-        short = most is not None and most <= WARP_ROW * device.warp
+        short = most is not None and most <= VECTORS * fold.lanes * device.warp
         threads, vectors = device.warp if short else THREADS, COPIES * THREADS
     else:
         vectors = max(1, -(-length // fold.lanes))
-        words = max(1, most_words(keep_loads(fold.draft))) if piece is None else 1
+        words = most_words(keep_loads(fold.draft)) if piece is None else 0
         threads = _row_threads(vectors, length * words, rows, device)
     copies = max(1, min(_row_copies(fold.draft), -(-vectors // threads)))
     beside = 1
@@ -144,17 +144,24 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
 
 def _row_threads(vectors: int, words: int, rows: int, device: Device) -> int:
     """A power of two: a warp or part of it for short rows, a block for long ones, and more where
-    there are few rows."""
-    if words <= WARP_ROW * device.warp:
-        threads = min(device.warp, power_of_two(vectors))
-    else:
-        wanted = power_of_two(-(-words // BLOCK_ROW))
-        threads = min(max(THREADS // 2, wanted), device.most_threads, power_of_two(vectors))
-    while threads < min(vectors, device.most_threads) and (
+    a row has to stay in registers or where there are few rows."""
+    threads = min(device.warp, power_of_two(vectors))
+    if vectors > VECTORS * device.warp:
+        threads = THREADS
+    while threads < device.most_threads and words > WORDS * threads:
+        threads *= 2
+    if _waste(vectors, threads) > WASTE and words <= 2 * WORDS * threads:
+        threads = min(threads, threads // 2, key=lambda n: _waste(vectors, n))
+    while 2 * threads <= min(power_of_two(vectors), device.most_threads) and (
         rows * threads < device.multiprocessors * ENOUGH
     ):
         threads *= 2
     return threads
+
+
+def _waste(vectors: int, threads: int) -> float:
+    """How much more threads of a row are there for than it has."""
+    return -(-vectors // threads) * threads / vectors
 
 
 def _pieces(fold: Fold, piece: Piece | None) -> int:

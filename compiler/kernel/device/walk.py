@@ -29,9 +29,9 @@ def size_or(extent: Dim, otherwise: int) -> int:
 
 def lanes_along(instrs: Iterable[Instr], axis: Symbol, device: Device) -> int:
     """How many neighbouring elements each access along an axis can touch at once."""
-    instrs = [i for i in instrs if isinstance(i.detail, Access)]
-    along = [i for i in instrs if coefficient(i.detail.offset, axis) == 1]
-    lanes = device.lanes(instrs) if along else 1
+    touching = (i for i in instrs if isinstance(i.detail, Access))
+    along = [i for i in touching if coefficient(i.detail.offset, axis) == 1]
+    lanes = device.lanes(along) if along else 1
     while lanes > 1 and not all(_is_aligned(i, axis, lanes) for i in along):
         lanes //= 2
     return lanes
