@@ -107,7 +107,7 @@ def _lower(assignment: Assignment, buffers: Buffers, target: Target) -> list[Ker
             kernels.append(ready)
             continue
         order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
-        kernels += lower_group(order, name, sees_through, buffers, target.processor)
+        kernels += lower_group(order, name, sees_through, buffers, target.schedules)
     return kernels
 
 

@@ -13,6 +13,7 @@ from symfuse.compiler.ir.dims import Symbol, coefficient, evaluate
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.ir.printer import name_nodes
+from symfuse.compiler.kernel.device.schedules import DeviceSchedules
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.lower import Buffers, Order, lower_group
 from symfuse.compiler.kernel.phases import Access, Axis, Kernel, Local, Part, Phase, Serial
@@ -40,7 +41,7 @@ class Scheduled:
             order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
             name = f"k{number}_{group.kind}"
             self.kernels += lower_group(
-                order, name, grouping.sees_through, self.buffers, self.device
+                order, name, grouping.sees_through, self.buffers, DeviceSchedules(self.device)
             )
         self.launches = order_launches(self.kernels, {})
         for kernel in self.launches:

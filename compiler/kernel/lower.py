@@ -10,12 +10,9 @@ from symfuse.runtime import options
 from ..ir.dims import Dim, product
 from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
-from .device.schedules import DeviceSchedules
 from .domain import Domain
-from .host import HostSchedules
 from .merge import merge_axes
 from .phases import Access, Buffer, Kernel, Part, body_cost
-from .processor import Device, Processor
 from .scan import build_scan
 from .scatter import build_scatter
 from .schedules import Schedules, Step
@@ -68,19 +65,13 @@ def lower_group(
     name: str,
     sees_through: Callable[[Node], bool],
     buffers: Buffers,
-    processor: Processor | Device,
+    schedules: Schedules,
 ) -> tuple[Kernel, ...]:
     """The kernels of one group: usually one, two when one has to prepare what the other does."""
     return tuple(
         _kernel(replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part)
-        for step in _steps(order, sees_through, buffers, _schedules(processor))
+        for step in _steps(order, sees_through, buffers, schedules)
     )
-
-
-def _schedules(processor: Processor | Device) -> Schedules:
-    if isinstance(processor, Device):
-        return DeviceSchedules(processor)
-    return HostSchedules(processor)
 
 
 def _steps(

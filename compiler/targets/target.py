@@ -1,4 +1,4 @@
-"""What a target is: the machine that schedules look at, and the code that it makes of kernels."""
+"""What a target is: how kernels are walked, and the code that it makes of kernels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from symfuse.runtime.host.image import Image
 from ..ir.graph import Graph
 from ..kernel.lower import Buffers
 from ..kernel.phases import Kernel
-from ..kernel.processor import Device, Processor
+from ..kernel.schedules import Schedules
 from ..passes.group_kernels import Group, Grouping
 from .layout import Layout
 from .llvm.machine import Level
@@ -112,8 +112,8 @@ class Target(Protocol):
         ...
 
     @property
-    def processor(self) -> Processor | Device:
-        """What schedules must know."""
+    def schedules(self) -> Schedules:
+        """How kernels are walked."""
         ...
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> Assignment:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from symfuse.runtime.errors import OptionError
 
 from ...ir.graph import Graph
+from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
@@ -40,9 +41,9 @@ class CudaTarget:
     alignment: int = 256
 
     @property
-    def processor(self) -> Device:
-        """The threads and the memory that schedules are made for."""
-        return Device()
+    def schedules(self) -> DeviceSchedules:
+        """Those for threads that share tiles."""
+        return DeviceSchedules(Device())
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from symfuse.runtime.host.features import host_features
 
 from ...ir.graph import Graph
+from ...kernel.host import HostSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
@@ -37,11 +38,11 @@ class HostTarget:
     alignment: int = 64
 
     @property
-    def processor(self) -> Processor:
-        """The widths that schedules are made for."""
+    def schedules(self) -> HostSchedules:
+        """Those for the widths of this processor."""
         features = host_features()
         registers = 32 if features.vector_bytes == 64 else 16
-        return Processor(features.vector_bytes, registers, features.l2_bytes)
+        return HostSchedules(Processor(features.vector_bytes, registers, features.l2_bytes))
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> HostAssignment:
         """Everything to kernels; `numerics` has had its say before."""
