@@ -19,12 +19,14 @@ from ..llvm.link import link
 from ..llvm.machine import Level, host_machine
 from ..llvm.prepare import prepare_text
 from ..target import Code, Usage
-from .kernels import KernelSource, kernel_source, prefix
+from .kernels import KernelSource, kernel_source
 from .machine import SIMULATED
 from .nvrtc import Form, Request, Translation, translate_all
+from .preamble import preamble
 from .product_launches import product_launch
 from .report import occupancy, read_log
 from .sass import disassemble
+from .scalars import helpers
 
 __all__ = ["CudaProgram", "write_program"]
 
@@ -91,8 +93,8 @@ class CudaProgram:
 
     @cached_property
     def text(self) -> str:
-        """All kernels behind one preamble."""
-        return "\n".join([prefix(), *(source.body for source in self._own)])
+        """All kernels behind what each of them needs."""
+        return "\n".join([preamble(), helpers(), *(source.body for source in self._own)])
 
     def as_text(self, stage: str) -> str:
         """The sources, or what the compiler makes of each of them."""
