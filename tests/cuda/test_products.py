@@ -1,0 +1,444 @@
+"""Which products the vendor's library computes, why, and that it computes the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda.host_device import HostDevice
+from cuda.simulator.build import driver_path, needs_compiler
+from cuda.simulator.products import library_path
+from cuda.test_cublaslt import aligned
+
+from symfuse import numpy as snp
+from symfuse import trace
+from symfuse.compiler.ir.dims import Dim, evaluate
+from symfuse.compiler.ir.graph import Graph
+from symfuse.compiler.ir.printer import name_nodes
+from symfuse.compiler.kernel.interpret import interpret_kernels
+from symfuse.compiler.kernel.lower import Buffers
+from symfuse.compiler.kernel.phases import Buffer, Kernel
+from symfuse.compiler.kernel.verify import verify_kernel
+from symfuse.compiler.passes.group_kernels import Group, group_kernels
+from symfuse.compiler.passes.order_launches import order_launches
+from symfuse.compiler.passes.pipeline import run_pipeline
+from symfuse.compiler.passes.separate_outputs import separate_outputs
+from symfuse.compiler.targets.cuda import products as deciding
+from symfuse.compiler.targets.cuda.product_launches import product_kernel, product_launch
+from symfuse.compiler.targets.cuda.products import Choices, Product, choose_products
+from symfuse.nn import functional as nn
+from symfuse.runtime import options
+from symfuse.runtime.cuda.code import Place
+from symfuse.runtime.cuda.products import prepare
+
+Array = np.ndarray[Any, Any]
+X, W, B, R = "f32[128,256]", "f32[256,512]", "f32[512]", "f32[128,512]"
+
+
+def chosen(
+    function: Callable[..., Any], *types: str, numerics: str = "strict", **facts: Any
+) -> tuple[Graph, Choices]:
+    graph, _ = run_pipeline(trace(function, *types).ir, numerics=numerics)
+    graph = separate_outputs(graph)
+    return graph, choose_products(graph, group_kernels(graph), numerics, **facts)
+
+
+def the_product(function: Callable[..., Any], *types: str, **facts: Any) -> Product:
+    """The only product, which the library computes with all that follows."""
+    _, choices = chosen(function, *types, **facts)
+    (choice,) = choices.choices
+    assert choice.product is not None, choice.reason
+    assert choice.reason == "all that follows is an epilogue of the library"
+    return choice.product
+
+
+def why_not(function: Callable[..., Any], *types: str, **facts: Any) -> str:
+    """Why the library does not compute the only product."""
+    _, choices = chosen(function, *types, **facts)
+    (choice,) = choices.choices
+    assert choice.product is None, choice
+    return choice.reason
+
+
+# forms
+
+FORMS: dict[str, tuple[Callable[..., Any], tuple[str, ...], tuple[Any, ...]]] = {
+    # name: function, types, (epilogue, scale, share) in strict programs
+    "plain": (lambda x, w: x @ w, (X, W), ("none", 1, 0)),
+    "scaled": (lambda x, w: (x @ w) * 0.125, (X, W), ("none", 0.125, 0)),
+    "biased": (lambda x, w, b: x @ w + b, (X, W, B), ("bias", 1, 0)),
+    "bias first": (lambda x, w, b: b + x @ w, (X, W, B), ("bias", 1, 0)),
+    "added": (lambda x, w, r: r + x @ w, (X, W, R), ("none", 1, 1)),
+    "both": (lambda x, w, b, r: r + (x @ w + b), (X, W, B, R), ("bias", 1, 1)),
+    "both turned": (lambda x, w, b, r: r + x @ w + b, (X, W, B, R), ("bias", 1, 1)),
+    "taken": (lambda x, w, r: x @ w - r, (X, W, R), ("none", 1, -1)),
+    "taken from": (lambda x, w, r: r - x @ w, (X, W, R), ("none", -1, 1)),
+    "descended": (lambda x, w, r: r - 0.5 * (x @ w), (X, W, R), ("none", -0.5, 1)),
+    "with momentum": (lambda x, w, r: 0.5 * r + x @ w, (X, W, R), ("none", 1, 0.5)),
+    "momentum less": (lambda x, w, r: 0.5 * r - x @ w, (X, W, R), ("none", -1, 0.5)),
+    "three axes": (lambda x, w, b: x @ w + b, ("f32[2,64,256]", W, B), ("bias", 1, 0)),
+    "in double": (
+        lambda x, w, b: x @ w + b,
+        ("f64[128,256]", "f64[256,512]", "f64[512]"),
+        ("bias", 1, 0),
+    ),
+}
+FAST = {
+    "rectified": (lambda x, w, b: nn.relu(x @ w + b), (X, W, B), ("relu_bias", 1, 0)),
+    "at least zero": (lambda x, w: snp.maximum(x @ w, 0), (X, W), ("relu", 1, 0)),
+    "gelu": (lambda x, w, b: nn.gelu(x @ w + b), (X, W, B), ("gelu_bias", 1, 0)),
+    "gelu alone": (lambda x, w: nn.gelu(x @ w), (X, W), ("gelu", 1, 0)),
+    "gelu and what went in": (
+        lambda x, w, b: (nn.gelu(x @ w + b), x @ w + b),
+        (X, W, B),
+        ("gelu_aux_bias", 1, 0),
+    ),
+    "gelu of a sum": (lambda x, w, r: nn.gelu(x @ w + r), (X, W, R), ("gelu", 1, 1)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_the_library_is_found(form: str) -> None:
+    function, types, (epilogue, scale, share) = FORMS[form]
+    found = the_product(function, *types)
+    assert (found.epilogue, found.scale, found.share) == (epilogue, scale, share)
+
+
+@pytest.mark.parametrize("form", FAST)
+def test_functions_of_the_library_are_for_fast_numerics(form: str) -> None:
+    function, types, (epilogue, scale, share) = FAST[form]
+    found = the_product(function, *types, numerics="fast")
+    assert (found.epilogue, found.scale, found.share) == (epilogue, scale, share)
+    assert found.compute == "tf32"
+    assert "the library does not" in why_not(function, *types)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda z: 0.5 * z * (1 + snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))),
+        lambda z: z * (0.5 + 0.5 * snp.tanh(0.7978845608 * z + 0.0356774 * z**3)),
+        lambda z: (snp.tanh((z + 0.044715 * z**3) * math.sqrt(2 / math.pi)) + 1) * (z / 2),
+    ],
+)
+def test_the_gelu_is_found_however_it_is_written(spelling: Callable[[Any], Any]) -> None:
+    found = the_product(lambda x, w: spelling(x @ w), X, W, numerics="fast")
+    assert found.epilogue == "gelu"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda z: 0.5 * z * (1 + snp.tanh(0.8 * (z + 0.044715 * z * z * z))),
+        lambda z: 0.5 * z * (1 + snp.tanh(0.7978845608 * (z + 0.05 * z * z * z))),
+        lambda z: z * (1 + snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))),
+        lambda z: nn.gelu(z, approximate=False),
+        lambda z: 0.5 * z * (1 + snp.tanh(z)),
+    ],
+)
+def test_what_only_looks_like_the_gelu_is_not_taken(other: Callable[[Any], Any]) -> None:
+    reason = why_not(lambda x, w: other(x @ w), X, W, numerics="fast")
+    assert reason.endswith("it is too small for a kernel more")
+
+
+def test_strict_products_keep_the_precision_of_their_type() -> None:
+    assert the_product(lambda x, w: x @ w, X, W).compute == "f32"
+    assert the_product(lambda x, w: x @ w, "f64[128,256]", "f64[256,512]").compute == "f64"
+    assert the_product(lambda x, w: x @ w, "f16[128,256]", "f16[256,512]").compute == "half"
+
+
+def test_open_sizes_are_taken_to_be_large() -> None:
+    found = the_product(lambda x, w, b: x @ w + b, "f32[N,256]", W, B)
+    assert str(found) == "N×256 by 256×512, f32, bias"
+
+
+# operands
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "flips", "leading"),
+    [
+        (lambda x, w: x.T @ w, ("f32[256,128]", W), (True, False), (128, 512)),
+        (lambda x, w: x @ w.T, (X, "f32[512,256]"), (False, True), (256, 256)),
+        (lambda x, w: w.T @ x.T, (X, W), (True, True), (512, 256)),
+        (lambda x, w: x[:, 256:512] @ w, ("f32[128,768]", W), (False, False), (768, 512)),
+        (lambda x, w: x[::2] @ w, ("f32[256,256]", W), (False, False), (512, 512)),
+        (lambda x, w: x.reshape(128, 256) @ w, ("f32[8,16,16,16]", W), (False, False), (256, 512)),
+    ],
+)
+def test_views_are_seen_through(
+    function: Callable[..., Any],
+    types: tuple[str, ...],
+    flips: tuple[bool, bool],
+    leading: tuple[int, int],
+) -> None:
+    found = the_product(function, *types)
+    assert (found.left.transposed, found.right.transposed) == flips
+    assert (found.left.leading, found.right.leading) == leading
+
+
+def test_a_slice_begins_behind_the_memory_that_it_is_of() -> None:
+    found = the_product(lambda x, w: x[:, 256:512] @ w, "f32[128,768]", W)
+    assert found.left.offset == 256
+    assert found.left.node.is_parameter
+
+
+def test_batches_may_be_spread_over_heads() -> None:
+    """One sequence: heads lie side by side in each row, 64 elements apart."""
+    types = ("f32[1,128,4,64]", "f32[1,256,4,64]")
+    found = the_product(lambda q, k: snp.einsum("bqhd,bkhd->bhqk", q, k), *types)
+    assert found.size == (128, 256, 64, 4)
+    assert (found.left.leading, found.left.stride) == (256, 64)
+    assert found.right.transposed
+
+
+def test_weights_shared_by_all_batches_are_read_again() -> None:
+    function = lambda x, w: snp.einsum("bij,bjk->bik", x, snp.broadcast_to(w, (4, 256, 512)))  # noqa: E731
+    assert the_product(function, "f32[4,128,256]", W).right.stride == 0
+
+
+# reasons
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "reason"),
+    [
+        (lambda x, w: x @ w, ("i32[128,256]", "i32[256,512]"), "no products of i32"),
+        (lambda x, w: x @ w, ("f32[4,256]", W), "fewer than 8 rows or columns"),
+        (lambda x, w: x @ w, ("f32[512,4]", "f32[4,512]"), "sums of fewer than 16"),
+        (lambda x, w: x @ w, ("f32[32,32]", "f32[32,32]"), "small kernels run side by side"),
+        (lambda x, w: x[::-1] @ w, (X, W), "computed from what it reads"),
+        (lambda x, w: x[:, ::2] @ w, ("f32[128,512]", W), "neither rows nor columns"),
+        (
+            lambda q, k: snp.einsum("bqhd,bkhd->bhqk", q, k),
+            ("f32[2,128,4,64]", "f32[2,128,4,64]"),
+            "the batches of parameter are not evenly spaced",
+        ),
+        (lambda x, w: snp.tanh(x @ w), (X, W), "it is too small for a kernel more"),
+        (
+            lambda x, w: snp.tanh(x @ w),
+            ("f32[4096,64]", "f32[64,4096]"),
+            "another pass over the result costs too much",
+        ),
+    ],
+)
+def test_a_generated_kernel_has_a_reason(
+    function: Callable[..., Any], types: tuple[str, ...], reason: str
+) -> None:
+    assert reason in why_not(function, *types)
+
+
+def test_without_the_library_all_is_generated() -> None:
+    reason = why_not(lambda x, w: x @ w, X, W, available=False)
+    assert reason == "cuBLASLt is not installed"
+
+
+def test_a_choice_is_a_sentence() -> None:
+    _, choices = chosen(lambda x, w: x @ w, X, W)
+    (choice,) = choices.choices
+    assert "is computed by the library (128×256 by 256×512, f32, none): " in str(choice)
+
+
+# groups
+
+
+def kinds(choices: Choices) -> list[tuple[str, list[str]]]:
+    return [(g.kind, [n.op.name for n in g.nodes]) for g in choices.grouping.groups]
+
+
+LARGE = ("f32[1024,512]", "f32[512,1024]", "f32[1024]")
+
+
+def test_what_the_library_leaves_goes_to_those_who_read_it() -> None:
+    def function(x: Any, w: Any, b: Any) -> Any:
+        return snp.sum(snp.tanh(x @ w + b), axis=1)
+
+    _, choices = chosen(function, *LARGE)
+    assert kinds(choices) == [("contraction", ["contract", "add"]), ("row", ["tanh", "reduce_sum"])]
+    (choice,) = choices.choices
+    assert choice.reason.endswith("a second kernel does the rest")
+
+
+def test_an_intermediate_value_that_others_read_ends_the_product() -> None:
+    _, choices = chosen(lambda x, w, b: (x @ w, x @ w + b), *LARGE)
+    assert kinds(choices) == [("contraction", ["contract"]), ("map", ["add"])]
+    assert "contract is also read elsewhere" in choices.choices[0].reason
+
+
+def test_what_is_added_must_be_in_memory() -> None:
+    _, choices = chosen(lambda x, w, b: x @ w + snp.exp(x @ w), *LARGE)
+    assert kinds(choices)[0] == ("contraction", ["contract"])
+
+
+def test_what_is_added_must_lie_row_by_row() -> None:
+    types = ("f32[8,128,512]", "f32[512,1024]", "f32[128,1024]")
+    _, choices = chosen(lambda x, w, r: x @ w + r, *types)
+    assert kinds(choices) == [("contraction", ["contract"]), ("map", ["add"])]
+    assert "what is added does not lie row by row" in choices.choices[0].reason
+
+
+def test_products_of_the_library_are_not_put_into_one_launch() -> None:
+    graph, choices = chosen(lambda x, w, v: (x @ w, x @ v), X, W, W)
+    buffers = Buffers(name_nodes(graph), choices.grouping.reshaped)
+    kernels = [
+        product_kernel(product, f"k{n}", choices.grouping.sees_through, buffers)
+        for n, product in enumerate(choices.products.values())
+    ]
+    assert len(order_launches(kernels, {})) == 2
+
+
+# values
+
+
+class Run:
+    """A graph of one product, by the interpreter of kernels and by the library's stand-in."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        types: tuple[str, ...],
+        arrays: list[Array],
+        **facts: Any,
+    ) -> None:
+        self.graph, choices = chosen(function, *types, **facts)
+        ((group, self.product),) = choices.products.items()
+        assert isinstance(group, Group) and len(choices.grouping.groups) == 1
+        self.buffers = Buffers(name_nodes(self.graph), choices.grouping.reshaped)
+        through = choices.grouping.sees_through
+        self.kernel: Kernel = product_kernel(self.product, "k0", through, self.buffers)
+        self.arrays = arrays
+        given = [self.buffers(p) for p in self.graph.parameters]
+        self.given = dict(zip(given, map(aligned, arrays), strict=True))
+
+    @property
+    def wanted(self) -> tuple[Array, ...]:
+        found = self.graph(*self.arrays)
+        return found if isinstance(found, tuple) else (found,)
+
+    def interpreted(self) -> list[Array]:
+        verify_kernel(self.kernel)
+        held = interpret_kernels([self.kernel], self.given, {})
+        return [held[self.buffers(output)] for output in self.graph.outputs]
+
+    def launched(self, device: HostDevice) -> list[Array]:
+        memory = dict(self.given)
+        for buffer in self.kernel.writes:
+            shape = tuple(int(evaluate(n, {})) for n in buffer.shape)
+            memory[buffer] = aligned(np.zeros(shape, buffer.dtype.numpy))
+        numbers = {buffer: number for number, buffer in enumerate(memory)}
+
+        def place(buffer: Buffer) -> Place:
+            return Place(numbers[buffer])
+
+        def count(dim: Dim) -> int:
+            return int(evaluate(dim, {}))
+
+        launch = product_launch(self.kernel, self.buffers, place, count)
+        plan = prepare(device, launch, list(launch.counts))  # type: ignore[arg-type]
+        addresses = [array.ctypes.data for array in memory.values()]
+        plan.launch(0, [addresses[place.number or 0] for place in launch.pointers])
+        return [memory[self.buffers(output)] for output in self.graph.outputs]
+
+
+@pytest.fixture
+def device(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HostDevice]:
+    """The stand-in on a device that is the host; the smallest products are worth it."""
+    for name in ("WORTH_A_CALL", "WORTH_A_PASS", "NARROW", "SHALLOW", "DEEP"):
+        monkeypatch.setattr(deciding, name, 1)
+    folder = driver_path().parent / "alone"
+    library_path(folder)
+    with options.using(cuda_driver=str(folder), cache_dir=str(tmp_path)):
+        yield HostDevice(request.node.nodeid)
+
+
+SMALL = {"128": "4", "256": "6", "512": "8", "64": "2"}
+
+
+def small(types: tuple[str, ...]) -> tuple[str, ...]:
+    """The types with sizes that can be computed one by one."""
+    for large, little in SMALL.items():
+        types = tuple(
+            text.replace(f"{large}", little) if "f64" not in text else text for text in types
+        )
+    return types
+
+
+def drawn(types: tuple[str, ...]) -> list[Array]:
+    rng = np.random.default_rng(3)
+    dtypes = {"f32": np.float32, "f64": np.float64}
+    return [
+        rng.standard_normal(tuple(map(int, text[4:-1].split(",")))).astype(dtypes[text[:3]])
+        for text in types
+    ]
+
+
+@needs_compiler
+@pytest.mark.parametrize("form", [name for name in FORMS if name != "in double"])
+def test_a_form_has_the_values_of_the_graph(form: str, device: HostDevice) -> None:
+    function, types, _ = FORMS[form]
+    types = small(types)
+    run = Run(function, types, drawn(types))
+    for values in (run.interpreted(), run.launched(device)):
+        for found, wanted in zip(values, run.wanted, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("form", FAST)
+def test_a_function_has_the_values_of_the_graph(form: str, device: HostDevice) -> None:
+    function, types, _ = FAST[form]
+    types = small(types)
+    run = Run(function, types, drawn(types), numerics="fast")
+    for values in (run.interpreted(), run.launched(device)):
+        for found, wanted in zip(values, run.wanted, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-2)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("function", "types"),
+    [
+        (lambda x, w: x.T @ w, ("f32[6,4]", "f32[6,8]")),
+        (lambda x, w: w.T @ x.T, ("f32[4,6]", "f32[6,8]")),
+        (lambda x, w: x[:, 4:10] @ w, ("f32[5,12]", "f32[6,8]")),
+        (lambda x, w: x[1::2] @ w, ("f32[8,6]", "f32[6,8]")),
+        (lambda x, w: x.reshape(4, 6) @ w, ("f32[2,2,3,2]", "f32[6,8]")),
+        (lambda q, k: snp.einsum("bqhd,bkhd->bhqk", q, k), ("f32[1,5,3,4]", "f32[1,7,3,4]")),
+        (lambda x, w: snp.einsum("bij,jbk->bik", x, w), ("f32[2,5,4]", "f32[4,2,3]")),
+        (lambda x, w, b: x @ w + b[2:10], ("f32[5,6]", "f32[6,8]", "f32[12]")),
+        (lambda x, w, r: x @ w + r[:, 1:9], ("f32[5,6]", "f32[6,8]", "f32[5,10]")),
+    ],
+)
+def test_views_have_the_values_of_the_graph(
+    function: Callable[..., Any], types: tuple[str, ...], device: HostDevice
+) -> None:
+    run = Run(function, types, drawn(types))
+    for values in (run.interpreted(), run.launched(device)):
+        np.testing.assert_allclose(values[0], run.wanted[0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_product_may_be_added_to_in_place_and_overwrites_no_operand() -> None:
+    graph, choices = chosen(lambda x, w: w - x @ w, "f32[256,256]", "f32[256,256]")
+    (product,) = choices.products.values()
+    buffers = Buffers(name_nodes(graph), choices.grouping.reshaped)
+    kernel = product_kernel(product, "k0", choices.grouping.sees_through, buffers)
+    x, w = map(buffers, graph.parameters)
+    result = buffers(graph.outputs[0])
+    assert not kernel.reads_in_place(w, result)
+    graph, choices = chosen(
+        lambda x, w, r: r - x @ w, "f32[256,256]", "f32[256,256]", "f32[256,256]"
+    )
+    (product,) = choices.products.values()
+    buffers = Buffers(name_nodes(graph), choices.grouping.reshaped)
+    kernel = product_kernel(product, "k0", choices.grouping.sees_through, buffers)
+    x, w, r = map(buffers, graph.parameters)
+    result = buffers(graph.outputs[0])
+    assert kernel.reads_in_place(r, result)
+    assert not kernel.reads_in_place(x, result)
+    assert not kernel.reads_in_place(w, result)
