@@ -33,7 +33,6 @@ class Choices:
         _check("target", self.target, _TARGETS)
         _check("numerics", self.numerics, ("strict", "fast"))
         _check("mode", self.mode, ("default", "max", "fast-compile"))
-        _check_device(self.target)
 
     @property
     def compiler(self) -> Mapping[str, Any]:
@@ -62,18 +61,32 @@ def get_ready() -> None:
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
     """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
     target = choices.target or options.get("target")
-    _check_device(target)
     if target == "interpret":
         return Loaded(graph, graph)
     # The compiler is loaded when something is first compiled: tracing does without it.
     compile_graph = importlib.import_module("symfuse.compiler.compile").compile_graph
-    executable_type = importlib.import_module("symfuse.runtime.executable").Executable
-    compilation = compile_graph(graph, **choices.compiler)
-    if choices.max_memory is not None:
-        _check_memory(compilation, choices.max_memory)
-    program = compilation.program
-    executable = executable_type(program, threads=choices.threads, verify=choices.verify)
+    try:
+        compilation = compile_graph(graph, target=target, **choices.compiler)
+        if choices.max_memory is not None:
+            _check_memory(compilation, choices.max_memory)
+        executable = _executable(compilation, choices)
+    except DeviceError as error:
+        raise error.at(user_location()) from None
     return Loaded(graph, executable.entry, executable, compilation, choices.mode)
+
+
+def _executable(compilation: Any, choices: Choices) -> Any:
+    """The program, loaded where it runs; what is compiled for a device that is not here waits."""
+    program = compilation.program
+    if program.device is not None:
+        unplaced = importlib.import_module("symfuse.runtime.cuda.unplaced")
+        if (problem := unplaced.why_not_here()) is not None:
+            return unplaced.Unplaced(program, problem)
+    load_program = importlib.import_module("symfuse.runtime.executable").load
+    found = load_program(program, threads=choices.threads, verify=choices.verify)
+    if program.device is not None:
+        found.live_set = lambda: _largest(compilation)
+    return found
 
 
 def _check_memory(compilation: Any, limit: int | str) -> None:
@@ -88,24 +101,19 @@ def _check_memory(compilation: Any, limit: int | str) -> None:
             loc=user_location(),
         )
     if peak > most:
-        largest = sorted(plan.rows, key=lambda row: -(upper_bound(row.nbytes) or 0))[:5]
-        shown = ", ".join(f"{row.name}: {row.type}" for row in largest)
         raise CompileError(
             f"{compilation.traced.name} needs {peak} bytes of memory of {most} allowed; the "
-            f"largest intermediates are {shown}",
+            f"largest intermediates are {_largest(compilation)}",
             fix="allow more, or make the sizes smaller",
             loc=user_location(),
         )
 
 
-def _check_device(target: str | None) -> None:
-    """Refuse what would otherwise be compiled for another device than the one asked for."""
-    if target == "cuda":
-        raise DeviceError(
-            "this build of symfuse has no CUDA target yet",
-            fix='use target="cpu"; if the environment sets SYMFUSE_TARGET, set it to cpu',
-            loc=user_location(),
-        )
+def _largest(compilation: Any) -> str:
+    """The intermediates that take most memory, with their types."""
+    plan = importlib.import_module("symfuse.compiler.explain.stages").memory(compilation)
+    largest = sorted(plan.rows, key=lambda row: -(upper_bound(row.nbytes) or 0))[:5]
+    return ", ".join(f"{row.name}: {row.type}" for row in largest)
 
 
 def _check(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from symfuse.runtime import artifact as files
 from symfuse.runtime import errors
 from symfuse.runtime.artifact import Artifact
 from symfuse.runtime.errors import ArgumentError, GuardError, Loc, OptionError, SymfuseError
-from symfuse.runtime.executable import Executable
+from symfuse.runtime.executable import load as load_program
 from symfuse.runtime.program import Program
 
 from .containers import build, flat, is_flat, leaves_of, shown
@@ -26,7 +26,7 @@ _OURS = tuple(str(Path(place).resolve().parent) for place in (errors.__file__, _
 class LoadedFunction:
     """A saved function: takes and returns the containers that it did when it was saved."""
 
-    def __init__(self, artifact: Artifact, executable: Executable) -> None:
+    def __init__(self, artifact: Artifact, executable: Any) -> None:
         self._artifact, self.executable = artifact, executable
         program = executable.program
         plain = ["tuple", flat(len(program.arguments)), ["dict"]]
@@ -139,7 +139,7 @@ def load(
         if recompile:
             # The compiler is loaded only where it was asked for.
             found = importlib.import_module("symfuse.staging.saving").recompiled(found)
-        return LoadedFunction(found, Executable(found.program, threads=threads, verify=verify))
+        return LoadedFunction(found, load_program(found.program, threads=threads, verify=verify))
     except SymfuseError as error:
         raise error.at(_caller()) from None
 

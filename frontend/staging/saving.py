@@ -46,7 +46,7 @@ def recompiled(artifact: Artifact) -> Artifact:
     compile_graph = importlib.import_module("symfuse.compiler.compile").compile_graph
     old = artifact.program
     numerics = old.metadata.get("numerics", "strict")
-    program = compile_graph(_graph(artifact), numerics=numerics).program
+    program = compile_graph(_graph(artifact), numerics=numerics, target=old.target).program
     inputs = tuple(
         replace(new, name=before.name)
         for new, before in zip(program.inputs, old.inputs, strict=True)

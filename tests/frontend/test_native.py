@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
+from symfuse.runtime import options
 
 X = np.arange(12.0, dtype="float32").reshape(3, 4) / 10
 W = np.linspace(-1, 1, 8, dtype="float32").reshape(4, 2)
@@ -130,16 +131,18 @@ def test_arguments_are_called_what_the_user_calls_them():
 
 
 @pytest.mark.parametrize("stage", [sf.jit, lambda f, target: sf.compile(f, X, target=target)])
-def test_a_target_that_is_not_there_is_refused_and_not_replaced(stage):
-    with pytest.raises(sf.DeviceError, match="no CUDA target") as caught:
-        stage(lambda x: x + 1, target="cuda")
+def test_a_target_that_is_not_there_is_refused_and_not_replaced(stage, tmp_path):
+    nowhere, refused = options.using(cuda_driver=str(tmp_path)), pytest.raises(sf.DeviceError)
+    with nowhere, refused as caught:
+        stage(lambda x: x + 1, target="cuda")(X)
+    assert "no CUDA driver" in caught.value.what
     assert 'target="cpu"' in caught.value.fix
     assert caught.value.user_frame[0] == __file__
 
 
-def test_a_target_from_the_environment_is_refused_too(environment):
-    environment(SYMFUSE_TARGET="cuda")
-    with pytest.raises(sf.DeviceError, match="no CUDA target"):
+def test_a_target_from_the_environment_is_refused_too(environment, tmp_path):
+    environment(SYMFUSE_TARGET="cuda", SYMFUSE_CUDA_DRIVER=str(tmp_path))
+    with pytest.raises(sf.DeviceError, match="no CUDA driver"):
         sf.jit(lambda x: x + 1)(X)
 
 
