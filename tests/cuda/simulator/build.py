@@ -43,8 +43,8 @@ DRIVER = ("device", "graphs", "memory", "modules", "streams")
 SCHEDULES = ("forward", "backward", "random")
 FAULTS = ("none", "failed", "illegal address", "misaligned", "not launched")
 LIBRARY_FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-Wall", "-Wextra", "-Werror")
-# What a variable holds before it is set is a pattern, and no product is fused into a sum: results
-# are the same on every processor.
+# What an array of registers holds before it is set is a pattern, not zeros; and no product is fused
+# into a sum, so that results are the same on every processor.
 KERNEL_FLAGS = (
     *("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fno-exceptions", "-fno-rtti"),
     *("-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"),

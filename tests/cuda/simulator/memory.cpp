@@ -12,7 +12,8 @@ namespace sf {
 namespace {
 
 const size_t PAGE = (size_t)sysconf(_SC_PAGESIZE);
-const size_t BEFORE = 64;  // bytes in front of the data that are checked for stray writes
+const size_t GUARD = 16 << 20;  // forbidden on either side: addresses cost nothing
+const size_t BEFORE = 64;       // bytes in front of the data that are checked for stray writes
 
 std::vector<const Region*>& announced() {
     static std::vector<const Region*> regions;
@@ -36,16 +37,16 @@ Region map_region(size_t bytes, size_t alignment, std::string name, bool shared_
     Region region;
     size_t room = round_up(round_up(bytes, alignment) + BEFORE, PAGE);
     int sharing = shared_with_children ? MAP_SHARED : MAP_PRIVATE;
-    void* mapping = mmap(nullptr, room + 2 * PAGE, PROT_NONE,
+    void* mapping = mmap(nullptr, room + 2 * GUARD, PROT_NONE,
                          sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED) return region;
     region.mapping = (char*)mapping;
-    region.mapped = room + 2 * PAGE;
-    region.data = region.mapping + PAGE + room - round_up(bytes, alignment);
+    region.mapped = room + 2 * GUARD;
+    region.data = region.mapping + GUARD + room - round_up(bytes, alignment);
     region.bytes = bytes;
     region.name = std::move(name);
-    mprotect(region.mapping + PAGE, room, PROT_READ | PROT_WRITE);
-    memset(region.data - BEFORE, POISON, region.mapping + PAGE + room - region.data + BEFORE);
+    mprotect(region.mapping + GUARD, room, PROT_READ | PROT_WRITE);
+    memset(region.data - BEFORE, POISON, region.mapping + GUARD + room - region.data + BEFORE);
     return region;
 }
 
@@ -61,7 +62,7 @@ void retire_region(Region& region) {
 }
 
 bool is_intact(const Region& region) {
-    const char* end = region.mapping + region.mapped - PAGE;
+    const char* end = region.mapping + region.mapped - GUARD;
     return is_poison(region.data - BEFORE, region.data) && is_poison(region.data + region.bytes, end);
 }
 
