@@ -17,7 +17,7 @@ from ...kernel.phases import Instr
 from .scalars import LlvmScalars
 from .writer import Value
 
-__all__ = ["Key", "Totals", "across_lanes", "fused_products", "identity", "renamed", "tree"]
+__all__ = ["Key", "Totals", "across_lanes", "identity", "renamed", "tree"]
 
 Key = tuple[tuple[Symbol, int], ...]  # which copy of each unrolled axis
 Totals = dict[tuple[Instr, Key], tuple[Value, ...]]
@@ -60,20 +60,3 @@ def renamed(totals: Totals, keys: Sequence[Any], names: Sequence[str]) -> Totals
         old = fresh[key][n]
         fresh[key][n] = Value(name, old.dtype, old.lanes)
     return {key: tuple(state) for key, state in fresh.items()}
-
-
-def fused_products(body: Sequence[Instr]) -> frozenset[Instr]:
-    """Products of floats that only a sum reads: they are added without rounding in between."""
-    readers: dict[Instr, list[Instr]] = {}
-    for instr in body:
-        for arg in instr.args:
-            readers.setdefault(arg, []).append(instr)
-    return frozenset(
-        instr
-        for instr in body
-        if instr.op == "mul" and instr.dtype.is_float and all(map(_is_sum, readers.get(instr, ())))
-    )
-
-
-def _is_sum(instr: Instr) -> bool:
-    return instr.op == "reduce" and instr.detail.reduction.instruction == "add"

@@ -10,9 +10,10 @@ from typing import Any
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol
+from ...kernel.fused import fused_products
 from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
-from .folds import Key, Totals, across_lanes, fused_products, identity, renamed, tree
+from .folds import Key, Totals, across_lanes, identity, renamed, tree
 from .memory import Memory, Position
 from .scalars import LlvmScalars
 from .writer import Value, Writer

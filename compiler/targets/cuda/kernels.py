@@ -1,0 +1,314 @@
+"""One kernel → the text of one CUDA kernel, of which each block runs one tile."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, Symbol, symbols, upper_bound
+from ...kernel.phases import Access, Axis, Buffer, Instr, Kernel, Loop, Part, Phase, Serial
+from .barriers import barriers
+from .folds import Fold, Folds
+from .indices import Indices
+from .layout import Layout, Span, block_start, layouts, tile_span
+from .loops import PhaseText
+from .preamble import preamble
+from .scalars import c_type, helpers
+from .storage import Registers, Shared, derive_storage, is_single, kept_in
+from .tile import WARP, Tile
+from .writer import Writer
+
+__all__ = ["KernelSource", "kernel_source", "prefix"]
+
+_BYTE = DType.U8
+STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel has without asking for more
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSource:
+    """The text of a kernel and how it is launched.
+
+    Its parameters are `pointers`, then one i64 for each of `sizes`; `shared` counts the bytes of
+    dynamic shared memory. `body` is the text without what stands in front of every kernel.
+    """
+
+    name: str
+    body: str
+    threads: int
+    shared: int
+    pointers: tuple[Buffer, ...]
+    sizes: tuple[Symbol, ...]
+
+    @property
+    def text(self) -> str:
+        """All that is compiled."""
+        return prefix() + self.body
+
+
+@cache
+def prefix() -> str:
+    """What stands in front of every kernel."""
+    return f"{preamble()}\n{helpers()}\n"
+
+
+def kernel_source(kernel: Kernel, sizes: tuple[Symbol, ...]) -> KernelSource:
+    """The CUDA C++ of a kernel; `sizes` are the symbolic sizes of its program."""
+    return _KernelText(kernel, sizes).source()
+
+
+class _KernelText:
+    def __init__(self, kernel: Kernel, sizes: tuple[Symbol, ...]) -> None:
+        self.kernel, self.w, self.indices = kernel, Writer(), Indices()
+        self.name = self.w.name(kernel.name)
+        self.threads = max(-(-part.threads // WARP) * WARP for part in kernel.parts)
+        self.buffers = tuple(dict.fromkeys((*kernel.reads, *kernel.writes)))
+        self.pointers = {buffer: self.w.name(buffer.name) for buffer in self.buffers}
+        self.alias = _aliases(kernel)
+        self.sizes = tuple(s for s in sizes if s in _sizes(kernel))
+        self.shared: list[list[Shared]] = []
+        self.scratch = 0
+
+    def source(self) -> KernelSource:
+        params = self._parameters()
+        done: Dim = 0
+        for number, part in enumerate(self.kernel.parts):
+            with self._branch(number, done + part.tiles):
+                self._part(part, self._tile_number(done))
+            done = done + part.tiles
+        arrays, dynamic = self._shared_arrays()
+        head = [*self._title(), f"SF_KERNEL({self.name}, {self.threads})"]
+        head.append(f"({', '.join(f'{kind} {name}' for kind, name in params)}) {{")
+        opening = [*arrays, "const i32 thread = sf_thread();", "const i32 block = sf_block();"]
+        exported = ", ".join(
+            [self.name, *(kind.replace(" __restrict__", "") for kind, _ in params)]
+        )
+        lines = (
+            *head,
+            *(f"    {line}" for line in opening),
+            *self.w.lines,
+            "}",
+            f"SF_EXPORT({exported});",
+        )
+        body = "\n".join(lines) + "\n"
+        return KernelSource(self.name, body, self.threads, dynamic, self.buffers, self.sizes)
+
+    # the head
+
+    def _title(self) -> list[str]:
+        lines = dict.fromkeys(_line(node) for node in self.kernel.nodes)
+        return [f"// {self.kernel.kind}", *(f"//   {line}" for line in lines)]
+
+    def _parameters(self) -> list[tuple[str, str]]:
+        """Types and names: the buffers, then the sizes."""
+        found = []
+        groups = list(self.alias.values())
+        for buffer in self.buffers:
+            const = "" if buffer in self.kernel.writes else "const "
+            alone = " __restrict__" if groups.count(self.alias[buffer]) == 1 else ""
+            found.append((f"{const}{c_type(buffer.dtype)}*{alone}", self.pointers[buffer]))
+        for symbol in self.sizes:
+            name = self.w.name(symbol.name)
+            self.indices.bind(symbol, name, wide=True)
+            found.append(("i64", name))
+        return found
+
+    def _shared_arrays(self) -> tuple[list[str], int]:
+        """Declarations of shared memory, and the bytes of it that a launch must ask for."""
+        scratch = [Shared("scratch", _BYTE, (), self.scratch)] if self.scratch else []
+        sizes = [sum(array.size for array in (*scratch, *arrays)) for arrays in self.shared]
+        if sum(sizes) <= STATIC_SHARED:
+            every = [*scratch, *(array for arrays in self.shared for array in arrays)]
+            kinds = ["char" if a in scratch else c_type(a.dtype) for a in every]
+            return [
+                f"SF_SHARED({kind}, {a.name}, {a.count});"
+                for kind, a in zip(kinds, every, strict=True)
+            ], 0
+        lines = ["SF_DYNAMIC_SHARED(shared);"]
+        lines += ["char* const scratch = shared;"] if scratch else []
+        for arrays in self.shared:
+            at = sum(array.size for array in scratch)
+            for array in arrays:
+                kind = c_type(array.dtype)
+                lines.append(f"{kind}* const {array.name} = ({kind}*)(shared + {at});")
+                at += array.size
+        return lines, max(sizes)
+
+    # tiles
+
+    def _branch(self, number: int, stop: Dim) -> AbstractContextManager[None]:
+        """The blocks of a part, where there are several parts."""
+        parts = len(self.kernel.parts)
+        if parts == 1:
+            return nullcontext()
+        last = number == parts - 1
+        test = "" if last else f"if (block < {self.indices.text(stop)})"
+        return self.w.block(f"else {test}".strip() if number else test)
+
+    def _tile_number(self, done: Dim) -> str:
+        if done == 0:
+            return "block"
+        name = self.w.fresh("tile")
+        self.w.line(f"const i32 {name} = block - {self.indices.factor(done)};")
+        return name
+
+    def _part(self, part: Part, number: str) -> None:
+        axes = {axis.symbol: axis for axis in part.axes}
+        names = {axis: self.w.name(axis.name) for axis in axes}
+        spans = self._spans(part, number, names)
+        found = layouts(part, spans, names)
+        locals_ = dict.fromkeys(x for la in found for i in la.phase.body if (x := kept_in(i)))
+        called = {local: self.w.name(local.name) for local in locals_}
+        storage = derive_storage(found, axes, self.threads, called)
+        self.shared.append([x for x in storage.values() if isinstance(x, Shared)])
+        tile = Tile(self.w, self.indices, self.threads, self.pointers, storage)
+        meets = barriers(part, found, storage, self.threads, self.alias)
+        _PartText(tile, part, axes, found, meets).write()
+        self.scratch = max(self.scratch, tile.scratch_bytes)
+
+    def _spans(self, part: Part, number: str, names: Mapping[Symbol, str]) -> dict[Symbol, Span]:
+        """The indices of every axis in this tile; the last axis changes fastest."""
+        cut = [axis for axis in part.axes if axis.tile is not None and axis.tiles != 1]
+        spans = {}
+        for axis in reversed(part.axes):
+            place = _number(axis)
+            if axis not in cut:
+                self.indices.bind(place, "0")
+            elif axis is cut[0]:
+                self._bind_number(axis, place, number, names)
+            else:
+                count = self.indices.factor(axis.tiles)
+                self._bind_number(axis, place, f"{number} % {count}", names)
+                rest = self.w.fresh("rest")
+                self.w.line(f"const i32 {rest} = {number} / {count};")
+                number = rest
+            spans[axis.symbol] = tile_span(axis, place)
+            if is_single(axis):
+                text = self.indices.text(spans[axis.symbol].start)
+                self.indices.bind(axis.symbol, text, atom=False)
+        return spans
+
+    def _bind_number(
+        self, axis: Axis, place: Symbol, text: str, names: Mapping[Symbol, str]
+    ) -> None:
+        name = self.w.name(f"{names[axis.symbol]}_tile")
+        self.w.line(f"const i32 {name} = {text};")
+        self.indices.bind(place, name)
+
+
+class _PartText:
+    """Writes the phases of a part in order."""
+
+    def __init__(
+        self,
+        tile: Tile,
+        part: Part,
+        axes: Mapping[Symbol, Axis],
+        found: list[Layout],
+        meets: frozenset[int],
+    ) -> None:
+        self.tile, self.part, self.axes, self.layouts, self.meets = tile, part, axes, found, meets
+        self.w = tile.writer
+        self.number = 0
+
+    def write(self) -> None:
+        for item in self.part.phases:
+            if isinstance(item, Phase):
+                self._phase({})
+            else:
+                self._serial(item)
+
+    def _phase(self, running: dict[Instr, Fold]) -> None:
+        layout = self.layouts[self.number]
+        if self.number in self.meets:
+            self.w.line("sf_barrier();")
+        self.number += 1
+        self.w.line(f"// phase {self.number}: {_walks(layout.phase)}")
+        self._declare(i for i in layout.phase.body if i not in running)
+        PhaseText(self.tile, layout, running).write()
+
+    def _declare(self, instrs: Iterable[Instr]) -> None:
+        """The registers of locals that are about to be written."""
+        for instr in instrs:
+            for place in self.tile.places(instr) if instr.is_effect else ():
+                if isinstance(place, Registers):
+                    dims = "".join(f"[{turn.count}]" for turn in place.turns)
+                    self.w.line(f"{c_type(place.dtype)} {place.name}{dims};")
+
+    def _serial(self, serial: Serial) -> None:
+        """A loop over blocks, around it the folds that go on from one to the next."""
+        inside = self.layouts[self.number : self.number + len(serial.phases)]
+        folds = {}
+        for layout in inside:
+            own = [i for i in layout.phase.body if i.op == "reduce" and _is_over(i, serial)]
+            folder = Folds(self.tile, layout, ())
+            self._declare(own)
+            folds[layout] = (folder, {instr: folder.begin(instr) for instr in own})
+        start = block_start(serial, self.axes[serial.symbol])
+        extent = self.axes[serial.symbol].extent
+        at, kind = self.w.name(start.name), self.tile.indices.c_type(extent)
+        self.tile.indices.bind(start, at, wide=kind == "i64")
+        stop = self.tile.indices.text(extent)
+        with self.w.block(f"for ({kind} {at} = 0; {at} < {stop}; {at} += {serial.block})"):
+            for layout in inside:
+                self._phase(folds[layout][1])
+        for folder, states in folds.values():
+            if states:
+                with self.w.block(""):
+                    folder.finish(list(states.values()), inside=True)
+
+
+def _is_over(instr: Instr, serial: Serial) -> bool:
+    return serial.symbol in instr.detail.over
+
+
+def _number(axis: Axis) -> Symbol:
+    """The number of the tile along an axis."""
+    if axis.number is not None:
+        return axis.number
+    upper = upper_bound(axis.tiles)
+    return Symbol(f"{axis.symbol}_tile", 0, None if upper is None else max(0, upper - 1))
+
+
+def _aliases(kernel: Kernel) -> dict[Buffer, Hashable]:
+    """A group for every buffer; buffers that may lie in the same memory share one."""
+    group: dict[Buffer, Hashable] = {b: b for b in (*kernel.reads, *kernel.writes)}
+    for result in kernel.writes:
+        for source in kernel.reads:
+            if source is not result and kernel.reads_in_place(source, result):
+                old, new = group[source], group[result]
+                group = {b: new if g == old else g for b, g in group.items()}
+    return group
+
+
+def _sizes(kernel: Kernel) -> set[Symbol]:
+    """Every symbol in the index expressions of a kernel."""
+    dims: list[Dim] = []
+    for part in kernel.parts:
+        dims.extend(axis.extent for axis in part.axes)
+        for instr in part.instructions():
+            if isinstance(instr.detail, Access):
+                dims.extend((instr.detail.offset, *instr.detail.strides))
+            elif instr.op in ("index", "below"):
+                dims.extend(instr.detail if instr.op == "below" else (instr.detail,))
+    return {symbol for dim in dims for symbol in symbols(dim)}
+
+
+def _walks(phase: Phase) -> str:
+    """`d0 by 8 threads; d1 by 2 copies, 32 threads, 4 lanes`"""
+    return "; ".join(map(_walk, phase.loops)) or "one point"
+
+
+def _walk(loop: Loop) -> str:
+    numbers = (("copies", loop.copies), ("threads", loop.threads), ("lanes", loop.lanes))
+    several = ", ".join(f"{count} {word}" for word, count in numbers if count > 1)
+    return f"{loop.symbol} by {several}" if several else str(loop.symbol)
+
+
+def _line(node: object) -> str:
+    source = getattr(node, "source", None)
+    loc = getattr(source, "loc", None)
+    return f"{getattr(node, 'op', node)}{f' ({loc})' if loc is not None else ''}"

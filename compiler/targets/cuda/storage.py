@@ -1,0 +1,157 @@
+"""Where the locals of a tile live: in registers if all phases place them alike, else shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, Symbol
+from ...kernel.phases import Axis, Instr, Local, Reduce
+from .layout import Layout, Turn, Walk
+
+__all__ = ["Registers", "Shared", "Storage", "derive_storage", "is_single", "kept_in"]
+
+WORDS = 65536  # registers of a multiprocessor
+MOST_WORDS = 128  # that one local may take of a thread's registers
+BANK = 4  # bytes of shared memory that one bank serves at once
+VECTOR = 16  # bytes of the widest access
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """An array in each thread, with a dimension for every loop that is not of threads."""
+
+    name: str
+    dtype: DType
+    turns: tuple[Turn, ...]
+
+    @property
+    def size(self) -> int:
+        return prod(turn.count for turn in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An array that the threads of a block share, row-major over the places of its axes."""
+
+    name: str
+    dtype: DType
+    strides: tuple[tuple[Symbol, int], ...]
+    count: int
+
+    @property
+    def size(self) -> int:
+        """Bytes, up to where the next array may start."""
+        return -(-self.count * self.dtype.itemsize // 128) * 128
+
+
+Storage = Mapping[Local, Registers | Shared]
+
+
+def is_single(axis: Axis) -> bool:
+    """Whether a tile has one index of the axis."""
+    return axis.tile == 1 or axis.extent == 1
+
+
+def kept_in(instr: Instr) -> Local | None:
+    """The local that an instruction reads or writes."""
+    if isinstance(instr.detail, Local):
+        return instr.detail
+    if instr.op == "reduce" and isinstance(instr.detail, Reduce):
+        return instr.detail.local
+    return None
+
+
+def derive_storage(
+    layouts: Iterable[Layout], axes: Mapping[Symbol, Axis], threads: int, name: Mapping[Local, str]
+) -> dict[Local, Registers | Shared]:
+    """The place of every local of a part."""
+    users: dict[Local, list[tuple[Instr, Layout]]] = {}
+    for layout in layouts:
+        for instr in layout.phase.body:
+            local = kept_in(instr)
+            if local is not None:
+                users.setdefault(local, []).append((instr, layout))
+    return {
+        local: _place(local, found, axes, threads, name[local]) for local, found in users.items()
+    }
+
+
+def _place(
+    local: Local,
+    users: list[tuple[Instr, Layout]],
+    axes: Mapping[Symbol, Axis],
+    threads: int,
+    name: str,
+) -> Registers | Shared:
+    walked = [axis for axis in local.axes if not is_single(axes[axis])]
+    ways = [tuple(layout.of[axis] for axis in walked) for _, layout in users]
+    known = all(walk.steps is not None for way in ways for walk in way)
+    alike = len({tuple(walk.mapping for walk in way) for way in ways}) == 1
+    if known and alike:
+        registers = Registers(name, local.dtype, _turns(ways[0]))
+        words = registers.size * -(-local.dtype.itemsize // 4)
+        if words <= min(MOST_WORDS, WORDS // threads // 2):
+            return registers
+    if not known:
+        raise AssertionError(f"{local} needs a size that is known when it is compiled")
+    return _shared(local, users, walked, ways, name)
+
+
+def _turns(way: tuple[Walk, ...]) -> tuple[Turn, ...]:
+    """Steps, copies and lanes of each axis, where there are several."""
+    found: list[Turn] = []
+    for walk in way:
+        found.extend(([walk.unrolled_step] if walk.is_loop else []) + list(walk.turns))
+    return tuple(found)
+
+
+def _shared(
+    local: Local,
+    users: list[tuple[Instr, Layout]],
+    walked: list[Symbol],
+    ways: list[tuple[Walk, ...]],
+    name: str,
+) -> Shared:
+    lengths = [max(way[at].reach or 0 for way in ways) for at in range(len(walked))]
+    strides, stride = [], 1
+    for axis, length in zip(reversed(walked), reversed(lengths), strict=True):
+        strides.append((axis, stride))
+        stride *= length
+        if stride == length and len(walked) > 1:
+            stride += _padding(local, users, length)
+    return Shared(name, local.dtype, tuple(reversed(strides)), max(1, stride))
+
+
+def _padding(local: Local, users: list[tuple[Instr, Layout]], length: int) -> int:
+    """Elements after each row, so that threads that walk a column find it in different banks.
+
+    Rows that are read by vectors stay aligned to vectors.
+    """
+    last = local.axes[-1]
+    if all(_fastest(layout, local) == last for _, layout in users):
+        return 0
+    reads = [layout for instr, layout in users if instr.op == "get"]
+    along = any(_fastest(layout, local) == last and layout.of[last].lanes > 1 for layout in reads)
+    unit = (VECTOR if along else BANK) // local.dtype.itemsize or 1
+    return unit if length % (2 * unit) == 0 else 0 if length % unit == 0 else -length % unit
+
+
+def _fastest(layout: Layout, local: Local) -> Symbol | None:
+    """The axis of the local along which lanes lie, or else neighbouring threads."""
+    own = [walk for walk in layout.walks if walk.symbol in local.axes]
+    wide = [walk for walk in own if walk.lanes > 1]
+    spread = [walk for walk in own if walk.threads > 1]
+    found = wide[-1:] or spread[-1:]
+    return found[0].symbol if found else None
+
+
+def shared_offset(shared: Shared, layout: Layout) -> Dim:
+    """The element at the places of a phase, its symbols those of places inside the tile."""
+    total: Dim = 0
+    for axis, stride in shared.strides:
+        total = total + layout.of[axis].inside * stride
+    return total
