@@ -37,9 +37,9 @@ class HostSchedules:
         *panels, tiles = schedule_contraction(draft, self.processor, scratch)
         return (*(Step(part, "pack", "_panels") for part in panels), Step(tiles))
 
-    def scan(self, draft: Draft) -> Step:
+    def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """Blocks of neighbouring rows, or one row after the other."""
-        return Step(schedule_scan(draft, self.processor))
+        return (Step(schedule_scan(draft, self.processor)),)
 
     def scatter(self, work: Additions) -> Step:
         """Blocks of neighbouring columns."""

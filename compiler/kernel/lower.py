@@ -84,7 +84,8 @@ def _steps(
     if anchor is not None and order.kind == "scatter":
         return (schedules.scatter(build_scatter(anchor, sees_through, buffers)),)
     if anchor is not None and order.kind == "scan":
-        return (schedules.scan(merge_axes(build_scan(anchor, sees_through, buffers))),)
+        draft = build_scan(anchor, sees_through, buffers)
+        return schedules.scan(merge_axes(draft), buffers.scratch)
     draft = build_rows(order.nodes, order.outputs, order.domain, sees_through, buffers)
     return schedules.rows(merge_axes(draft), buffers.scratch)
 

@@ -33,7 +33,7 @@ class Schedules(Protocol):
         """A product of sums and what follows from it."""
         ...
 
-    def scan(self, draft: Draft) -> Step:
+    def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """A running fold."""
         ...
 

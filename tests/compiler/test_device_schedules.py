@@ -162,6 +162,13 @@ GRAPHS: dict[str, tuple[Function, tuple[str, ...], dict[str, int]]] = {
         ("f64[N]",),
         {"N": 500},
     ),
+    "running sum of a long row": (lambda x: op["cumsum"](x, axis=0), ("f64[70001]",), {}),
+    "running sum of long rows backwards": (
+        lambda x: op["cumsum"](x, axis=1, reverse=True),
+        ("f64[3,66000]",),
+        {},
+    ),
+    "running product of long columns": (lambda x: op["cumprod"](x, axis=0), ("f64[300,40]",), {}),
     "running product": (lambda x: op["cumprod"](x, axis=1), ("f64[3,20,5]",), {}),
     "rows added": (added(0), ("f32[500,30]", "i64[400]", "f32[400,30]"), {}),
     "columns added": (added(1), ("f32[20,50]", "i64[90]", "f32[20,90]"), {}),

@@ -10,6 +10,7 @@ from ..scatter import Additions
 from ..schedules import Step
 from ..split import Scratch
 from .cut import cut_in_pieces
+from .long_scan import is_worth_cutting, scan_in_pieces
 from .maps import schedule_map
 from .products import plan_tiling, schedule_tiling
 from .rows import plan_fold, schedule_fold
@@ -44,9 +45,11 @@ class DeviceSchedules:
             return (Step(schedule_tiling(tiling, self.device)),)
         return self.rows(draft, scratch)
 
-    def scan(self, draft: Draft) -> Step:
-        """Rows by many threads, columns side by side."""
-        return Step(schedule_scan(draft, self.device))
+    def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
+        """Rows by many threads, columns side by side; few long rows take three launches."""
+        if is_worth_cutting(draft, self.device):
+            return scan_in_pieces(draft, self.device, scratch)
+        return (Step(schedule_scan(draft, self.device)),)
 
     def scatter(self, work: Additions) -> Step:
         """Tiles that own their places."""
