@@ -37,6 +37,7 @@ _KEPT = 256  # plans of one device
 _CANDIDATES = 8
 _REPETITIONS = 5
 _WORTH_IT = 0.97  # of the time of the first recommendation, for another to be taken instead
+_MUCH = 256 << 20  # bytes, that are given back to the driver when they have served for timing
 _ALIGNED = 16  # bytes, to which every operand is known to be aligned
 
 
@@ -249,6 +250,8 @@ class _Products:
         except OutOfMemory:
             way.note = "the first recommendation: there was no memory to time others"
             return
+        if sum(_bytes(way.shape)) > _MUCH:
+            self.device.memory.trim()
         best = min(range(len(times)), key=times.__getitem__)
         if times[best] < _WORTH_IT * times[0]:
             way.chosen = candidates[best]
