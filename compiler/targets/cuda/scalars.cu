@@ -160,47 +160,6 @@ SF_FUNCTION To sf_truncated(From x) {
     return fits ? To(x) : To(sf_unsigned<To>(1) << (8 * sizeof(To) - 1));
 }
 
-template <class To, class From>
-struct sf_conversion {
-    static SF_FUNCTION To of(From x) { return To(x); }
-};
-template <class From>
-struct sf_conversion<bool, From> {
-    static SF_FUNCTION bool of(From x) { return x != 0; }
-};
-template <class To, class From>
-struct sf_conversion_of_float {
-    static SF_FUNCTION To of(From x) { return To(sf_truncated<i32>(x)); }
-};
-template <class From>
-struct sf_conversion_of_float<bool, From> {
-    static SF_FUNCTION bool of(From x) { return x != 0; }
-};
-template <class From>
-struct sf_conversion_of_float<u32, From> {
-    static SF_FUNCTION u32 of(From x) { return u32(sf_truncated<i64>(x)); }
-};
-template <class From>
-struct sf_conversion_of_float<i64, From> {
-    static SF_FUNCTION i64 of(From x) { return sf_truncated<i64>(x); }
-};
-template <class From>
-struct sf_conversion_of_float<u64, From> {
-    static SF_FUNCTION u64 of(From x) {
-        const From top = From(9223372036854775808.0);
-        if (!(x >= top)) return u64(sf_truncated<i64>(x));
-        return u64(sf_truncated<i64>(x - top)) ^ 0x8000000000000000ull;
-    }
-};
-template <class From>
-struct sf_conversion_of_float<f32, From> {
-    static SF_FUNCTION f32 of(From x) { return f32(x); }
-};
-template <class From>
-struct sf_conversion_of_float<f64, From> {
-    static SF_FUNCTION f64 of(From x) { return f64(x); }
-};
-
 // An f64 goes to f16 by way of an f32 whose last digit says that there was more behind it, so that
 // it is rounded only once.
 SF_FUNCTION f32 sf_towards_odd(f64 x) {
@@ -209,32 +168,30 @@ SF_FUNCTION f32 sf_towards_odd(f64 x) {
     if (f64(near) == x || !sf_is_finite(near) || bits & 1) return near;
     return sf_bits_as<f32>(bits + (fabs(x) > fabs(f64(near)) ? 1 : -1));
 }
-template <class To, class From>
-SF_FUNCTION To sf_convert(From x);
-template <class Half, class From>
-struct sf_conversion_to_half {
-    static SF_FUNCTION Half of(From x) { return sf_from_f32<Half>(sf_convert<f32>(x)); }
-};
-template <>
-struct sf_conversion_to_half<sf_f16, f64> {
-    static SF_FUNCTION sf_f16 of(f64 x) { return sf_from_f32<sf_f16>(sf_towards_odd(x)); }
-};
-template <class To, class Half>
-struct sf_conversion_of_half {
-    static SF_FUNCTION To of(Half x) { return sf_convert<To>(sf_to_f32(x)); }
-};
-template <class To> struct sf_conversion<To, f32> : sf_conversion_of_float<To, f32> {};
-template <class To> struct sf_conversion<To, f64> : sf_conversion_of_float<To, f64> {};
-template <> struct sf_conversion<bool, f32> : sf_conversion_of_float<bool, f32> {};
-template <> struct sf_conversion<bool, f64> : sf_conversion_of_float<bool, f64> {};
-template <class From> struct sf_conversion<sf_f16, From> : sf_conversion_to_half<sf_f16, From> {};
-template <class From> struct sf_conversion<sf_bf16, From> : sf_conversion_to_half<sf_bf16, From> {};
-template <> struct sf_conversion<sf_f16, f32> : sf_conversion_to_half<sf_f16, f32> {};
-template <> struct sf_conversion<sf_f16, f64> : sf_conversion_to_half<sf_f16, f64> {};
-template <> struct sf_conversion<sf_bf16, f32> : sf_conversion_to_half<sf_bf16, f32> {};
-template <> struct sf_conversion<sf_bf16, f64> : sf_conversion_to_half<sf_bf16, f64> {};
-template <class To> struct sf_conversion<To, sf_f16> : sf_conversion_of_half<To, sf_f16> {};
-template <class To> struct sf_conversion<To, sf_bf16> : sf_conversion_of_half<To, sf_bf16> {};
+
+template <class A, class B> constexpr bool sf_same = false;
+template <class A> constexpr bool sf_same<A, A> = true;
+template <class T> constexpr bool sf_is_half = sf_same<T, sf_f16> || sf_same<T, sf_bf16>;
+template <class T> constexpr bool sf_is_float = sf_same<T, f32> || sf_same<T, f64>;
 
 template <class To, class From>
-SF_FUNCTION To sf_convert(From x) { return sf_conversion<To, From>::of(x); }
+SF_FUNCTION To sf_convert(From x) {
+    if constexpr (sf_is_half<From>)
+        return sf_convert<To>(sf_to_f32(x));
+    else if constexpr (sf_same<To, bool>)
+        return x != 0;
+    else if constexpr (sf_same<To, sf_f16> && sf_same<From, f64>)
+        return sf_from_f32<To>(sf_towards_odd(x));
+    else if constexpr (sf_is_half<To>)
+        return sf_from_f32<To>(sf_convert<f32>(x));
+    else if constexpr (sf_is_float<To> || !sf_is_float<From>)
+        return To(x);
+    else if constexpr (sf_same<To, u64>) {
+        const From top = From(9223372036854775808.0);
+        if (!(x >= top)) return u64(sf_truncated<i64>(x));
+        return u64(sf_truncated<i64>(x - top)) ^ 0x8000000000000000ull;
+    } else if constexpr (sf_same<To, u32> || sizeof(To) == 8)
+        return To(sf_truncated<i64>(x));
+    else
+        return To(sf_truncated<i32>(x));
+}
