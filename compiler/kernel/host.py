@@ -12,6 +12,7 @@ from .scatter import Additions, schedule_scatter
 from .schedule import schedule_rows
 from .schedules import Step
 from .split import Scratch, split_fold
+from .widen import widen
 
 __all__ = ["HostSchedules"]
 
@@ -33,9 +34,15 @@ class HostSchedules:
         return Step(partial, "partial reduce", "_partial"), Step(rest)
 
     def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
-        """The product, after a copy of an operand into panels where that is worth it."""
-        *panels, tiles = schedule_contraction(draft, self.processor, scratch)
-        return (*(Step(part, "pack", "_panels") for part in panels), Step(tiles))
+        """The product, after copies of operands, in f32 or in panels, where they are worth it."""
+        widened = widen(draft, scratch)
+        copies = [schedule_rows(copy, self.processor) for copy in widened.copies]
+        *panels, tiles = schedule_contraction(widened.draft, self.processor, scratch)
+        return (
+            *(Step(part, "widen", f"_wide{at}") for at, part in enumerate(copies)),
+            *(Step(part, "pack", "_panels") for part in panels),
+            Step(tiles),
+        )
 
     def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """Blocks of neighbouring rows, or one row after the other."""

@@ -206,6 +206,18 @@ def test_products_are_rounded_once(dtype, shape, rng):
 
 
 @EACH_HALF
+def test_factors_that_are_read_often_are_widened_once(dtype, rng):
+    graph = sf.trace(lambda x, y: np.tanh(x @ y), f"{dtype}[N,70]", f"{dtype}[70,100]").ir
+    compiled = Compiled(graph)
+    assert len(compiled.kinds) == 2  # both conversions are one launch
+    for rows in (0, 1, 80):
+        x, y = drawn(rng, dtype, rows, 70), drawn(rng, dtype, 70, 100)
+        compiled.check(x, y, sizes={"N": rows})
+    few = sf.trace(lambda x, y: x @ y, f"{dtype}[9,70]", f"{dtype}[70,10]").ir
+    assert len(Compiled(few).kinds) == 1
+
+
+@EACH_HALF
 @pytest.mark.parametrize("n", [1, 16, 37, 5000])
 def test_kernels_of_halves_agree_with_all_interpreters(dtype, n, rng):
     def f(x: Any, y: Any) -> Any:
