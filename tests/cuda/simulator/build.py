@@ -22,6 +22,7 @@ __all__ = [
     "SimulationError",
     "Source",
     "command",
+    "cuda_header",
     "driver_path",
     "needs_compiler",
     "simulate",
@@ -180,7 +181,7 @@ def _build() -> Path:
 
 def _definitions(folder: Path) -> tuple[str, ...]:
     quoted = " ".join(f"'{word}'" for word in command())
-    return (f'-DSF_COMMAND="{quoted}"', f'-DSF_FOLDER="{folder}"', *_cuda_header())
+    return (f'-DSF_COMMAND="{quoted}"', f'-DSF_FOLDER="{folder}"', *cuda_header())
 
 
 def _link(scratch: Path, definitions: tuple[str, ...]) -> Path:
@@ -207,7 +208,7 @@ def _run(words: list[str]) -> None:
 
 
 @cache
-def _cuda_header() -> tuple[str, ...]:
+def cuda_header() -> tuple[str, ...]:
     """The folder of the real <cuda.h>, against which the driver's signatures are checked."""
     places = [Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")), Path("/usr/local/cuda")]
     places += sorted(Path("/usr/local").glob("cuda-*"))
@@ -221,7 +222,7 @@ def _cuda_header() -> tuple[str, ...]:
 @cache
 def _folder() -> Path:
     """Where things are kept, by the content of everything that they are built from."""
-    contents = hashlib.sha256(repr((LIBRARY_FLAGS, command(), _cuda_header())).encode())
+    contents = hashlib.sha256(repr((LIBRARY_FLAGS, command(), cuda_header())).encode())
     for file in (*_sources(), *sorted(SOURCES.glob("*.h"))):
         contents.update(file.read_bytes())
     user = f"symfuse-simulator-{os.getuid()}"
