@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
@@ -19,6 +20,8 @@ from .records import Compiled, user_lines
 from .text import bytes_text, seconds_text, table
 
 __all__ = ["Profile", "ProfileRow", "profile"]
+
+_DEVICE = "symfuse.runtime.cuda.profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,12 @@ class Profile:
 
 
 def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Level) -> Profile:
-    """Generate code whose kernels can be called one by one, and time them on these values."""
+    """Time the launches on these values: on the processor by code that is generated for it.
+
+    A device has its kernels one by one as it is; there, `chunks` are blocks.
+    """
+    if compiled.program.device is not None:
+        return _profile_of_device(compiled, values)
     program = _opened(compiled, level)
     sizes: dict[str, int] = {}
 
@@ -94,7 +102,15 @@ def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Leve
         return [chunk_count(kernel, sizes) for kernel in compiled.launches]
 
     timeline = time_launches(program, chunks, values, threads)
-    return _summary(compiled, timeline, sizes)
+    parts = [chunk_count(kernel, sizes) for kernel in compiled.launches]
+    return _summary(compiled, timeline, sizes, parts)
+
+
+def _profile_of_device(compiled: Compiled, values: Sequence[Any]) -> Profile:
+    # What drives devices is loaded where there is a program for one.
+    found: Any = importlib.import_module(_DEVICE).time_launches(compiled.program, values)
+    sizes = dict(zip(compiled.program.symbols, found.sizes, strict=True))
+    return _summary(compiled, found.timeline, sizes, found.blocks)
 
 
 def _opened(compiled: Compiled, level: Level) -> Program:
@@ -106,17 +122,19 @@ def _opened(compiled: Compiled, level: Level) -> Program:
     return program
 
 
-def _summary(compiled: Compiled, timeline: Timeline, sizes: Mapping[str, int]) -> Profile:
+def _summary(
+    compiled: Compiled, timeline: Timeline, sizes: Mapping[str, int], parts: Sequence[int]
+) -> Profile:
     rows = tuple(
         ProfileRow(
             kernel.name,
             kernel.kind,
             median(seconds),
             evaluate(kernel_bytes(kernel), sizes),
-            chunk_count(kernel, sizes),
+            count,
             tuple(user_lines(kernel.nodes)),
         )
-        for kernel, seconds in zip(compiled.launches, timeline.launches, strict=True)
+        for kernel, seconds, count in zip(compiled.launches, timeline.launches, parts, strict=True)
     )
     whole = median(timeline.whole)
     return Profile(rows, whole, timeline.overhead, timeline.threads, len(timeline.whole))

@@ -94,6 +94,11 @@ class CompiledFunction:
         return tuple(self.program.guards)
 
     @property
+    def placement(self) -> Any:
+        """Where it runs: the target, the device with its name, and what the code is for."""
+        return self.executable.placement
+
+    @property
     def memory(self) -> Any:
         """The memory plan: `.peak` as a formula, `.peak_bytes(N=64)`, `.table()`."""
         return self._explained("memory")
@@ -106,7 +111,8 @@ class CompiledFunction:
     def profile(self, *args: Any, **kwargs: Any) -> Any:
         """The time of each kernel on these arguments, measured one by one: `.table()`, `.rows`.
 
-        The code is generated once more, with kernels that can be called by themselves.
+        For the processor, the code is generated once more, with kernels that can be called by
+        themselves; a device measures with events around each launch.
         """
         leaves = self._leaves(args, kwargs)
         profile = importlib.import_module("symfuse.compiler.explain.profile").profile

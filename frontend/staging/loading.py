@@ -73,6 +73,11 @@ class LoadedFunction:
         """What sizes must satisfy."""
         return self.program.guards
 
+    @property
+    def placement(self) -> Any:
+        """Where it runs: the target, the device with its name, and what the code is for."""
+        return self.executable.placement
+
     def as_text(self, stage: str = "graph") -> str:
         """What travels with the code: the traced graph, or the explanation as JSON."""
         texts = {"graph": self._artifact.graph, "explanation": self._artifact.explanation}

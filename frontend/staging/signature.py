@@ -16,7 +16,7 @@ from ..tracing.record import Arguments
 from ..tracing.specs import describe
 from ..tracing.tree import Structure
 
-__all__ = ["Kind", "Shapes", "changed", "difference", "exact", "kind_of", "merged"]
+__all__ = ["Kind", "Shapes", "changed", "difference", "exact", "is_array", "kind_of", "merged"]
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -36,7 +36,7 @@ def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
     """The kind of a call and its sizes."""
     types, shapes = [], []
     for leaf in found.leaves:
-        if type(leaf) is np.ndarray and leaf.dtype in _KNOWN:
+        if is_array(leaf) and leaf.dtype in _KNOWN:
             types.append((_KNOWN[leaf.dtype], False))
             shapes.append(leaf.shape)
         else:
@@ -56,9 +56,14 @@ def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
     return kind, tuple(shapes)
 
 
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array of NumPy's, or of symfuse's on a device."""
+    return type(leaf) is np.ndarray or isinstance(getattr(leaf, "element", None), DType)
+
+
 def exact(tree: Structure, leaves: Sequence[Any]) -> Any:
     """What identifies a call down to its sizes, cheaply; None if not all leaves are arrays."""
-    if any(type(leaf) is not np.ndarray for leaf in leaves):
+    if not all(map(is_array, leaves)):
         return None
     return (tree.spec, *[(leaf.dtype, leaf.shape) for leaf in leaves])
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.types import TensorType
 from symfuse.runtime.errors import SymfuseError
@@ -16,7 +14,7 @@ from ..tracing.record import Recorded
 from ..tracing.specs import Described
 from ..tracing.tree import Structure
 from .backend import Loaded
-from .signature import Kind, Shapes
+from .signature import Kind, Shapes, is_array
 
 __all__ = ["CacheInfo", "Compilation", "Family", "Variant", "described", "first_line"]
 
@@ -119,4 +117,4 @@ def is_plain(tree: Structure, leaves: Sequence[Any], out_tree: Structure) -> boo
     if keyword.count or not positional.is_flat_tuple or not leaves:
         return False
     is_flat = out_tree.is_leaf or (out_tree.is_flat_tuple and out_tree.count > 1)
-    return is_flat and all(type(leaf) is np.ndarray for leaf in leaves)
+    return is_flat and all(map(is_array, leaves))

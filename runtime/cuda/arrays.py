@@ -32,7 +32,16 @@ class DeviceArray:
     would move it to the host unasked.
     """
 
-    __slots__ = ("__weakref__", "address", "device", "element", "is_read_only", "owner", "shape")
+    __slots__ = (
+        "__weakref__",
+        "address",
+        "device",
+        "element",
+        "is_own",
+        "is_read_only",
+        "owner",
+        "shape",
+    )
 
     __array_ufunc__ = None
 
@@ -48,6 +57,8 @@ class DeviceArray:
     ) -> None:
         self.device, self.address, self.shape = device, address, shape
         self.element, self.owner, self.is_read_only = element, owner, is_read_only
+        # Whole blocks of symfuse's own are aligned, and apart from each other.
+        self.is_own = type(owner) is Block and owner.address == address
 
     @property
     def dtype(self) -> np.dtype[Any]:

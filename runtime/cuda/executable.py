@@ -19,16 +19,21 @@ from .bound import Bound
 from .call import MARGIN, Incoming, addresses_of, deliver, run_verified
 from .device import Device, device
 from .driver import OutOfMemory
+from .fast import Fast
 from .graph import Graphs
 from .loaded import LoadedCode
 from .memory import Block
 from .operands import Operand, overlaps, separate, take_operand, take_targets
 from .replay import Replay
+from .transfer import CHUNK
 
 __all__ = ["CudaExecutable"]
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
+
+
+_MOST_FAST = 16  # kinds of calls that are found again without looking closely
 
 
 class CudaExecutable:
@@ -56,6 +61,7 @@ class CudaExecutable:
         self.live_set: Callable[[], str] | None = None
         self._lock = threading.RLock()
         self._graphs: Graphs[Replay] = Graphs()
+        self._fast: dict[Any, Fast] = {}
         self._solved: Graphs[Solved] = Graphs(256)
         self._arena: Block | None = None
         self._incoming: Block | None = None
@@ -68,6 +74,8 @@ class CudaExecutable:
         """The results for these arguments, written to `out` where it is given."""
         try:
             with self._lock, self.device:
+                if out is None and (found := self._again(values)) is not None:
+                    return found
                 inputs = self._take(values)
                 solved = self._solve(inputs)
                 self._own(inputs)
@@ -278,18 +286,54 @@ class CudaExecutable:
     def _replay(self, inputs: Sequence[Operand], solved: Solved, addresses: list[int]) -> None:
         """Run what has been captured for these sizes."""
         opaque = tuple(addresses[number] for number in self.code.opaque)
-        sizes = () if self.program.is_static else tuple(array.shape for array in inputs)
+        shapes = tuple(array.shape for array in inputs)
+        sizes = () if self.program.is_static else shapes
         try:
-            self._graphs.find(
+            replay = self._graphs.find(
                 (sizes, opaque), lambda: Replay(self.code, solved, addresses, self._arena_address)
-            )(addresses)
+            )
+            replay(addresses)
         except BaseException:
-            self._graphs.clear()
+            self._forget()
             raise
+        if not opaque:
+            self._remember(shapes, solved, replay)
+
+    def _remember(self, shapes: tuple[Shape, ...], solved: Solved, replay: Replay) -> None:
+        """Have the next call of this kind go straight to what is captured."""
+        if len(self._fast) >= _MOST_FAST:
+            self._fast.clear()
+        visible = zip(shapes, self.program.inputs, strict=True)
+        key = () if self.program.is_static else tuple(s for s, a in visible if not a.hidden)
+        if key not in self._fast:
+            room = Fast.room(self.program, shapes)
+            if room <= CHUNK:
+                base = self._incoming_address(room)
+                self._fast[key] = Fast(self.code, shapes, solved, replay, base)
+
+    def _again(self, values: Sequence[Any]) -> Any:
+        """The results, if there has been a call with arrays of these types; else None."""
+        if self.program.is_static:
+            known = self._fast.get(())
+        else:
+            known = self._fast.get(tuple(getattr(value, "shape", None) for value in values))
+        if known is None:
+            return None
+        try:
+            return known(values)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Capture anew from now on."""
+        self._graphs.clear()
+        self._fast.clear()
 
     def _incoming_address(self, nbytes: int) -> int:
         """Where the host's arrays of a call go, all together."""
         if nbytes and (self._incoming is None or self._incoming.nbytes < nbytes):
+            self._fast.clear()
             self._incoming = self.device.memory.take(nbytes)
         return self._incoming.address if self._incoming else 0
 
@@ -297,7 +341,7 @@ class CudaExecutable:
         """Have an arena of at least so many bytes; a new one is unknown to what was captured."""
         needed = nbytes + MARGIN if self.verify else nbytes
         if needed and (self._arena is None or self._arena.nbytes < needed):
-            self._graphs.clear()
+            self._forget()
             self._arena = None
             self._arena = self.device.memory.take(needed)
 

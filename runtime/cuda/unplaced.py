@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import DeviceError
 from ..host.arguments import Counters
+from ..placement import Placement
 from ..program import Program
 from .device import device
 
@@ -59,6 +60,12 @@ class Unplaced:
     def is_native(self) -> bool:
         """Whether calls reach the code without passing through Python: there are none."""
         return False
+
+    @property
+    def placement(self) -> Placement:
+        """What the code is for; the device is missing."""
+        assert self.program.device is not None
+        return Placement("cuda", "none", "no device here", self.program.device.arch)
 
     @property
     def _refusal(self) -> DeviceError:
