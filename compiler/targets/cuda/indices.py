@@ -86,6 +86,8 @@ def _constant(number: int) -> _Part:
 def _add(x: _Part, y: _Part) -> _Part:
     low, high = x.low + y.low, x.high + y.high
     left, right, wide = _widened(x, y, low, high)
+    if left.text.startswith("-") and not right.text.startswith("-"):
+        left, right = right, left
     if right.text.startswith("-"):
         text = f"{left.text} - {right.text[1:]}"
     else:

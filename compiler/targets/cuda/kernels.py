@@ -188,7 +188,7 @@ class _KernelText:
             spans[axis.symbol] = tile_span(axis, place)
             if is_single(axis):
                 text = self.indices.text(spans[axis.symbol].start)
-                self.indices.bind(axis.symbol, text, atom=False)
+                self.indices.bind(axis.symbol, text)
         return spans
 
     def _bind_number(

@@ -333,7 +333,7 @@ class PhaseText:
 
     def _reduce(self, instr: Instr) -> None:
         fold = self.running[instr]
-        conditions = self._here().conditions(self.layout.of)
+        conditions = self._here().conditions(instr.detail.over)
         operands = self._fused(instr) or tuple(self._value(arg) for arg in instr.args)
         with self.w.block(f"if ({' && '.join(conditions)})") if conditions else nullcontext():
             self.folds.add(fold, operands)

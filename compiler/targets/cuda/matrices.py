@@ -70,8 +70,7 @@ def as_matrix(view: View, batch: Axes, rows: Axes, columns: Axes) -> Matrix | st
     for part, name in zip(parts, ("batches", "rows", "columns"), strict=True):
         if part is None:
             return f"the {name} of {view.node.op} are not evenly spaced in memory"
-    (count, apart), (height, down), (width, across) = (part or (1, 0) for part in parts)
-    stride = 0 if count == 1 else apart
+    (_, stride), (height, down), (width, across) = (part or (1, 0) for part in parts)
     if width == 1 or across == 1:
         leading = width if height == 1 else down
         if is_at_most(width, leading) is True:

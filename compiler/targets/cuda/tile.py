@@ -49,13 +49,13 @@ class Tile:
         self.scratch_bytes = max(self.scratch_bytes, size)
 
     def digit(self, walk: Walk) -> str:
-        """A thread's number along a walk, as a factor; empty where there is one thread."""
+        """A thread's number along a walk; empty where there is one thread."""
         if walk.threads == 1:
             return ""
         text = "thread" if walk.stride == 1 else f"thread / {walk.stride}"
         if walk.stride * walk.threads < self.threads:
             text = f"{text} % {walk.threads}"
-        return text if text == "thread" else f"({text})"
+        return text
 
     def owners(self, layout: Layout, axes: Iterable[Symbol]) -> list[str]:
         """That this thread is the one which writes values over these axes."""
