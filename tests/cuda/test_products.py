@@ -136,6 +136,7 @@ def test_the_gelu_is_found_however_it_is_written(spelling: Callable[[Any], Any])
         lambda z: 0.5 * z * (1 + snp.tanh(0.8 * (z + 0.044715 * z * z * z))),
         lambda z: 0.5 * z * (1 + snp.tanh(0.7978845608 * (z + 0.05 * z * z * z))),
         lambda z: z * (1 + snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))),
+        lambda z: 0.5 * z * (1 + 0.9 * snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))),
         lambda z: nn.gelu(z, approximate=False),
         lambda z: 0.5 * z * (1 + snp.tanh(z)),
     ],
@@ -214,6 +215,11 @@ def test_weights_shared_by_all_batches_are_read_again() -> None:
         (lambda x, w: x[::-1] @ w, (X, W), "computed from what it reads"),
         (lambda x, w: x[:, ::2] @ w, ("f32[128,512]", W), "neither rows nor columns"),
         (
+            lambda v, w: snp.broadcast_to(v[:, None], (128, 256)) @ w,
+            ("f32[128]", W),
+            "neither rows nor columns of parameter",
+        ),
+        (
             lambda q, k: snp.einsum("bqhd,bkhd->bhqk", q, k),
             ("f32[2,128,4,64]", "f32[2,128,4,64]"),
             "the batches of parameter are not evenly spaced",
@@ -269,8 +275,41 @@ def test_an_intermediate_value_that_others_read_ends_the_product() -> None:
     assert "contract is also read elsewhere" in choices.choices[0].reason
 
 
-def test_what_is_added_must_be_in_memory() -> None:
-    _, choices = chosen(lambda x, w, b: x @ w + snp.exp(x @ w), *LARGE)
+AGAIN = (*LARGE[:2], "f32[1024,1024]")
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "taken", "left"),
+    [
+        (lambda x, w, b: x @ w + snp.exp(x @ w), LARGE, ["contract"], ["add", "exp"]),
+        (lambda x, w, r: x @ w + snp.exp(r), AGAIN, ["contract"], ["add", "exp"]),
+        (lambda x, w, b: (x @ w + b) * 0.5, LARGE, ["contract", "add"], ["multiply"]),
+        (lambda x, w, r: (x @ w + r) * 0.5, AGAIN, ["contract", "add"], ["multiply"]),
+        (lambda x, w, b: 1.5 - (x @ w + b), LARGE, ["contract", "add"], ["subtract"]),
+        (lambda x, w, b: x[:, :1] - (x @ w + b), LARGE, ["contract", "add"], ["subtract"]),
+        (lambda x, w, r: r + x @ w - r.T, AGAIN, ["contract", "add"], ["subtract"]),
+    ],
+)
+def test_the_library_does_its_steps_in_one_order(
+    function: Callable[..., Any], types: tuple[str, ...], taken: list[str], left: list[str]
+) -> None:
+    _, choices = chosen(function, *types)
+    assert ("contraction", taken) in kinds(choices)
+    assert sorted(name for kind, names in kinds(choices) if kind == "map" for name in names) == left
+
+
+def test_a_negated_bias_is_left_to_another_kernel() -> None:
+    _, choices = chosen(lambda x, w, b, r: r - (x @ w + b), *LARGE, "f32[1024,1024]")
+    assert kinds(choices) == [("contraction", ["contract", "add"]), ("map", ["subtract"])]
+
+
+def test_a_gelu_whose_tanh_is_wanted_too_is_left_to_another_kernel() -> None:
+    def function(x: Any, w: Any, b: Any) -> Any:
+        z = x @ w
+        gate = snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))
+        return 0.5 * z * (1 + gate), gate
+
+    _, choices = chosen(function, *LARGE, numerics="fast")
     assert kinds(choices)[0] == ("contraction", ["contract"])
 
 
@@ -282,7 +321,7 @@ def test_what_is_added_must_lie_row_by_row() -> None:
 
 
 def test_products_of_the_library_are_not_put_into_one_launch() -> None:
-    graph, choices = chosen(lambda x, w, v: (x @ w, x @ v), X, W, W)
+    graph, choices = chosen(lambda x, w, v: (x @ w, x @ v), "f32[N,256]", W, W)
     buffers = Buffers(name_nodes(graph), choices.grouping.reshaped)
     kernels = [
         product_kernel(product, f"k{n}", choices.grouping.sees_through, buffers)
