@@ -266,16 +266,29 @@ def _in_place(part: Part, source: Buffer, result: Buffer) -> bool:
 
 
 def _in_one_thread(part: Part, source: Buffer, result: Buffer) -> bool:
-    """Whether no thread reads an element that another one may have overwritten."""
-    buffers = (source, result)
-    walks = {
-        phase.loops
-        for phase in part.every_phase()
-        for i in phase.body
-        if isinstance(i.detail, Access) and i.detail.buffer in buffers
-    }
-    sharing = (prod(loop.threads for loop in loops) for loops in walks)
-    return part.threads == 1 or (len(walks) == 1 and all(n == part.threads for n in sharing))
+    """Whether no thread uses an element that another one may have overwritten."""
+    phases = [phase for phase in part.every_phase() if _touches(phase, (source, result))]
+    walks = {(phase.loops, phase.same) for phase in phases}
+    alone = len(walks) == 1 and all(
+        prod(loop.threads for loop in phase.loops) == part.threads or _only_stores(phase, source)
+        for phase in phases
+    )
+    return part.threads == 1 or alone
+
+
+def _touches(phase: Phase, buffers: tuple[Buffer, ...]) -> bool:
+    return any(isinstance(i.detail, Access) and i.detail.buffer in buffers for i in phase.body)
+
+
+def _only_stores(phase: Phase, source: Buffer) -> bool:
+    """Whether what is read goes nowhere but to memory, so that it matters to the thread that
+    writes and to none that computes the same."""
+    read: set[Instr] = set()
+    for instr in phase.body:
+        here = instr.op == "load" and instr.detail.buffer is source
+        if here or not read.isdisjoint(instr.args):
+            read.add(instr)
+    return not any(i.op in ("put", "reduce", "scan") for i in read)
 
 
 def body_cost(body: Iterable[Instr]) -> int:

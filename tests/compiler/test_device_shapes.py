@@ -115,6 +115,31 @@ def test_a_product_keeps_blocks_in_shared_memory_and_sums_in_registers() -> None
     assert scheduled.part.threads == 256
 
 
+STEPS: dict[str, tuple[Function, tuple[str, ...]]] = {
+    "beside columns": (lambda w, x: w - total(0)(x) * 0.1, ("f32[12]", "f32[64,12]")),
+    "beside rows": (lambda w, x: w - total(1)(x) * 0.1, ("f32[512]", "f32[512,12]")),
+    "after a product": (
+        lambda w, x, y: w - product(x, y) * 0.1,
+        ("f32[40,50]", "f32[40,30]", "f32[30,50]"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_may_overwrite_what_it_starts_from(name: str) -> None:
+    function, types = STEPS[name]
+    scheduled = Scheduled(make_graph(function, *types))
+    old, new = scheduled.graph.parameters[0], scheduled.graph.outputs[0]
+    kernel = scheduled.kernels[-1]
+    assert kernel.reads_in_place(scheduled.buffers(old), scheduled.buffers(new))
+
+
+def test_what_other_threads_read_is_not_overwritten() -> None:
+    scheduled = Scheduled(make_graph(lambda w: w + turned(w), "f32[64,64]"))
+    (kernel,) = scheduled.kernels
+    assert not kernel.reads_in_place(*kernel.reads, *kernel.writes)
+
+
 def _product() -> Kernel:
     (kernel,) = Scheduled(make_graph(product, "f32[70,50]", "f32[50,90]")).kernels
     return kernel

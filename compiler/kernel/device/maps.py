@@ -43,8 +43,9 @@ def schedule_map(draft: Draft, device: Device) -> Part:
 
 def _spreads(draft: Draft, vector: Symbol, lanes: int) -> dict[Symbol, Spread]:
     """Threads for the contiguous axis first, then for those beside it."""
-    known = all(isinstance(extent, int) for extent in draft.extents)
-    copies = min(4 if known else 2, *(_copies(body, lanes) for body in draft.bodies))
+    copies = min(_copies(body, lanes) for body in draft.bodies)
+    if not all(isinstance(extent, int) for extent in draft.extents):
+        copies = min(2, copies)
     spreads = {vector: cover(draft.extent(vector), lanes, THREADS, copies)}
     threads, copies = THREADS // spreads[vector].threads, copies // spreads[vector].copies
     for axis in reversed(draft.axes):
@@ -59,6 +60,7 @@ def _copies(body: tuple[Instr, ...], lanes: int) -> int:
     """How many vectors a thread has under way: as many as its registers allow."""
     cost = body_cost(body)
     wanted = 4 if cost <= SMALL_BODY else 2 if cost <= LARGE_BODY else 1
+    wanted *= 2 if lanes == 1 else 1
     loads = sum(max(1, i.dtype.itemsize // 4) for i in body if i.op == "load")
     while wanted > 1 and wanted * lanes * loads > VALUES:
         wanted //= 2

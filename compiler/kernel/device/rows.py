@@ -17,7 +17,7 @@ __all__ = ["Fold", "plan_fold", "schedule_fold"]
 
 THREADS = 256
 VECTORS = 8  # of a row for each thread of a warp, beyond which a block shares it
-WORDS = 24  # that a thread keeps of a row, unless a block is as large as can be
+WORDS = 32  # that a thread keeps of a row, unless a block is as large as can be
 ENOUGH = 512  # threads for each multiprocessor that keep memory busy
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
@@ -190,5 +190,9 @@ def _column_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Sprea
         and (tiles * rows * columns < device.multiprocessors * ENOUGH)
     ):
         rows *= 2
+    if piece is None and fold.length is not None:
+        words = length * fold.lanes * most_words(keep_loads(fold.draft))
+        while rows * columns < device.most_threads and words > WORDS * rows:
+            rows *= 2
     copies = max(1, min(COPIES, -(-length // rows)))
     return Spread(1, copies, rows), Spread(fold.lanes, 1, columns)
