@@ -21,7 +21,7 @@ from symfuse.runtime.artifact import Artifact, save
 
 from ..benchmarking.timing import interleaved
 from ..staging.aot import CompiledFunction, compile
-from ..tracing.tree import flatten
+from ..tracing.tree import flatten, map_leaves
 from ..view.html import frames_of, save_report
 from ..view.svg import to_svg
 from ..view.text import print_table
@@ -47,6 +47,9 @@ def add_demo(commands: Any, **common: Any) -> None:
     )
     parser.add_argument("--epochs", type=int, default=30, help="passes over the training set")
     parser.add_argument("--out", type=Path, default=Path("symfuse-demo"), help="folder for files")
+    parser.add_argument(
+        "--target", choices=("cpu", "cuda"), help="where to train; the default is SYMFUSE_TARGET"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run)
 
@@ -62,13 +65,18 @@ def run(args: argparse.Namespace) -> int:
     state = digits.new_state(params)
     say("compiling one training step", quiet=args.json)
     start = time.perf_counter()
-    step = compile(digits.train_step, params, state, x[:BATCH], y[:BATCH], donate_argnums=(0, 1))
+    given = (params, state, x[:BATCH], y[:BATCH])
+    step = compile(digits.train_step, *given, donate_argnums=(0, 1), target=args.target)
     compiling = time.perf_counter() - start
     difference = _difference(step, params, state, x[:BATCH], y[:BATCH])
     params, state, training = _train(step, params, state, x, y, args)
-    score = digits.accuracy(params, x_test, y_test)
+    score = digits.accuracy(map_leaves(np.asarray, params), x_test, y_test)
     args.out.mkdir(parents=True, exist_ok=True)
-    facts = _facts(step) | _times(step, params, state, x[:BATCH], y[:BATCH])
+    facts = (
+        {"place": str(step.placement)}
+        | _facts(step)
+        | _times(step, params, state, x[:BATCH], y[:BATCH])
+    )
     facts |= {
         "largest_difference": difference,
         "compile_seconds": compiling,
@@ -106,12 +114,11 @@ def _train(
 ) -> tuple[Any, Any, float]:
     start = time.perf_counter()
     for epoch, show in _progress(args.epochs, args.json):
-        total = 0.0
-        batches = _batches(x, y, epoch)
-        for images, labels in batches:
+        values = []
+        for images, labels in _batches(x, y, epoch):
             value, params, state = step(params, state, images, labels)
-            total += float(value)
-        show(f"loss {total / len(batches):.4f}")
+            values.append(value)  # a number only later: on a device, that would wait for it
+        show(f"loss {sum(map(float, values)) / len(values):.4f}")
     return params, state, time.perf_counter() - start
 
 
@@ -137,7 +144,7 @@ def _progress(epochs: int, quiet: bool) -> Iterator[tuple[int, Callable[[str], N
 def _difference(step: CompiledFunction, *args: Any) -> float:
     """Between the compiled step and the one whose derivative is worked out by hand."""
     by_hand = flatten(digits.train_step_by_hand(*args))[0]
-    compiled = flatten(step(*_copied(args)))[0]
+    compiled = map(np.asarray, flatten(step(*_copied(args)))[0])
     return max(float(np.abs(a - b).max()) for a, b in zip(by_hand, compiled, strict=True))
 
 
@@ -149,10 +156,12 @@ def _times(step: CompiledFunction, *args: Any) -> dict[str, float]:
     given = flatten(args)[0]
     *leaves, images, labels = flatten(_copied(args))[0]
     entry = step.executable.entry
+    wait = getattr(step.executable, "wait", lambda value: None)
 
     def compiled() -> None:
         nonlocal leaves
-        _, *leaves = entry(*leaves, images, labels)
+        value, *leaves = entry(*leaves, images, labels)
+        wait(value)
 
     calls: dict[str, Callable[[], Any]] = {
         "compiled": compiled,
@@ -232,6 +241,7 @@ def _report(facts: dict[str, Any], args: argparse.Namespace, good: bool) -> None
     took = {name: seconds_text(facts[f"{name}_step_seconds"]) for name in _STEPS}
     plan = [bytes_text(facts[f"{name}_bytes"]) for name in ("planned_peak", "lower_bound")]
     shown = {
+        "place": facts["place"],
         "test accuracy": f"{100 * facts['test_accuracy']:.2f} %",
         "training": f"{args.epochs} epochs in {seconds_text(facts['training_seconds'])}",
         "compiling": seconds_text(facts["compile_seconds"]),

@@ -16,6 +16,7 @@ from symfuse.compiler.explain.text import bytes_text, seconds_text
 from symfuse.compiler.targets.llvm.machine import host_machine, llvm_version
 from symfuse.runtime import options
 from symfuse.runtime.cache import store
+from symfuse.runtime.cuda.inspect import inspect_cuda
 from symfuse.runtime.errors import SymfuseError
 from symfuse.runtime.host.features import host_features
 from symfuse.runtime.host.threads import default_threads
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(found)
     else:
         _print(found)
-    return OK if found["self_test"]["ok"] else FAILED
+    tests = (found["self_test"], found["cuda"].get("self_test", {"ok": True}))
+    return OK if all(test["ok"] for test in tests) else FAILED
 
 
 def examine(*, limits: bool = False) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def examine(*, limits: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {
         "versions": _versions(),
         "machine": _machine(),
+        "cuda": _cuda(),
         "cache": _cache(),
         "options": [
             {
@@ -104,6 +107,14 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def _cuda() -> dict[str, Any]:
+    """What there is of CUDA, and a small program on the first device if there is one."""
+    found: dict[str, Any] = inspect_cuda()
+    if found["devices"]:
+        found["self_test"] = _self_test("cuda")
+    return found
+
+
 def _cache() -> dict[str, Any]:
     kept = store()
     files = [path for path in Path(kept.folder).rglob("*.entry") if path.is_file()]
@@ -116,15 +127,15 @@ def _cache() -> dict[str, Any]:
     }
 
 
-def _self_test() -> dict[str, Any]:
+def _self_test(target: str = "cpu") -> dict[str, Any]:
     """A small program, compiled anew, against NumPy."""
     x = np.linspace(-3, 3, 1000, dtype=np.float32)
     start = time.perf_counter()
     try:
         with options.using(cache=False):
-            compiled = compile(lambda x: np.tanh(x) * 2 + x, x)
+            compiled = compile(lambda x: np.tanh(x) * 2 + x, x, target=target)
         took = time.perf_counter() - start
-        error = float(np.abs(compiled(x) - (np.tanh(x) * 2 + x)).max())
+        error = float(np.abs(np.asarray(compiled(x)) - (np.tanh(x) * 2 + x)).max())
     except (SymfuseError, OSError, RuntimeError) as problem:
         return {"ok": False, "problem": str(problem)}
     return {
@@ -140,6 +151,8 @@ def _print(found: dict[str, Any]) -> None:
     print()
     print_table("machine", ("", "found"), rows_of(found["machine"]), left=2)
     print()
+    print_table("CUDA", ("", "found"), rows_of(_cuda_rows(found["cuda"])), left=2)
+    print()
     cache = found["cache"]
     used = f"{cache['programs']} programs, {bytes_text(cache['bytes'])} of "
     shown = {
@@ -152,15 +165,28 @@ def _print(found: dict[str, Any]) -> None:
     rows = [(row["name"], str(row["value"]), row["source"]) for row in found["options"]]
     print_table("options", ("variable", "value", "from"), rows, left=3)
     print()
-    print(_verdict(found["self_test"]))
+    print("self-test:", _verdict(found["self_test"]))
+    if "self_test" in found["cuda"]:
+        print("self-test on cuda:0:", _verdict(found["cuda"]["self_test"]))
     if "limits" in found:
         moved, computed = found["limits"].values()
         print(f"limits: {moved / 1e9:.1f} GB/s, {computed / 1e9:.0f} GFLOP/s in float32")
 
 
+def _cuda_rows(cuda: dict[str, Any]) -> dict[str, str]:
+    """The driver, a row for each device, a row for each library."""
+    rows = {"driver": cuda["driver"]}
+    if cuda["fix"]:
+        rows["fix"] = cuda["fix"]
+    for one in cuda["devices"]:
+        room = f"{bytes_text(one['free_bytes'])} of {bytes_text(one['bytes'])} free"
+        rows[one["device"]] = f"{one['name']}, {one['code for']}, {room}"
+    return {**rows, **cuda["libraries"]}
+
+
 def _verdict(test: dict[str, Any]) -> str:
     if not test["ok"]:
-        return f"self-test: FAILED: {test.get('problem', 'the result is wrong')}"
+        return f"FAILED: {test.get('problem', 'the result is wrong')}"
     native = "native" if test["native_calls"] else "through Python"
     took = seconds_text(test["compile_seconds"])
-    return f"self-test: compiled in {took}, calls are {native}, result as NumPy's"
+    return f"compiled in {took}, calls are {native}, result as NumPy's"

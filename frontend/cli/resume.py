@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symfuse.runtime.artifact import load
-from symfuse.runtime.executable import Executable
+from symfuse.runtime.executable import load as load_program
 
 __all__ = ["main", "run_epoch"]
 
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     count = sum(name.startswith("leaf") for name in data.files)
     leaves = [data[f"leaf{at}"] for at in range(count)]
     batches = list(zip(data["x"], data["y"], strict=True))
-    executable = Executable(load(program).program)
+    executable = load_program(load(program).program)
     found = run_epoch(executable, leaves, batches)
     np.savez(result, *found)
     heavy = ("symfuse.compiler", "llvmlite", "sympy", "networkx", "optree")

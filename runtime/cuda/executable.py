@@ -89,6 +89,10 @@ class CudaExecutable:
         except OutOfMemory as error:
             raise self._explained(error) from None
 
+    def wait(self, value: Any = None) -> None:
+        """Return when all work so far is done; calls themselves return before."""
+        self.device.synchronize()
+
     def bind(self, *values: Any, out: Any = None) -> Callable[[], Any]:
         """A function without arguments that reads these arrays and writes the same results anew.
 
