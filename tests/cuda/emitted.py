@@ -1,8 +1,9 @@
-"""Runs the text of emitted kernels on the simulated device."""
+"""Runs the text of emitted kernels on the simulated device, beside the interpreter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -12,82 +13,97 @@ from cuda.simulator.build import simulate, simulate_all
 from symfuse.compiler.ir.dims import Symbol, evaluate, symbols
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.phases import Buffer, Kernel
-from symfuse.compiler.targets.cuda.kernels import KernelSource, kernel_source
+from symfuse.compiler.targets.cuda.kernels import KernelSource, kernel_source, prefix
 
-__all__ = ["check_kernels", "run_kernels", "sizes_of"]
+__all__ = ["Case", "check_all"]
 
 Array = np.ndarray[Any, Any]
-Sizes = Mapping[str, int]
 
 
-def sizes_of(kernels: Iterable[Kernel]) -> tuple[Symbol, ...]:
+@dataclass(frozen=True)
+class Case:
+    """Kernels that run one after the other, what buffers hold before, and the sizes."""
+
+    kernels: tuple[Kernel, ...]
+    given: Mapping[Buffer, Array]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    rtol: float = 1e-5
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One of the kernels of a text."""
+
+    name: str
+    text: str
+    threads: int
+    shared: int
+
+
+def check_all(cases: Sequence[Case], *, orders: bool = False) -> None:
+    """The emitted texts leave in every buffer what the interpreter leaves there.
+
+    All kernels are compiled at once. `orders`: they also run under several orders of the threads,
+    which must not make a difference.
+    """
+    named = [_named(case, number) for number, case in enumerate(cases)]
+    sources = {
+        kernel: kernel_source(kernel, _sizes(case.kernels))
+        for case in named
+        for kernel in case.kernels
+    }
+    text = prefix() + "\n".join(source.body for source in sources.values())
+    for case in named:
+        _check(case, sources, text, orders=orders)
+
+
+def _named(case: Case, number: int) -> Case:
+    kernels = tuple(
+        replace(kernel, name=f"case{number}_{at}") for at, kernel in enumerate(case.kernels)
+    )
+    return replace(case, kernels=kernels)
+
+
+def _sizes(kernels: Iterable[Kernel]) -> tuple[Symbol, ...]:
     """The symbolic sizes of the buffers, by name."""
     buffers = (b for kernel in kernels for b in (*kernel.reads, *kernel.writes))
     found = {symbol for b in buffers for n in b.shape for symbol in symbols(n)}
     return tuple(sorted(found, key=lambda symbol: symbol.name))
 
 
-def run_kernels(
-    kernels: Iterable[Kernel],
-    given: Mapping[Buffer, Array],
-    sizes: Sizes | None = None,
-    *,
-    orders: bool = False,
-) -> dict[Buffer, Array]:
-    """What every buffer holds after all kernels have run, one after the other.
-
-    `orders`: under several orders of the threads, which must not make a difference.
-    """
-    kernels, sizes = tuple(kernels), sizes or {}
-    memory = {buffer: np.array(array) for buffer, array in given.items()}
-    for kernel in kernels:
-        source = kernel_source(kernel, sizes_of(kernels))
+def _check(case: Case, sources: Mapping[Kernel, KernelSource], text: str, *, orders: bool) -> None:
+    wanted = interpret_kernels(case.kernels, case.given, case.sizes)
+    memory = {buffer: np.array(array) for buffer, array in case.given.items()}
+    for kernel in case.kernels:
+        source = sources[kernel]
         for buffer in source.pointers:
             if buffer not in memory:
-                memory[buffer] = _poisoned(buffer, sizes)
-        _run(kernel, source, memory, sizes, orders=orders)
-    return memory
+                memory[buffer] = _poisoned(buffer, case.sizes)
+        blocks = evaluate(kernel.tiles, case.sizes)
+        arrays = [memory[buffer] for buffer in source.pointers]
+        values = [case.sizes[symbol.name] for symbol in source.sizes]
+        run = _Text(source.name, text, source.threads, source.shared)
+        if blocks:
+            (simulate_all if orders else simulate)(run, blocks, arrays, values)
+    for buffer in dict.fromkeys(b for kernel in case.kernels for b in kernel.writes):
+        _compare(memory[buffer], wanted[buffer], case, sources)
 
 
-def _run(
-    kernel: Kernel,
-    source: KernelSource,
-    memory: Mapping[Buffer, Array],
-    sizes: Sizes,
-    *,
-    orders: bool,
+def _compare(
+    found: Array, wanted: Array, case: Case, sources: Mapping[Kernel, KernelSource]
 ) -> None:
-    blocks = evaluate(kernel.tiles, sizes)
-    arrays = [memory[buffer] for buffer in source.pointers]
-    values = [sizes[symbol.name] for symbol in source.sizes]
-    if blocks:
-        (simulate_all if orders else simulate)(source, blocks, arrays, values)
+    shown = "\n".join(sources[kernel].body for kernel in case.kernels)
+    assert found.dtype == wanted.dtype
+    if found.dtype.kind == "f":
+        tolerance = {"rtol": case.rtol, "atol": case.rtol, "equal_nan": True}
+        np.testing.assert_allclose(found, wanted, **tolerance, err_msg=shown)
+    else:
+        np.testing.assert_array_equal(found, wanted, err_msg=shown)
 
 
-def _poisoned(buffer: Buffer, sizes: Sizes) -> Array:
+def _poisoned(buffer: Buffer, sizes: Mapping[str, int]) -> Array:
     shape = tuple(evaluate(n, sizes) for n in buffer.shape)
     if buffer.dtype.is_bool:
         return np.ones(shape, bool)
     poison = np.full(prod(shape) * buffer.dtype.itemsize, 0xA5, np.uint8)
     return poison.view(buffer.dtype.numpy).reshape(shape)
-
-
-def check_kernels(
-    kernels: Iterable[Kernel],
-    given: Mapping[Buffer, Array],
-    sizes: Sizes | None = None,
-    *,
-    rtol: float = 1e-5,
-    orders: bool = False,
-) -> None:
-    """The emitted text leaves in every buffer what the interpreter leaves there."""
-    kernels = tuple(kernels)
-    found = run_kernels(kernels, given, sizes, orders=orders)
-    wanted = interpret_kernels(kernels, given, sizes or {})
-    for buffer in dict.fromkeys(b for kernel in kernels for b in kernel.writes):
-        x, y = found[buffer], wanted[buffer]
-        assert x.dtype == y.dtype
-        if x.dtype.kind == "f":
-            np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol, err_msg=str(buffer))
-        else:
-            np.testing.assert_array_equal(x, y, err_msg=str(buffer))

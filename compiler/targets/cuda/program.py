@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -143,7 +144,7 @@ class CudaProgram:
     def _translated(self, level: Level, form: Form = "cubin") -> tuple[Translation, ...]:
         effort = ("--ptxas-options=-O1",) if level == "fast-compile" else ()
         flags = (f"-fmad={str(self.is_fast).lower()}", *effort)
-        requests = [Request(s.name, s.text, self.arch, form, flags) for s in self._own]
+        requests = [Request(s.name, _bare(s.text), self.arch, form, flags) for s in self._own]
         return translate_all(requests, _tell)
 
     def _used(self, source: KernelSource, made: Translation) -> Usage:
@@ -159,6 +160,11 @@ class CudaProgram:
             room.limit if room else "",
             made.seconds,
         )
+
+
+def _bare(text: str) -> str:
+    """The text without comments, which name lines of the user that move while kernels stay."""
+    return re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE)
 
 
 def _tell(request: Request, made: Translation, number: int, total: int) -> None:
