@@ -11,8 +11,8 @@ from .numpy.shared import call, common_dtype, convert, floating, rounded_once, t
 from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
-    "entr", "erf", "erfc", "expit", "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp",
-    "ndtr", "softmax", "softplus", "xlog1py", "xlogy",
+    "entr", "erf", "erfc", "erfinv", "expit", "log_expit", "log_ndtr", "log_softmax", "logit",
+    "logsumexp", "ndtr", "softmax", "softplus", "xlog1py", "xlogy",
 ]  # fmt: skip
 
 
@@ -101,6 +101,16 @@ def erf(x: Any) -> Any:
 def erfc(x: Any) -> Any:
     """1 - erf(x), exact where erf is close to 1."""
     return call("erfc", _real(x))
+
+
+def erfinv(y: Any) -> Any:
+    """The x with erf(x) = y: infinite at -1 and 1, NaN outside.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.erfinv(0.0)), float(sf.special.erfinv(1.0))
+    (0.0, inf)
+    """
+    return call("erfinv", _real(y))
 
 
 @rounded_once

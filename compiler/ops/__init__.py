@@ -65,7 +65,7 @@ from .rounding import (
 from .scan import argmax, argmin, cumprod, cumsum
 from .shape import broadcast, iota, reshape, reverse, transpose
 from .slicing import concatenate, pad, slice
-from .special import erf, erfc, relu, sigmoid, softplus
+from .special import erf, erfc, erfinv, relu, sigmoid, softplus
 from .trigonometric import (
     acos,
     acosh,
@@ -117,6 +117,7 @@ __all__ = [
     "equal",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expm1",

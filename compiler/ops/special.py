@@ -11,10 +11,11 @@ from ..ir.op import Op
 from .arithmetic import square
 from .compare import greater
 from .exponential import exp
+from .inverse_error import inverse_error, inverse_error_reference
 from .kinds import mapped
 from .sampling import numbers
 
-__all__ = ["erf", "erfc", "relu", "sigmoid", "softplus"]
+__all__ = ["erf", "erfc", "erfinv", "relu", "sigmoid", "softplus"]
 
 _SLOPE = 2 / math.sqrt(math.pi)
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -40,6 +41,17 @@ erfc: Op = mapped(
     reference=lambda x: _erfc(x).astype(x.dtype),
     samples=numbers(),
     ulp=4,
+)
+
+# Both run the same steps, each of which is rounded correctly: no unit in the last place is allowed.
+erfinv: Op = mapped(
+    "erfinv",
+    doc="the y with erf(y) = x; ±∞ at ±1, NaN outside",
+    formula="erfinv(x)",
+    body=inverse_error,
+    partials=lambda x, out: (1 / _SLOPE * exp(square(out)),),
+    reference=inverse_error_reference,
+    samples=numbers(1, -0.98, 0.98),
 )
 
 
