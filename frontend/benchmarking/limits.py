@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,17 @@ from .timing import sample
 
 __all__ = ["Limits", "machine_limits"]
 
-ELEMENTS = 1 << 24  # 64 MiB: beyond all caches
-SIDE = 1024
+ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}  # of 4 bytes: beyond all caches
+SIDE = {"cpu": 1024, "cuda": 8192}
 ROUNDS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes and float32 operations a second, on all cores that this process may use."""
+    """Bytes and float32 operations a second, on all cores that this process may use.
+
+    The cores of a device are its multiprocessors.
+    """
 
     bytes_per_second: float
     flops_per_second: float
@@ -37,25 +41,25 @@ class Limits:
         return needed / seconds if seconds else 0.0
 
 
-def machine_limits(*, again: bool = False) -> Limits:
+def machine_limits(*, again: bool = False, target: str = "cpu") -> Limits:
     """The limits of this machine, measured when processor or cores are new, or `again`.
 
     A limit is the most that was ever measured: other work on the machine only lowers what is seen.
     """
-    features = host_features()
-    path = store().folder / "limits.json"
-    known = f"{features.cpu} {features.cores}"
+    name, cores = _processor(target)
+    path = store().folder / ("limits.json" if target == "cpu" else f"limits-{target}.json")
+    known = f"{name} {cores}"
     before: Limits | None = None
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(path.read_text(encoding="utf-8"))
         before = Limits(**kept) if kept.pop("machine") == known else None
     if before and not again:
         return before
-    moved, computed = _bandwidth(), _flops()
+    moved, computed = _bandwidth(target), _flops(target)
     if before:
         moved = max(moved, before.bytes_per_second)
         computed = max(computed, before.flops_per_second)
-    found = Limits(moved, computed, features.cores)
+    found = Limits(moved, computed, cores)
     with suppress(OSError):  # a folder that may only be read costs one more measurement
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"machine": known, **asdict(found)})
@@ -63,21 +67,41 @@ def machine_limits(*, again: bool = False) -> Limits:
     return found
 
 
-def _bandwidth() -> float:
+def _processor(target: str) -> tuple[str, int]:
+    """What the limits belong to, and how many cores it has."""
+    if target == "cpu":
+        features = host_features()
+        return features.cpu, features.cores
+    facts = import_module("symfuse.runtime.cuda.device").device().facts
+    return facts.name, facts.multiprocessors
+
+
+def _bandwidth(target: str) -> float:
     """Of a compiled copy, bytes read and written; NumPy's own where that is faster."""
-    x = np.ones(ELEMENTS, np.float32)
+    x = np.ones(ELEMENTS[target], np.float32)
+    if target != "cpu":
+        return 2 * x.nbytes / _best(_on_device(lambda x: x * 1.5, x))
     out = np.empty_like(x)
-    compiled = compile(lambda x: x * 1.5, x)
+    compiled = compile(lambda x: x * 1.5, x, target=target)
     bound = compiled.bind(x, out=out)
     best = min(_best(bound), _best(lambda: np.copyto(out, x)))
     return 2 * x.nbytes / best
 
 
-def _flops() -> float:
-    """Of a square float32 product by NumPy's BLAS, the fastest of a few."""
-    x = np.ones((SIDE, SIDE), np.float32)
+def _flops(target: str) -> float:
+    """Of a square float32 product: NumPy's BLAS, or a compiled one on a device; the fastest."""
+    x = np.ones((SIDE[target], SIDE[target]), np.float32)
+    if target != "cpu":
+        return float(2 * len(x) ** 3 / _best(_on_device(lambda x: x @ x, x)))
     out = np.empty_like(x)
-    return float(2 * SIDE**3 / _best(lambda: np.matmul(x, x, out=out)))
+    return float(2 * len(x) ** 3 / _best(lambda: np.matmul(x, x, out=out)))
+
+
+def _on_device(function: Callable[[Any], Any], x: Any) -> Callable[[], Any]:
+    """A call whose arrays are on the device, to the end of its work there."""
+    executable = compile(function, x, target="cuda").executable
+    bound = executable.bind_copies([x])
+    return lambda: executable.wait(bound())
 
 
 def _best(call: Callable[[], Any]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -44,8 +46,9 @@ def bench(
     start = time.perf_counter()
     compiled = compile(with_xp(function, "symfuse.numpy"), *args, **options)
     took = time.perf_counter() - start
-    peers = find_peers(function, args, against)
-    entry = _entry(compiled, args)
+    target = compiled.placement.target if compiled.program.device else "cpu"
+    peers = find_peers(function, args, against, target)
+    entry = _entry(compiled, args, target)
     calls: dict[str, Callable[[], Any]] = {"symfuse": entry}
     calls.update({peer.name: peer.call for peer in peers if peer.call})
     reference = _reference(function, args)
@@ -60,7 +63,7 @@ def bench(
         cost["flops"],
         len(compiled.compilation.launches),
         took,
-        machine_limits(),
+        machine_limits(target=target),
     )
 
 
@@ -71,6 +74,7 @@ def relative_error(found: Any, reference: Any) -> float | None:
     pairs = zip(flatten(found)[0], reference, strict=True)
     worst = 0.0
     for one, exact in pairs:
+        one = one.cpu() if hasattr(one, "cpu") else one
         exact = np.asarray(exact, np.float64)
         scale = float(np.max(np.abs(exact), initial=0.0)) or 1.0
         distance = np.abs(np.asarray(one, np.float64) - exact)
@@ -78,11 +82,28 @@ def relative_error(found: Any, reference: Any) -> float | None:
     return worst
 
 
-def _entry(compiled: CompiledFunction, args: tuple[Any, ...]) -> Callable[[], Any]:
-    """A call with these arguments; donated ones are copied each time, and that is measured too."""
+def _entry(compiled: CompiledFunction, args: tuple[Any, ...], target: str) -> Callable[[], Any]:
+    """A call with these arguments; donated ones are copied each time, and that is measured too.
+
+    On a device the arguments are there, and a call ends when the device has done it.
+    """
+    copied: Callable[[Any], Any] = np.array
+    wait: Callable[[Any], Any] = _same
+    if target == "cuda":
+        args = map_leaves(import_module("symfuse.runtime.cuda.arrays").to_device, args)
+        copied, wait = type(flatten(args)[0][0]).copy, partial(_finished, compiled.executable)
     if not any(argument.donated for argument in compiled.program.inputs):
-        return lambda: compiled(*args)
-    return lambda: compiled(*map_leaves(np.array, args))
+        return lambda: wait(compiled(*args))
+    return lambda: wait(compiled(*map_leaves(copied, args)))
+
+
+def _finished(executable: Any, value: Any) -> Any:
+    executable.wait()
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _reference(function: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:

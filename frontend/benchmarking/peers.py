@@ -28,12 +28,17 @@ class Peer:
     reason: str = ""
 
 
-def find_peers(function: Callable[..., Any], args: tuple[Any, ...], against: Against) -> list[Peer]:
-    """A peer for each name; a mapping gives callables of its own, which get the same arrays."""
+def find_peers(
+    function: Callable[..., Any], args: tuple[Any, ...], against: Against, target: str = "cpu"
+) -> list[Peer]:
+    """A peer for each name; a mapping gives callables of its own, which get the same arrays.
+
+    On a device JAX and PyTorch run there too, if they can.
+    """
     if isinstance(against, Mapping):
-        return [_given(name, call, args) for name, call in against.items()]
+        return [_given(name, call, args, target) for name, call in against.items()]
     names = (against,) if isinstance(against, str) else tuple(against)
-    return [_named(name, function, args) for name in names]
+    return [_named(name, function, args, target) for name in names]
 
 
 def takes_xp(function: Callable[..., Any]) -> bool:
@@ -51,7 +56,7 @@ def with_xp(function: Callable[..., Any], namespace: str) -> Callable[..., Any]:
     return partial(function, xp=import_module(namespace))
 
 
-def _named(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+def _named(name: str, function: Callable[..., Any], args: tuple[Any, ...], target: str) -> Peer:
     if name == "eager":
         eager = with_xp(function, "numpy")
         return Peer(name, lambda: eager(*args))
@@ -61,30 +66,39 @@ def _named(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Pe
         return Peer(name, reason="not installed")
     if not takes_xp(function):
         return Peer(name, reason="the function takes no argument xp (the array namespace)")
-    return _jax(function, args) if name == "jax" else _torch(function, args)
+    if name == "jax":
+        jitted = import_module("jax").jit(with_xp(function, "jax.numpy"))
+        return _given(name, jitted, args, target)
+    return _given(name, with_xp(function, "torch"), args, target)
 
 
-def _given(name: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
-    if name == "jax" and find_spec("jax") is not None:
-        jax = import_module("jax")
-        device = jax.tree.map(jax.numpy.asarray, args)
-        return Peer(name, lambda: jax.block_until_ready(call(*device)))
-    if name == "torch" and find_spec("torch") is not None:
-        tensors = _tensors(args)
-        return Peer(name, lambda: call(*tensors))
+def _given(name: str, call: Callable[..., Any], args: tuple[Any, ...], target: str) -> Peer:
+    try:
+        if name == "jax" and find_spec("jax") is not None:
+            return Peer(name, _jax(call, args, target))
+        if name == "torch" and find_spec("torch") is not None:
+            return Peer(name, _torch(call, args, target))
+    except (RuntimeError, AssertionError) as error:
+        return Peer(name, reason=f"it has no device here: {error}".splitlines()[0][:100])
     return Peer(name, lambda: call(*args))
 
 
-def _jax(function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
+def _jax(call: Callable[..., Any], args: tuple[Any, ...], target: str) -> Callable[[], Any]:
     jax = import_module("jax")
-    compiled = jax.jit(with_xp(function, "jax.numpy"))
-    return _given("jax", compiled, args)
+    there = jax.device_put(args, jax.devices("gpu" if target == "cuda" else "cpu")[0])
+    return lambda: jax.block_until_ready(call(*there))
 
 
-def _torch(function: Callable[..., Any], args: tuple[Any, ...]) -> Peer:
-    return _given("torch", with_xp(function, "torch"), args)
-
-
-def _tensors(args: tuple[Any, ...]) -> Any:
+def _torch(call: Callable[..., Any], args: tuple[Any, ...], target: str) -> Callable[[], Any]:
     torch = import_module("torch")
-    return map_leaves(lambda leaf: torch.from_numpy(np.array(leaf)), args)
+    tensors = map_leaves(lambda leaf: torch.from_numpy(np.array(leaf)), args)
+    if target == "cpu":
+        return lambda: call(*tensors)
+    there = map_leaves(lambda leaf: leaf.cuda(), tensors)
+
+    def run() -> Any:
+        found = call(*there)
+        torch.cuda.synchronize()
+        return found
+
+    return run

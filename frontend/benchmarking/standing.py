@@ -59,9 +59,9 @@ class Result:
 class _Process:
     """The pipe to one worker."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, target: str) -> None:
         self.name = name
-        command = [sys.executable, "-m", "symfuse.benchmarking.worker", name]
+        command = [sys.executable, "-m", "symfuse.benchmarking.worker", name, target]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
@@ -94,11 +94,12 @@ def run_suite(
     *,
     only: str = "",
     rounds: int = 15,
+    target: str = "cpu",
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Result]:
-    """Measure the workloads whose name contains `only`."""
+    """Measure the workloads whose name contains `only`, every contender on the same target."""
     chosen = [name for name in WORKLOADS if only.lower() in name.lower()]
-    processes = [_Process(name) for name in contenders]
+    processes = [_Process(name, target) for name in contenders]
     try:
         results = []
         for name in chosen:

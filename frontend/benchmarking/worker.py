@@ -1,7 +1,8 @@
 """One contender in a process of its own, so that thread pools do not disturb each other.
 
-`python -m symfuse.benchmarking.worker NAME` reads JSON commands line by line from its input and
-answers each with a line: `prepare` a workload, `time` some calls.
+`python -m symfuse.benchmarking.worker NAME TARGET` reads JSON commands line by line from its input
+and answers each with a line: `prepare` a workload, `time` some calls. On a device every contender
+finds its arguments there, and a call ends when the device has done it.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ SEED = 20240229
 Prepared = tuple[Callable[..., Any], Any, Callable[[Any], Any]]  # function, arguments, finish
 
 
-def main(name: str) -> None:
+def main(name: str, target: str) -> None:
     """Answer commands until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what peers print is no answer
-    contender = _Contender(name)
+    contender = _Contender(name, target)
     for line in sys.stdin:
         try:
             answer = contender.answer(json.loads(line))
@@ -45,8 +46,8 @@ def main(name: str) -> None:
 
 
 class _Contender:
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, target: str) -> None:
+        self.name, self.target = name, target
         self.call: Callable[[], Any] | None = None
         self.count = 1
 
@@ -60,13 +61,13 @@ class _Contender:
         """Compile, check against float64, and find out how many calls make a sample."""
         workload = WORKLOADS[name]
         args = workload.inputs(np.random.default_rng(SEED))
-        function, given, finish = _PREPARE[self.name](name, args)
+        function, given, finish = _PREPARE[self.name](name, args, self.target)
         start = time.perf_counter()
         found = finish(function(*given))
         took = time.perf_counter() - start
         exact = map_leaves(_widened, args)
         reference = flatten(workload.numpy(np, None, *exact))[0]
-        error = relative_error(map_leaves(np.asarray, found), reference)
+        error = relative_error(map_leaves(_on_host, found), reference)
         self.call = lambda: finish(function(*given))
         self.count = repetitions(self.call)
         return {"first": took, "error": error, "tolerance": workload.tolerance}
@@ -76,39 +77,59 @@ def _widened(leaf: Any) -> Any:
     return leaf.astype(np.float64) if leaf.dtype.kind == "f" else leaf
 
 
+def _on_host(leaf: Any) -> Any:
+    return np.asarray(leaf.cpu() if hasattr(leaf, "cpu") else leaf)
+
+
 def _same(value: Any) -> Any:
     return value
 
 
-def _numpy(name: str, args: Any) -> Prepared:
+def _numpy(name: str, args: Any, target: str) -> Prepared:
     return partial(WORKLOADS[name].numpy, np, None), args, _same
 
 
-def _symfuse(name: str, args: Any) -> Prepared:
+def _symfuse(name: str, args: Any, target: str) -> Prepared:
     xp = import_module("symfuse.numpy")
     function = WORKLOADS[name].function
-    return jit(lambda *args: function(xp, value_and_grad, *args)), args, _same
+    compiled = jit(lambda *args: function(xp, value_and_grad, *args), target=target)
+    if target == "cpu":
+        return compiled, args, _same
+    place = import_module("symfuse.runtime.cuda.arrays").to_device
+    given = map_leaves(place, args)
+    device = flatten(given)[0][0].device
+    return compiled, given, partial(_after, device.synchronize)
 
 
-def _jax(name: str, args: Any) -> Prepared:
+def _jax(name: str, args: Any, target: str) -> Prepared:
     jax = import_module("jax")
     xp, function = jax.numpy, WORKLOADS[name].function
     compiled = jax.jit(lambda *args: function(xp, jax.value_and_grad, *args))
-    return compiled, jax.tree.map(xp.asarray, args), jax.block_until_ready
+    device = jax.devices("gpu" if target == "cuda" else "cpu")[0]
+    return compiled, jax.device_put(args, device), jax.block_until_ready
 
 
-def _torch(name: str, args: Any) -> Prepared:
+def _torch(name: str, args: Any, target: str) -> Prepared:
     torch = import_module("torch")
-    return torch_function(name), map_leaves(torch.from_numpy, args), _same
+    if target == "cpu":
+        return torch_function(name), map_leaves(torch.from_numpy, args), _same
+    given = map_leaves(lambda leaf: torch.from_numpy(leaf).cuda(), args)
+    return torch_function(name), given, partial(_after, torch.cuda.synchronize)
 
 
-def _inductor(name: str, args: Any) -> Prepared:
+def _inductor(name: str, args: Any, target: str) -> Prepared:
     torch = import_module("torch")
-    function, tensors, finish = _torch(name, args)
+    function, tensors, finish = _torch(name, args, target)
     return torch.compile(function, dynamic=False), tensors, finish
 
 
-_PREPARE: dict[str, Callable[[str, Any], Prepared]] = {
+def _after(wait: Callable[[], Any], value: Any) -> Any:
+    """The value, once the device has done with it."""
+    wait()
+    return value
+
+
+_PREPARE: dict[str, Callable[[str, Any, str], Prepared]] = {
     "symfuse": _symfuse,
     "numpy": _numpy,
     "jax": _jax,
@@ -118,4 +139,4 @@ _PREPARE: dict[str, Callable[[str, Any], Prepared]] = {
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

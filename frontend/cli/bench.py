@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.runtime import options
 from symfuse.runtime.errors import ArgumentError
 
 from ..benchmarking.measure import bench
@@ -37,6 +38,11 @@ def add_bench(commands: Any, **common: Any) -> None:
         default=",".join(CONTENDERS),
         help="of the suite, separated by commas; those not installed are left out",
     )
+    parser.add_argument(
+        "--target",
+        choices=("cpu", "cuda"),
+        help="where to measure; the default is SYMFUSE_TARGET",
+    )
     parser.add_argument("--results", type=Path, metavar="DIR", help="keep the numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="of a function, as SVG")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -56,7 +62,8 @@ def _run_suite(args: argparse.Namespace) -> int:
     contenders = available(wanted)
     for name in (name for name in wanted if name not in contenders):
         say(f"{name}: skipped, not installed")
-    results = run_suite(contenders, only=args.only, rounds=args.rounds, tell=say)
+    target = args.target or options.get("target")
+    results = run_suite(contenders, only=args.only, rounds=args.rounds, target=target, tell=say)
     if args.results:
         say("results:", save_results(results, args.results))
     if args.json:
@@ -69,7 +76,7 @@ def _run_suite(args: argparse.Namespace) -> int:
 def _run_function(args: argparse.Namespace) -> int:
     function = load_function(args.function)
     types = [spec(text) for text in in_order(function, read_specs(args.spec))]
-    report = bench(function, *map(_random, types), rounds=args.rounds)
+    report = bench(function, *map(_random, types), rounds=args.rounds, target=args.target)
     if args.plot:
         args.plot.write_text(report.plot(), encoding="utf-8")
     print(report.to_json() if args.json else report)
