@@ -38,33 +38,42 @@ def layer_norm(x, scale, shift):
     return centred / np.sqrt(variance + np.float32(1e-5)) * scale + shift
 
 
+def softmax(x):
+    return nn.softmax(x, axis=-1)
+
+
 def rows_added(x, places, rows):
     return x.at[places].add(rows)
 
 
 GOLDEN = (
-    Budget("map, gelu", nn.gelu, ("f32[1048576]",), 40, 1, 1),
-    Budget("softmax of short rows", nn.softmax, ("f32[4096,512]",), 48, 4, 4),
-    Budget("softmax of long rows", nn.softmax, ("f32[512,8192]",), 64, 1, 1),
-    Budget("layer norm", layer_norm, ("f32[4096,1024]", "f32[1024]", "f32[1024]"), 64, 1, 1),
-    Budget("column sum", lambda x: x.sum(axis=0), ("f32[4096,1024]",), 64, 1),
-    Budget("full sum", lambda x: x.sum(), ("f32[4194304]",), 64, 1),
-    Budget("transpose", lambda x: np.transpose(x), ("f32[2048,1024]",), 64, 1, 1),
+    Budget("map, gelu", nn.gelu, ("f32[1048576]",), 40, 2, 2),
+    Budget("softmax of short rows", softmax, ("f32[4096,512]",), 40, 4, 4),
+    Budget("softmax of long rows", softmax, ("f32[512,8192]",), 72, 8, 8),
+    Budget("layer norm", layer_norm, ("f32[4096,1024]", "f32[1024]", "f32[1024]"), 128, 8, 8),
+    Budget("column sum", lambda x: x.sum(axis=0), ("f32[4096,1024]",), 40, 8, 2),
+    Budget("full sum", lambda x: x.sum(), ("f32[4194304]",), 56, 4),
+    Budget("transpose", lambda x: np.transpose(x), ("f32[2048,1024]",), 40, 4, 4),
     Budget(
         "product with an epilogue",
         lambda x, w, b: nn.gelu(x @ w + b),
         ("f32[1024,512]", "f32[512,1024]", "f32[1024]"),
-        128,
-        1,
-        1,
+        64,
+        3,
+        4,
     ),
-    Budget("Adam", adam, ("f32[1048576]",) * 4, 64, 4, 3),
+    Budget("Adam", adam, ("f32[1048576]",) * 4, 56, 8, 6),
     Budget(
-        "gather of rows", lambda x, i: np.take(x, i, axis=0), ("f32[5000,256]", "i64[3000]"), 40
+        "gather of rows",
+        lambda x, i: np.take(x, i, axis=0),
+        ("f32[5000,256]", "i64[3000]"),
+        32,
+        1,
+        1,
     ),
-    Budget("scatter of rows", rows_added, ("f32[5000,256]", "i64[3000]", "f32[3000,256]"), 64),
-    Budget("cumulative sum", lambda x: np.cumsum(x, axis=-1), ("f32[512,4096]",), 64),
-    Budget("argmax", lambda x: np.argmax(x, axis=-1), ("f32[4096,1000]",), 64),
+    Budget("scatter of rows", rows_added, ("f32[5000,256]", "i64[3000]", "f32[3000,256]"), 48),
+    Budget("cumulative sum", lambda x: np.cumsum(x, axis=-1), ("f32[512,4096]",), 48, 4, 4),
+    Budget("argmax", lambda x: np.argmax(x, axis=-1), ("f32[4096,1000]",), 80, 4),
 )
 
 

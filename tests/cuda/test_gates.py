@@ -10,7 +10,9 @@ import pytest
 from cuda.golden import GOLDEN, Budget, traced
 
 from symfuse.compiler.compile import compile_graph
+from symfuse.compiler.targets.cuda import target
 from symfuse.compiler.targets.cuda.sass import disassemble, disassembler, instruction_counts
+from symfuse.runtime import options
 from symfuse.runtime.cuda import libraries
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +27,10 @@ EVERY_ARCH = pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 
 @cache
 def compiled(budget: Budget, arch: str) -> Any:
-    return compile_graph(traced(budget), target="cuda", arch=arch)
+    """The program with kernels of our own for everything."""
+    with pytest.MonkeyPatch.context() as patch, options.using(cache=False):
+        patch.setattr(target, "has_products", lambda arch: False)
+        return compile_graph(traced(budget), target="cuda", arch=arch)
 
 
 @EVERY_ARCH
