@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...ir.dims import Symbol, coefficient
+from ...ir.dims import Dim, Symbol, coefficient, product
 from ..build import Draft
 from ..phases import Access, Axis, Instr, Local, Loop, Part, Phase, Serial
 from ..processor import Device
 from ..products import last_kept, row_axis
-from .rewrite import needed, rewritten
+from .rewrite import needed, rewritten, substituted
 from .walk import Spread, lanes_along, size_or, tiles_of
 
 __all__ = ["Tiling", "plan_tiling", "schedule_tiling"]
@@ -42,6 +42,7 @@ class Tiling:
 
 def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
     """The axes and tiles of a product with rows, columns and one folded axis, if it has them."""
+    draft = _with_one_fold(draft)
     column = last_kept(draft)
     row = None if column is None else row_axis(draft, column)
     if row is None or column is None or len(draft.reduced) != 1 or len(draft.bodies) != 2:
@@ -53,6 +54,22 @@ def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
     rows, columns = _sides(draft, row, column, device)
     depth = DEPTH if sizes[2] >= DEPTH else SHORT
     return Tiling(draft, row, column, down, rows, columns, depth)
+
+
+def _with_one_fold(draft: Draft) -> Draft:
+    """The draft with its folded axes counted through by one."""
+    folded = [axis for axis in draft.axes if axis in draft.reduced]
+    if len(folded) < 2:
+        return draft
+    sizes = [draft.extent(axis) for axis in folded]
+    whole = Symbol(f"{folded[-1].name}_all", 0, product(tuple(sizes)) - 1, 1)
+    places: dict[Symbol, Dim] = {}
+    rest: Dim = whole + 0
+    for axis, size in zip(reversed(folded[1:]), reversed(sizes[1:]), strict=True):
+        places[axis] = rest % size
+        rest = rest // size
+    places[folded[0]] = rest
+    return substituted(draft, places, whole, product(tuple(sizes)))
 
 
 def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[int, int]:
@@ -76,10 +93,10 @@ def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[i
 
 def _factors(draft: Draft, row: Symbol, column: Symbol) -> tuple[Instr, Instr] | None:
     """The factor that varies with the rows and that which varies with the columns."""
-    product = draft.bodies[0][-1].args[0]
-    if product.op != "mul":
+    value = draft.bodies[0][-1].args[0]
+    if value.op != "mul":
         return None
-    for left, right in (product.args, product.args[::-1]):
+    for left, right in (value.args, value.args[::-1]):
         apart = column not in left.axes and row not in right.axes
         if apart and row in left.axes and column in right.axes:
             return left, right

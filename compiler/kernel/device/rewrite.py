@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...ir.dims import Dim, Expr, Symbol, substitute
 from ..build import Draft
-from ..phases import Instr, Local
+from ..phases import Access, Instr, Local, Reduce
 
 __all__ = [
     "keep_loads",
@@ -152,3 +153,32 @@ def most_words(draft: Draft) -> int:
         for phase in range(len(draft.bodies))
     )
     return max(alive, default=0)
+
+
+def substituted(draft: Draft, places: Mapping[Symbol, Dim], whole: Symbol, extent: Dim) -> Draft:
+    """The draft with one axis in place of some, whose indices follow from that of the one."""
+    axes = (*(axis for axis in draft.axes if axis not in places), whole)
+    extents = (*(draft.extent(axis) for axis in axes[:-1]), extent)
+    new: dict[Instr, Instr] = {}
+    for body in draft.bodies:
+        for instr in body:
+            args = tuple(new[arg] for arg in instr.args)
+            own = instr.axes.intersection(places)
+            varies = instr.axes.difference(places) | {whole} if own else instr.axes
+            detail = _moved(instr.detail, places, whole)
+            new[instr] = replace(instr, args=args, detail=detail, axes=varies)
+    bodies = tuple(tuple(new[instr] for instr in body) for body in draft.bodies)
+    return Draft(axes, extents, bodies)
+
+
+def _moved(detail: Any, places: Mapping[Symbol, Dim], whole: Symbol) -> Any:
+    """What an instruction says of axes, where those are replaced."""
+    if isinstance(detail, Access):
+        return replace(detail, offset=substitute(detail.offset, places))
+    if isinstance(detail, Reduce):
+        return replace(detail, over=detail.over.difference(places) | {whole})
+    if isinstance(detail, Expr):
+        return substitute(detail, places)
+    if isinstance(detail, tuple):
+        return tuple(substitute(dim, places) for dim in detail)
+    return detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from symfuse.runtime.dtypes import DType
 
@@ -11,7 +12,7 @@ from ..phases import Access, Axis, Instr, Loop, Part, Phase
 from ..processor import Device
 from ..scatter import Additions
 from .rewrite import needed, rewritten
-from .walk import power_of_two, size_or
+from .walk import lanes_along, power_of_two, size_or
 
 __all__ = ["schedule_scatter"]
 
@@ -37,13 +38,29 @@ def schedule_scatter(work: Additions, device: Device) -> Part:
     kept = tuple(Axis(s, n, cut.get(s, 1)) for s, n in work.kept)
     places = tuple(Axis(s, n) for s, n in work.places)
     own, add = _own(work, kept, device)
-    spread = max(1, THREADS // threads)
-    copied = tuple(Loop(a.symbol, copies=AHEAD, threads=min(spread, a.tile or 1)) for a in own)
-    copy = (*copied, *block) if work.after else (*block, *copied)
+    copy = _copying(work, own, block, device)
     added = [Loop(s) for s, _ in work.places]
     added[-1:] = [Loop(loop.symbol, copies=AHEAD) for loop in added[-1:]]
     phases = (Phase(copy, work.copy), Phase((*added, *block), add))
     return Part((*own, *kept, *places), phases)
+
+
+def _copying(
+    work: Additions, own: tuple[Axis, ...], block: tuple[Loop, ...], device: Device
+) -> tuple[Loop, ...]:
+    """Threads across columns and down them; or along the axis, if memory is contiguous there."""
+    across = prod(loop.threads for loop in block)
+    if work.after:
+        spread = max(1, THREADS // across)
+        down = (Loop(a.symbol, 1, AHEAD, min(spread, a.tile or 1)) for a in own)
+        return (*down, *block)
+    rows = tuple(Loop(loop.symbol) for loop in block)
+    along = []
+    for axis in own:
+        lanes = lanes_along(work.copy, axis.symbol, device)
+        threads = min(THREADS, max(1, (axis.tile or 1) // lanes))
+        along.append(Loop(axis.symbol, lanes, AHEAD, threads))
+    return (*rows, *along)
 
 
 def _own(
