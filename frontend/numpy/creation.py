@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,27 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _eager_array(obj: Any, dtype: Any = None, *, copy: Any = None, **rest: Any) -> Any:
-    return np.array(obj, dtype=dtype and element_type(dtype).numpy, copy=bool(copy) or None, **rest)
+def _eager_array(
+    obj: Any, dtype: Any = None, *, copy: Any = None, device: Any = None, **rest: Any
+) -> Any:
+    wanted = dtype and element_type(dtype).numpy
+    if device in (None, "cpu"):
+        return np.array(obj, dtype=wanted, copy=bool(copy) or None, **rest)
+    # What drives devices is loaded where one is named.
+    arrays = import_module("symfuse.runtime.cuda.arrays")
+    is_there = arrays.is_on_device(obj) and wanted is None
+    found = arrays.placed(obj if is_there else np.asarray(obj, wanted), str(device))
+    return found.copy() if copy and is_there else found
 
 
 @numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True)
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None
 ) -> Any:
-    """The array itself, in another element type if one is given."""
+    """The array itself, in another element type if one is given; on `device="cuda"`, a copy there.
+
+    A traced array has no device: the program it becomes part of has one.
+    """
     x = traced(a)
     if dtype is not None:
         x = convert(x, element_type(dtype))

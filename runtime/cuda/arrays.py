@@ -15,7 +15,7 @@ from .driver import driver
 from .memory import Block
 from .transfer import stager
 
-__all__ = ["DeviceArray", "empty", "from_foreign", "is_on_device", "to_device"]
+__all__ = ["DeviceArray", "empty", "from_foreign", "is_on_device", "placed", "to_device"]
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -213,6 +213,11 @@ def to_device(array: Any, where: Device | None = None) -> DeviceArray:
     return made
 
 
+def placed(array: Any, name: str) -> DeviceArray:
+    """The array on the device of this name, as `cuda` or `cuda:1`."""
+    return to_device(array, _device_named(name))
+
+
 def is_on_device(value: Any) -> bool:
     """Whether a value is an array in device memory, of whatever library."""
     if isinstance(value, np.ndarray | np.generic):
@@ -325,6 +330,8 @@ def _mark_shared(array: DeviceArray) -> None:
 
 def _device_named(name: str) -> Device:
     kind, _, number = name.partition(":")
+    if name == "cuda":
+        return device()
     if kind != "cuda" or not number.isdigit():
         raise DeviceError(f"there is no device {name!r}", fix='use "cpu" or "cuda:0"')
     return device(int(number))

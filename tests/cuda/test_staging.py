@@ -116,6 +116,17 @@ def test_too_little_memory_names_the_largest_intermediates(monkeypatch):
         exe(x)
 
 
+def test_arrays_are_put_on_the_device_by_the_array_api():
+    x = sf.numpy.asarray(X, device="cuda")
+    assert isinstance(x, DeviceArray)
+    assert sf.numpy.asarray(x, device="cuda:0") is x
+    assert sf.numpy.asarray([1, 2], "float32", device="cuda").dtype == np.float32
+    assert sf.numpy.asarray(x, device="cuda", copy=True) is not x
+    assert isinstance(sf.numpy.asarray(X, device="cpu"), np.ndarray)
+    with pytest.raises(sf.DeviceError, match="no device 'tpu'"):
+        sf.numpy.asarray(X, device="tpu")
+
+
 def test_the_place_of_a_function_is_told():
     assert str(sf.compile(lambda x: x + 1, X, target="cuda").placement).startswith("cuda:0 (")
     assert sf.compile(lambda x: x + 1, X).placement.target == "cpu"
