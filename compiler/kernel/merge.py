@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..ir.dims import Dim, Symbol, coefficient, is_equal, substitute, symbols
+from ..ir.dims import Dim, Expr, Symbol, coefficient, is_equal, substitute, symbols
 from .build import Draft
 from .phases import Access, Instr, Local, Reduce
 
@@ -33,19 +33,24 @@ def _are_one(draft: Draft, outer: Symbol, inner: Symbol) -> bool:
 def _agrees(instr: Instr, outer: Symbol, inner: Symbol, size: Dim) -> bool:
     detail = instr.detail
     if isinstance(detail, Access):
-        step, block = coefficient(detail.offset, inner), coefficient(detail.offset, outer)
-        known = step is not None and block is not None
-        return known and is_equal(block, step * size) is True  # type: ignore[operator, arg-type]
+        return _counts_on(detail.offset, outer, inner, size)
     if isinstance(detail, Local):
         return (outer in detail.axes) == (inner in detail.axes)
     if isinstance(detail, Reduce):
         together = (outer in detail.over) == (inner in detail.over)
         return together and (outer in detail.local.axes) == (inner in detail.local.axes)
     if instr.op == "index":
-        return not {outer, inner} & set(symbols(detail))
+        return _counts_on(detail, outer, inner, size)
     if instr.op == "below":
         return not {outer, inner} & {*symbols(detail[0]), *symbols(detail[1])}
     return True
+
+
+def _counts_on(index: Dim, outer: Symbol, inner: Symbol, size: Dim) -> bool:
+    """Whether a step of the outer axis is worth as much as all steps of the inner one."""
+    step, block = coefficient(index, inner), coefficient(index, outer)
+    known = step is not None and block is not None
+    return known and is_equal(block, step * size) is True  # type: ignore[operator, arg-type]
 
 
 class _Merger:
@@ -53,6 +58,7 @@ class _Merger:
         self.draft, self.outer, self.inner = draft, outer, inner
         self.extent = draft.extent(outer) * draft.extent(inner)
         self.symbol = Symbol(inner.name, 0, self.extent - 1, 1)
+        self._moved: dict[Symbol, Dim] = {outer: 0, inner: self.symbol + 0}
         self.instrs: dict[Instr, Instr] = {}
         self.locals: dict[Local, Local] = {}
 
@@ -75,8 +81,9 @@ class _Merger:
 
     def _detail(self, detail: Any) -> Any:
         if isinstance(detail, Access):
-            moved = {self.outer: 0, self.inner: self.symbol + 0}
-            return replace(detail, offset=substitute(detail.offset, moved))
+            return replace(detail, offset=substitute(detail.offset, self._moved))
+        if isinstance(detail, Expr):
+            return substitute(detail, self._moved)
         if isinstance(detail, Local):
             return self._local(detail)
         if isinstance(detail, Reduce):
