@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import is_less
+from symfuse.compiler.ir.dims import is_at_most
 from symfuse.runtime.dtypes import DType
 
-from ..numpy.shared import broadcast_shape_to, convert, product
+from ..numpy.shared import convert, product
 from ..tracing.dispatch import ACTIVE
 from ..tracing.trace import call
 
@@ -52,15 +52,15 @@ def _rotated(word: Any, by: int) -> Any:
 
 def blocks(key: Any, shape: Sequence[Any]) -> Words:
     """The two words of each element of a shape, by the elements' row-major numbers."""
+    shape, words = tuple(shape), key_words(key)
     count = product(shape)
-    words = key_words(key)
     if isinstance(count, int) and ACTIVE.get() is None and isinstance(key, np.ndarray):
         x, y = _in_pieces(words, count)
-    else:
-        # The key goes along with the counters, so that one kernel does everything.
-        first, second = (broadcast_shape_to(word, (count,)) for word in words)
-        x, y = threefry((first, second), _counters(count))
-    return call("reshape", x, shape=tuple(shape)), call("reshape", y, shape=tuple(shape))
+        return x.reshape(shape), y.reshape(shape)
+    # Everything has the shape of the result, so that one kernel does it and what uses it.
+    spread = [call("reshape", word, shape=()) for word in words]
+    first, second = (call("broadcast", word, shape=shape, axes=()) for word in spread)
+    return threefry((first, second), _counters(count, shape))
 
 
 def key_words(key: Any) -> Words:
@@ -69,12 +69,13 @@ def key_words(key: Any) -> Words:
     return first, second
 
 
-def _counters(count: Any) -> Words:
-    """The high and low words of 0, 1, 2, …; there is no high word where none is needed."""
-    if is_less(count, (1 << _WORD) + 1):
-        zero = call("iota", shape=(1,), axis=0, dtype=DType.U32)
-        return zero, call("iota", shape=(count,), axis=0, dtype=DType.U32)
-    number = call("iota", shape=(count,), axis=0, dtype=DType.U64)
+def _counters(count: Any, shape: tuple[Any, ...]) -> Words:
+    """The high and low words of 0, 1, 2, …; the high ones are 0 where all numbers are small."""
+    is_small = is_at_most(count, 1 << _WORD) is True
+    flat = call("iota", shape=(count,), axis=0, dtype=DType.U32 if is_small else DType.U64)
+    number = call("reshape", flat, shape=shape)
+    if is_small:
+        return call("bitwise_xor", number, number), number
     high = call("bitwise_right_shift", number, _WORD)
     return convert(high, DType.U32), convert(number, DType.U32)
 
