@@ -10,12 +10,17 @@
 // ThreadSanitizer is told of every switch, where it is linked in: else these names are null.
 extern "C" {
 void* __tsan_create_fiber(unsigned) __attribute__((weak));
+void __tsan_destroy_fiber(void*) __attribute__((weak));
 void* __tsan_get_current_fiber() __attribute__((weak));
 void __tsan_switch_to_fiber(void*, unsigned) __attribute__((weak));
 void __tsan_set_fiber_name(void*, const char*) __attribute__((weak));
 void __tsan_acquire(void*) __attribute__((weak));
 void __tsan_release(void*) __attribute__((weak));
 void __tsan_read_range(void*, unsigned long) __attribute__((weak));
+void AnnotateIgnoreReadsBegin(const char*, int) __attribute__((weak));
+void AnnotateIgnoreReadsEnd(const char*, int) __attribute__((weak));
+void AnnotateIgnoreWritesBegin(const char*, int) __attribute__((weak));
+void AnnotateIgnoreWritesEnd(const char*, int) __attribute__((weak));
 }
 
 namespace sf {
@@ -71,5 +76,19 @@ inline void happens_before(void* clock) {
 inline void happens_after(void* clock) {
     if (__tsan_acquire) __tsan_acquire(clock);
 }
+
+// While one lives, what the machine does on behalf of a fiber is none of the sanitizer's business.
+struct Unwatched {
+    Unwatched() {
+        if (!AnnotateIgnoreReadsBegin) return;
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    }
+    ~Unwatched() {
+        if (!AnnotateIgnoreReadsEnd) return;
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    }
+};
 
 }  // namespace sf

@@ -28,7 +28,10 @@ Fiber scheduler;
 Outcome outcome;
 sigjmp_buf ended;
 uint64_t random_state;
-char launch_clock;
+// Blocks come after the start of the launch and before its end, and not one after the other: that
+// they run in some order here orders nothing.
+char begun, finished;
+Clocks grid;
 
 uint32_t random_below(uint32_t count) {
     random_state ^= random_state << 13;
@@ -55,9 +58,9 @@ bool sometimes() { return launch->order == Order::random && random_below(4) == 0
 namespace {
 
 void run_thread() {
-    happens_after(&launch_clock);
+    happens_after(&begun);
     launch->entry->run(launch->parameters);
-    happens_before(&launch_clock);
+    happens_before(&finished);
     running->state = State::finished;
     running->block->live--;
     switch_fibers(running->fiber, scheduler);
@@ -81,6 +84,20 @@ char* map_stack() {
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     mprotect(memory, STACK_GUARD, PROT_NONE);  // a stack that overflows is a fault, not a riddle
     return (char*)memory;
+}
+
+// To the sanitizer, a thread of another block is another thread, with a stack of its own.
+void renew_for_sanitizer(Thread& thread) {
+    if (!__tsan_create_fiber) return;
+    if (thread.fiber.sanitizer) {
+        __tsan_destroy_fiber(thread.fiber.sanitizer);
+        munmap(thread.stack, STACK);
+        thread.stack = map_stack();
+    }
+    thread.fiber.sanitizer = __tsan_create_fiber(0);
+    std::string name = "thread " + std::to_string(thread.index) + " of block " +
+                       std::to_string(thread.block->number);
+    __tsan_set_fiber_name(thread.fiber.sanitizer, name.c_str());
 }
 
 // Stacks and threads cost system calls, so blocks are kept for later launches of as many threads.
@@ -145,13 +162,13 @@ Outcome run(const Launch& wanted) {
     random_state = wanted.seed * 0x9e3779b97f4a7c15u + 1;
     here.blocks = wanted.blocks;
     if (__tsan_get_current_fiber) scheduler.sanitizer = __tsan_get_current_fiber();
-    happens_before(&launch_clock);
+    happens_before(&begun);
     FaultHandler handler;
     if (sigsetjmp(ended, 1) == 0)
         run_blocks();
     else
         kept.clear();  // their shared memory may be spoilt
-    happens_after(&launch_clock);
+    happens_after(&finished);
     return outcome;
 }
 
@@ -164,9 +181,6 @@ Block::Block(int32_t count) : threads(count), warps((count + WARP - 1) / WARP) {
         thread.index = index;
         thread.block = this;
         thread.stack = map_stack();
-        if (!__tsan_create_fiber) continue;
-        thread.fiber.sanitizer = __tsan_create_fiber(0);
-        __tsan_set_fiber_name(thread.fiber.sanitizer, ("thread " + std::to_string(index)).c_str());
     }
 }
 
@@ -184,14 +198,15 @@ void Block::begin(int32_t which) {
         array.declaration = nullptr;
         if (__tsan_create_fiber) discard(array);  // blocks share no addresses
     }
-    happens_before(&launch_clock);
     for (Thread& thread : threads) {
+        renew_for_sanitizer(thread);
         prepare(thread.fiber, thread.stack + STACK_GUARD, STACK - STACK_GUARD, run_thread);
         thread.state = State::ready;
         thread.barriers = thread.warp_barriers = 0;
         thread.group = 0;
         thread.copies.clear();
     }
+    happens_before(&begun);
 }
 
 // Whether the block has ended; otherwise it waits for the other blocks of the grid.
@@ -283,9 +298,10 @@ void barrier(int line) {
 void grid_barrier(int line) {
     if (!launch->cooperative)
         fail(Fault::failed, "sf_grid_barrier at line %d in a launch that is not cooperative", line);
-    happens_before(&launch_clock);
+    char* clock = &grid.at[running->barriers++ & 1];
+    happens_before(clock);
     wait(State::at_grid_barrier, line);
-    happens_after(&launch_clock);
+    happens_after(clock);
 }
 
 void meet(Offer& offer) {

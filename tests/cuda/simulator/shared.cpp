@@ -15,6 +15,7 @@ void* array_of(Block& block, const void* declaration, size_t bytes, const char* 
         if (array.declaration == declaration) return array.region.data;
         if (!array.declaration && array.region.mapping && array.bytes == bytes) unused = &array;
     }
+    Unwatched unwatched;
     if (!unused) {
         block.arrays.push_back({nullptr, bytes, map_region(bytes, 128, name, false)});
         unused = &block.arrays.back();
@@ -23,6 +24,11 @@ void* array_of(Block& block, const void* declaration, size_t bytes, const char* 
     memset(unused->region.data, POISON, bytes);
     unused->declaration = declaration;
     return unused->region.data;
+}
+
+void start(Thread& thread, const Copy& copy) {
+    Unwatched unwatched;
+    thread.copies.push_back(copy);
 }
 
 void carry_out(const Copy& copy) {
@@ -35,6 +41,7 @@ void carry_out_before(int group, std::vector<Copy>& copies) {
     auto late = std::find_if(copies.begin(), copies.end(),
                              [=](const Copy& copy) { return copy.group >= group; });
     std::for_each(copies.begin(), late, carry_out);
+    Unwatched unwatched;
     copies.erase(copies.begin(), late);
 }
 
@@ -73,7 +80,7 @@ void copy_async(void* shared, const void* global, int whole, int bytes, int line
     check_alignment(shared, whole, "sf_copy_async", line);
     if (bytes) check_alignment(global, whole, "sf_copy_async", line);
     Thread& thread = running_thread();
-    thread.copies.push_back({shared, global, whole, bytes, thread.group});
+    start(thread, {shared, global, whole, bytes, thread.group});
     // A device may copy at once or as late as at the wait: results must not depend on it.
     if (running_launch().order == Order::backward || sometimes())
         carry_out_before(thread.group + 1, thread.copies);
