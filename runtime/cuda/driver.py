@@ -78,7 +78,10 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 }
 
 _OUT_OF_MEMORY, _NO_DEVICE = 2, 100
-_LOST = "restart the process: after this error the device serves it no longer"
+_LOST = (
+    "run with SYMFUSE_VERIFY=1 to find the kernel; restart the process, because after this error "
+    "the device serves it no longer"
+)
 _FIXES = {
     1: "compile the program again with this version of symfuse",
     _NO_DEVICE: "run on a machine with an NVIDIA GPU that this process may use; "

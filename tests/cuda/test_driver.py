@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cuda.simulator.build import driver_path, needs_compiler
@@ -168,3 +170,52 @@ class TestPool:
         del block
         pool.take(100)
         assert (len(taken), len(given)) == (2, 1)
+
+
+@needs_compiler
+class TestFailures:
+    """Kernels that fail while they run, in a process of their own: the device does not recover."""
+
+    SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import numpy as np
+from cuda.conftest import PREAMBLE
+from cuda.programs import KERNELS, Programs
+from symfuse.runtime.cuda.device import device
+from symfuse.runtime.errors import DeviceError
+from symfuse.runtime.executable import load
+text = PREAMBLE.read_text(encoding="utf-8") + KERNELS
+run = load(Programs(text.encode(), device().facts.arch).addition(), verify={verify})
+try:
+    found = run(np.ones(4, np.float32), np.ones(4, np.float32))
+    print("returned")
+    np.asarray(found)
+except DeviceError as error:
+    print(error)
+"""
+
+    def output(self, *, verify: bool) -> str:
+        script = self.SCRIPT.format(tests=str(Path(__file__).parents[1]), verify=verify)
+        settings = {"SYMFUSE_CUDA_DRIVER": str(driver_path()), "SIM_FAULT": "combine4"}
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **settings},
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def test_what_fails_later_is_told_by_who_waits(self):
+        found = self.output(verify=False)
+        assert found.startswith("returned")
+        assert "failed: " in found
+        assert "CUDA_ERROR_LAUNCH_FAILED" in found
+        assert "SYMFUSE_VERIFY=1" in found
+
+    def test_verified_runs_name_the_kernel_and_the_users_lines(self):
+        found = self.output(verify=True)
+        assert found.startswith("kernel combine4 (model.py:10): cuStreamSynchronize failed")
+        assert "returned" not in found
