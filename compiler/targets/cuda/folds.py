@@ -20,6 +20,7 @@ from .tile import WARP, Tile
 __all__ = ["Fold", "Folds", "exchanges"]
 
 State = tuple[Value, ...]
+MOST_WORDS = 32  # of registers that the accumulators of one fold may take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,23 +79,34 @@ class Folds:
         dtype = instr.args[0].dtype
         dtypes = reduce.reduction.dtypes(dtype)
         names = tuple(self.w.fresh(f"{reduce.local.name}_") for _ in dtypes)
-        over = () if instr.op == "scan" else self._turns(reduce.over, steps=False)
         kept = self._turns(reduce.local.axes, steps=True)
+        over = () if instr.op == "scan" else self._side_by_side(reduce, kept, dtypes)
         fold = Fold(reduce, dtype, names, dtypes, kept, over)
         turns = fold.kept + fold.over
         dims = "".join(f"[{turn.count}]" for turn in turns)
-        numbers = zip(names, dtypes, reduce.reduction.identity(dtype), strict=True)
-        nothing = [(name, kind, self.s.const(number, kind)) for name, kind, number in numbers]
-        if not turns:
-            for name, kind, number in nothing:
-                self.w.line(f"{c_type(kind)} {name} = {number};")
-            return fold
-        for name, kind, _ in nothing:
-            self.w.line(f"{c_type(kind)} {name}{dims};")
-        with self._over(turns):
-            for state, (_, _, number) in zip(fold.state(), nothing, strict=True):
-                self.w.line(f"{state} = {number};")
+        nothing = self.nothing(fold)
+        for name, number in zip(names, nothing, strict=True):
+            start = "" if turns else f" = {number}"
+            self.w.line(f"{c_type(number.dtype)} {name}{dims}{start};")
+        if turns:
+            with self._over(turns):
+                self._assign(fold.state(), nothing)
         return fold
+
+    def nothing(self, fold: Fold) -> State:
+        """The state of no element."""
+        numbers = zip(fold.reduction.identity(fold.dtype), fold.dtypes, strict=True)
+        return tuple(self.s.const(number, dtype) for number, dtype in numbers)
+
+    def _side_by_side(
+        self, reduce: Reduce, kept: Sequence[Turn], dtypes: Sequence[DType]
+    ) -> tuple[Turn, ...]:
+        """The folded copies and lanes that have accumulators of their own, as registers allow."""
+        over = self._turns(reduce.over, steps=False)
+        words = sum(-(-dtype.itemsize // 4) for dtype in dtypes)
+        while over and words * prod(turn.count for turn in (*kept, *over)) > MOST_WORDS:
+            over = over[1:]
+        return over
 
     def _turns(self, axes: Iterable[object], *, steps: bool) -> tuple[Turn, ...]:
         found: list[Turn] = []
@@ -123,22 +135,26 @@ class Folds:
             return
         s = self._scalars(fold)
         value, position = (*operands, None)[:2]
-        self._assign(
-            state, fold.reduction.combine(s, state, fold.reduction.inject(s, value, position))
-        )
+        self.combine(fold, state, state, fold.reduction.inject(s, value, position))
 
     def _scalars(self, fold: Fold) -> CudaScalars:
         """What combines: written as one expression where it is one instruction."""
         return self.tile.plain if fold.reduction.instruction else self.s
 
     def _assign(self, to: State, values: Sequence[Value]) -> None:
-        named = [v if len(to) == 1 else self.tile.named(v, "next") for v in values]
+        alone = len(to) == 1
+        named = [v if alone or v.is_fixed else self.tile.named(v, "next") for v in values]
         for place, value in zip(to, named, strict=True):
             self.w.line(f"{place} = {value};")
 
+    def combined(self, fold: Fold, left: State, right: State) -> State:
+        """Both states together."""
+        found: State = fold.reduction.combine(self._scalars(fold), left, right)
+        return found
+
     def combine(self, fold: Fold, to: State, left: State, right: State) -> None:
         """Let `to` be both states together."""
-        self._assign(to, fold.reduction.combine(self._scalars(fold), left, right))
+        self._assign(to, self.combined(fold, left, right))
 
     # in all threads
 
@@ -224,19 +240,18 @@ class Folds:
         offset = " + ".join(f"{name} * {digit.stride}" for name, digit in steps)
         with self.w.block(""):
             self.w.line(f"const i32 from = {slot}{base};")
-            for name, digit in steps:
-                self.w.line(f"for (i32 {name} = 0; {name} < {digit.count}; ++{name})")
-            with self.w.block(""):
+            self._assign(fold.first, self.nothing(fold))
+            heads = [
+                f"for (i32 {name} = 0; {name} < {digit.count}; ++{name})" for name, digit in steps
+            ]
+            for head in heads[:-1]:
+                self.w.line(head)
+            with self.w.block(heads[-1]):
                 other = tuple(
                     self.tile.named(Value(f"{array}[from + {offset}]", dtype), "other")
                     for array, dtype in zip(names, fold.dtypes, strict=True)
                 )
-                started = " || ".join(name for name, _ in steps)
-                with self.w.block(f"if ({started})"):
-                    self.combine(fold, fold.first, fold.first, other)
-                with self.w.block("else"):
-                    for x, y in zip(fold.first, other, strict=True):
-                        self.w.line(f"{x} = {y};")
+                self.combine(fold, fold.first, fold.first, other)
 
     def _keep(self, fold: Fold) -> None:
         """What the fold gives becomes its local."""

@@ -84,6 +84,8 @@ def _constant(number: int) -> _Part:
 
 
 def _add(x: _Part, y: _Part) -> _Part:
+    if "0" in (x.text, y.text):
+        return y if x.text == "0" else x
     low, high = x.low + y.low, x.high + y.high
     left, right, wide = _widened(x, y, low, high)
     if left.text.startswith("-") and not right.text.startswith("-"):
@@ -96,6 +98,8 @@ def _add(x: _Part, y: _Part) -> _Part:
 
 
 def _multiply(x: _Part, y: _Part) -> _Part:
+    if "0" in (x.text, y.text):
+        return _constant(0)
     corners = [_product(a, b) for a in (x.low, x.high) for b in (y.low, y.high)]
     left, right, wide = _widened(x, y, min(corners), max(corners))
     if left.text == "-1":

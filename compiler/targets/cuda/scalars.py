@@ -36,6 +36,11 @@ class Value:
         """The text as an operand of any operator."""
         return self.text if self.atom else f"({self.text})"
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether no assignment changes this: it is a name or a literal."""
+        return "[" not in self.text
+
     def __str__(self) -> str:
         return self.text
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from symfuse.runtime.dtypes import DType
-
 from .folds import Fold, Folds, State
 from .layout import Layout, Turn, Walk
 from .scalars import Value, c_type
@@ -78,27 +76,16 @@ class Scan:
             self._combine(before, running, before)
             with self.turns(lanes):
                 own = tuple(Value(f"{part}{at}", part.dtype) for part in parts)
-                reached = self._fresh("reached", own)
-                self._combine(reached, before, own)
-                self.keep(self._result(reached))
+                self.keep(self._result(self.folds.combined(self.fold, before, own)))
             self._combine(running, running, total)
 
-    def _fresh(self, hint: str, values: Sequence[Value] | None = None) -> State:
-        """New variables that hold a state, that of no element if none is given."""
+    def _fresh(self, hint: str) -> State:
+        """New variables that hold the state of no element."""
         found = []
-        for number, (dtype, identity) in enumerate(self._identity()):
-            name = self.tile.writer.fresh(hint)
-            value = values[number] if values is not None else identity
-            self.tile.writer.line(f"{c_type(dtype)} {name} = {value};")
-            found.append(Value(name, dtype))
+        for number in self.folds.nothing(self.fold):
+            found.append(Value(self.tile.writer.fresh(hint), number.dtype))
+            self.tile.writer.line(f"{c_type(number.dtype)} {found[-1]} = {number};")
         return tuple(found)
-
-    def _identity(self) -> list[tuple[DType, Value]]:
-        numbers = self.fold.reduction.identity(self.fold.dtype)
-        return [
-            (dtype, self.tile.scalars.const(number, dtype))
-            for dtype, number in zip(self.fold.dtypes, numbers, strict=True)
-        ]
 
     def _join(self, walk: Walk, total: State, before: State) -> None:
         """From what each thread has, what all have and what those before it have."""
@@ -111,7 +98,7 @@ class Scan:
 
     def _in_warps(self, walk: Walk, digit: str, near: int, total: State, before: State) -> None:
         """Sums over 1, 2, 4, … neighbours; then the last thread of each row has that of all."""
-        w, stride = self.tile.writer, walk.stride
+        w, times = self.tile.writer, f" * {walk.stride}" if walk.stride > 1 else ""
         w.line(
             f"const i32 row = {digit} % {near};"
             if near < walk.threads
@@ -119,13 +106,13 @@ class Scan:
         )
         w.line("SF_UNROLL")
         with w.block(f"for (i32 n = 1; n < {near}; n *= 2)"):
-            below = self._shuffled("sf_shuffle_up", total, f"n * {stride}")
+            below = self._shuffled("sf_shuffle_up", total, f"n{times}")
             with w.block("if (row >= n)"):
                 self._combine(total, below, total)
-        below = self._shuffled("sf_shuffle_up", total, f"{stride}")
+        below = self._shuffled("sf_shuffle_up", total, f"{walk.stride}")
         with w.block("if (row > 0)"):
             self._assign(before, below)
-        last = f"thread % {WARP} + ({near - 1} - row) * {stride}"
+        last = f"thread % {WARP} + ({near - 1} - row){times}"
         self._assign(total, self._shuffled("sf_shuffle", total, last))
 
     def _shuffled(self, name: str, state: State, lane: str) -> State:
