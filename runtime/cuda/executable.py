@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..program import Program
 from .arrays import DeviceArray, empty, is_on_device, to_device
 from .bound import Bound
 from .call import MARGIN, Incoming, addresses_of, deliver, run_verified
+from .captures import Captures
 from .device import Device, device
 from .driver import OutOfMemory
 from .fast import Fast
@@ -24,7 +25,6 @@ from .graph import Graphs
 from .loaded import LoadedCode
 from .memory import Block
 from .operands import Operand, overlaps, separate, take_operand, take_targets
-from .replay import Replay
 from .transfer import CHUNK
 
 __all__ = ["CudaExecutable"]
@@ -60,13 +60,13 @@ class CudaExecutable:
         # The largest intermediates in words; who knows the plan sets it, for messages.
         self.live_set: Callable[[], str] | None = None
         self._lock = threading.RLock()
-        self._graphs: Graphs[Replay] = Graphs()
-        self._fast: dict[Any, Fast] = {}
+        self._fast: dict[Hashable, Fast] = {}
         self._solved: Graphs[Solved] = Graphs(256)
         self._arena: Block | None = None
         self._incoming: Block | None = None
         try:
             self.code = LoadedCode(program, self.device)
+            self._captures = Captures(self.code)
         except OutOfMemory as error:
             raise self._explained(error) from None
 
@@ -285,35 +285,38 @@ class CudaExecutable:
         if self.verify:
             self.last_high_water = run_verified(self.code, solved, addresses, self._arena)
         else:
-            self._replay(inputs, solved, addresses)
+            self._replay(inputs, outputs, solved, addresses)
 
-    def _replay(self, inputs: Sequence[Operand], solved: Solved, addresses: list[int]) -> None:
+    def _replay(
+        self,
+        inputs: Sequence[Operand],
+        outputs: Sequence[DeviceArray],
+        solved: Solved,
+        addresses: list[int],
+    ) -> None:
         """Run what has been captured for these sizes."""
-        opaque = tuple(addresses[number] for number in self.code.opaque)
         shapes = tuple(array.shape for array in inputs)
-        sizes = () if self.program.is_static else shapes
+        visible = zip(shapes, self.program.inputs, strict=True)
+        sizes = () if self.program.is_static else tuple(s for s, a in visible if not a.hidden)
         try:
-            replay = self._graphs.find(
-                (sizes, opaque), lambda: Replay(self.code, solved, addresses, self._arena_address)
-            )
+            arena = self._arena.address if self._arena else 0
+            replay = self._captures.replay(sizes, (inputs, outputs), solved, addresses, arena)
             replay(addresses)
         except BaseException:
             self._forget()
             raise
-        if not opaque:
-            self._remember(shapes, solved, replay)
+        if sizes not in self._fast:
+            self._remember(sizes, shapes, solved)
 
-    def _remember(self, shapes: tuple[Shape, ...], solved: Solved, replay: Replay) -> None:
+    def _remember(self, sizes: Hashable, shapes: Sequence[Shape], solved: Solved) -> None:
         """Have the next call of this kind go straight to what is captured."""
         if len(self._fast) >= _MOST_FAST:
             self._fast.clear()
-        visible = zip(shapes, self.program.inputs, strict=True)
-        key = () if self.program.is_static else tuple(s for s, a in visible if not a.hidden)
-        if key not in self._fast:
-            room = Fast.room(self.program, shapes)
-            if room <= CHUNK:
-                base = self._incoming_address(room)
-                self._fast[key] = Fast(self.code, shapes, solved, replay, base)
+        room = Fast.room(self.program, shapes)
+        if room <= CHUNK:
+            base = self._incoming_address(room)
+            find = self._captures.finder(sizes)
+            self._fast[sizes] = Fast(self.code, shapes, solved, find, base)
 
     def _again(self, values: Sequence[Any]) -> Any:
         """The results, if there has been a call with arrays of these types; else None."""
@@ -331,7 +334,7 @@ class CudaExecutable:
 
     def _forget(self) -> None:
         """Capture anew from now on."""
-        self._graphs.clear()
+        self._captures.clear()
         self._fast.clear()
 
     def _incoming_address(self, nbytes: int) -> int:
@@ -348,10 +351,6 @@ class CudaExecutable:
             self._forget()
             self._arena = None
             self._arena = self.device.memory.take(needed)
-
-    @property
-    def _arena_address(self) -> int:
-        return self._arena.address if self._arena else 0
 
     def _explained(self, error: OutOfMemory) -> OutOfMemory:
         """The error with what the plan has alive at once."""

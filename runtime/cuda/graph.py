@@ -115,13 +115,18 @@ class Graphs(Generic[Kept]):
 
     def find(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What belongs to the key, made where it is not there."""
-        if (known := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
+        if (known := self.get(key)) is not None:
             return known
         made = self._kept[key] = make()
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return made
+
+    def get(self, key: Hashable) -> Kept | None:
+        """What belongs to the key, if it is there."""
+        if (known := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+        return known
 
     def clear(self) -> None:
         """Forget everything."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..host.solver import Solved
 from .graph import Captured
 from .launches import PackedKernel
 from .loaded import LoadedCode
+from .memory import Block
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "Settled"]
 
 
 class Replay:
@@ -49,3 +50,46 @@ class Replay:
         for at in sorted(stale):
             self._captured.update(at)
         self._addresses = list(addresses)
+
+
+class Settled(Replay):
+    """A captured call whose products have operands of its own, for callers with ever new arrays.
+
+    A captured product cannot be moved. Here its arguments are copied to where it reads, and its
+    results from where it writes, instead of capturing everything again.
+    """
+
+    __slots__ = ("_inputs", "_results", "_slots")
+
+    def __init__(
+        self,
+        code: LoadedCode,
+        solved: Solved,
+        addresses: Sequence[int],
+        arena: int,
+        sizes: Mapping[int, int],
+    ) -> None:
+        self._slots: dict[int, tuple[Block, int]] = {
+            number: (code.device.memory.take(nbytes), nbytes) for number, nbytes in sizes.items()
+        }
+        first = len(code.program.inputs)
+        self._inputs = [number for number in self._slots if number < first]
+        self._results = [number for number in self._slots if number >= first]
+        super().__init__(code, solved, self._moved(addresses), arena)
+
+    def __call__(self, addresses: list[int]) -> None:
+        """Put all launches on the stream, between the copies."""
+        copy = self._code.device.copy
+        for number in self._inputs:
+            slot, nbytes = self._slots[number]
+            copy(slot.address, addresses[number], nbytes)
+        super().__call__(self._moved(addresses))
+        for number in self._results:
+            slot, nbytes = self._slots[number]
+            copy(addresses[number], slot.address, nbytes)
+
+    def _moved(self, addresses: Sequence[int]) -> list[int]:
+        moved = list(addresses)
+        for number, (slot, _) in self._slots.items():
+            moved[number] = slot.address
+        return moved

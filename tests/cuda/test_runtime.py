@@ -11,7 +11,7 @@ from cuda.programs import vectors
 
 from symfuse.runtime import artifact, options
 from symfuse.runtime.artifact import Artifact
-from symfuse.runtime.cuda import executable as executables
+from symfuse.runtime.cuda import captures
 from symfuse.runtime.cuda.arrays import DeviceArray, to_device
 from symfuse.runtime.cuda.driver import OutOfMemory
 from symfuse.runtime.cuda.executable import CudaExecutable
@@ -190,8 +190,8 @@ class TestSizes:
 
     def test_what_is_captured_is_kept_for_each_size(self, programs, monkeypatch):
         made = []
-        replay = executables.Replay
-        monkeypatch.setattr(executables, "Replay", lambda *x: made.append(1) or replay(*x))
+        replay = captures.Replay
+        monkeypatch.setattr(captures, "Replay", lambda *x: made.append(1) or replay(*x))
         run = load(programs.symbolic())
         sizes = (700, 500, 600, 500, 600, 700)  # the largest first: its arena does for all
         for n in sizes:
@@ -200,8 +200,8 @@ class TestSizes:
 
     def test_addresses_that_change_are_patched_and_not_captured_again(self, programs, monkeypatch):
         made, kept = [], []
-        replay = executables.Replay
-        monkeypatch.setattr(executables, "Replay", lambda *x: made.append(1) or replay(*x))
+        replay = captures.Replay
+        monkeypatch.setattr(captures, "Replay", lambda *x: made.append(1) or replay(*x))
         run = load(programs.addition())
         for step in range(10):
             x = to_device(np.full(4, step, np.float32))

@@ -118,6 +118,18 @@ def test_too_little_memory_names_the_largest_intermediates(monkeypatch, place):
         exe(x)
 
 
+def test_products_of_the_library_meet_ever_new_addresses():
+    w = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    exe = sf.compile(lambda x, w: np.tanh(x @ w), "f32[64,64]", "f32[64,64]", target="cuda")
+    kept = []
+    for step in range(12):
+        x = to_device(w + step)
+        kept.append((x, exe(x, w)))
+    for step, (_, found) in enumerate(kept):
+        np.testing.assert_allclose(np.asarray(found), np.tanh((w + step) @ w), rtol=1e-3, atol=1e-4)
+    assert len(exe.executable._captures) <= 5
+
+
 def test_arrays_are_put_on_the_device_by_the_array_api():
     x = sf.numpy.asarray(X, device="cuda")
     assert isinstance(x, DeviceArray)
