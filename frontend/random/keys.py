@@ -49,6 +49,8 @@ def split(key: Any, num: Any = 2) -> Any:
 def fold_in(key: Any, data: Any) -> Any:
     """The key for a number, such as that of a step: a `uint32` array of shape (2,).
 
+    It is what `split` has at that place: use one or the other with a key, not both.
+
     >>> import symfuse as sf
     >>> seed = sf.random.key(0)
     >>> bool((sf.random.fold_in(seed, 1) == sf.random.fold_in(seed, 2)).all())
