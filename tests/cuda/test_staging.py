@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cuda.simulator.build import driver_path
+from cuda.simulator.products import library_path
 
 import symfuse as sf
 from symfuse.runtime import options
@@ -118,16 +120,19 @@ def test_too_little_memory_names_the_largest_intermediates(monkeypatch, place):
         exe(x)
 
 
-def test_products_of_the_library_meet_ever_new_addresses():
-    w = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
-    exe = sf.compile(lambda x, w: np.tanh(x @ w), "f32[64,64]", "f32[64,64]", target="cuda")
+def test_products_of_the_library_meet_ever_new_addresses(place):
+    if not place.facts.major:
+        library_path(driver_path().parent)
+    w = np.linspace(-1, 1, 128 * 128, dtype=np.float32).reshape(128, 128)
+    exe = sf.compile(lambda x, w: x @ w, w, w, target="cuda")
+    assert exe.executable.code.opaque, "the product is not one of the library's"
     kept = []
     for step in range(12):
         x = to_device(w + step)
         kept.append((x, exe(x, w)))
     for step, (_, found) in enumerate(kept):
-        np.testing.assert_allclose(np.asarray(found), np.tanh((w + step) @ w), rtol=1e-3, atol=1e-4)
-    assert len(exe.executable._captures) <= 5
+        np.testing.assert_allclose(np.asarray(found), (w + step) @ w, rtol=1e-4, atol=1e-2)
+    assert 1 < len(exe.executable._captures) <= 5
 
 
 def test_arrays_are_put_on_the_device_by_the_array_api():
