@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -40,7 +41,7 @@ MACHINE = (
     "shared",
     "simulate",
 )
-DRIVER = ("device", "graphs", "memory", "modules", "streams")
+DRIVER = ("driver_device", "driver_graphs", "driver_memory", "driver_modules", "driver_streams")
 SCHEDULES = ("forward", "backward", "random")
 FAULTS = ("none", "failed", "illegal address", "misaligned", "not launched")
 LIBRARY_FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-Wall", "-Wextra", "-Werror")
@@ -163,8 +164,7 @@ def _library() -> ctypes.CDLL:
 
 def command(*flags: str) -> list[str]:
     """How the text of a kernel is compiled, up to its file."""
-    header = str(SOURCES / "simulator.h")
-    return ["g++", *KERNEL_FLAGS, *flags, "-I", str(SOURCES), "-include", header]
+    return ["g++", *KERNEL_FLAGS, *flags, "-include", str(_folder() / "simulator.h")]
 
 
 @cache
@@ -173,10 +173,28 @@ def _build() -> Path:
     library = folder / "libcuda.so.1"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
+        _forget_others(folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            built = _link(Path(scratch), _definitions(folder))
-            built.replace(library)
+            _precompile("simulator.h", KERNEL_FLAGS, Path(scratch), folder)
+            built = _link(Path(scratch), (*LIBRARY_FLAGS, *_definitions(folder)))
+            built.replace(library)  # last: where it is, everything is
     return library
+
+
+def _precompile(name: str, flags: Sequence[str], scratch: Path, folder: Path) -> list[str]:
+    """Read a header once for all that include it first, which is most of what they take."""
+    header, made = folder / name, scratch / f"{name}.gch"
+    header.write_text(f'#include "{SOURCES}/{name}"\n', encoding="utf-8")
+    _run(["g++", *flags, "-x", "c++-header", str(header), "-o", str(made)])
+    made.replace(folder / made.name)
+    return ["-include", str(header)]
+
+
+def _forget_others(folder: Path) -> None:
+    """Remove what was built from earlier sources and not used for a week."""
+    for other in folder.parent.iterdir():
+        if other != folder and time.time() - other.stat().st_mtime > 7 * 86400:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _definitions(folder: Path) -> tuple[str, ...]:
@@ -184,22 +202,20 @@ def _definitions(folder: Path) -> tuple[str, ...]:
     return (f'-DSF_COMMAND="{quoted}"', f'-DSF_FOLDER="{folder}"', *cuda_header())
 
 
-def _link(scratch: Path, definitions: tuple[str, ...]) -> Path:
-    def compile_one(source: Path) -> Path:
+def _link(scratch: Path, flags: tuple[str, ...]) -> Path:
+    def compile_one(source: Path, *more: str) -> Path:
         made = scratch / f"{source.stem}.o"
-        _run(["g++", *LIBRARY_FLAGS, *definitions, "-c", str(source), "-o", str(made)])
+        _run(["g++", *flags, *more, "-c", str(source), "-o", str(made)])
         return made
 
-    with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, _sources()))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        machine = [pool.submit(compile_one, SOURCES / f"{name}.cpp") for name in MACHINE]
+        first = _precompile("driver.h", flags, scratch, scratch)
+        driver = [pool.submit(compile_one, SOURCES / f"{name}.cpp", *first) for name in DRIVER]
+    objects = [str(each.result()) for each in (*machine, *driver)]
     library = scratch / "library.so"
-    _run(["g++", "-shared", *map(str, objects), "-o", str(library), "-ldl"])
+    _run(["g++", "-shared", *objects, "-o", str(library), "-ldl"])
     return library
-
-
-def _sources() -> list[Path]:
-    names = (*MACHINE, *(f"driver_{name}" for name in DRIVER))
-    return [SOURCES / f"{name}.cpp" for name in names]
 
 
 def _run(words: list[str]) -> None:
@@ -222,8 +238,10 @@ def cuda_header() -> tuple[str, ...]:
 @cache
 def _folder() -> Path:
     """Where things are kept, by the content of everything that they are built from."""
-    contents = hashlib.sha256(repr((LIBRARY_FLAGS, command(), cuda_header())).encode())
-    for file in (*_sources(), *sorted(SOURCES.glob("*.h"))):
+    flags = (LIBRARY_FLAGS, KERNEL_FLAGS, cuda_header(), SOURCES)
+    contents = hashlib.sha256(repr(flags).encode())
+    sources = [SOURCES / f"{name}.cpp" for name in (*MACHINE, *DRIVER)]
+    for file in (*sources, *sorted(SOURCES.glob("*.h"))):
         contents.update(file.read_bytes())
     user = f"symfuse-simulator-{os.getuid()}"
     return Path(tempfile.gettempdir()) / user / contents.hexdigest()[:16]
