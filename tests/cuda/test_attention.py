@@ -366,6 +366,15 @@ def test_shared_keys_and_values_of_other_batches_are_refused() -> None:
     assert sighting.reason == "the two products do not have the same batches"
 
 
+def test_a_softmax_over_some_of_the_keys_is_refused() -> None:
+    def function(q: Any, k: Any, v: Any) -> Any:
+        weights = nn.softmax(snp.einsum("bqd,bijd->bqij", q, k), axis=-1)
+        return snp.einsum("bqij,bje->bqie", weights, v)
+
+    (sighting,) = sightings(function, "f32[3,5,4]", "f32[3,2,7,4]", "f32[3,7,6]")
+    assert sighting.reason == "the softmax does not run over all keys, and the keys alone"
+
+
 def test_a_sum_of_other_rows_is_not_the_divisor() -> None:
     def function(q: Any, k: Any, v: Any) -> Any:
         s = scores(q, k)
