@@ -8,7 +8,7 @@ from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .processor import Processor
 from .split import Piece
 
-__all__ = ["contiguous_axis", "schedule_rows", "walked_axes"]
+__all__ = ["schedule_rows", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
@@ -22,7 +22,7 @@ def schedule_rows(draft: Draft, processor: Processor, piece: Piece | None = None
     if not draft.axes:
         return Part((), tuple(Phase((), body) for body in draft.bodies))
     instrs = [instr for body in draft.bodies for instr in body]
-    vector = contiguous_axis(draft, instrs)
+    vector = _contiguous_axis(draft, instrs)
     lanes = processor.lanes(instrs)
     if not draft.reduced:
         return _along(draft, vector, lanes, tile=_map_tile(draft.extent(vector)))
@@ -105,7 +105,7 @@ def _copies(body: tuple[Instr, ...], extent: Dim, lanes: int) -> int:
     return max(1, min(wanted, -(-extent // lanes)))
 
 
-def contiguous_axis(draft: Draft, instrs: list[Instr]) -> Symbol:
+def _contiguous_axis(draft: Draft, instrs: list[Instr]) -> Symbol:
     """The axis along which most accesses are contiguous; the last one if they disagree."""
     accesses = [i.detail for i in instrs if isinstance(i.detail, Access)]
 

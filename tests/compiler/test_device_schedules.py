@@ -60,6 +60,12 @@ def turned(x: Any, *axes: int) -> Any:
     return op["transpose"](x, axes=axes)
 
 
+def over_heads(x: Any, y: Any) -> Any:
+    batch, heads, places, size = y.shape
+    rows = op["reshape"](turned(y, 0, 2, 1, 3), shape=(batch, places, heads * size))
+    return op["contract"](x, rows, batch=((), ()), contracting=((0, 1), (0, 1)))
+
+
 def dense(x: Any, w: Any, c: Any) -> Any:
     sums = product()(op["exp"](x), w)
     return op["relu"](sums + spread(c, sums, 0)), op["tanh"](sums)
@@ -146,6 +152,16 @@ GRAPHS: dict[str, tuple[Function, tuple[str, ...], dict[str, int]]] = {
         lambda x, y: op["contract"](x, y, batch=((), ()), contracting=((1, 2), (0, 2))),
         ("f32[20,5,6]", "f32[5,30,6]"),
         {},
+    ),
+    "product over batch and places": (
+        over_heads,
+        ("f32[3,20,30]", "f32[3,4,20,6]"),
+        {},
+    ),
+    "product over batch and any places": (
+        over_heads,
+        ("f32[3,N,30]", "f32[3,4,N,6]"),
+        {"N": 21},
     ),
     "matrix and vector": (product(), ("f32[300,400]", "f32[400,1]"), {}),
     "vector and matrix": (product(), ("f32[1,300]", "f32[300,400]"), {}),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ...ir.dims import Symbol, coefficient
+from ...ir.dims import Symbol
 from ..build import Draft
-from ..phases import Access, Axis, Instr, Local, Part, Phase, body_cost
+from ..phases import Axis, Instr, Local, Part, Phase, body_cost
 from ..processor import Device
-from ..schedule import contiguous_axis
 from .rewrite import needed, rewritten
-from .walk import Spread, cover, lanes_along, size_or, tiles_of
+from .walk import Spread, contiguous_axis, cover, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["schedule_map"]
 
@@ -106,10 +105,9 @@ def _turned(instrs: list[Instr], axis: Symbol, vector: Symbol) -> list[Instr]:
 
 
 def _is_turned(load: Instr, axis: Symbol, vector: Symbol) -> bool:
-    access: Access = load.detail
     if load.args:
         return False
-    along, across = coefficient(access.offset, axis), coefficient(access.offset, vector)
+    along, across = stride_along(load, axis), stride_along(load, vector)
     return along == 1 and across not in (0, 1)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...ir.dims import Dim, Symbol, coefficient, product
+from ...ir.dims import Dim, Symbol, product
 from ..build import Draft
 from ..phases import Access, Axis, Instr, Local, Loop, Part, Phase, Serial
 from ..processor import Device
 from ..products import last_kept, row_axis
 from .rewrite import needed, rewritten, substituted
-from .walk import Spread, lanes_along, size_or, tiles_of
+from .walk import Spread, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["Tiling", "plan_tiling", "schedule_tiling"]
 
@@ -74,7 +74,8 @@ def _with_one_fold(draft: Draft) -> Draft:
 
 def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[int, int]:
     """Large tiles, which read less, unless some multiprocessors would have none."""
-    most = SIDES[0] if draft.bodies[0][-1].dtype.itemsize <= 4 else SIDES[1]
+    narrow = draft.bodies[0][-1].dtype.itemsize <= 4 and _loads_after(draft, row, column) <= 1
+    most = SIDES[0] if narrow else SIDES[1]
     best = (SIDES[-1], SIDES[-1])
     for rows in (side for side in SIDES if side <= most):
         for columns in (rows, rows // 2):
@@ -89,6 +90,12 @@ def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[i
         if tiles_of(draft, {row: axis_side, column: axis_side}, otherwise=LARGE) >= 32:
             return axis_side, axis_side
     return best
+
+
+def _loads_after(draft: Draft, row: Symbol, column: Symbol) -> int:
+    """How many further values belong to each sum: they fill registers beside it."""
+    loads = (i for i in draft.bodies[1] if i.op == "load")
+    return sum({row, column} <= load.axes for load in loads)
 
 
 def _factors(draft: Draft, row: Symbol, column: Symbol) -> tuple[Instr, Instr] | None:
@@ -160,5 +167,5 @@ def _loading(
 
 
 def _is_contiguous(body: tuple[Instr, ...], axis: Symbol) -> bool:
-    loads = [i.detail for i in body if isinstance(i.detail, Access)]
-    return any(coefficient(access.offset, axis) == 1 for access in loads)
+    loads = (i for i in body if isinstance(i.detail, Access))
+    return any(stride_along(load, axis) == 1 for load in loads)

@@ -8,16 +8,25 @@ from ...ir.dims import Symbol, upper_bound
 from ..build import Draft
 from ..phases import Axis, Loop, Part, body_cost
 from ..processor import Device
-from ..schedule import contiguous_axis
 from ..split import Piece
 from .rewrite import keep_loads, kept_words, most_words, recompute
-from .walk import WASTE, Spread, lanes_along, phases_of, power_of_two, size_or, tiles_of
+from .walk import (
+    WASTE,
+    Spread,
+    contiguous_axis,
+    lanes_along,
+    phases_of,
+    power_of_two,
+    size_or,
+    tiles_of,
+)
 
 __all__ = ["Fold", "plan_fold", "schedule_fold"]
 
 THREADS = 256
 VECTORS = 8  # of a row for each thread of a warp, beyond which a block shares it
 WORDS = 32  # that a thread keeps of a row, unless a block is as large as can be
+MOVED = 3  # values that a phase loads or stores for each register that they take, about
 ENOUGH = 512  # threads for each multiprocessor that keep memory busy
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
@@ -108,7 +117,8 @@ def _kept(
     elements = each * down.lanes * across.lanes * across.copies
     most = device.registers_for(down.threads * across.threads)
     for draft in drafts:
-        if elements * most_words(draft) <= most:
+        beside = 1 if down.threads < device.most_threads else max(1, _loads(fold, draft))
+        if elements * most_words(draft) * beside <= most:
             return draft, replace(down, copies=each), False
     for draft in drafts if fold.is_row else ():
         words = kept_words(draft)
@@ -116,6 +126,11 @@ def _kept(
         if shared and all(elements * n > most for n in words.values()):
             return draft, down, True
     return bare, down, True
+
+
+def _loads(fold: Fold, draft: Draft) -> int:
+    """How many values of a row a phase has under way, at most, where registers are scarce."""
+    return max(sum(i.op == "load" and fold.along in i.axes for i in b) for b in draft.bodies)
 
 
 def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, Spread]:
@@ -128,7 +143,7 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
         threads, vectors = device.warp if short else THREADS, COPIES * THREADS
     else:
         vectors = max(1, -(-length // fold.lanes))
-        words = most_words(keep_loads(fold.draft)) if piece is None else 0
+        words = _words(fold) if piece is None else 0
         threads = _row_threads(vectors, length * words, rows, device)
     copies = max(1, min(_row_copies(fold.draft), -(-vectors // threads)))
     beside = 1
@@ -140,6 +155,15 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
     ):
         beside *= 2
     return Spread(fold.lanes, copies, threads), Spread(1, 1, beside)
+
+
+def _words(fold: Fold) -> int:
+    """Registers for each element of a row: those that are kept, or what a phase moves besides."""
+    moved = (
+        sum(i.op in ("load", "store") and fold.along in i.axes for i in body)
+        for body in fold.draft.bodies
+    )
+    return max(most_words(keep_loads(fold.draft)), max(moved) // MOVED)
 
 
 def _row_threads(vectors: int, words: int, rows: int, device: Device) -> int:

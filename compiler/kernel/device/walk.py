@@ -6,14 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from ...ir.dims import Dim, Symbol, coefficient, is_multiple, without
+from ...ir.dims import Dim, Symbol, coefficient, evaluate, is_multiple, symbols, without
 from ..build import Draft
 from ..phases import Access, Instr, Loop, Phase
 from ..processor import Device
 from ..schedule import walked_axes
 
-__all__ = ["Spread", "cover", "lanes_along", "phases_of", "power_of_two", "size_or", "tiles_of"]
+__all__ = [
+    "Spread",
+    "contiguous_axis",
+    "cover",
+    "lanes_along",
+    "phases_of",
+    "power_of_two",
+    "size_or",
+    "stride_along",
+    "tiles_of",
+]
 
+SOME = 64  # what stands for sizes and indices that are not known
 WASTE = 1.1  # of threads or registers, up to which a wider distribution is worth it
 
 
@@ -27,10 +38,35 @@ def size_or(extent: Dim, otherwise: int) -> int:
     return extent if isinstance(extent, int) else otherwise
 
 
+def stride_along(instr: Instr, axis: Symbol) -> Dim:
+    """How far apart an access finds neighbours along an axis, of whose index the place may be a
+    quotient or a remainder: then at the first of them, whatever the other indices and sizes."""
+    offset: Dim = instr.detail.offset
+    known = coefficient(offset, axis)
+    if known is not None:
+        return known
+    values = {symbol.name: SOME for symbol in symbols(offset)}
+    first, second = (evaluate(offset, {**values, axis.name: at}) for at in (0, 1))
+    return second - first
+
+
+def contiguous_axis(draft: Draft, instrs: Iterable[Instr]) -> Symbol:
+    """The axis along which most accesses are contiguous; the last one if they disagree."""
+    accesses = [i for i in instrs if isinstance(i.detail, Access)]
+
+    def score(axis: Symbol) -> tuple[int, int]:
+        steps = [stride_along(i, axis) for i in accesses]
+        contiguous = sum(step == 1 for step in steps)
+        scattered = sum(step not in (0, 1) for step in steps)
+        return contiguous - scattered, draft.axes.index(axis)
+
+    return max(draft.axes, key=score)
+
+
 def lanes_along(instrs: Iterable[Instr], axis: Symbol, device: Device) -> int:
     """How many neighbouring elements each access along an axis can touch at once."""
     touching = (i for i in instrs if isinstance(i.detail, Access))
-    along = [i for i in touching if coefficient(i.detail.offset, axis) == 1]
+    along = [i for i in touching if stride_along(i, axis) == 1]
     lanes = device.lanes(along) if along else 1
     while lanes > 1 and not all(_is_aligned(i, axis, lanes) for i in along):
         lanes //= 2
@@ -41,7 +77,7 @@ def _is_aligned(instr: Instr, axis: Symbol, lanes: int) -> bool:
     """Whether vectors of an access begin at multiples of their length."""
     access: Access = instr.detail
     args = instr.args if instr.op == "load" else instr.args[1:]
-    if any(axis in arg.axes for arg in args):
+    if any(axis in arg.axes for arg in args) or coefficient(access.offset, axis) != 1:
         return False
     parts = (without(access.offset, axis), *access.strides)
     return all(is_multiple(part, lanes) is True for part in parts)
