@@ -39,7 +39,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
 
     >>> import symfuse as sf
     >>> sf.random.bits(sf.random.key(0), (2,))
-    array([4070199207, 2202283289], dtype=uint32)
+    array([4070199207, 4202968722], dtype=uint32)
     """
     wanted = integer_type(dtype, DType.U32, unsigned=True)
     words = blocks(checked_key(key), plain_shape(shape))

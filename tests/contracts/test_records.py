@@ -16,11 +16,11 @@ from symfuse.runtime.errors import SymfuseError
 NAMES = """
     add subtract multiply divide negative positive abs sign square reciprocal sqrt rsqrt cbrt power
     hypot exp exp2 expm1 log log2 log10 log1p logaddexp sin cos tan asin acos atan atan2 sinh cosh
-    tanh asinh acosh atanh erf erfc sigmoid softplus relu maximum minimum copysign floor ceil trunc
-    round nextafter floor_divide remainder fmod clip select equal not_equal less less_equal greater
-    greater_equal isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not
-    bitwise_and bitwise_or bitwise_xor bitwise_invert bitwise_left_shift bitwise_right_shift convert
-    stop_gradient broadcast transpose reshape slice pad concatenate reverse iota reduce_sum
+    tanh asinh acosh atanh erf erfc erfinv sigmoid softplus relu maximum minimum copysign floor ceil
+    trunc round nextafter floor_divide remainder fmod clip select equal not_equal less less_equal
+    greater greater_equal isnan isinf isfinite signbit logical_and logical_or logical_xor
+    logical_not bitwise_and bitwise_or bitwise_xor bitwise_invert bitwise_left_shift
+    bitwise_right_shift convert stop_gradient broadcast transpose reshape slice pad concatenate reverse iota reduce_sum
     reduce_prod reduce_max reduce_min reduce_any reduce_all argmax argmin cumsum cumprod contract
     take scatter_add take_along_axis scatter_add_along_axis
 """
