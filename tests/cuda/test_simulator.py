@@ -12,6 +12,7 @@ from cuda.simulator.build import (
     SOURCES,
     SimulationError,
     needs_compiler,
+    poisons_registers,
     simulate,
     simulate_all,
 )
@@ -312,8 +313,8 @@ def test_dynamic_shared_memory_has_the_size_of_the_launch():
 def test_what_was_never_set_is_no_zero():
     y, z = np.zeros(32, "i4"), np.zeros(32, "f4")
     simulate(KERNELS["unset"], 1, [y, z], [1])
-    assert np.all(y != 0)
     assert np.all(np.isnan(z))
+    assert np.all(y != 0) or not poisons_registers()
 
 
 @needs_compiler

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "cuda_header",
     "driver_path",
     "needs_compiler",
+    "poisons_registers",
     "simulate",
     "simulate_all",
 ]
@@ -45,16 +47,18 @@ DRIVER = ("driver_device", "driver_graphs", "driver_memory", "driver_modules", "
 SCHEDULES = ("forward", "backward", "random")
 FAULTS = ("none", "failed", "illegal address", "misaligned", "not launched")
 LIBRARY_FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-Wall", "-Wextra", "-Werror")
-# What an array of registers holds before it is set is a pattern, not zeros; and no product is fused
-# into a sum, so that results are the same on every processor.
+# No product is fused into a sum, so that results are the same on every processor.
 KERNEL_FLAGS = (
     *("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fno-exceptions", "-fno-rtti"),
     *("-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"),
-    *("-ftrivial-auto-var-init=pattern", "-Wno-unknown-pragmas", "-DSF_SIMULATOR"),
+    *("-Wno-unknown-pragmas", "-DSF_SIMULATOR"),
 )
+# What an array of registers holds before it is set is a pattern, not zeros: from version 12 on.
+POISONED_REGISTERS = "-ftrivial-auto-var-init=pattern"
 
 needs_compiler = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="needs g++, which compiles the simulated device"
+    shutil.which("g++") is None or sys.platform != "linux",
+    reason="needs Linux and g++, which compiles the simulated device",
 )
 
 
@@ -164,7 +168,18 @@ def _library() -> ctypes.CDLL:
 
 def command(*flags: str) -> list[str]:
     """How the text of a kernel is compiled, up to its file."""
-    return ["g++", *KERNEL_FLAGS, *flags, "-include", str(_folder() / "simulator.h")]
+    return ["g++", *_kernel_flags(), *flags, "-include", str(_folder() / "simulator.h")]
+
+
+@cache
+def poisons_registers() -> bool:
+    """Whether the compiler can set what a kernel does not."""
+    words = ["g++", POISONED_REGISTERS, "-fsyntax-only", "-x", "c++", os.devnull]
+    return not subprocess.run(words, capture_output=True, check=False).returncode
+
+
+def _kernel_flags() -> tuple[str, ...]:
+    return (*KERNEL_FLAGS, POISONED_REGISTERS) if poisons_registers() else KERNEL_FLAGS
 
 
 @cache
@@ -175,7 +190,7 @@ def _build() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _forget_others(folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            _precompile("simulator.h", KERNEL_FLAGS, Path(scratch), folder)
+            _precompile("simulator.h", _kernel_flags(), Path(scratch), folder)
             built = _link(Path(scratch), (*LIBRARY_FLAGS, *_definitions(folder)))
             built.replace(library)  # last: where it is, everything is
     return library
@@ -238,7 +253,7 @@ def cuda_header() -> tuple[str, ...]:
 @cache
 def _folder() -> Path:
     """Where things are kept, by the content of everything that they are built from."""
-    flags = (LIBRARY_FLAGS, KERNEL_FLAGS, cuda_header(), SOURCES)
+    flags = (LIBRARY_FLAGS, _kernel_flags(), cuda_header(), SOURCES)
     contents = hashlib.sha256(repr(flags).encode())
     sources = [SOURCES / f"{name}.cpp" for name in (*MACHINE, *DRIVER)]
     for file in (*sources, *sorted(SOURCES.glob("*.h"))):

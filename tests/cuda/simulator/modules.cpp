@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <vector>
 
@@ -85,6 +86,8 @@ std::string Module::quoting(const std::string& message) const {
 
 // Written beside its final name and moved there, so that no process loads half a library.
 std::unique_ptr<Module> load_module(const std::string& text, std::string& errors) {
+    static std::mutex mutex;  // two threads may ask for one text
+    std::lock_guard<std::mutex> alone(mutex);
     std::string path = path_of(text), library = path + ".so";
     if (access(library.c_str(), R_OK) || read_file(path + ".cpp") != text) {
         std::string mine = path + "." + std::to_string(getpid());
