@@ -14,7 +14,7 @@ from ..ir.node import Node
 from ..ir.printer import is_inline, name_nodes
 from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
-from ..kernel.phases import Buffer, Instr, Kernel
+from ..kernel.phases import Access, Buffer, Instr, Kernel
 from ..kernel.scalar import INSTRUCTIONS
 from .text import bytes_text, count_text, table
 
@@ -111,8 +111,9 @@ def costs(graph: Graph, launches: Sequence[Kernel] = ()) -> Costs:
 
 
 def kernel_bytes(kernel: Kernel) -> Dim:
-    """Bytes of the buffers that a launch reads and writes, each once."""
-    buffers = dict.fromkeys((*kernel.reads, *kernel.writes))
+    """Bytes of the buffers that a launch reads and writes, each once; a workspace is none."""
+    instrs = (instr for part in kernel.parts for instr in part.instructions())
+    buffers = dict.fromkeys(i.detail.buffer for i in instrs if isinstance(i.detail, Access))
     total: Dim = 0
     for buffer in buffers:
         total = total + product(buffer.shape) * buffer.dtype.itemsize
