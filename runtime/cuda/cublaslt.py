@@ -245,7 +245,7 @@ def cublaslt() -> Library:
         library = LIBRARIES["cublasLt"]
         raise DeviceError(
             f"{library.file} is absent; the program needs it, because it {library.purpose}",
-            fix=f'pip install "{library.package}>=13,<14", or compile the program without it',
+            fix=f'pip install "{library.package}>=13,<14"',
         )
     return _loaded(found.path)
 
@@ -283,8 +283,8 @@ class Operation:
     """The library's descriptions of a product: what to compute, and where the elements lie."""
 
     def __init__(self, library: Library, shape: Shape, compute: int) -> None:
-        self.library, self.shape = library, shape
         self._made: list[tuple[str, int]] = []
+        self.library, self.shape = library, shape
         kind = DTYPES[shape.dtype]
         wide = kind if shape.dtype == "f64" else DTYPES["f32"]
         self.description = self._make("MatmulDesc", compute, wide)
@@ -326,6 +326,9 @@ class Operation:
             self._set("MATMUL_DESC_BIAS_POINTER", c_uint64(bias))
         if epilogue.aux:
             self._set("MATMUL_DESC_EPILOGUE_AUX_POINTER", c_uint64(aux))
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the descriptions back."""

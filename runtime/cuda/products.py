@@ -236,7 +236,7 @@ class _Products:
             f"cuBLASLt {self.library.version} has no code on {self.device.facts.name} for the "
             f"product {entry}: {shape.rows} × {shape.inner} × {shape.columns}, {shape.dtype}, "
             f"epilogue {shape.epilogue}",
-            fix="compile the program without products of the library",
+            fix="install another version of nvidia-cublas, 13.0 or newer",
         )
 
     def _choose(
