@@ -33,7 +33,7 @@ def key(seed: Any) -> Any:
 
 
 def split(key: Any, num: Any = 2) -> Any:
-    """Independent new keys: a `uint32` array of shape (num, 2), or (*num, 2) for a shape.
+    """Independent new keys: a `uint32` array of shape `(num, 2)`; of a shape, `(*num, 2)`.
 
     A key gives the same numbers each time it is used: split it, and use each part once.
 

@@ -20,9 +20,9 @@ NAMES = """
     trunc round nextafter floor_divide remainder fmod clip select equal not_equal less less_equal
     greater greater_equal isnan isinf isfinite signbit logical_and logical_or logical_xor
     logical_not bitwise_and bitwise_or bitwise_xor bitwise_invert bitwise_left_shift
-    bitwise_right_shift convert stop_gradient broadcast transpose reshape slice pad concatenate reverse iota reduce_sum
-    reduce_prod reduce_max reduce_min reduce_any reduce_all argmax argmin cumsum cumprod contract
-    take scatter_add take_along_axis scatter_add_along_axis
+    bitwise_right_shift convert stop_gradient broadcast transpose reshape slice pad concatenate
+    reverse iota reduce_sum reduce_prod reduce_max reduce_min reduce_any reduce_all argmax
+    argmin cumsum cumprod contract take scatter_add take_along_axis scatter_add_along_axis
 """
 
 
