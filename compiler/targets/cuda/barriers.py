@@ -46,9 +46,11 @@ def barriers(
     storage: Storage,
     threads: int,
     alias: Mapping[Buffer, Hashable],
+    fetched: frozenset[Local],
 ) -> frozenset[int]:
-    """The numbers of the phases before which the threads must meet."""
-    return _Barriers(part, layouts, storage, threads, alias).find()
+    """The numbers of the phases before which the threads must meet; those of loops that fetch
+    ahead meet at every block, so what they have `fetched` needs nothing more."""
+    return _Barriers(part, layouts, storage, threads, alias, fetched).find()
 
 
 class _Barriers:
@@ -59,7 +61,9 @@ class _Barriers:
         storage: Storage,
         threads: int,
         alias: Mapping[Buffer, Hashable],
+        fetched: frozenset[Local],
     ) -> None:
+        self.fetched = fetched
         self.part, self.storage, self.threads, self.alias = part, storage, threads, alias
         self.layouts = layouts
         self.found: set[int] = set()
@@ -96,7 +100,7 @@ class _Barriers:
     def _touches(self, instr: Instr, layout: Layout) -> list[_Touch]:
         local = kept_in(instr)
         if local is not None:
-            if isinstance(self.storage[local], Registers):
+            if isinstance(self.storage[local], Registers) or local in self.fetched:
                 return []
             return [_Touch(local, instr.op != "get", self._place_of(local, layout))]
         if isinstance(instr.detail, Access):

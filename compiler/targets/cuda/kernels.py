@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -10,15 +10,16 @@ from functools import cache
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol, symbols, upper_bound
-from ...kernel.phases import Access, Axis, Buffer, Instr, Kernel, Loop, Part, Phase, Serial
+from ...kernel.phases import Access, Axis, Buffer, Kernel, Part
 from .barriers import barriers
-from .folds import Fold, Folds
 from .indices import Indices
-from .layout import Layout, Span, block_start, layouts, tile_span
-from .loops import PhaseText
+from .layout import Span, layouts, tile_span
+from .memory import Memory
+from .parts import PartText
+from .pipeline import pipelined
 from .preamble import preamble
 from .scalars import c_type, helpers
-from .storage import Registers, Shared, derive_storage, is_single, kept_in
+from .storage import Shared, derive_storage, is_single, kept_in
 from .tile import WARP, Tile
 from .writer import Writer
 
@@ -124,7 +125,7 @@ class _KernelText:
             every = [*scratch, *(array for arrays in self.shared for array in arrays)]
             kinds = ["char" if a in scratch else c_type(a.dtype) for a in every]
             return [
-                f"SF_SHARED({kind}, {a.name}, {a.count});"
+                f"SF_SHARED({kind}, {a.array}, {a.slots * a.slot});"
                 for kind, a in zip(kinds, every, strict=True)
             ], 0
         lines = ["SF_DYNAMIC_SHARED(shared);"]
@@ -133,7 +134,7 @@ class _KernelText:
             at = sum(array.size for array in scratch)
             for array in arrays:
                 kind = c_type(array.dtype)
-                lines.append(f"{kind}* const {array.name} = ({kind}*)(shared + {at});")
+                lines.append(f"{kind}* const {array.array} = ({kind}*)(shared + {at});")
                 at += array.size
         return lines, max(sizes)
 
@@ -163,10 +164,12 @@ class _KernelText:
         locals_ = dict.fromkeys(x for la in found for i in la.phase.body if (x := kept_in(i)))
         called = {local: self.w.name(local.name) for local in locals_}
         storage = derive_storage(found, axes, self.threads, called)
+        memory = Memory(self.indices, self.pointers, storage)
+        storage, fetched = pipelined(part, found, memory)
         self.shared.append([x for x in storage.values() if isinstance(x, Shared)])
         tile = Tile(self.w, self.indices, self.threads, self.pointers, storage)
-        meets = barriers(part, found, storage, self.threads, self.alias)
-        _PartText(tile, part, axes, found, meets).write()
+        meets = barriers(part, found, storage, self.threads, self.alias, fetched)
+        PartText(tile, part, axes, found, meets).write()
         self.scratch = max(self.scratch, tile.scratch_bytes)
 
     def _spans(self, part: Part, number: str, names: Mapping[Symbol, str]) -> dict[Symbol, Span]:
@@ -199,72 +202,6 @@ class _KernelText:
         self.indices.bind(place, name)
 
 
-class _PartText:
-    """Writes the phases of a part in order."""
-
-    def __init__(
-        self,
-        tile: Tile,
-        part: Part,
-        axes: Mapping[Symbol, Axis],
-        found: list[Layout],
-        meets: frozenset[int],
-    ) -> None:
-        self.tile, self.part, self.axes, self.layouts, self.meets = tile, part, axes, found, meets
-        self.w = tile.writer
-        self.number = 0
-
-    def write(self) -> None:
-        for item in self.part.phases:
-            if isinstance(item, Phase):
-                self._phase({})
-            else:
-                self._serial(item)
-
-    def _phase(self, running: dict[Instr, Fold]) -> None:
-        layout = self.layouts[self.number]
-        if self.number in self.meets:
-            self.w.line("sf_barrier();")
-        self.number += 1
-        self.w.line(f"// phase {self.number}: {_walks(layout.phase)}")
-        self._declare(i for i in layout.phase.body if i not in running)
-        PhaseText(self.tile, layout, running).write()
-
-    def _declare(self, instrs: Iterable[Instr]) -> None:
-        """The registers of locals that are about to be written."""
-        for instr in instrs:
-            for place in self.tile.places(instr) if instr.is_effect else ():
-                if isinstance(place, Registers):
-                    dims = "".join(f"[{turn.count}]" for turn in place.turns)
-                    self.w.line(f"{c_type(place.dtype)} {place.name}{dims};")
-
-    def _serial(self, serial: Serial) -> None:
-        """A loop over blocks, around it the folds that go on from one to the next."""
-        inside = self.layouts[self.number : self.number + len(serial.phases)]
-        folds = {}
-        for layout in inside:
-            own = [i for i in layout.phase.body if i.op == "reduce" and _is_over(i, serial)]
-            folder = Folds(self.tile, layout, ())
-            self._declare(own)
-            folds[layout] = (folder, {instr: folder.begin(instr) for instr in own})
-        start = block_start(serial, self.axes[serial.symbol])
-        extent = self.axes[serial.symbol].extent
-        at, kind = self.w.name(start.name), self.tile.indices.c_type(extent)
-        self.tile.indices.bind(start, at, wide=kind == "i64")
-        stop = self.tile.indices.text(extent)
-        with self.w.block(f"for ({kind} {at} = 0; {at} < {stop}; {at} += {serial.block})"):
-            for layout in inside:
-                self._phase(folds[layout][1])
-        for folder, states in folds.values():
-            if states:
-                with self.w.block(""):
-                    folder.finish(list(states.values()), inside=True)
-
-
-def _is_over(instr: Instr, serial: Serial) -> bool:
-    return serial.symbol in instr.detail.over
-
-
 def _number(axis: Axis) -> Symbol:
     """The number of the tile along an axis."""
     if axis.number is not None:
@@ -295,17 +232,6 @@ def _sizes(kernel: Kernel) -> set[Symbol]:
             elif instr.op in ("index", "below"):
                 dims.extend(instr.detail if instr.op == "below" else (instr.detail,))
     return {symbol for dim in dims for symbol in symbols(dim)}
-
-
-def _walks(phase: Phase) -> str:
-    """`d0 by 8 threads; d1 by 2 copies, 32 threads, 4 lanes`"""
-    return "; ".join(map(_walk, phase.loops)) or "one point"
-
-
-def _walk(loop: Loop) -> str:
-    numbers = (("copies", loop.copies), ("threads", loop.threads), ("lanes", loop.lanes))
-    several = ", ".join(f"{count} {word}" for word, count in numbers if count > 1)
-    return f"{loop.symbol} by {several}" if several else str(loop.symbol)
 
 
 def _line(node: object) -> str:

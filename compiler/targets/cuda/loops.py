@@ -10,6 +10,7 @@ from ...kernel.phases import Instr
 from .folds import Fold, Folds
 from .layout import Layout, Walk
 from .memory import Vector
+from .pipeline import copy_vector
 from .planning import Block, Plan
 from .points import Points
 from .scalars import Value
@@ -21,14 +22,17 @@ __all__ = ["PhaseText"]
 
 
 class PhaseText:
-    """Writes a phase. `running`: folds that go on from one block of a serial loop to the next."""
+    """Writes a phase. `running`: folds that go on from one block of a serial loop to the next.
+    `is_ahead`: it starts copies, and what it copies is there only some blocks later."""
 
-    def __init__(self, tile: Tile, layout: Layout, running: dict[Instr, Fold]) -> None:
-        self.tile, self.layout, self.running = tile, layout, running
+    def __init__(
+        self, tile: Tile, layout: Layout, running: dict[Instr, Fold], *, is_ahead: bool = False
+    ) -> None:
+        self.tile, self.layout, self.running, self.is_ahead = tile, layout, running, is_ahead
         self.w, self.s, self.indices = tile.writer, tile.scalars, tile.indices
         self.loops, self.kept = _ordered(layout)
         self.unrolled = _unrolled(layout, tile)
-        self.plan = Plan(layout, self.loops, tile.storage, self._vector)
+        self.plan = Plan(layout, self.loops, tile.storage, self._vector, is_ahead=is_ahead)
         self.points = Points(tile, layout, self.plan)
         self.folds = Folds(tile, layout, self.loops[: self.kept])
 
@@ -132,13 +136,16 @@ class PhaseText:
         if instr.op == "reduce":
             self._reduce(instr)
         elif instr.is_effect:
-            self.points.effect(instr)
+            (self.points.copy if self.is_ahead else self.points.effect)(instr)
         elif instr in self.plan.vectors:
             self.points.load_vector(instr)
         else:
             self.points.define(instr, self.points.compute(instr))
 
     def _vector(self, instr: Instr) -> Vector | None:
+        if self.is_ahead:
+            is_put = instr.op == "put"
+            return copy_vector(instr, self.layout, self.tile.memory) if is_put else None
         return self.tile.memory.vector(instr, self.layout)
 
     # folds

@@ -16,11 +16,10 @@ from ...kernel.fused import fused_products
 from ...kernel.phases import Instr, Local
 from .layout import Layout, Turn, Walk
 from .memory import Vector
+from .pipeline import FREE
 from .storage import Registers, Storage
 
 __all__ = ["Block", "Nest", "Plan", "axes_of"]
-
-FREE = ("const", "index", "below")
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +60,10 @@ class Plan:
         loops: tuple[Walk, ...],
         storage: Storage,
         vector: Callable[[Instr], Vector | None],
+        *,
+        is_ahead: bool = False,
     ) -> None:
+        self.is_ahead = is_ahead
         self.layout, self.loops, self.storage = layout, loops, storage
         self.depth = {walk.symbol: at + 1 for at, walk in enumerate(loops)}
         body = layout.phase.body
@@ -76,7 +78,7 @@ class Plan:
     def _is_free(self, instr: Instr) -> bool:
         """Whether an instruction is written where it is used, as it costs nothing."""
         kept = isinstance(instr.detail, Local) and instr.op == "get"
-        if instr.op in FREE or instr in self.fused:
+        if instr.op in FREE or instr in self.fused or (self.is_ahead and instr.op == "load"):
             return True
         return kept and isinstance(self.storage[instr.detail], Registers)
 

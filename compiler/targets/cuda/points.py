@@ -207,6 +207,17 @@ class Points:
             statement = f"{element} = {value};"
         self._when(conditions, statement)
 
+    def copy(self, instr: Instr) -> None:
+        """Start the copy of an element or vector into shared memory; zeros beyond the end."""
+        here, axes, vector = self.here(), self.plan.axes(instr), self.plan.vectors.get(instr)
+        to, at = self.tile.memory.kept(instr.detail, here)
+        source, offset = self.tile.memory.element(instr.args[0].detail, [], here)
+        size = instr.dtype.itemsize * (vector.by if vector is not None else 1)
+        inside = " && ".join(here.conditions(axes))
+        rest = f", {inside} ? {size} : 0" if inside else ""
+        copy = f"sf_copy_async<{size}>({to} + {at}, {source} + {offset}{rest});"
+        self._when(self.tile.owners(self.layout, axes), copy)
+
     def _array(self, instr: Instr, walk: Walk) -> str:
         """The values of the lanes of a walk, as an array."""
         found: Held | Registers | None = self.held.get(instr)

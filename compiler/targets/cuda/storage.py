@@ -35,17 +35,32 @@ class Registers:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """An array that the threads of a block share, row-major over the places of its axes."""
+    """An array that the threads of a block share, row-major over the places of its axes.
+
+    It has a slot of `count` elements for every block that is under way at once.
+    """
 
     name: str
     dtype: DType
     strides: tuple[tuple[Symbol, int], ...]
     count: int
+    slots: int = 1
+
+    @property
+    def slot(self) -> int:
+        """Elements from one slot to the next, which is aligned to vectors."""
+        unit = VECTOR // self.dtype.itemsize
+        return self.count if self.slots == 1 else -(-self.count // unit) * unit
+
+    @property
+    def array(self) -> str:
+        """The name of all slots together."""
+        return self.name if self.slots == 1 else f"{self.name}_slots"
 
     @property
     def size(self) -> int:
         """Bytes, up to where the next array may start."""
-        return -(-self.count * self.dtype.itemsize // 128) * 128
+        return -(-self.slots * self.slot * self.dtype.itemsize // 128) * 128
 
 
 Storage = Mapping[Local, Registers | Shared]
