@@ -135,6 +135,9 @@ SF_KERNEL(bad, 64)(i32* y, i64 kind) {
     if (kind == 7) for (;;) y[0] = t;
     if (kind == 8) y[-1] = t;
     if (kind == 9) y[t] = sf_bits_as<i32>(sf_load<i32, 1>(shared + 4096).at[0]);
+    if (kind == 10) sf_copy_async<4>(shared, y - 1000);
+    if (kind == 10) sf_copy_commit();
+    sf_copy_wait<0>();
 }
 SF_KERNEL(deep, 32)(i32* y) {
     volatile i32 pile[1 << 15];
@@ -331,6 +334,7 @@ def test_what_was_never_set_is_no_zero():
         (7, "failed: .* the kernel does not end"),
         (8, "illegal address: .* the kernel writes beside argument 0"),
         (9, "illegal address: .* reads byte 16384 of a shared array of 40 bytes"),
+        (10, r"illegal address: .* reads 4000 bytes before argument 0 .* `if .* sf_copy_async"),
     ],
 )
 def test_a_bad_kernel_is_told_where_it_goes_wrong(kind, message):

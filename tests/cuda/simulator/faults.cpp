@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ucontext.h>
 
 #include "scheduler.h"
@@ -32,10 +33,13 @@ const char* access_of(const ucontext_t* context) {
 #endif
 }
 
-// The line of an instruction by `addr2line`, from the table that -g1 leaves in the module.
+// The line of an instruction of the kernel by `addr2line`, from the table that -g1 leaves in its
+// module; or the line at which the thread asked the machine for what the machine was doing.
 int line_of(const void* instruction) {
-    Dl_info info;
-    if (!instruction || !dladdr(instruction, &info)) return 0;
+    Dl_info info, kernel;
+    bool is_known = instruction && dladdr(instruction, &info) &&
+                    dladdr((const void*)running_launch().entry->run, &kernel);
+    if (!is_known || info.dli_fbase != kernel.dli_fbase) return running_thread().line;
     char command[512], answer[512] = "";
     snprintf(command, sizeof command, "addr2line -e '%s' %#zx 2>/dev/null", info.dli_fname,
              (size_t)((const char*)instruction - (const char*)info.dli_fbase));
@@ -43,10 +47,8 @@ int line_of(const void* instruction) {
     if (!pipe) return 0;
     char* read = fgets(answer, sizeof answer, pipe);
     pclose(pipe);
-    const char* number = nullptr;
-    for (char* at = read; at && *at; at++)
-        if (*at == ':') number = at + 1;
-    return number ? atoi(number) : 0;
+    const char* number = read ? strrchr(read, ':') : nullptr;
+    return number ? atoi(number + 1) : 0;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {

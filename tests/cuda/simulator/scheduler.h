@@ -44,7 +44,7 @@ enum class State : int32_t { ready, in_meeting, at_barrier, at_grid_barrier, fin
 struct Copy {
     void* to;
     const void* from;
-    int whole, bytes, group;
+    int whole, bytes, group, line;
 };
 
 struct Block;
@@ -55,7 +55,7 @@ struct Thread {
     int32_t index = 0;
     State state = State::finished;
     Offer* offer = nullptr;
-    int32_t line = 0;  // where it waits
+    int32_t line = 0;  // of what it last asked the machine for
     uint32_t barriers = 0, warp_barriers = 0;
     std::vector<Copy> copies;
     int32_t group = 0;

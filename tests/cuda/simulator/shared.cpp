@@ -32,6 +32,7 @@ void start(Thread& thread, const Copy& copy) {
 }
 
 void carry_out(const Copy& copy) {
+    running_thread().line = copy.line;
     memcpy(copy.to, copy.from, copy.bytes);
     memset((char*)copy.to + copy.bytes, 0, copy.whole - copy.bytes);
 }
@@ -80,7 +81,7 @@ void copy_async(void* shared, const void* global, int whole, int bytes, int line
     check_alignment(shared, whole, "sf_copy_async", line);
     if (bytes) check_alignment(global, whole, "sf_copy_async", line);
     Thread& thread = running_thread();
-    start(thread, {shared, global, whole, bytes, thread.group});
+    start(thread, {shared, global, whole, bytes, thread.group, line});
     // A device may copy at once or as late as at the wait: results must not depend on it.
     if (running_launch().order == Order::backward || sometimes())
         carry_out_before(thread.group + 1, thread.copies);
