@@ -131,7 +131,8 @@ class CompiledFunction:
         return self._explained("cost_analysis")
 
     def as_text(self, stage: str = "graph") -> str:
-        """One stage as text: graph, optimized, schedule, kernels, llvm, asm, memory."""
+        """One stage as text: graph, optimized, schedule, kernels, memory; then llvm and asm, or for
+        target="cuda" cuda, ptx and sass."""
         if stage == "graph":
             return str(self.graph)
         return str(self._explained("as_text", stage))
