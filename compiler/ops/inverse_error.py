@@ -178,6 +178,13 @@ def _either(
 
 
 def _polynomial(s: Any, t: Any, coefficients: list[Any]) -> Any:
+    """Even and odd powers apart: two chains run at a time."""
+    square = s.mul(t, t)
+    even, odd = (_chain(s, square, coefficients[start::2]) for start in (0, 1))
+    return s.add(even, s.mul(t, odd))
+
+
+def _chain(s: Any, t: Any, coefficients: list[Any]) -> Any:
     total = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         total = s.add(s.mul(total, t), coefficient)
