@@ -172,22 +172,23 @@ SF_FUNCTION u32 sf_tf32_bits(f32 value) {
 }
 
 // d (16×8) += a (16×k) · b (k×8), spread over the lanes of a warp as PTX lays the fragments out.
+// Volatile, because a product must not be moved into a branch that only some lanes take.
 #define SF_MMA_16(name, type)                                                                     \
     SF_FUNCTION void name(f32* d, const u32* a, const u32* b) {                                   \
-        asm("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 "                        \
-            "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                     \
-            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                      \
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));                  \
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 "               \
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"            \
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                             \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));         \
     }
 SF_MMA_16(sf_mma_bf16, "bf16")
 SF_MMA_16(sf_mma_f16, "f16")
 #undef SF_MMA_16
 
 SF_FUNCTION void sf_mma_tf32(f32* d, const u32* a, const u32* b) {
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 // Matrices of 8×8 halves: lane l gives the address of row l % 8 of matrix l / 8 and gets, of each
