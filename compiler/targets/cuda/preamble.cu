@@ -130,7 +130,8 @@ SF_FUNCTION u32 sf_shared_address(const void* shared) {
     return (u32)__cvta_generic_to_shared(shared);
 }
 
-// Starts to copy `bytes` of BYTES bytes and fills the rest with zeros; a source of no bytes is not read.
+// Starts to copy `bytes` of BYTES bytes and fills the rest with zeros. Where `bytes` is 0, nothing is
+// read.
 template <i32 BYTES>
 SF_FUNCTION void sf_copy_async(void* shared, const void* global, i32 bytes = BYTES) {
     static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "4, 8 or 16 bytes at a time");
