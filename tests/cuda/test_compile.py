@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -127,3 +129,20 @@ def test_kernels_of_a_cached_program_show_the_same(fresh):
     first, again = compiled(), compiled()
     assert again.from_cache
     assert kernels(again)[0].usage == kernels(first)[0].usage
+
+
+def test_nothing_of_cuda_is_loaded_to_compile_for_the_processor():
+    script = (
+        "import sys, numpy as np, symfuse as sf\n"
+        "from symfuse.runtime import options\n"
+        "with options.using(cache=False):\n"
+        "    sf.jit(lambda x: np.tanh(x @ x) + 1)(np.ones((3, 3)))\n"
+        "print(*(m for m in sys.modules if m.startswith('symfuse')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+    assert "symfuse.compiler.targets.llvm.target" in loaded
+    plain = ("symfuse.runtime.cuda", "symfuse.runtime.cuda.code", "symfuse.runtime.cuda.stored")
+    assert {m for m in loaded if ".cuda" in m or ".device" in m} <= set(plain)
