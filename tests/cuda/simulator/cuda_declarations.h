@@ -1,4 +1,4 @@
-// What the simulated driver needs of <cuda.h>, for machines without it: numbers and names as in CUDA 13.
+// What the simulated driver needs of <cuda.h>, for machines without it: as in CUDA 13.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -214,8 +214,12 @@ API cuPointerGetAttribute(void* value, CUpointer_attribute which, CUdeviceptr ad
             case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
                 *(int*)value = current_context()->ordinal;
                 return CUDA_SUCCESS;
-            case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: *(void**)value = region->data; return CUDA_SUCCESS;
-            case CU_POINTER_ATTRIBUTE_RANGE_SIZE: *(size_t*)value = region->bytes; return CUDA_SUCCESS;
+            case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+                *(void**)value = region->data;
+                return CUDA_SUCCESS;
+            case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+                *(size_t*)value = region->bytes;
+                return CUDA_SUCCESS;
             default: return CUDA_ERROR_INVALID_VALUE;
         }
     });

@@ -64,12 +64,22 @@ CUresult make_call(Call& call, unsigned other_dimensions, void** parameters) {
     return take_parameters(call, parameters);
 }
 
+int attribute(const CUfunc_st& function, CUfunction_attribute which) {
+    switch (which) {
+        case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: return function.entry->threads;
+        case CU_FUNC_ATTRIBUTE_NUM_REGS: return 32;
+        case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: return function.dynamic_limit;
+        default: return 0;
+    }
+}
+
 }  // namespace
 
 CUresult Call::run() {
     if (!is_function(function)) return failed(CUDA_ERROR_INVALID_HANDLE, "its module was unloaded");
     const char* broken = getenv("SIM_FAULT");
-    if (broken && function->name == broken) return failed(CUDA_ERROR_LAUNCH_FAILED, "as was asked for");
+    if (broken && function->name == broken)
+        return failed(CUDA_ERROR_LAUNCH_FAILED, "as was asked for");
     std::vector<void*> addresses;
     for (auto& parameter : parameters) addresses.push_back(parameter.data());
     Launch launch{};
@@ -154,12 +164,7 @@ API cuFuncSetAttribute(CUfunction function, CUfunction_attribute which, int valu
 API cuFuncGetAttribute(int* value, CUfunction_attribute which, CUfunction function) {
     return guarded([&] {
         if (!is_function(function)) return CUDA_ERROR_INVALID_HANDLE;
-        switch (which) {
-            case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = function->entry->threads; break;
-            case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 32; break;
-            case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = function->dynamic_limit; break;
-            default: *value = 0;
-        }
+        *value = attribute(*function, which);
         return CUDA_SUCCESS;
     });
 }
@@ -169,7 +174,8 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function
     return guarded([&] {
         if (!is_function(function)) return CUDA_ERROR_INVALID_HANDLE;
         if (threads < 1 || threads > 1024) return CUDA_ERROR_INVALID_VALUE;
-        int by_threads = 2048 / ((threads + 31) / 32 * 32), by_shared = (228 << 10) / ((int)shared + 1024);
+        int by_threads = 2048 / ((threads + 31) / 32 * 32);
+        int by_shared = (228 << 10) / ((int)shared + 1024);
         *blocks = std::min({by_threads, by_shared, 32});
         return CUDA_SUCCESS;
     });

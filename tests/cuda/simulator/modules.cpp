@@ -48,7 +48,8 @@ std::string path_of(const std::string& text) {
 }
 
 bool compile(const std::string& source, const std::string& library, std::string& errors) {
-    std::string command = COMMAND + " '" + source + "' -o '" + library + "' '" + own_path() + "' 2>&1";
+    std::string files = " '" + source + "' -o '" + library + "' '" + own_path() + "'";
+    std::string command = COMMAND + files + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     if (!pipe) return false;
     char line[1024];

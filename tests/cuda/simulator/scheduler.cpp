@@ -254,7 +254,8 @@ bool Block::complete_meeting(int32_t warp) {
     if (met == lanes + count) return false;
     running = met;
     const char* what = name_of(met->offer->kind);
-    if (count < WARP) fail(Fault::failed, "%s at line %d in a warp of %d lanes", what, met->line, count);
+    if (count < WARP)
+        fail(Fault::failed, "%s at line %d in a warp of %d lanes", what, met->line, count);
     for (int32_t lane = 0; lane < WARP; lane++) {
         const Thread& other = lanes[lane];
         if (other.state == State::finished)

@@ -51,7 +51,8 @@ class Arguments {
     void** parameters() { return parameters_.data(); }
 
     void copy_back() const {
-        for (int32_t i = 0; i < job_.arrays; i++) memcpy(job_.data[i], regions_[i].data, job_.bytes[i]);
+        for (int32_t i = 0; i < job_.arrays; i++)
+            memcpy(job_.data[i], regions_[i].data, job_.bytes[i]);
     }
     const Region* overrun() const {
         for (const Region& region : regions_)
@@ -74,7 +75,8 @@ Outcome run_checked(const Job& job, const Entry& entry, Arguments& arguments) {
     return outcome;
 }
 
-[[noreturn]] void run_child(const Job& job, const Entry& entry, Arguments& arguments, Report& report) {
+[[noreturn]] void run_child(const Job& job, const Entry& entry, Arguments& arguments,
+                            Report& report) {
     signal(SIGALRM, SIG_DFL);
     alarm(job.seconds);
     Outcome outcome = run_checked(job, entry, arguments);

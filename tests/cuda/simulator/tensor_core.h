@@ -10,11 +10,15 @@ namespace sf {
 
 struct Bf16 {
     static constexpr int DEPTH = 16, PACKED = 2;
-    static float value(uint32_t word, int which) { return bf16_value((uint16_t)(word >> 16 * which)); }
+    static float value(uint32_t word, int which) {
+        return bf16_value((uint16_t)(word >> 16 * which));
+    }
 };
 struct F16 {
     static constexpr int DEPTH = 16, PACKED = 2;
-    static float value(uint32_t word, int which) { return f16_value((uint16_t)(word >> 16 * which)); }
+    static float value(uint32_t word, int which) {
+        return f16_value((uint16_t)(word >> 16 * which));
+    }
 };
 struct Tf32 {
     static constexpr int DEPTH = 8, PACKED = 1;

@@ -1,4 +1,4 @@
-// One launch of one kernel, as a program of its own: ThreadSanitizer wants to be there from the start.
+// One launch of one kernel, as a program of its own: ThreadSanitizer is there from the start.
 //
 // Arguments: blocks, threads, shared bytes, cooperative, order, seed, how many arrays, their files,
 // and the sizes. Results are thrown away: what matters is what the sanitizer says.
