@@ -13,12 +13,26 @@ from cuda.simulator.build import needs_compiler
 from handmade import make_graph
 from rows import arrays_of, layernorm, logsumexp, softmax
 
+from symfuse.compiler.ir.dims import Symbol
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.op import operations as op
 from symfuse.compiler.kernel.device.schedules import DeviceSchedules
 from symfuse.compiler.kernel.host import HostSchedules
-from symfuse.compiler.kernel.phases import Kernel
+from symfuse.compiler.kernel.lower import beside
+from symfuse.compiler.kernel.phases import (
+    Access,
+    Axis,
+    Buffer,
+    Instr,
+    Kernel,
+    Local,
+    Loop,
+    Part,
+    Phase,
+)
 from symfuse.compiler.kernel.processor import Device, Processor
+from symfuse.compiler.targets.cuda.kernels import kernel_source
+from symfuse.runtime.dtypes import DType
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
@@ -90,6 +104,7 @@ FOLDS: dict[str, tuple[Function, tuple[str, ...]]] = {
     "softmax down": (lambda x: softmax(x, 0), ("f32[50,7]",)),
     "layer norm": (lambda x: layernorm(x, 1), ("f32[6,64]",)),
     "log of sum of exp": (lambda x: logsumexp(x, 1), ("f64[6,37]",)),
+    "softmax of long rows": (lambda x: softmax(x, 1), ("f32[2,700]",)),
     "of nothing": (_reduced("reduce_sum", 1), ("f32[5,0]",)),
 }
 ORDERED: dict[str, tuple[Function, tuple[str, ...]]] = {
@@ -179,3 +194,49 @@ def test_sizes_may_be_known_late() -> None:
         for function, types, sizes in SYMBOLIC.values()
     ]
     check_all(cases, orders=True)
+
+
+@needs_compiler
+def test_parts_lie_side_by_side() -> None:
+    chosen = [MAPS["odd"], FOLDS["sum of rows"], FOLDS["softmax"]]
+    cases = [case(*entry, ON_DEVICE) for entry in chosen]
+    kernel = beside("together", [one for each in cases for one in each.kernels])
+    given = {buffer: array for each in cases for buffer, array in each.given.items()}
+    check_all([Case((kernel,), given)], orders=True)
+
+
+def turning(side: int) -> Case:
+    """A matrix that is turned in a tile as large as itself."""
+    row, column = (Symbol(name, 0, side - 1) for name in ("row", "column"))
+    source, result = (Buffer(name, DType.F64, (side, side)) for name in ("x", "row_c"))
+    kept = Local("kept", DType.F64, (row, column))
+    both = frozenset({row, column})
+    loaded = Instr("load", (), DType.F64, Access(source, row * side + column), both)
+    put = Instr("put", (loaded,), DType.F64, kept, both)
+    got = Instr("get", (), DType.F64, kept, both)
+    there = Access(result, column * side + row)
+    store = Instr("store", (got,), DType.F64, there, both)
+    first = Phase((Loop(row, 1, 1, 4), Loop(column, 2, 1, 32)), (loaded, put))
+    second = Phase((Loop(column, 1, 1, 4), Loop(row, 2, 1, 32)), (got, store))
+    part = Part((Axis(row, side), Axis(column, side)), (first, second))
+    kernel = Kernel("turn", "map", (part,), 1, reads=(source,), writes=(result,))
+    return Case((kernel,), {source: np.random.default_rng(1).normal(size=(side, side))})
+
+
+@needs_compiler
+@pytest.mark.parametrize("side", [30, 100])
+def test_tiles_may_need_more_shared_memory_than_every_kernel_has(side: int) -> None:
+    one = turning(side)
+    source = kernel_source(one.kernels[0], ())
+    assert (source.shared > 0) == (side == 100)
+    check_all([one], orders=True)
+
+
+def test_indices_have_64_bits_only_where_they_need_them() -> None:
+    texts = []
+    for shape in ("1000,1000", "90000,90000"):
+        function, _ = MAPS["turned"]
+        kernels, _ = kernels_of(make_graph(function, f"f32[{shape}]"), ON_DEVICE)
+        texts.append(kernel_source(kernels[0], ()).body)
+    assert "i64" not in texts[0]
+    assert "(i64)90000 * d" in texts[1]

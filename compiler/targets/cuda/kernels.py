@@ -13,7 +13,7 @@ from ...ir.dims import Dim, Symbol, symbols, upper_bound
 from ...kernel.phases import Access, Axis, Buffer, Kernel, Part
 from .barriers import barriers
 from .indices import Indices
-from .layout import Span, layouts, tile_span
+from .layout import ENDINGS, Span, layouts, tile_span
 from .memory import Memory
 from .parts import PartText
 from .pipeline import pipelined
@@ -158,11 +158,11 @@ class _KernelText:
 
     def _part(self, part: Part, number: str) -> None:
         axes = {axis.symbol: axis for axis in part.axes}
-        names = {axis: self.w.name(axis.name) for axis in axes}
+        names = {axis: self.w.name(axis.name, ENDINGS) for axis in axes}
         spans = self._spans(part, number, names)
         found = layouts(part, spans, names)
         locals_ = dict.fromkeys(x for la in found for i in la.phase.body if (x := kept_in(i)))
-        called = {local: self.w.name(local.name) for local in locals_}
+        called = {local: self.w.name(local.name, ("_slots",)) for local in locals_}
         storage = derive_storage(found, axes, self.threads, called)
         memory = Memory(self.indices, self.pointers, storage)
         storage, fetched = pipelined(part, found, memory)

@@ -7,10 +7,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
 
-from ...ir.dims import Dim, Symbol, ceil_div, is_multiple, minimum, symbols, upper_bound
+from ...ir.dims import Dim, Symbol, is_multiple, minimum, symbols, upper_bound
 from ...kernel.phases import Axis, Instr, Loop, Part, Phase, Serial
+from .indices import FITS
 
-__all__ = ["Layout", "Span", "Turn", "Walk", "block_span", "layouts", "tile_span"]
+__all__ = [
+    "ENDINGS",
+    "Layout",
+    "Span",
+    "Turn",
+    "Walk",
+    "block_span",
+    "block_start",
+    "layouts",
+    "tile_span",
+]
+
+ENDINGS = ("_at", "_in", "_s", "_c", "_l")  # of the variables that belong to one axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,12 @@ class Walk:
             return 1
         most = self.span.most
         return None if most is None else -(-most // self.loop.step)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether places inside the tile may need 64 bits."""
+        most = self.span.most
+        return most is None or most >= FITS
 
     @property
     def is_loop(self) -> bool:
@@ -229,11 +248,6 @@ def block_start(serial: Serial, axis: Axis) -> Symbol:
     upper = upper_bound(axis.extent)
     known = None if upper is None else max(0, upper - 1)
     return Symbol(f"{serial.symbol}_start", 0, known, serial.block)
-
-
-def blocks_of(serial: Serial, axis: Axis) -> Dim:
-    """How many blocks a serial loop has."""
-    return ceil_div(axis.extent, serial.block)
 
 
 def _layout(

@@ -71,7 +71,7 @@ class PhaseText:
                 yield
             return
         at, stop = f"{walk.name}_at", self._length(walk)
-        kind = "i64" if walk.span.most is None else "i32"
+        kind = "i64" if walk.is_wide else "i32"
         with self.w.block(f"for ({kind} {at} = 0; {at} < {stop}; {at} += {walk.step})"):
             self._declare(walk, at)
             yield
@@ -91,7 +91,7 @@ class PhaseText:
         digit = self.tile.digit(walk)
         lanes = f"{digit} * {walk.lanes}" if walk.lanes > 1 and digit else digit
         inside = " + ".join(term for term in (step, lanes) if term) or "0"
-        wide = walk.span.most is None
+        wide = walk.is_wide
         start = self.indices.text(walk.span.start)
         kind = "i64" if wide else "i32"
         self.indices.bind(walk.inside, f"{walk.name}_in", wide=wide)

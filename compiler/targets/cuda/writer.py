@@ -48,13 +48,14 @@ class Writer:
         with self.block(f"for (i32 {variable} = {first}; {variable} < {count}; ++{variable})"):
             yield
 
-    def name(self, wanted: str) -> str:
-        """An identifier like the one that is wanted, which nothing else has in this function."""
+    def name(self, wanted: str, endings: tuple[str, ...] = ()) -> str:
+        """An identifier like the one that is wanted, which nothing else has in this function, and
+        which has not with any of these endings either."""
         plain = found = _identifier(wanted).rstrip("_")
         number = 1
-        while found in self._used:
+        while not self._used.isdisjoint(names := [found, *(found + e for e in endings)]):
             found, number = f"{plain}_{number}", number + 1
-        self._used.add(found)
+        self._used.update(names)
         return found
 
     def fresh(self, prefix: str) -> str:
