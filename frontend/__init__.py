@@ -27,6 +27,9 @@ _NAMES = {
         "stop_gradient", "value_and_grad", "vjp",
     ),
     "batching": ("vmap",),
+    "control.loops": ("fori_loop", "map", "scan"),
+    "control.whiles": ("while_loop",),
+    "control.branches": ("cond", "switch"),
     "checks": ("check_grads",),
     "benchmarking.measure": ("bench",),
     # errors and element types

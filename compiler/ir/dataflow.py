@@ -10,10 +10,29 @@ from typing import Any, Self
 
 from .builder import Builder
 from .dims import Symbol, symbols
-from .node import Node
+from .node import Node, attribute_key
 from .walk import topological
 
-__all__ = ["Dataflow"]
+__all__ = ["Dataflow", "Structure"]
+
+
+class Structure:
+    """What a graph computes, whatever its values are called: equal ones are the same function."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self._parts, self._hash = parts, hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Structure) or self._hash != other._hash:
+            return False
+        return self._parts == other._parts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +53,24 @@ class Dataflow:
     def nodes(self) -> tuple[Node, ...]:
         """Every node that an output needs, inputs before users."""
         return topological(self.outputs)
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What identifies the function: operations, attributes, types and who reads whom."""
+        number = {node: at for at, node in enumerate(self.parameters)}
+        inner = [node for node in self.nodes if node not in number]
+        number |= {node: at for at, node in enumerate(inner, len(number))}
+        lines = tuple(
+            (
+                node.op,
+                tuple(number[source] for source in node.inputs),
+                tuple((k, attribute_key(v)) for k, v in node.attributes if not node.is_parameter),
+                node.type,
+            )
+            for node in inner
+        )
+        types = tuple(node.type for node in self.parameters)
+        return Structure((types, lines, tuple(number[output] for output in self.outputs)))
 
     @cached_property
     def users(self) -> Mapping[Node, tuple[Node, ...]]:

@@ -12,8 +12,9 @@ from symfuse.runtime.errors import GuardError, SymfuseError
 from .dataflow import Dataflow
 from .dims import Dim, Expr, evaluate, solve_plan
 from .node import Literal, Node
+from .regions import Bound, bundle_key
 
-__all__ = ["bind_sizes", "concrete", "evaluate_node", "interpret"]
+__all__ = ["bind_sizes", "concrete", "evaluate_node", "interpret", "run"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,10 +28,44 @@ def interpret(graph: Dataflow, arrays: Iterable[Any]) -> tuple[Array, ...]:
         given = next(from_user) if held is None else held
         values[parameter] = np.asarray(given, parameter.dtype.numpy)
     sizes = bind_sizes(graph.parameters, [values[p].shape for p in graph.parameters])
+    return run(graph, values, sizes)
+
+
+def run(graph: Dataflow, values: dict[Node, Any], sizes: Mapping[str, int]) -> tuple[Array, ...]:
+    """The outputs, given the values of all parameters and of the sizes."""
+    together: dict[Any, tuple[Array, ...]] = {}
     for node in graph.nodes:
-        if node not in values:
-            values[node] = evaluate_node(node, [values[i] for i in node.inputs], sizes)
+        if node in values:
+            continue
+        inputs = [values[i] for i in node.inputs]
+        if node.op.regional is None:
+            values[node] = evaluate_node(node, inputs, sizes)
+            continue
+        key = bundle_key(node)
+        if key not in together:
+            together[key] = _results(node, inputs, sizes)
+        values[node] = together[key][node.attr("result")]
     return tuple(np.asarray(values[output]) for output in graph.outputs)
+
+
+def _results(node: Node, inputs: list[Any], sizes: Mapping[str, int]) -> tuple[Array, ...]:
+    """All results of a loop or branch."""
+
+    def run_inner(region: Dataflow, arrays: Any) -> tuple[Array, ...]:
+        given = zip(region.parameters, arrays, strict=True)
+        return run(region, {p: np.asarray(x, p.dtype.numpy) for p, x in given}, sizes)
+
+    def bound(value: Any) -> Any:
+        if isinstance(value, Dataflow):
+            return Bound(value, run_inner, lambda size: concrete(size, sizes))
+        return tuple(map(bound, value)) if isinstance(value, tuple) else concrete(value, sizes)
+
+    attrs = {name: bound(value) for name, value in node.attributes}
+    try:
+        found: tuple[Array, ...] = node.op.regional.results(inputs, attrs)
+    except SymfuseError as error:
+        raise error.at(node.source.loc, prefix=node.op.name) from None
+    return found
 
 
 def bind_sizes(parameters: Iterable[Node], shapes: Iterable[tuple[int, ...]]) -> dict[str, int]:

@@ -100,4 +100,5 @@ def attribute_key(value: Any) -> Any:
         return ("float", struct.pack("<d", value))
     if isinstance(value, tuple):
         return tuple(attribute_key(part) for part in value)
-    return (type(value), value)
+    structure = getattr(value, "structure", None)  # of a graph: what it computes
+    return (type(value), value) if structure is None else structure

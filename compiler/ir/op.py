@@ -73,6 +73,7 @@ class Op:
     reduction: Reduction | None = None
     contraction: bool = False
     scatter: bool = False
+    regional: Any = None  # loops and branches (`ir/regions.py`): graphs among the attributes
 
     body: Callable[..., Any] | None = None  # elementwise: the scalar program of one element
     moves: Callable[..., Any] | None = None  # views: (index, input type, attrs) → input index

@@ -146,10 +146,26 @@ class _Parser(Generic[G]):
         if cursor.peek("%") or (_NUMBER.match(cursor.text, cursor.at)):
             return self._operand_node()
         name = cursor.need(_OPERATION, "an operation, a value or {elements}")
+        if name == "result":
+            return self._other_result(cursor.start)
         if name not in operations:
             known = [*operations]
             raise cursor.error(f"no operation is called {name}", fix=did_you_mean(name, known))
         return self._operation(operations[name], cursor.start)
+
+    def _other_result(self, start: int) -> Node:
+        """`result(%x, 1)`: another result of the loop or branch that %x is a result of."""
+        cursor = self.cursor
+        cursor.expect("(")
+        node = self._operand_node()
+        cursor.expect(",")
+        number = _number(cursor.need(_NUMBER, "the number of the result"))
+        cursor.expect(")")
+        if node.op.regional is None:
+            what = f"{node.op} has one result"
+            raise cursor.error(what, fix="name a loop or branch", start=start, stop=cursor.at)
+        attrs = {**node.attrs, "result": number}
+        return self._guarded(lambda: self.names.builder.apply(node.op, node.inputs, attrs))
 
     def _operation(self, op: Op, start: int) -> Node:
         """The operands and attributes of an operation, applied."""

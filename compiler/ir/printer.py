@@ -14,6 +14,7 @@ from symfuse.runtime.dtypes import DType
 from .dataflow import Dataflow
 from .dims import Expr
 from .node import Literal, Node
+from .regions import bundle_key
 from .types import TensorType
 
 __all__ = [
@@ -49,11 +50,23 @@ def format_graph(graph: Dataflow, *, locations: bool = True) -> str:
     lines = [f"graph {title}({parameters}) {{"]
     declared = [s.declaration() for s in graph.symbols if s.declaration() != s.name]
     lines += [f"  sizes {', '.join(declared)}"] if declared else []
+    first: dict[Any, Node] = {}
     for node in graph.nodes:
         if not node.is_parameter and not is_inline(node):
             comment = _comment(node) if locations else ""
-            lines.append(f"  {format_node(node, names, locations=locations)}{comment}")
+            lines.append(f"  {_statement(node, names, first, locations)}{comment}")
     return "\n".join([*lines, f"  return {outputs}".rstrip(), "}"])
+
+
+def _statement(
+    node: Node, names: Mapping[Node, str], first: dict[Any, Node], locations: bool
+) -> str:
+    """One line; another result of a loop or branch that stands above is named by its number."""
+    if node.op.regional is not None:
+        known = first.setdefault(bundle_key(node), node)
+        if known is not node:
+            return f"{names[node]}: {node.type} = result({names[known]}, {node.attr('result')})"
+    return format_node(node, names, locations=locations)
 
 
 def name_nodes(graph: Dataflow) -> dict[Node, str]:

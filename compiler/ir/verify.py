@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -11,9 +11,10 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import SymfuseError, VerifyError
 
 from .dataflow import Dataflow
-from .dims import symbols
+from .dims import Symbol, symbols
 from .node import Literal, Node
 from .printer import format_node, name_nodes
+from .regions import regions
 from .types import TensorType
 
 __all__ = ["verify"]
@@ -23,21 +24,25 @@ G = TypeVar("G", bound=Dataflow)
 _FIX = "this is a defect of the pass or function that made the graph, not of your program"
 
 
-def verify(graph: G) -> G:
-    """The graph itself, if it keeps every promise that graphs make; else a `VerifyError`."""
-    for what, node in _violations(graph):
+def verify(graph: G, outer: Iterable[Symbol] = ()) -> G:
+    """The graph itself, if it keeps every promise that graphs make; else a `VerifyError`.
+
+    `outer` are the sizes that the graph around a region knows.
+    """
+    known = {*outer, *graph.symbols}
+    for what, node in _violations(graph, known):
         raise _error(graph, what, node)
     for node in graph.nodes:
-        for inner in (value for _, value in node.attributes if isinstance(value, Dataflow)):
-            verify(inner)
+        for inner in regions(node):
+            verify(inner, known)
     return graph
 
 
-def _violations(graph: Dataflow) -> Iterator[tuple[str, Node | None]]:
+def _violations(graph: Dataflow, bound: set[Symbol]) -> Iterator[tuple[str, Node | None]]:
     """What is wrong, with the node where it shows; the first is enough."""
     yield from _signature(graph)
     position = {node: at for at, node in enumerate(graph.nodes)}
-    parameters, bound = set(graph.parameters), set(graph.symbols)
+    parameters = set(graph.parameters)
     for node in graph.nodes:
         yield from ((what, node) for what in _order(node, position))
         yield from ((what, node) for what in _attributes(node))

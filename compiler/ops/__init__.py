@@ -34,6 +34,7 @@ from .compare import (
     signbit,
 )
 from .contract import contract
+from .control import branch, loop, while_loop
 from .conversion import convert, stop_gradient
 from .copying import copy
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
@@ -100,6 +101,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "branch",
     "broadcast",
     "cbrt",
     "ceil",
@@ -142,6 +144,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "loop",
     "maximum",
     "minimum",
     "multiply",
@@ -184,4 +187,5 @@ __all__ = [
     "tanh",
     "transpose",
     "trunc",
+    "while_loop",
 ]

@@ -37,7 +37,8 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-OPERATIONS = [op for op in operations.values() if op.name not in ("parameter", "constant")]
+_OTHERS = ("branch", "constant", "loop", "parameter", "while_loop")
+OPERATIONS = [op for op in operations.values() if op.name not in _OTHERS]
 _BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d in op.dtypes]
 _SMOOTH = [pytest.param(op, id=op.name) for op in OPERATIONS if op.jvp is not None]
 

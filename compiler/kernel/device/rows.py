@@ -28,6 +28,7 @@ VECTORS = 8  # of a row for each thread of a warp, beyond which a block shares i
 WORDS = 32  # that a thread keeps of a row, unless a block is as large as can be
 MOVED = 3  # values that a phase loads or stores for each register that they take, about
 ENOUGH = 512  # threads for each multiprocessor that keep memory busy
+VALUES = 32  # that the loads of a thread may fill
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
 FEW_ROWS = 4  # rows for each thread that go down a column, at least
@@ -145,7 +146,7 @@ def _row_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, 
         vectors = max(1, -(-length // fold.lanes))
         words = _words(fold) if piece is None else 0
         threads = _row_threads(vectors, length * words, rows, device)
-    copies = max(1, min(_row_copies(fold.draft), -(-vectors // threads)))
+    copies = max(1, min(_row_copies(fold, threads, device), -(-vectors // threads)))
     beside = 1
     most_rows = size_or(fold.draft.extent(fold.beside), THREADS) if fold.beside else 1
     while (
@@ -192,9 +193,15 @@ def _pieces(fold: Fold, piece: Piece | None) -> int:
     return -(-_size(fold.draft, fold.along) // piece.length) if piece is not None else 1
 
 
-def _row_copies(draft: Draft) -> int:
-    cost = max(body_cost(body) for body in draft.bodies)
-    return COPIES if cost <= 40 else 2 if cost <= 120 else 1
+def _row_copies(fold: Fold, threads: int, device: Device) -> int:
+    """How many vectors a thread has under way: as many as work and registers allow."""
+    cost = max(body_cost(body) for body in fold.draft.bodies)
+    copies = COPIES if cost <= 40 else 2 if cost <= 120 else 1
+    values = fold.lanes * max(1, _loads(fold, fold.draft))
+    most = VALUES if threads < device.most_threads else VALUES // 2
+    while copies > 1 and copies * values > most:
+        copies //= 2
+    return copies
 
 
 def _column_plan(fold: Fold, device: Device, piece: Piece | None) -> tuple[Spread, Spread]:

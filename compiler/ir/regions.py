@@ -1,0 +1,91 @@
+"""Graphs as attributes: the bodies of loops and branches, and the operations that have them.
+
+An operation has one result. One of several results is several nodes, a bundle: they have the same
+operation, inputs and attributes but for `result`, the number of the result that each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .dataflow import Dataflow
+from .node import Node, attribute_key
+
+__all__ = [
+    "Bound",
+    "Regional",
+    "bundle_key",
+    "bundles",
+    "is_regional",
+    "regions",
+    "run_region",
+]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Regional:
+    """What sets operations with regions apart: all results come at once.
+
+    `results(values, attributes)` computes them by NumPy; `count(attributes)` is their number.
+    """
+
+    results: Callable[[Sequence[Any], Mapping[str, Any]], tuple[Array, ...]]
+    count: Callable[[Mapping[str, Any]], int]
+
+
+def is_regional(node: Node) -> bool:
+    """Whether the node is a result of a loop or branch."""
+    return node.op.regional is not None
+
+
+def regions(node: Node) -> tuple[Dataflow, ...]:
+    """The graphs among the attributes of a node."""
+    found: list[Dataflow] = []
+    for _, value in node.attributes:
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Dataflow):
+                found.append(one)
+    return tuple(found)
+
+
+def bundle_key(node: Node) -> Any:
+    """What the results of one loop or branch have in common."""
+    attrs = tuple((k, attribute_key(v)) for k, v in node.attributes if k != "result")
+    return (node.op, node.inputs, attrs)
+
+
+def bundles(nodes: Iterable[Node]) -> dict[Any, list[Node]]:
+    """The results of each loop and branch among nodes, in their order."""
+    found: dict[Any, list[Node]] = {}
+    for node in nodes:
+        if node.op.regional is not None:
+            found.setdefault(bundle_key(node), []).append(node)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A region whose symbolic sizes have values: a function of arrays."""
+
+    region: Dataflow
+    run: Callable[[Dataflow, Sequence[Any]], tuple[Array, ...]]
+    concrete: Callable[[Any], Any]
+
+    def __call__(self, *arrays: Any) -> tuple[Array, ...]:
+        return self.run(self.region, arrays)
+
+    def shape(self, node: Node) -> tuple[int, ...]:
+        """The sizes of a value of the region."""
+        return tuple(self.concrete(size) for size in node.shape)
+
+
+def run_region(region: Any, arrays: Sequence[Any]) -> tuple[Array, ...]:
+    """All outputs of a region, bound or not."""
+    found = region(*arrays)
+    return found if isinstance(found, tuple) else (found,)
