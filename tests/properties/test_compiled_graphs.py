@@ -35,11 +35,11 @@ def test_symbolic_graphs(graph: Graph, seed: int) -> None:
     for size in (3, 1, 0, 17):
         sizes = {"N": size}
         arrays = arrays_for(graph, seed, sizes)
-        if _is_defined(graph, arrays):
+        if is_defined(graph, arrays):
             compiled.check(*arrays, sizes=sizes, tolerance=1e-3)
 
 
-def _is_defined(graph: Graph, arrays: list[np.ndarray]) -> bool:
+def is_defined(graph: Graph, arrays: list[np.ndarray]) -> bool:
     """NumPy has no greatest of no elements."""
     try:
         interpret(graph, arrays)
