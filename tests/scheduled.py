@@ -16,7 +16,7 @@ from symfuse.compiler.ir.printer import name_nodes
 from symfuse.compiler.kernel.device.schedules import DeviceSchedules
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.lower import Buffers, Order, lower_group
-from symfuse.compiler.kernel.phases import Access, Axis, Kernel, Local, Part, Phase, Serial
+from symfuse.compiler.kernel.phases import Access, Axis, Buffer, Kernel, Local, Part, Phase, Serial
 from symfuse.compiler.kernel.processor import Device
 from symfuse.compiler.kernel.verify import verify_kernel
 from symfuse.compiler.passes.group_kernels import group_kernels
@@ -70,12 +70,15 @@ class Scheduled:
             wanted = interpret(self.traced, arrays)
         assert_near(self.run(arrays, sizes or {}), wanted, tolerance)
 
-    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Array]:
-        """The results of the kernels on NumPy."""
+    def given(self, arrays: Sequence[Array]) -> dict[Buffer, Array]:
+        """What is in memory before the first launch."""
         values = zip(self.graph.parameters, arrays, strict=True)
         given = {self.buffers(p): np.asarray(x, p.dtype.numpy) for p, x in values}
-        given |= {buffer: literal.array() for literal, buffer in self.buffers.literals()}
-        memory = interpret_kernels(self.launches, given, sizes)
+        return given | {buffer: literal.array() for literal, buffer in self.buffers.literals()}
+
+    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> list[Array]:
+        """The results of the kernels on NumPy."""
+        memory = interpret_kernels(self.launches, self.given(arrays), sizes)
         pairs = zip(self.graph.outputs, self.traced.outputs, strict=True)
         return [
             memory[self.buffers(stored)].reshape([_number(n, sizes) for n in output.shape])
