@@ -11,6 +11,7 @@ from . import arithmetic as _arithmetic
 from . import creation as _creation
 from . import elementwise as _elementwise
 from . import indexing as _indexing
+from . import inspection as _inspection
 from . import joining as _joining
 from . import linalg
 from . import manipulation as _manipulation
@@ -38,6 +39,13 @@ uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
 float16, float32, float64 = _np.float16, _np.float32, _np.float64
 iinfo, result_type, can_cast, dtype = _np.iinfo, _np.result_type, _np.can_cast, _np.dtype
 promote_types, isdtype, issubdtype = _np.promote_types, _np.isdtype, _np.issubdtype
+
+__array_api_version__ = "2025.12"
+
+
+def __array_namespace_info__() -> _Any:
+    """What the array API standard asks of a namespace to say of itself."""
+    return _inspection.NamespaceInfo()
 
 
 def finfo(dtype: _Any) -> _Any:
