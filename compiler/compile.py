@@ -6,11 +6,12 @@ import importlib
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.runtime import options
 from symfuse.runtime.artifact import Artifact, from_bytes, to_bytes
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Compilation", "compile_graph"]
 
 
-@dataclass(frozen=True, eq=False)
-class Compilation:
+class Compilation(Struct, frozen=True, eq=False, dict=True):
     """A program and how it came about; what came from the cache is worked out when asked for.
 
     `machine` is the target and its architecture.

@@ -10,7 +10,6 @@ from typing import Any
 
 from symfuse.runtime.version import VERSION as __version__
 
-
 _NAMES = {
     # stages
     "tracing.graph": ("Graph", "make_graph", "trace"),

@@ -8,11 +8,11 @@ use `sf.jit(sf.grad(f))` for speed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from symfuse.compiler.autodiff.forward import jvp_graph
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import DTypeError, UnsupportedError, VerifyError
 
@@ -17,8 +18,7 @@ from ..ir.types import TensorType
 __all__ = ["Linear", "derivative_of", "expect_type", "linearise", "push"]
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(Struct, frozen=True):
     """The derivative of a graph at its own inputs: nodes that are linear in `tangents`."""
 
     graph: Graph

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import Dim, evaluate, product
 from ..ir.graph import Graph
@@ -24,8 +25,7 @@ _HARD = 14  # the cost, in additions, from which an instruction counts as transc
 _WEIGHTS = {"fma": 2, "select": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Arithmetic instructions (`flops`), elementary functions among them, and bytes touched."""
 
     flops: Dim = 0
@@ -44,8 +44,7 @@ class Cost:
         return Cost(self.flops * count, self.transcendentals * count, self.nbytes * count)
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(Struct, frozen=True):
     """The cost of each node, of all together, and what the kernels move after fusion."""
 
     nodes: tuple[tuple[Node, Cost], ...]

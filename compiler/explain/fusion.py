@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import Dim
 from ..ir.export import stats
@@ -19,8 +20,7 @@ from .text import bytes_text
 __all__ = ["Apart", "FusionReport", "Line", "fusion_report"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of the user's source, the operations on it and the launches that compute them."""
 
     file: str
@@ -31,8 +31,7 @@ class Line:
     kernels: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """Two neighbours in different kernels, the reason, and the bytes that joining would save."""
 
     producer: str
@@ -48,8 +47,7 @@ class Apart:
         return f"{self.producer} | {self.consumer}{where}: {self.reason}{gain}"
 
 
-@dataclass(frozen=True, slots=True)
-class FusionReport:
+class FusionReport(Struct, frozen=True):
     """The source lines with their kernels, and every pair of neighbours that did not fuse.
 
     `products` tells who computes each product where there is a choice.

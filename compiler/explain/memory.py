@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import ArgumentError
 
@@ -30,8 +31,7 @@ _LIMIT = re.compile(r"([\d.]+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _MOST = 1 << 40  # beyond, a size is as good as unlimited
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryRow:
+class MemoryRow(Struct, frozen=True):
     """One buffer: its place in the arena and the launches that first write and last read it."""
 
     name: str
@@ -42,8 +42,7 @@ class MemoryRow:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class EagerMemory:
+class EagerMemory(Struct, frozen=True):
     """What NumPy allocates when it runs the traced function operation by operation."""
 
     total: Dim  # of all intermediate arrays
@@ -51,8 +50,7 @@ class EagerMemory:
     arrays: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReport:
+class MemoryReport(Struct, frozen=True):
     """Where intermediates lie. `peak` is the planned arena, as a formula in the sizes."""
 
     rows: tuple[MemoryRow, ...]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from statistics import median
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from symfuse.runtime.profile import Timeline, time_launches
 from symfuse.runtime.program import Program
@@ -24,8 +26,7 @@ __all__ = ["Profile", "ProfileRow", "profile"]
 _DEVICE = "symfuse.runtime.cuda.profile"
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileRow:
+class ProfileRow(Struct, frozen=True):
     """One launch: the median of its seconds, the bytes it touches, the user's lines."""
 
     name: str
@@ -40,8 +41,7 @@ class ProfileRow:
         return self.nbytes / self.seconds if self.seconds else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """Medians over rounds. Every time contains `overhead`, which calling from Python takes.
 
     `whole` is the program in one call, as users call it, with one overhead for all launches.
@@ -84,7 +84,8 @@ class Profile:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as numbers and text, for JSON."""
-        return asdict(self)
+        found: dict[str, Any] = to_builtins(self)
+        return found
 
 
 def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Level) -> Profile:

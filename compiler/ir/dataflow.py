@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .builder import Builder
 from .dims import Symbol, symbols
@@ -35,8 +37,7 @@ class Structure:
         return self._parts == other._parts
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataflow:
+class Dataflow(Struct, frozen=True, eq=False, dict=True):
     """Parameters, outputs and nothing that no output needs.
 
     `captured` holds the values of hidden parameters: arrays that the traced function closed over.

@@ -8,8 +8,9 @@ without sign.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import gcd, prod
+
+from msgspec import Struct
 
 from .dims_terms import Terms, at_least, divided, interval, number, ordered, plus, times
 
@@ -19,8 +20,7 @@ Pair = tuple[Terms, Terms]
 _ONE = number(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(Struct, frozen=True):
     """x // k and x % k; `again` divides a simpler pair, `call` is what no rule simplifies."""
 
     x: Terms

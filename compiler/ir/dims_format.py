@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["Written"]
 
 _SUM, _PRODUCT, _QUOTIENT, _ATOM = range(4)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A piece of text and the operator that binds least in it."""
 
     text: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import ShapeError
 
@@ -15,8 +16,7 @@ __all__ = ["SolvePlan", "solve_plan"]
 Assignment = tuple[Symbol, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SolvePlan:
+class SolvePlan(Struct, frozen=True):
     """symbol = (size of dimension `index` - offset) / divisor, and the dimensions to compare.
 
     An assignment with a divisor other than 1 is checked too: the division must leave no rest.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .dataflow import Dataflow
 from .dims import Dim
@@ -19,8 +20,7 @@ _MERMAID = str.maketrans(
 _LONGEST = 60  # letters of the attributes in a label
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(Struct, frozen=True):
     """The size of a graph in numbers."""
 
     nodes: int  # that compute: neither parameters nor constants

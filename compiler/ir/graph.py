@@ -12,7 +12,7 @@ from .printer import format_graph
 __all__ = ["Graph"]
 
 
-class Graph(Dataflow):
+class Graph(Dataflow, frozen=True, eq=False, dict=True):
     """A function that runs on arrays, prints as text and is read back from it."""
 
     def __call__(self, *arrays: Any) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dis
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.runtime.errors import Loc
 
@@ -27,8 +27,7 @@ _is_ours: dict[CodeType, bool] = {}
 _scopes: list[str] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a node came from: beside the node, no part of what it computes."""
 
     loc: Loc | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -21,8 +21,7 @@ __all__ = ["Attrs", "Literal", "Node", "attribute_key"]
 Attrs = tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """An array that stands in the graph itself; equal bytes are equal literals."""
 
     data: bytes
@@ -39,15 +38,14 @@ class Literal:
         return np.frombuffer(self.data, self.dtype.numpy).reshape(self.shape)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node(Arithmetic):
+class Node(Arithmetic, Struct, frozen=True, eq=False):
     """One value, interned by its builder: `is` means that it computes the same thing."""
 
     op: Op
     inputs: tuple[Node, ...]
     attributes: Attrs
     type: TensorType
-    source: Source = field(compare=False)
+    source: Source
 
     @property
     def attrs(self) -> dict[str, Any]:

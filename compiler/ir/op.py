@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 
@@ -20,8 +21,7 @@ operations: Mapping[str, Op] = MappingProxyType(_REGISTRY)
 """Every operation by its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """Inputs and attributes that the contract tests run an operation on."""
 
     inputs: tuple[Any, ...]
@@ -29,8 +29,7 @@ class Sample:
     smooth: bool = True  # False: away from here no derivative is compared with differences
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reduction:
+class Reduction(Struct, frozen=True, kw_only=True):
     """How many elements become one: a monoid over tuples of scalars.
 
     `identity(dtype)` is the state of no element, `inject(s, value, position)` the state of one,
@@ -47,8 +46,7 @@ class Reduction:
     is_scan: bool = False  # the state after every element is stored, not only the last
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Op:
+class Op(Struct, frozen=True, eq=False, kw_only=True):
     """One operation. What a field does not say is derived from what the others say.
 
     All functions of mathematics (`jvp`, `transpose`, `batch`) are compositions of operations.

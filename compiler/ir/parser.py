@@ -6,11 +6,11 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import SymfuseError
@@ -52,8 +52,7 @@ def read_graph(text: str, make: type[G]) -> G:
     return graph
 
 
-@dataclass(slots=True)
-class _Names:
+class _Names(Struct):
     """What is known by name inside one graph."""
 
     symbols: dict[str, Symbol]

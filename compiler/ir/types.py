@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
@@ -20,8 +21,7 @@ Guard = tuple[Dim, str, Dim]
 _SPELLING = re.compile(r"(\w+)\[(.*)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(Struct, frozen=True):
     """Shape and element type of one value; sizes are integers or symbolic expressions."""
 
     shape: Shape

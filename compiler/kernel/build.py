@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
@@ -22,8 +23,7 @@ WORTH_KEEPING = 12  # cost from which a value is kept rather than computed again
 Storage = Callable[[Node], Buffer]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """Bodies of phases over axes; which axes a body loops over follows from its symbols."""
 
     axes: tuple[Symbol, ...]

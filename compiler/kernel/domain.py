@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
@@ -30,8 +31,7 @@ def axis_symbols(shape: tuple[Dim, ...], hint: str = "d") -> tuple[Symbol, ...]:
     return tuple(Symbol(f"{hint}{k}", 0, size - 1, 1) for k, size in enumerate(shape))
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """Axes of some sizes, of which `reduced` are folded by the reductions inside."""
 
     shape: tuple[Dim, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .build import Draft
 from .processor import Processor
@@ -17,8 +17,7 @@ from .widen import widen
 __all__ = ["HostSchedules"]
 
 
-@dataclass(frozen=True, slots=True)
-class HostSchedules:
+class HostSchedules(Struct, frozen=True):
     """How a processor walks drafts."""
 
     processor: Processor

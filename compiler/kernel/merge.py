@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, Expr, Symbol, coefficient, is_equal, substitute, symbols
 from .build import Draft

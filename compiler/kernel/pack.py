@@ -7,7 +7,9 @@ would be strided (each row of k in another page of memory) or transposed becomes
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, Symbol, ceil_div, coefficient
 from .build import Draft
@@ -22,8 +24,7 @@ ROWS = 192  # of the other operand, below which a transposed operand is not wort
 Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """The part that fills the panels, the draft that reads them, and the panels' number."""
 
     part: Part

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .phases import Instr
 
@@ -13,8 +14,7 @@ _TOUCHING = ("load", "store", "reduce", "put")
 PAGE = 4096  # bytes at whose multiples addresses share a set of a first-level cache
 
 
-@dataclass(frozen=True, slots=True)
-class Processor:
+class Processor(Struct, frozen=True):
     """Bytes of a vector register, how many there are, and bytes of the cache of one core."""
 
     vector_bytes: int
@@ -28,8 +28,7 @@ class Processor:
         return max(1, self.vector_bytes // max(sizes, default=4))
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A graphics processor: threads that share a tile, their registers and shared memory."""
 
     multiprocessors: int = 132

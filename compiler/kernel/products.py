@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
@@ -25,8 +26,7 @@ MOST_VECTORS = 8  # of one row, where there are no rows to share the columns
 CONFLICT_ROWS = 8  # of a tile, where elements of neighbouring rows displace each other in cache
 
 
-@dataclass(frozen=True, slots=True)
-class _Tiling:
+class _Tiling(Struct, frozen=True):
     """How one product is cut: unrolled rows and columns, or vectors down a folded axis."""
 
     draft: Draft

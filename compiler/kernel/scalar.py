@@ -7,8 +7,9 @@ in `numpy_scalars.py`; how LLVM and CUDA spell it is one column in the folder of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -29,8 +30,7 @@ def _second(_: DType, second: DType, *__: DType) -> DType:
     return second
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """One scalar instruction. `cost` is in units of one addition, for the grouping's estimates."""
 
     name: str

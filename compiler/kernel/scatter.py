@@ -7,7 +7,8 @@ one element are added in the same tile, in the order of their index.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
@@ -22,8 +23,7 @@ __all__ = ["Additions", "build_scatter", "schedule_scatter"]
 MOST_VECTORS = 4  # of neighbouring columns in one tile
 
 
-@dataclass(frozen=True, slots=True)
-class _Axes:
+class _Axes(Struct, frozen=True):
     """Some axes: symbols and sizes."""
 
     symbols: tuple[Symbol, ...]
@@ -42,8 +42,7 @@ class _Axes:
         return tuple((s, n) for s, n in zip(self.symbols, self.sizes, strict=True) if n != 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(Struct, frozen=True):
     """A copy of the operand, then the updates, each over some axes and those that are `kept`."""
 
     before: tuple[tuple[Symbol, Dim], ...]

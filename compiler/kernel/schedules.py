@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from .build import Draft
 from .phases import Part
@@ -13,8 +14,7 @@ from .split import Scratch
 __all__ = ["Schedules", "Step"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One launch; `kind` and `suffix` where it only prepares what the last one does."""
 
     part: Part

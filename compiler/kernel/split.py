@@ -6,7 +6,9 @@ How it is cut depends on sizes alone, so that the result has the same bits on an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, Symbol, ceil_div
 from .body import Body
@@ -20,8 +22,7 @@ WORTH_SPLITTING = 4 * PIECE
 MANY_RESULTS = 32  # so many independent folds keep the cores busy without being split
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """An axis that is folded in pieces of `length`, numbered by a symbol."""
 
     axis: Symbol

@@ -5,7 +5,8 @@ A tile reads the elements of rows one by one, where a conversion costs as much a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, Symbol, is_equal, product
 from .body import Body
@@ -19,8 +20,7 @@ __all__ = ["Widened", "widen"]
 READINGS = 64  # of an element, from which it is worth widening once
 
 
-@dataclass(frozen=True, slots=True)
-class Widened:
+class Widened(Struct, frozen=True):
     """The drafts that fill buffers of f32, and the product that reads them."""
 
     copies: tuple[Draft, ...]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+
+from msgspec import Struct
 
 from symfuse.runtime import options
 from symfuse.runtime.errors import SymfuseError
@@ -22,8 +23,7 @@ __all__ = ["Pass", "PassRecord", "run_passes"]
 Pass = Callable[[Graph, PassContext], Graph]
 
 
-@dataclass(frozen=True, slots=True)
-class PassRecord:
+class PassRecord(Struct, frozen=True):
     """One pass over one graph; graphs are values, so that every step can be shown later."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from symfuse.runtime.errors import VerifyError
 
@@ -20,8 +21,7 @@ __all__ = ["PassContext", "rewrite"]
 _BUDGET = 64  # replacements per node of the graph; more means that rules chase each other
 
 
-@dataclass(slots=True)
-class PassContext:
+class PassContext(Struct):
     """What a run of passes may do to values, and how often each rule has been used."""
 
     numerics: str = "strict"

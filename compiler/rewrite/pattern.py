@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.arithmetic import Arithmetic
 from ..ir.op import Op
@@ -19,16 +20,14 @@ COMMUTATIVE = frozenset(
 """Operations whose two operands may change places: patterns match both orders."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Later:
+class Later(Struct, frozen=True, eq=False):
     """A number, shape or attribute that is computed once the wildcards are known."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wildcard(Arithmetic):
+class Wildcard(Arithmetic, Struct, frozen=True, eq=False):
     """Stands for any node; as an attribute, for any value of it."""
 
     name: str
@@ -42,8 +41,7 @@ class Wildcard(Arithmetic):
         return Later(lambda node: node.dtype, (self,))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pattern(Arithmetic):
+class Pattern(Arithmetic, Struct, frozen=True, eq=False):
     """An operation over patterns, wildcards and numbers."""
 
     op: Op

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import VerifyError
 
@@ -28,8 +29,7 @@ _SEEN = 4  # operands that the choice of rules looks at
 _NUMBERS = frozenset({"constant", "broadcast", "reshape"})  # what a number may be seen through
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Equation:
+class Equation(Struct, frozen=True, eq=False):
     """Two patterns over the same wildcards, and when they are equal."""
 
     left: Pattern
@@ -42,8 +42,7 @@ class Equation:
         return self.when is None or self.when(*(found[name] for name in self.asked))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class Rule(Struct, frozen=True, eq=False):
     """Replaces one node by another of the same value; `roots` are the operations it looks at."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import OptionError
 from symfuse.runtime.host.features import host_features
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGETS", "Listed", "load_target", "resolve", "target_of_text"]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A target: the folder of its code, the stages that it writes, and the machine at hand.
 
     `machine` gives the architecture that is compiled for where none is asked for, and `identity`

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from symfuse.runtime.cache import store
 from symfuse.runtime.host.features import host_features
@@ -24,8 +25,7 @@ SIDE = {"cpu": 1024, "cuda": 8192}
 ROUNDS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bytes and float32 operations a second, on all cores that this process may use.
 
     The cores of a device are its multiprocessors.

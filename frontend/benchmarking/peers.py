@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from ..tracing.tree import map_leaves
 
@@ -19,8 +19,7 @@ __all__ = ["Against", "Peer", "find_peers", "takes_xp", "with_xp"]
 Against = str | Iterable[str] | Mapping[str, Callable[..., Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """Something to compare with; without a call, the reason why there is none."""
 
     name: str

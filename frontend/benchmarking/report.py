@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text, table
 
@@ -15,8 +16,7 @@ from .timing import Times
 __all__ = ["Report", "Row"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One contender: its times and its error, or the reason why it did not take part."""
 
     name: str
@@ -25,8 +25,7 @@ class Row:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """symfuse is the first row; ratios say how much longer the others take."""
 
     name: str

@@ -7,11 +7,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from symfuse.runtime.host.features import host_features
 
@@ -25,8 +26,7 @@ _PACKAGES = ("numpy", "symfuse", "jax", "torch", "llvmlite")
 TIE = 1.25  # ratios within this are ties on a shared machine
 
 
-@dataclass(slots=True)
-class Result:
+class Result(Struct):
     """One workload: per contender the times, the error and the first call, or what failed."""
 
     workload: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 __all__ = ["Times", "interleaved", "repetitions", "sample"]
 
@@ -15,8 +15,7 @@ SHORTEST = 2e-4  # seconds of one sample; shorter calls are repeated inside it
 MOST = 10_000  # calls in one sample
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """Seconds per call, one for each round."""
 
     seconds: tuple[float, ...]

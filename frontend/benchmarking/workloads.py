@@ -7,11 +7,11 @@ versions of its own in `torch_workloads`. A gradient is asked for by `derive`, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 __all__ = ["WORKLOADS", "Workload"]
 
@@ -19,8 +19,7 @@ Rng = np.random.Generator
 Derive = Callable[[Callable[..., Any]], Callable[..., Any]]  # value and gradient, of argument 0
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Struct, frozen=True):
     """`function(xp, derive, *args)` on what `inputs(rng)` gives; `by_hand`: without `derive`."""
 
     name: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from symfuse.compiler.ir.dims import Dim, Expr, is_equal, maximum
 from symfuse.compiler.ir.location import user_location

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import Expr
@@ -36,8 +37,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(Struct, frozen=True):
     """A traced function: its graph, the values it closes over, and the container of its results.
 
     The parameters of the graph are the arguments, then one for each of `captured`.

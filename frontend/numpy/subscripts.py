@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
@@ -17,8 +17,7 @@ from .sizes import at_least, clipped
 __all__ = ["Cut", "Index", "Subscript", "is_mask", "subscript"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """The elements start, start + step, ... of an axis; `flipped` reverses them afterwards."""
 
     start: Any
@@ -33,15 +32,13 @@ class Cut:
         return length if self.step == 1 else (length + self.step - 1) // self.step
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An axis read at the places that an array names."""
 
     places: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Subscript:
+class Subscript(Struct, frozen=True):
     """One entry for each axis of the array, and the layout of the result's axes.
 
     The layout holds axis numbers for cut axes, None for new axes of size 1, and "places" where

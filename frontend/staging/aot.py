@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, GuardError, SymfuseError, UnsupportedError

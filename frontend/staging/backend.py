@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import upper_bound
@@ -18,8 +19,7 @@ __all__ = ["Choices", "Loaded", "get_ready", "load"]
 _TARGETS = ("cpu", "cuda", "interpret")
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """How to compile; None leaves a choice to the option of the same name."""
 
     target: str | None = None
@@ -42,8 +42,7 @@ class Choices:
         return {name: value for name, value in given.items() if value is not None}
 
 
-@dataclass(slots=True)
-class Loaded:
+class Loaded(Struct):
     """Something that runs a graph on flat arrays."""
 
     graph: ir.Graph

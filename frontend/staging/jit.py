@@ -9,8 +9,9 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import CompileError, SymfuseError

@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import artifact as files
@@ -68,7 +70,7 @@ def _graph(artifact: Artifact) -> Graph:
         for parameter, argument in zip(graph.parameters, program.inputs, strict=True)
         if argument.hidden
     )
-    return replace(graph, captured=dict(zip(hidden, program.hidden, strict=True)))
+    return structs.replace(graph, captured=dict(zip(hidden, program.hidden, strict=True)))
 
 
 def _form(tree: Structure) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
@@ -21,8 +21,7 @@ __all__ = ["Kind", "Shapes", "changed", "difference", "exact", "is_array", "kind
 Shapes = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Everything about a call but its sizes: calls of one kind share compiled code."""
 
     tree: Any

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.types import TensorType
@@ -21,8 +22,7 @@ __all__ = ["CacheInfo", "Compilation", "Family", "Variant", "described", "first_
 MOST_SIZES = 64  # that a function keeps code for where every size needs its own
 
 
-@dataclass(frozen=True, slots=True)
-class CacheInfo:
+class CacheInfo(Struct, frozen=True):
     """How often a jit-ed function was compiled, for how many kinds of call, in how much time."""
 
     compiles: int
@@ -30,8 +30,7 @@ class CacheInfo:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Compilation:
+class Compilation(Struct, frozen=True):
     """One compilation: for which types, why, and what it cost."""
 
     signature: str
@@ -42,8 +41,7 @@ class Compilation:
         return f"{self.signature}: {self.reason} ({1e3 * self.seconds:.1f} ms)"
 
 
-@dataclass(slots=True)
-class Family:
+class Family(Struct):
     """The code for all calls of one kind, and the sizes that they had."""
 
     seen: list[Shapes] = field(default_factory=list)
@@ -66,8 +64,7 @@ class Family:
         self.by_shapes[shapes] = variant
 
 
-@dataclass(slots=True)
-class Variant:
+class Variant(Struct):
     """Code for some sizes: `open` are the (leaf, axis) whose size may be any."""
 
     loaded: Loaded

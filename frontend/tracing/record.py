@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import is_ours, user_location
@@ -25,8 +26,7 @@ assert functions  # tracers find the meaning of their operators there
 __all__ = ["Arguments", "Recorded", "arguments", "function_name", "record", "record_flat"]
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """The arguments of one call: traced leaves with their names, and the static ones."""
 
     leaves: list[Any]
@@ -68,15 +68,14 @@ class Arguments:
         return names
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True, eq=False):
     """A graph with what is needed to call it with the user's own containers."""
 
     graph: ir.Graph
     arguments: Arguments
     names: tuple[str, ...]
     out_tree: Structure
-    function: Callable[..., Any] | None = field(default=None, compare=False)
+    function: Callable[..., Any] | None = None
 
 
 def arguments(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.compiler.ir.dims import Dim, Expr, Symbol, parse_dim, symbols
 from symfuse.compiler.ir.location import user_location
@@ -21,8 +21,7 @@ from .tracer import Tracer
 __all__ = ["Described", "Spec", "describe", "spec"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """The shape and element type of an array that is given later."""
 
     shape: tuple[Dim, ...]
@@ -43,8 +42,7 @@ class Spec:
 Spec.__symfuse_leaf__ = True  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """What is known of one argument leaf: its type, and whether it is a bare Python number."""
 
     type: TensorType

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optree
+from msgspec import Struct
 
 from symfuse.runtime.errors import TraceError
 
@@ -17,8 +17,7 @@ _NAMESPACE = "symfuse"
 _registered: set[type] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Struct, frozen=True):
     """The shape of a pytree without its leaves; equal structures take the same leaves."""
 
     spec: Any

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.node import Node
@@ -17,8 +19,7 @@ MOST = 200  # boxes; larger graphs are drawn by kernel, by scope or by line
 _LONGEST = 30  # letters in a label
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """One value, or several in one box."""
 
     key: Hashable
@@ -29,8 +30,7 @@ class Box:
     frame: Hashable | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A use of a value; the label is its type."""
 
     source: Hashable
@@ -38,8 +38,7 @@ class Line:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A box around the boxes of one kernel."""
 
     key: Hashable
@@ -47,8 +46,7 @@ class Frame:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """Boxes, lines and frames, ready to be laid out."""
 
     name: str

@@ -8,7 +8,8 @@ to, and positions minimise squared distances under that order.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 __all__ = ["Edge", "Layout", "Point", "Size", "lay_out"]
 
@@ -21,8 +22,7 @@ RELAXATIONS = 24  # of the coordinates
 STRAIGHT = 8.0  # how much more a long edge wants to be straight than a short one
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """Joins two boxes, `leave` and `enter` to the right of their middles."""
 
     source: Key
@@ -31,8 +31,7 @@ class Edge:
     enter: float = 0.0
 
 
-@dataclass(slots=True)
-class Layout:
+class Layout(Struct):
     """The middle of each box, and the points that each edge runs through from top to bottom."""
 
     width: float
@@ -42,8 +41,7 @@ class Layout:
     rank: dict[Key, int]
 
 
-@dataclass(slots=True, eq=False)
-class _Item:
+class _Item(Struct, eq=False):
     """A box, or the point where an edge crosses a rank."""
 
     key: Key | None
@@ -136,8 +134,7 @@ def _topological(above: dict[Key, list[Key]], below: dict[Key, list[Key]]) -> li
 # long edges
 
 
-@dataclass(slots=True)
-class _Chain:
+class _Chain(Struct):
     """The points on the ranks below a box that its long edges share."""
 
     leave: float

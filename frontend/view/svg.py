@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
+
+from msgspec import Struct, field
 
 from symfuse.compiler.ir.graph import Graph
 
@@ -45,8 +46,7 @@ def document(parts: Iterable[str], width: float, height: float, title: str) -> s
     return "\n".join([head, title, ground, *parts, "</svg>"])
 
 
-@dataclass(slots=True)
-class _Inside:
+class _Inside(Struct):
     """The layout of one frame, with the places where lines cross its border."""
 
     frame: Frame

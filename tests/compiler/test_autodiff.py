@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from handmade import differences, make_graph, results
+from msgspec.structs import replace
 
 import symfuse.compiler.ops  # noqa: F401
 from symfuse.compiler.autodiff.forward import jvp_graph

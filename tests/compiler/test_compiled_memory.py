@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 from handmade import make_graph
+from msgspec.structs import replace
 from rows import arrays_of, layernorm, softmax, spread
 from running import Compiled, as_tuple, assert_near
 

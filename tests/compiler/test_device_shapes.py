@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from handmade import make_graph
+from msgspec.structs import replace
 from rows import layernorm, softmax, spread
 from scheduled import Scheduled, is_coalesced
 

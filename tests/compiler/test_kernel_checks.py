@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from handmade import make_graph
+from msgspec.structs import replace
 from rows import softmax
 
 from symfuse.compiler.clock import Clock

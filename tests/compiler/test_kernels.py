@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from handmade import make_graph
+from msgspec.structs import replace
 from rows import arrays_of, layernorm, logsumexp, softmax
 from running import Compiled
 

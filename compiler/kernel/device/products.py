@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...ir.dims import Dim, Symbol, product
 from ..build import Draft
@@ -22,8 +23,7 @@ DEPTH = 16  # of a block
 LARGE = 1 << 11  # what stands for sizes that are not known
 
 
-@dataclass(frozen=True, slots=True)
-class Tiling:
+class Tiling(Struct, frozen=True):
     """A product of two factors: its axes, and the sides of a tile."""
 
     draft: Draft

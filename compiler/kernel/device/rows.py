@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...ir.dims import Symbol, upper_bound
 from ..build import Draft
@@ -35,8 +36,7 @@ FEW_ROWS = 4  # rows for each thread that go down a column, at least
 RESERVED = 4096  # bytes of shared memory for what is folded across threads
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """A draft with folds: the axis that threads share, whether memory is contiguous there, and the
     kept axis that threads are dealt out to as well."""
 

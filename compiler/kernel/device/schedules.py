@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..build import Draft
 from ..processor import Device
@@ -20,8 +20,7 @@ from .scatter import schedule_scatter
 __all__ = ["DeviceSchedules"]
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceSchedules:
+class DeviceSchedules(Struct, frozen=True):
     """How a graphics processor walks drafts."""
 
     device: Device

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from ...ir.dims import Dim, Symbol, coefficient, evaluate, is_multiple, symbols, without
 from ..build import Draft
@@ -83,8 +84,7 @@ def _is_aligned(instr: Instr, axis: Symbol, lanes: int) -> bool:
     return all(is_multiple(part, lanes) is True for part in parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """How many threads and copies of vectors an axis gets."""
 
     lanes: int = 1

@@ -8,9 +8,10 @@ intermediate values others read, and, where f is made of a scale, masks and term
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from ...ir.dims import Dim, product
 from ...ir.evaluator import evaluating
@@ -38,8 +39,7 @@ __all__ = ["Attention", "Roles", "Sighting", "find_attention"]
 Found = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(Struct, frozen=True):
     """The axes of an operand: batches, its own (queries, keys or width of v), summed over."""
 
     batch: tuple[int, ...]
@@ -47,8 +47,7 @@ class Roles:
     summed: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Attention:
+class Attention(Struct, frozen=True, eq=False):
     """One attention: `root` = softmax(f(q · kᵀ)) · v, the softmax over the keys.
 
     `scores` is q · kᵀ, `modified` f of it and `weights` the softmax. `between` are the maps of f;
@@ -94,8 +93,7 @@ class Attention:
         return masks[0].diagonal if len(masks) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """A product with a softmax, and the attention that it is part of, or why it is none."""
 
     root: Node

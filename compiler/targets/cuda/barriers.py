@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ...ir.dims import Symbol, symbols
 from ...kernel.phases import Access, Buffer, Instr, Local, Part, Phase
@@ -17,8 +18,7 @@ __all__ = ["barriers"]
 SCRATCH = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
-class _Touch:
+class _Touch(Struct, frozen=True):
     """A use of something shared; equal places mean that each thread meets only its own elements."""
 
     what: Hashable
@@ -30,8 +30,7 @@ class _Touch:
         return not apart and (self.place is None or self.place != other.place)
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     """What was touched since the threads last met, along every way that leads here."""
 
     touched: set[_Touch] = field(default_factory=set)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ...ir.evaluator import evaluating
 from ...ir.node import Node
@@ -19,8 +20,7 @@ __all__ = ["FORMS", "Form", "Found", "inside", "is_tanh_gelu", "steps_from"]
 Found = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One step behind a product: an equation over the value `z` so far and what else is read.
 
     `numerics` tells which programs may use it; `why` what keeps it out of strict ones.

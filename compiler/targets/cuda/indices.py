@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
+
+from msgspec import Struct
 
 from ...ir.dims import Dim, Symbol, fold
 
@@ -13,8 +14,7 @@ __all__ = ["FITS", "Indices"]
 FITS = 2**31 - 2**24  # below this an index fits, even one that has run past the end of its tile
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A piece of an expression: `level` 2 is a sum, 1 a product, 0 stands for itself."""
 
     text: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -29,8 +30,7 @@ _BYTE = DType.U8
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel has without asking for more
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSource:
+class KernelSource(Struct, frozen=True):
     """The text of a kernel and how it is launched.
 
     Its parameters are `pointers`, then one i64 for each of `sizes`; `shared` counts the bytes of

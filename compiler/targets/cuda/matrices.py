@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...ir.dims import Dim, is_at_most, is_equal, product
 from ...ir.node import Node
@@ -13,8 +14,7 @@ __all__ = ["Matrix", "View", "as_matrix", "merged", "view_of"]
 Axes = Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """The elements of a stored node at `offset` and then `strides` apart, counted in elements."""
 
     node: Node
@@ -23,8 +23,7 @@ class View:
     strides: tuple[Dim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """Matrices of a stored node, row-major unless `transposed`.
 
     In elements: the first begins at `offset`, rows (of the transpose: columns) are `leading` apart,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -19,8 +20,7 @@ __all__ = ["Here", "Memory", "Vector"]
 VECTOR = 16  # bytes of the widest access
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
+class Vector(Struct, frozen=True):
     """The walk whose lanes an access covers, `by` elements at a time."""
 
     walk: Walk

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
 
 from symfuse.runtime.cache import key, store
 from symfuse.runtime.cuda.libraries import load
@@ -31,8 +32,7 @@ _LONGEST_LOG = 2000
 _REPORT = "report this as a defect of symfuse, with the function that was compiled"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One source to translate; `flags` are added to those that every source is given."""
 
     name: str
@@ -49,8 +49,7 @@ class Request:
         return (f"-arch={arch}", *_FLAGS, *self.flags)
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(Struct, frozen=True):
     """Code of one source, what the compiler said of it, and how long it took in its time."""
 
     code: bytes

@@ -9,7 +9,8 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ...ir.dims import Symbol
 from ...kernel.fused import fused_products
@@ -22,16 +23,14 @@ from .storage import Registers, Storage
 __all__ = ["Block", "Nest", "Plan", "axes_of"]
 
 
-@dataclass(eq=False, slots=True)
-class Nest:
+class Nest(Struct, eq=False):
     """Instructions inside the same lanes."""
 
     lanes: tuple[Turn, ...]
     instrs: list[Instr] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
-class Block:
+class Block(Struct, eq=False):
     """Instructions inside the same copies; or one scan."""
 
     copies: tuple[Turn, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...kernel.phases import Access, Instr
 from .layout import Layout, Turn, Walk
@@ -19,8 +20,7 @@ __all__ = ["Points"]
 LONG = 60  # characters of an expression that is not written inside another
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """An array of values: one for every turn of loops that are not open where it is read."""
 
     name: str

@@ -9,7 +9,9 @@ is put into other kernels, if the product is so large that reading its result ag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from symfuse.runtime.cuda.cublaslt import EPILOGUES
 from symfuse.runtime.dtypes import DType
@@ -32,8 +34,7 @@ DEEP = 128  # summed elements from which one more pass over the result is little
 WORKSPACE = 32 << 20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Product:
+class Product(Struct, frozen=True, eq=False):
     """A product by the library: result = epilogue(scale · left · right + share · added + bias).
 
     `nodes` are what it computes, the last of them `output`; `aux` is stored beside it.
@@ -71,8 +72,7 @@ class Product:
         return f"{times}{rows}×{inner} by {inner}×{columns}, {self.compute}, {self.epilogue}"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """What computes one contraction, and the reason."""
 
     anchor: Node
@@ -85,8 +85,7 @@ class Choice:
         return f"{self.anchor.op}{at} is computed by {who}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """The groups with products of the library apart, those products, and every decision."""
 
     grouping: Grouping

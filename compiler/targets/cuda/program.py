@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, Prepared, ProductLaunch
 from symfuse.runtime.cuda.code import Place as DevicePlace
@@ -82,8 +84,7 @@ def _place(layout: Layout, counts: _Counts, buffer: Buffer) -> DevicePlace:
     return DevicePlace(at.number, counts(at.offset) if at.number is None else 0)
 
 
-@dataclass(frozen=True, eq=False)
-class CudaProgram:
+class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     """The sources of the kernels and how all is launched; `sources` has None for products."""
 
     arch: str

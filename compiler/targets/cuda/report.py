@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 __all__ = ["Occupancy", "Resources", "architectures", "occupancy", "read_log"]
 
@@ -20,8 +22,7 @@ _BARRIERS = re.compile(r"used (\d+) barriers")
 _SHARED = re.compile(r"(\d+) bytes smem")
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """What one kernel takes: registers of a thread, bytes of its stack and of those spilled,
     bytes of shared memory of fixed size, and barriers."""
 
@@ -37,8 +38,7 @@ class Resources:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Occupancy:
+class Occupancy(Struct, frozen=True):
     """How many blocks fit on a multiprocessor, their share of its threads, and what limits it."""
 
     blocks: int
@@ -49,8 +49,7 @@ class Occupancy:
         return f"{100 * self.fraction:.0f} % ({self.limit})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Multiprocessor:
+class _Multiprocessor(Struct, frozen=True):
     """What the blocks on one multiprocessor share."""
 
     threads: int

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -23,8 +23,7 @@ def helpers() -> str:
     return "\n".join(text.read_text(encoding="utf-8") for text in texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A C++ expression; `atom`: it can stand anywhere without parentheses."""
 
     text: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .folds import Fold, Folds, State
 from .layout import Layout, Turn, Walk
@@ -14,8 +15,7 @@ from .tile import WARP, Tile
 __all__ = ["Scan"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
+class Scan(Struct, frozen=True, eq=False):
     """Writes one scan. In the open loops, `value` is its element, `conditions` say that there is
     one, and `keep` takes the state so far; `turns` opens loops over copies and lanes."""
 

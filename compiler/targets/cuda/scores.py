@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from ...ir.graph import Graph
 from ...ir.node import Literal, Node
@@ -13,8 +13,7 @@ from ...ir.node import Literal, Node
 __all__ = ["Step", "steps_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One map of the scores.
 
     "scale": times `number`. "cap": tanh. "add": plus `node`. "mask": kept where `node` is `keep`,

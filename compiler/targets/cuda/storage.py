@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -20,8 +21,7 @@ BANK = 4  # bytes of shared memory that one bank serves at once
 VECTOR = 16  # bytes of the widest access
 
 
-@dataclass(frozen=True, slots=True)
-class Registers:
+class Registers(Struct, frozen=True):
     """An array in each thread, with a dimension for every loop that is not of threads."""
 
     name: str
@@ -33,8 +33,7 @@ class Registers:
         return prod(turn.count for turn in self.turns)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """An array that the threads of a block share, row-major over the places of its axes.
 
     It has a slot of `count` elements for every block that is under way at once.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import OptionError
 
@@ -32,8 +33,7 @@ def target(arch: str) -> CudaTarget:
     return CudaTarget(arch)
 
 
-@dataclass(frozen=True, slots=True)
-class CudaTarget:
+class CudaTarget(Struct, frozen=True):
     """Kernels become modules of their own, which the runtime launches in their order."""
 
     arch: str
@@ -52,8 +52,7 @@ class CudaTarget:
         return CudaAssignment(self.arch, choices, numerics == "fast")
 
 
-@dataclass(frozen=True, slots=True)
-class CudaAssignment:
+class CudaAssignment(Struct, frozen=True):
     """The groups for kernels and those for libraries."""
 
     arch: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import CompileError
 
@@ -21,8 +22,7 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """One row of the section table; `link` and `info` point at other sections."""
 
     index: int
@@ -49,8 +49,7 @@ class Section:
         return self.type == _NOBITS
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Struct, frozen=True):
     """A name and where it lies: `value` bytes into the section with the index `section`."""
 
     name: str
@@ -63,8 +62,7 @@ class Symbol:
         return self.section == _UNDEFINED and bool(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Relocation:
+class Relocation(Struct, frozen=True):
     """A place, `offset` bytes into `section`, that waits for the position of a symbol."""
 
     section: int

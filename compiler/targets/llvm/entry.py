@@ -6,7 +6,7 @@ whatever is unusual goes to the descriptor's Python fallback, before anything ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from symfuse.runtime.host.layout import (
     BOUND,
@@ -39,8 +39,7 @@ def entry_text() -> str:
     return "\n\n".join([*blocks, *functions, "\n".join(sorted(declarations))]) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
+class _Stack(Struct, frozen=True):
     """Where one call keeps its tables, all in one piece of the stack."""
 
     entry: str

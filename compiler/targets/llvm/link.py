@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.image import POINTER_BYTES, Image
@@ -35,8 +36,7 @@ def link(data: bytes) -> Image:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """Offsets in the image: of slots and stubs by name, of sections by index, and of its parts."""
 
     slots: dict[str, int]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -21,8 +22,7 @@ from .writer import Value, Writer
 __all__ = ["Nest", "Range"]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """The indices of an axis inside the current tile."""
 
     start: Dim | str

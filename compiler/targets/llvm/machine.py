@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.loader import architecture
@@ -30,8 +31,7 @@ _EFFORT: Mapping[Level, int] = {"fast-compile": 0, "default": 2, "max": 3}
 _EXCERPT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """The processor that code is generated for."""
 
     triple: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -16,8 +17,7 @@ from .writer import Value, Writer, llvm_type
 __all__ = ["Memory", "Position"]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where one copy of a body stands: distances from the loops' bases, and clamped places."""
 
     steps: Mapping[Symbol, int]

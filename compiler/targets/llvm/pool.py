@@ -27,8 +27,9 @@ the workers below n, whatever earlier jobs asked for. Each sleeps under a bit of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from string import Template
+
+from msgspec import Struct
 
 from symfuse.runtime.host.threads import PARALLEL, RESET
 
@@ -38,8 +39,7 @@ _SPINS_OF_AN_IDLE_WORKER = 1500
 _SPINS_OF_A_WAITING_CALLER = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class _System:
+class _System(Struct, frozen=True):
     """What the text takes from the processor and the operating system."""
 
     futex: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import CompileError
 
@@ -27,8 +28,7 @@ class Via(Enum):
     """The slot of the address table that holds the symbol's address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """One kind of relocation."""
 
     name: str
@@ -36,8 +36,7 @@ class Patch:
     write: Write
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """What linking needs to know of an instruction set."""
 
     page: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
+
+from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 
@@ -39,8 +40,7 @@ def vector_type(dtype: DType, lanes: int) -> str:
     return _TYPES[dtype] if lanes == 1 else f"<{lanes} x {_TYPES[dtype]}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """An SSA value or literal. One lane means the same number in every lane: it is splat on use."""
 
     name: str
@@ -55,8 +55,7 @@ class Value:
         return f"{self.type} {self.name}"
 
 
-@dataclass(slots=True)
-class Loop:
+class Loop(Struct):
     """A loop being written: its index, what it carries in, and what it hands to the next turn."""
 
     index: str
@@ -69,8 +68,7 @@ class Loop:
         self._next = values
 
 
-@dataclass(slots=True)
-class Writer:
+class Writer(Struct):
     """One function in the making; `declarations` collects what its module must declare."""
 
     name: str

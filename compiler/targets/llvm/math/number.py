@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -20,8 +21,7 @@ _LONG = 10  # coefficients from which a polynomial is limited by waiting rather 
 _EXACT = 4  # of its first terms, whose roundings show in the result
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """How a float is laid out. Adding `magic` rounds to an integer, which is then its low bits."""
 
     integer: DType
@@ -48,8 +48,7 @@ FORMATS: Mapping[DType, Format] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Number:
+class Number(Struct, frozen=True, eq=False):
     """A value of the emitter `s`, with the operators of Python; plain numbers take its type."""
 
     s: Scalars
