@@ -50,7 +50,7 @@ def generate(stages: Stages, level: Level) -> Program:
         arena=arena if isinstance(arena, int) else str(arena),
         launches=launch_records(stages.launches),
         features=required_features(code.features),
-        work=_work(stages.launches),
+        work=_work(stages.tree),
         metadata={"name": graph.name},
         device=code.device,
     )

@@ -12,6 +12,7 @@ from ..ir.export import stats
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.printer import name_nodes
+from ..ir.regions import every_node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from .records import homes
@@ -129,7 +130,7 @@ def _lines(graph: Graph, where: dict[Node, tuple[int, ...]]) -> tuple[Line, ...]
     """The user's lines in the order of the files' first use, then of their numbers."""
     at: dict[tuple[str, int], list[Node]] = {}
     files: dict[str, None] = {}
-    for node in graph.nodes:
+    for node in every_node(graph):
         loc = node.source.loc
         if loc is not None and not node.is_parameter:
             files[loc.filename] = None

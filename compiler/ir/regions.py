@@ -6,11 +6,11 @@ operation, inputs and attributes but for `result`, the number of the result that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from .dataflow import Dataflow
 from .node import Node, attribute_key
@@ -20,6 +20,7 @@ __all__ = [
     "Regional",
     "bundle_key",
     "bundles",
+    "every_node",
     "is_regional",
     "regions",
     "run_region",
@@ -28,8 +29,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Regional:
+class Regional(Struct, frozen=True):
     """What sets operations with regions apart: all results come at once.
 
     `results(values, attributes)` computes them by NumPy; `count(attributes)` is their number.
@@ -54,6 +54,14 @@ def regions(node: Node) -> tuple[Dataflow, ...]:
     return tuple(found)
 
 
+def every_node(graph: Dataflow) -> Iterator[Node]:
+    """The nodes of a graph and of those inside it."""
+    for node in graph.nodes:
+        yield node
+        for region in regions(node) if node.op.regional is not None else ():
+            yield from every_node(region)
+
+
 def bundle_key(node: Node) -> Any:
     """What the results of one loop or branch have in common."""
     attrs = tuple((k, attribute_key(v)) for k, v in node.attributes if k != "result")
@@ -69,8 +77,7 @@ def bundles(nodes: Iterable[Node]) -> dict[Any, list[Node]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """A region whose symbolic sizes have values: a function of arrays."""
 
     region: Dataflow

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime import options
 
@@ -18,11 +20,10 @@ from .scatter import build_scatter
 from .schedules import Schedules, Step
 from .verify import verify_kernel
 
-__all__ = ["Buffers", "Order", "lower_group"]
+__all__ = ["Buffers", "Order", "lower_group", "scheduled_kernel"]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What one kernel is to compute: nodes over a domain, and which of them are stored."""
 
     kind: str
@@ -42,6 +43,16 @@ class Buffers:
         self._names, self._shared = names, shared
         self._of: dict[Node, Buffer] = {}
         self._count = 0
+        self._inner: list[Buffers] = []
+
+    def inner(self, names: Mapping[Node, str], shared: Mapping[Node, Node]) -> Buffers:
+        """Those of a graph inside this one."""
+        self._inner.append(Buffers(names, shared))
+        return self._inner[-1]
+
+    def adopt(self, node: Node, buffer: Buffer) -> None:
+        """Let a node lie in memory that exists."""
+        self._of[self._shared.get(node, node)] = buffer
 
     def __call__(self, node: Node) -> Buffer:
         node = self._shared.get(node, node)
@@ -57,7 +68,8 @@ class Buffers:
 
     def literals(self) -> tuple[tuple[Literal, Buffer], ...]:
         """Arrays that stand in the graph and are read from memory."""
-        return tuple((n.attr("value"), b) for n, b in self._of.items() if n.is_constant)
+        own = [(n.attr("value"), b) for n, b in self._of.items() if n.is_constant]
+        return (*own, *(pair for inner in self._inner for pair in inner.literals()))
 
 
 def lower_group(
@@ -69,7 +81,7 @@ def lower_group(
 ) -> tuple[Kernel, ...]:
     """The kernels of one group: usually one, two when one has to prepare what the other does."""
     return tuple(
-        _kernel(replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part)
+        scheduled_kernel(replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part)
         for step in _steps(order, sees_through, buffers, schedules)
     )
 
@@ -90,7 +102,8 @@ def _steps(
     return schedules.rows(merge_axes(draft), buffers.scratch)
 
 
-def _kernel(order: Order, name: str, part: Part) -> Kernel:
+def scheduled_kernel(order: Order, name: str, part: Part) -> Kernel:
+    """The launch of one part."""
     reads, writes = _buffers((part,))
     kernel = Kernel(name, order.kind, (part,), _work(part), order.nodes, reads, writes)
     if options.get("verify"):
@@ -126,7 +139,7 @@ def _work(part: Part) -> Dim:
     """Scalar additions that all points of all phases are worth."""
     total: Dim = 0
     extents = {axis.symbol: axis.extent for axis in part.axes}
-    cut = [axis.symbol for axis in part.axes if axis.tile is not None]
+    cut = [a.symbol for a in part.axes if a.tile is not None and a.tiles != 1]
     for phase in part.every_phase():
         walked = {*cut, *(loop.symbol for loop in phase.loops)}
         points = product(tuple(extents[symbol] for symbol in extents if symbol in walked))

@@ -238,6 +238,7 @@ class Kernel:
     reads: tuple[Buffer, ...] = field(default=())
     writes: tuple[Buffer, ...] = field(default=())
     by_library: Any = None  # what a library computes instead of the parts
+    region: Any = None  # what runs other launches instead of the parts (`regions.py`)
 
     @property
     def tiles(self) -> Dim:
@@ -249,7 +250,16 @@ class Kernel:
     def reads_in_place(self, source: Buffer, result: Buffer) -> bool:
         """Whether each element of `source` is read only where `result` is stored in its place,
         and before that."""
+        if self.region is not None:
+            return _carried_in_place(self, source, result)
         return all(_in_place(part, source, result) for part in self.parts)
+
+
+def _carried_in_place(kernel: Kernel, source: Buffer, result: Buffer) -> bool:
+    """Whether a loop overwrites what it begins with turn by turn, and reads it for nothing else."""
+    carries = [c for c in getattr(kernel.region, "carries", ()) if c.start is source]
+    alone = len(carries) == 1 and carries[0].last is result and carries[0].spare is None
+    return alone and kernel.reads.count(source) == 1
 
 
 def _in_place(part: Part, source: Buffer, result: Buffer) -> bool:

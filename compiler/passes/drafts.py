@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from ..ir.dims import Dim, product
 from ..ir.node import Node
@@ -11,8 +11,7 @@ from ..kernel.domain import Domain, own_domain
 __all__ = ["Draft", "common_domain", "in_order", "is_below", "kind", "rank", "row_size"]
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
+class Draft(Struct, eq=False):
     """A group while it grows; `waits` is a bit set of the drafts that must run before it."""
 
     number: int
@@ -56,6 +55,8 @@ def kind(draft: Draft) -> str:
     if draft.anchor is not None:
         if draft.anchor.op.contraction:
             return "contraction"
+        if draft.anchor.op.regional is not None:
+            return draft.anchor.op.name
         return "scatter" if draft.anchor.op.scatter else "scan"
     if not draft.domain.reduced:
         return "map"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import is_at_most, product
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.regions import bundle_key
 from ..kernel.body import Index
 from ..kernel.domain import Domain, is_scan, own_domain, reads, sources, visited_shape
 from .drafts import Draft, common_domain, in_order, is_below, kind, rank, row_size
@@ -21,8 +24,7 @@ LONG_ROW = 16384  # … when each is longer than this
 _NOTHING: Mapping[Node, Node] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether two nodes share a kernel, and why not if they do not."""
 
     producer: Node
@@ -41,8 +43,7 @@ class Verdict:
         return f"{self.producer.op} and {self.consumer.op} stay apart {at}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class Group(Struct, frozen=True, eq=False):
     """Nodes computed by one kernel over one domain; `outputs` are stored, the rest is not."""
 
     kind: str
@@ -52,8 +53,7 @@ class Group:
     anchor: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(Struct, frozen=True):
     """The kernels to be, producers first, and the record of every decision."""
 
     groups: tuple[Group, ...]
@@ -69,7 +69,8 @@ class Grouping:
 def group_kernels(graph: Graph, closed: Mapping[Node, Node] = _NOTHING) -> Grouping:
     """Every node that must be computed is in exactly one group; views are seen through.
 
-    `closed` names nodes with the contraction in whose group they are, and which takes no others.
+    `closed` names nodes with the contraction in whose group they are, and which takes no others:
+    a library computes it, or a kernel made for just that.
     """
     return _Grouper(graph, closed).run()
 
@@ -82,6 +83,7 @@ class _Grouper:
         self.home: dict[Node, Draft] = {}
         self.verdicts: dict[tuple[Node, Node], Verdict] = {}
         self._read_by: dict[Node, tuple[Node, ...]] = {}
+        self.gathered: dict[Any, Draft] = {}
 
     def run(self) -> Grouping:
         for node in self.graph.nodes:
@@ -113,6 +115,9 @@ class _Grouper:
         if node in self.closed:
             self._enclose(node)
             return
+        if node.op.regional is not None:
+            self._gather(node)
+            return
         joined: Draft | None = None
         for draft, producer in self._candidates(node):
             target = self.drafts[draft.number]
@@ -136,6 +141,18 @@ class _Grouper:
         for producer in self._producers(node):
             if self.home[producer] is draft:
                 self.verdicts[producer, node] = Verdict(producer, node)
+
+    def _gather(self, node: Node) -> None:
+        """Put a result of a loop or branch to the others."""
+        draft = self.gathered.get(bundle_key(node))
+        if draft is None:
+            self._start(node)
+            self.gathered[bundle_key(node)] = self.home[node]
+        else:
+            self._add(draft, node)
+        for producer in self._producers(node):
+            reason = f"{node.op} has launches of its own"
+            self.verdicts[producer, node] = Verdict(producer, node, reason)
 
     def _absorbed(self, node: Node) -> list[Draft]:
         """Drafts that only this node reads, at whatever positions: it computes them as it goes."""
@@ -193,7 +210,8 @@ class _Grouper:
         return node in self.inlined or is_free(node)
 
     def _start(self, node: Node) -> None:
-        anchor = node if node.op.contraction or node.op.scatter or is_scan(node) else None
+        apart = node.op.contraction or node.op.scatter or node.op.regional or is_scan(node)
+        anchor = node if apart else None
         draft = Draft(len(self.drafts), own_domain(node), anchor)
         absorbed = [] if anchor else self._absorbed(node)
         self.drafts.append(draft)
@@ -260,7 +278,7 @@ class _Grouper:
         if node.op.contraction or node.op.scatter or is_scan(node):
             return f"{node.op} has a loop structure of its own"
         if draft.anchor in self.closed:
-            return "the product is computed by the library"
+            return "what it reads is computed apart"
         if draft.anchor is not None and not draft.anchor.op.contraction:
             return f"{draft.anchor.op} must finish before {node.op} reads it"
         if joined is not None:
@@ -343,4 +361,6 @@ class _Grouper:
                 for read in self._producers(node):
                     if self.home[read] is not draft or draft.anchor is node:
                         stored.add(read)
+            if draft.anchor is not None and draft.anchor.op.regional is not None:
+                stored.update(draft.nodes)
         return stored

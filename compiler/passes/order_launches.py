@@ -51,6 +51,6 @@ def _depths(kernels: Sequence[Kernel], overwritten: Mapping[Buffer, Buffer]) -> 
 
 def _is_small(kernel: Kernel) -> bool:
     """Whether the kernel may be short: one of open size is so at some size."""
-    if kernel.by_library is not None:
+    if kernel.by_library is not None or kernel.region is not None:
         return False
     return not isinstance(kernel.work, int) or kernel.work < SMALL

@@ -7,18 +7,20 @@ offsets, largest first; buffers of symbolic size share slots with those of the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.dims import Dim, maximum, product
 from ..kernel.phases import Buffer, Kernel
+from ..kernel.regions import leaves
 
-__all__ = ["Lifetime", "MemoryPlan", "plan_memory"]
+__all__ = ["Lifetime", "MemoryPlan", "plan_memory", "region_slots"]
 
 ALIGNMENT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(Struct, frozen=True):
     """A buffer, the launches that first write and last read it, and where it lies meanwhile."""
 
     buffer: Buffer
@@ -28,8 +30,7 @@ class Lifetime:
     nbytes: Dim
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryPlan:
+class MemoryPlan(Struct, frozen=True):
     """Where the intermediate buffers lie.
 
     `arena` is the bytes of scratch memory, `lower_bound` the most that is alive at one time, and
@@ -45,8 +46,13 @@ class MemoryPlan:
 def plan_memory(
     launches: Sequence[Kernel], external: Iterable[Buffer], alignment: int = ALIGNMENT
 ) -> MemoryPlan:
-    """Places for all buffers that are not inputs, outputs or constants of the program."""
-    blocks = _blocks(launches, _spans(launches, set(external)))
+    """Places for all buffers that are not inputs, outputs or constants of the program.
+
+    The numbers of launches count kernels, those of loops and branches where they stand.
+    """
+    flat = tuple(leaves(launches))
+    outside = {*external, *region_slots(launches)}
+    blocks = _blocks(flat, _spans(launches, outside))
     placed = _pack([block for block in blocks if isinstance(block.nbytes, int)], alignment)
     arena: Dim = max((_number(p.offset) + _number(p.nbytes) for p in placed), default=0)
     symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
@@ -55,7 +61,7 @@ def plan_memory(
     unshared: Dim = 0
     for life in lifetimes:
         unshared = unshared + _aligned(life.nbytes, alignment)
-    return MemoryPlan(lifetimes, arena, _most_alive(placed, len(launches)), unshared)
+    return MemoryPlan(lifetimes, arena, _most_alive(placed, len(flat)), unshared)
 
 
 def buffer_bytes(buffer: Buffer) -> Dim:
@@ -63,8 +69,7 @@ def buffer_bytes(buffer: Buffer) -> Dim:
     return product(buffer.shape) * buffer.dtype.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """Memory that buffers of one size hold in turn, each written over the one before it."""
 
     turns: tuple[tuple[Buffer, int, int], ...]
@@ -87,15 +92,37 @@ class _Block:
             yield Lifetime(buffer, first, last, self.offset, self.nbytes)
 
 
+def region_slots(launches: Iterable[Kernel]) -> tuple[Buffer, ...]:
+    """The buffers of loops that move over others, and have no place of their own."""
+    found: list[Buffer] = []
+    for kernel in launches:
+        if kernel.region is not None:
+            found += kernel.region.slots
+            for body in kernel.region.bodies:
+                found += region_slots(body)
+    return tuple(found)
+
+
 def _spans(launches: Sequence[Kernel], outside: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
-    """The launches that first write and last touch each buffer."""
+    """The launches that first write and last touch each buffer; what a loop touches from outside
+    is in use from its first launch to its last."""
     spans: dict[Buffer, tuple[int, int]] = {}
-    for at, kernel in enumerate(launches):
-        for buffer in (*kernel.writes, *kernel.reads):
-            if buffer not in outside:
-                first, _ = spans.get(buffer, (at, at))
-                spans[buffer] = (first, at)
-    return spans
+
+    def walk(sequence: Sequence[Kernel], start: int) -> int:
+        at = start
+        for kernel in sequence:
+            first = at
+            for body in kernel.region.bodies if kernel.region is not None else ():
+                at = walk(body, at)
+            at = max(at, first + 1) if kernel.region is None else at
+            for buffer in (*kernel.writes, *kernel.reads):
+                if buffer not in outside:
+                    low, high = spans.get(buffer, (first, at - 1))
+                    spans[buffer] = (min(low, first), max(high, at - 1))
+        return at
+
+    walk(launches, 0)
+    return dict(sorted(spans.items(), key=lambda item: item[1][0]))
 
 
 def _blocks(

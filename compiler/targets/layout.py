@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..ir.dims import Dim, Symbol, solve_plan
 from ..ir.types import Guard
@@ -12,19 +13,18 @@ from ..kernel.phases import Buffer
 __all__ = ["Condition", "Layout", "Place", "conditions"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a buffer lies: entry `number` of the call's pointers, or at `offset` in the arena."""
 
     number: int | None = None
     offset: Dim = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where everything lies, and the sizes of what comes in and goes out.
 
-    `extra` are formulas that a target wants to have worked out before each call.
+    `extra` are formulas that a target wants to have worked out before each call. `pointers` come
+    with a call; loops set so many `slots` behind them, each to where it sees memory in a turn.
     """
 
     places: Callable[[Buffer], Place]
@@ -34,10 +34,11 @@ class Layout:
     arena: Dim
     guards: tuple[Guard, ...] = ()
     extra: tuple[Dim, ...] = ()
+    pointers: int = 0
+    slots: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """What must hold: two sizes in a relation, or an input's size and what it has to be."""
 
     left: Dim

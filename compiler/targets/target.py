@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from symfuse.runtime.cuda.code import DeviceCode
 from symfuse.runtime.host.image import Image
@@ -20,8 +22,7 @@ from .llvm.machine import Level
 __all__ = ["Assignment", "Code", "Target", "Usage", "Written"]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Machine code: for the processor, for a device, and the features that the former needs."""
 
     image: Image | None
@@ -29,8 +30,7 @@ class Code:
     features: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What one launch takes of a device, as far as that is known.
 
     `shared` is bytes of shared memory of a block, `spilled` and `stack` are bytes of a thread,
@@ -114,6 +114,10 @@ class Target(Protocol):
     @property
     def schedules(self) -> Schedules:
         """How kernels are walked."""
+        ...
+
+    def prepared(self, graph: Graph) -> Graph:
+        """The graph in operations that the target has."""
         ...
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> Assignment:

@@ -23,6 +23,7 @@ COMPILER_PARTS = (
     "targets",
     "explain",
     "clock",
+    "sequence",
     "stages",
     "generate",
     "compile",

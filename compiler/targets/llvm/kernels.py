@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from ...ir.dims import Dim, Symbol
+from msgspec.structs import replace
+
+from ...ir.dims import Dim, Symbol, maximum, minimum
 from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
 from ..layout import Place
 from .addresses import Indices
@@ -14,7 +15,10 @@ from .memory import Memory
 from .scalars import LlvmScalars
 from .writer import Writer
 
-__all__ = ["kernel_text", "load_sizes"]
+__all__ = ["chunks_of", "kernel_text", "load_sizes"]
+
+CHUNK_WORK = 500_000  # scalar additions of a chunk: with fewer, sharing costs more than it gains
+MOST_CHUNKS = 32
 
 
 def kernel_text(
@@ -25,6 +29,12 @@ def kernel_text(
 ) -> str:
     """`void kernel(frame, chunk, chunks)`: tiles chunk·n/chunks up to (chunk + 1)·n/chunks."""
     return _KernelText(kernel, places, sizes, declarations).text()
+
+
+def chunks_of(kernel: Kernel) -> Dim:
+    """Enough for threads to share evenly, each worth more than it costs to claim."""
+    most = minimum(kernel.tiles, MOST_CHUNKS)
+    return minimum(most, maximum(kernel.work // CHUNK_WORK, 1))
 
 
 def load_sizes(w: Writer, at: Indices, pointer: str, sizes: tuple[Symbol, ...]) -> None:
@@ -82,6 +92,8 @@ class _KernelText:
     def _share(self) -> tuple[str, str]:
         """The first and one past the last tile of this chunk."""
         total = self.at.at_base(self.kernel.tiles)
+        if chunks_of(self.kernel) == 1:
+            return "0", total
         chunk = self.w.emit("zext i32 %chunk to i64")
         chunks = self.w.emit("zext i32 %chunks to i64")
         after = self.w.emit(f"add i64 {chunk}, 1")

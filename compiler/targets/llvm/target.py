@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from symfuse.runtime.host.features import host_features
 
@@ -13,6 +14,7 @@ from ...kernel.host import HostSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
+from ...kernel.regions import leaves
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
@@ -29,8 +31,7 @@ def target(arch: str) -> HostTarget:
     return HostTarget(arch)
 
 
-@dataclass(frozen=True, slots=True)
-class HostTarget:
+class HostTarget(Struct, frozen=True):
     """Kernels become functions of one module, which `main` calls in their order."""
 
     arch: str
@@ -44,13 +45,16 @@ class HostTarget:
         registers = 32 if features.vector_bytes == 64 else 16
         return HostSchedules(Processor(features.vector_bytes, registers, features.l2_bytes))
 
+    def prepared(self, graph: Graph) -> Graph:
+        """The graph as it is."""
+        return graph
+
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> HostAssignment:
         """Everything to kernels; `numerics` has had its say before."""
         return HostAssignment(grouping)
 
 
-@dataclass(frozen=True, slots=True)
-class HostAssignment:
+class HostAssignment(Struct, frozen=True):
     """Kernels of our own for all groups."""
 
     grouping: Grouping
@@ -62,11 +66,10 @@ class HostAssignment:
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
         """The module of the program."""
-        return HostText(tuple(launches), module_text(launches, layout, ""))
+        return HostText(tuple(leaves(launches)), module_text(launches, layout, ""))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HostText:
+class HostText(Struct, frozen=True, eq=False):
     """An LLVM module, without the attributes of the processor."""
 
     launches: tuple[Kernel, ...]

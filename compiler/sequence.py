@@ -1,0 +1,215 @@
+"""Graphs → launches in their order, those of loops and branches inside their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from symfuse.runtime.dtypes import DType
+
+from .ir.dims import Dim
+from .ir.graph import Graph
+from .ir.node import Node
+from .ir.printer import name_nodes
+from .kernel.lower import Buffers, Order, lower_group
+from .kernel.phases import Buffer, Kernel
+from .kernel.regions import Carry, Choice, Region, Repeat, Rows, While
+from .passes.group_kernels import Group, group_kernels
+from .passes.order_launches import order_launches
+from .passes.separate_operands import in_memory, separate_operands
+from .passes.separate_outputs import separate_outputs
+from .targets.target import Assignment, Target
+
+__all__ = ["Sequencer", "safely_overwritten"]
+
+_UNKNOWN_TURNS = 64  # of a loop whose end nobody knows, when work is estimated
+
+Given = Mapping[Node, Buffer]
+
+
+class Sequencer(Struct, frozen=True):
+    """Lowers the groups of a graph, and those of the graphs inside it."""
+
+    target: Target
+    numerics: str
+
+    def lower(self, assignment: Assignment, buffers: Buffers, prefix: str = "") -> list[Kernel]:
+        """The kernels of all groups, producers first."""
+        kernels: list[Kernel] = []
+        sees_through = assignment.grouping.sees_through
+        for number, group in enumerate(assignment.grouping.groups):
+            name = f"{prefix}k{number}_{group.kind}_{group.nodes[-1].op.name}"
+            if group.anchor is not None and group.anchor.op.regional is not None:
+                kernels.append(_Region(self, group, f"{prefix}k{number}", buffers).kernel())
+                continue
+            ready = assignment.library_kernel(group, name, buffers)
+            if ready is not None:
+                kernels.append(ready)
+                continue
+            order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
+            kernels += lower_group(order, name, sees_through, buffers, self.target.schedules)
+        return kernels
+
+
+def safely_overwritten(
+    launches: Sequence[Kernel], wanted: Mapping[Buffer, Buffer]
+) -> dict[Buffer, Buffer]:
+    """Those where nothing reads the source once it is overwritten, and each element is read
+    in its own kernel only at the place where the result is stored."""
+    safe = {}
+    for result, source in wanted.items():
+        at = next(n for n, launch in enumerate(launches) if result in launch.writes)
+        later = any(source in launch.reads for launch in launches[at + 1 :])
+        if not later and launches[at].reads_in_place(source, result):
+            safe[result] = source
+    return safe
+
+
+class _Region:
+    """The launch of one loop or branch, from the group of its results."""
+
+    def __init__(self, sequencer: Sequencer, group: Group, name: str, buffers: Buffers) -> None:
+        self.sequencer, self.group, self.name, self.buffers = sequencer, group, name, buffers
+        self.node = group.nodes[0]
+        self.attrs = self.node.attrs
+        self.operands = tuple(buffers(in_memory(source)) for source in self.node.inputs)
+        self.results = {node.attr("result"): buffers(node) for node in group.nodes}
+
+    def kernel(self) -> Kernel:
+        """The region with all that it reads and writes."""
+        make = {"loop": self._repeat, "while_loop": self._while, "branch": self._choice}
+        region = make[self.node.op.name]()
+        turns = region.length if isinstance(region, Repeat) else 1
+        if isinstance(region, While):
+            turns = region.bound or _UNKNOWN_TURNS
+        work: Dim = 0
+        for body in region.bodies:
+            for launch in body:
+                work = work + launch.work * turns
+        writes = tuple(dict.fromkeys((*self.results.values(), *region.own)))
+        kind = self.node.op.name
+        name, nodes = f"{self.name}_{kind}", self.group.nodes
+        return Kernel(name, kind, (), work, nodes, self.operands, writes, region=region)
+
+    def _repeat(self) -> Region:
+        body: Graph = self.attrs["body"]
+        carries, scanned = self.attrs["carries"], self.attrs["scanned"]
+        turn, *values = body.parameters
+        state = self._carries(body, values[:carries])
+        rows = [
+            Rows(whole, _slot(p))
+            for whole, p in zip(self.operands[carries:], values[carries:], strict=True)
+        ][:scanned]
+        given = dict(zip(values, (c.read for c in state), strict=False))
+        given |= dict(zip(values[carries:], (row.slot for row in rows), strict=False))
+        given |= self._shared(values, carries + scanned)
+        counter = Buffer("turn", DType.I64, ()) if turn in body.nodes else None
+        if counter is not None:
+            given[turn] = counter
+        slots = [_slot(output) for output in body.outputs[carries:]]
+        made = [
+            Rows(self.results[k], slot)
+            for k, slot in enumerate(slots, carries)
+            if k in self.results
+        ]
+        state = self._ridden(body, state, slots)
+        pairs = zip(body.outputs, (*(c.write for c in state), *slots), strict=True)
+        places = {slot: output for output, slot in pairs}
+        body = body.with_outputs(places.values())
+        launches = self._body(body, "", given, tuple(places), state)
+        length, reverse = self.attrs["length"], self.attrs["reverse"]
+        return Repeat(launches, length, reverse, _settled(launches, state), (*rows, *made), counter)
+
+    def _ridden(self, body: Graph, state: list[Carry], slots: list[Buffer]) -> list[Carry]:
+        """The carries, those that are a row as well read where the turn before has put it."""
+        found = []
+        rows = dict(zip(reversed(body.outputs[len(state) :]), reversed(slots), strict=True))
+        known = {k - len(state) for k in self.results}
+        for number, carry in enumerate(state):
+            slot = rows.get(body.outputs[number])
+            if slot is not None and slots.index(slot) in known:
+                last = self.results.get(number)
+                carry = replace(carry, write=slot, last=last, spare=None, is_row=True)
+            found.append(carry)
+        return found
+
+    def _while(self) -> Region:
+        body, condition = self.attrs["body"], self.attrs["condition"]
+        carries = self.attrs["carries"]
+        state = self._carries(body, body.parameters[:carries])
+        reads = [c.read for c in state]
+        test = Buffer("test", DType.BOOL, ())
+        given = dict(zip(condition.parameters, reads, strict=False))
+        given |= self._shared(condition.parameters, carries)
+        before = self._body(condition, "test_", given, [test], ())
+        given = dict(zip(body.parameters, reads, strict=False))
+        given |= self._shared(body.parameters, carries)
+        launches = self._body(body, "", given, [c.write for c in state], state)
+        return While(before, launches, test, _settled(launches, state), self.attrs["bound"])
+
+    def _choice(self) -> Region:
+        branches: tuple[Graph, ...] = self.attrs["branches"]
+        wanted = [
+            self.results.get(number) or _slot(output)
+            for number, output in enumerate(branches[0].outputs)
+        ]
+        bodies = []
+        for number, one in enumerate(branches):
+            given = dict(zip(one.parameters, self.operands[1:], strict=True))
+            bodies.append(self._body(one, f"b{number}_", given, wanted, ()))
+        return Choice(self.operands[0], tuple(bodies))
+
+    def _shared(self, values: Sequence[Node], start: int) -> dict[Node, Buffer]:
+        """The parameters that every turn sees the same."""
+        return dict(zip(values[start:], self.operands[start:], strict=True))
+
+    def _carries(self, body: Graph, parameters: Sequence[Node]) -> list[Carry]:
+        found = []
+        for number, parameter in enumerate(parameters):
+            output = body.outputs[number]
+            last = self.results.get(number) or _memory(output, "last")
+            start, spare = self.operands[number], _memory(output, "spare")
+            found.append(Carry(start, _slot(parameter), _slot(output), last, spare))
+        return found
+
+    def _body(
+        self,
+        graph: Graph,
+        part: str,
+        given: Given,
+        wanted: Sequence[Buffer],
+        state: Sequence[Carry],
+    ) -> tuple[Kernel, ...]:
+        """The launches of one graph, whose parameters and outputs lie in memory that exists."""
+        graph = separate_operands(separate_outputs(graph))
+        target, numerics = self.sequencer.target, self.sequencer.numerics
+        assignment = target.assign(graph, group_kernels(graph), numerics)
+        buffers = self.buffers.inner(name_nodes(graph), assignment.grouping.reshaped)
+        for node, buffer in given.items():
+            buffers.adopt(node, buffer)
+        for output, buffer in zip(graph.outputs, wanted, strict=True):
+            buffers.adopt(output, buffer)
+        kernels = self.sequencer.lower(assignment, buffers, f"{self.name}_{part}")
+        return order_launches(kernels, {c.write: c.read for c in state if not c.is_row})
+
+
+def _settled(launches: tuple[Kernel, ...], state: Sequence[Carry]) -> tuple[Carry, ...]:
+    """The carries, those without a spare that each turn can overwrite."""
+    safe = safely_overwritten(launches, {c.write: c.read for c in state if not c.is_row})
+    return tuple(replace(c, spare=None) if c.write in safe else c for c in state)
+
+
+def _slot(node: Node) -> Buffer:
+    return Buffer(_name(node), node.dtype, node.shape)
+
+
+def _memory(node: Node, what: str) -> Buffer:
+    return Buffer(f"{_name(node)}_{what}", node.dtype, node.shape)
+
+
+def _name(node: Node) -> str:
+    name: Any = node.source.variable()
+    return name or "value"
