@@ -14,6 +14,7 @@ from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
 from ...passes.group_kernels import Group, Grouping
+from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
 from .machine import SIMULATED, has_products
 from .product_launches import product_kernel
@@ -44,6 +45,10 @@ class CudaTarget(Struct, frozen=True):
     def schedules(self) -> DeviceSchedules:
         """Those for threads that share tiles."""
         return DeviceSchedules(Device())
+
+    def prepared(self, graph: Graph) -> Graph:
+        """The graph with loops and branches written out."""
+        return unroll_regions(graph, "cuda")
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
