@@ -16,6 +16,7 @@ from .ir.types import Guard
 from .kernel.lower import Buffers
 from .kernel.phases import Buffer, Kernel
 from .kernel.regions import leaves
+from .passes.expand_sorts import expand_sorts
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
 from .passes.order_launches import order_launches
@@ -63,7 +64,8 @@ def run_stages(
     target = load_target(*machine or ("cpu", ""))
     with clock.time("simplify"):
         simplified, passes = run_pipeline(traced, numerics=numerics)
-        graph = separate_operands(separate_outputs(target.prepared(simplified)))
+        expanded = target.prepared(expand_sorts(simplified))
+        graph = separate_operands(separate_outputs(expanded))
     with clock.time("group"):
         assignment = target.assign(graph, group_kernels(graph), numerics)
         grouping = assignment.grouping

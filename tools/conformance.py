@@ -76,7 +76,8 @@ def _run(suite: Path, folder: Path, chosen: Any) -> dict[str, Any]:
     tests = "array_api_tests"
     files = [str(p) for w in chosen.only for p in sorted((suite / tests).glob(f"test_*{w}*.py"))]
     command = [
-        sys.executable, "-m", "pytest", *(files or [tests]), "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider",
+        sys.executable, "-m", "pytest", *(files or [tests]),
+        "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider",
         f"--max-examples={chosen.max_examples}", "--derandomize", "--disable-deadline",
         "--json-report", f"--json-report-file={report}", "--disable-extension", "fft",
         *(["--disable-data-dependent-shapes"] if chosen.mode in TARGETS else []),
@@ -155,7 +156,7 @@ def _flat(recorded: dict[str, Any]) -> dict[str, tuple[str, str]]:
         for outcome in ("failed", "skipped")
         for name, why in recorded.get(outcome, {}).items()
     }
-    return {**named, **{name: ("passed", "") for name in recorded.get("passed", ())}}
+    return {**named, **dict.fromkeys(recorded.get("passed", ()), ("passed", ""))}
 
 
 def _counts(found: dict[str, tuple[str, str]]) -> dict[str, int]:

@@ -71,6 +71,7 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
     reduction: Reduction | None = None
     contraction: bool = False
     scatter: bool = False
+    sorts: bool = False  # as a loop of comparisons: `passes/expand_sorts.py`
     regional: Any = None  # loops and branches (`ir/regions.py`): graphs among the attributes
 
     body: Callable[..., Any] | None = None  # elementwise: the scalar program of one element

@@ -66,6 +66,7 @@ from .rounding import (
 from .scan import argmax, argmin, cumprod, cumsum
 from .shape import broadcast, iota, reshape, reverse, transpose
 from .slicing import concatenate, pad, slice
+from .sort import argsort
 from .special import erf, erfc, erfinv, relu, sigmoid, softplus
 from .trigonometric import (
     acos,
@@ -90,6 +91,7 @@ __all__ = [
     "add",
     "argmax",
     "argmin",
+    "argsort",
     "asin",
     "asinh",
     "atan",

@@ -49,7 +49,13 @@ def test_it_can_be_batched(op: Op) -> None:
 
 @EVERY_OP
 def test_it_is_computed_in_one_way(op: Op) -> None:
-    ways = (op.element is not None, op.reduction is not None, op.contraction, op.scatter)
+    ways = (
+        op.element is not None,
+        op.reduction is not None,
+        op.contraction,
+        op.scatter,
+        op.sorts,
+    )
     assert sum(ways) == 1
     assert op.element is not None or (op.body is None and op.moves is None)
 

@@ -1,0 +1,183 @@
+"""Sorting as a loop of elementwise operations, which every target has.
+
+It is a network of comparisons (Batcher's bitonic sort in the form without directions). In a turn
+each place compares itself with the place whose number differs by the bits of a mask: the lower
+place keeps the element that comes first. A turn with the mask 2·k - 1 turns blocks of k that are in
+order into blocks of which all of the lower half comes before the upper one; the masks k/2, ..., 1
+put the halves in order. Places beyond the end would hold what comes last, so they are left out.
+No two elements are equal: ties go by position, which makes the order stable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symfuse.runtime.dtypes import DType
+
+from ..ir.builder import Builder, constant
+from ..ir.dataflow import Dataflow
+from ..ir.dims import Dim
+from ..ir.graph import Graph
+from ..ir.node import Node
+from ..ir.op import operations
+from ..ir.types import TensorType
+from ..ir.walk import rebuild
+from ..ops.compare import equal, isnan, less, select
+from ..ops.conversion import convert
+from ..ops.indexing import take_along_axis
+from ..ops.logic import (
+    bitwise_right_shift,
+    bitwise_xor,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)
+from ..ops.shape import broadcast, iota, reshape
+from ..ops.slicing import slice
+
+__all__ = ["expand_sorts"]
+
+_NUMBER = TensorType((), DType.I64)
+
+
+def expand_sorts(graph: Graph) -> Graph:
+    """The graph with a loop in place of each argsort, in the graphs inside it as well."""
+    if not any(node.op.sorts or node.op.regional for node in graph.nodes):
+        return graph
+    kept = {parameter: parameter for parameter in graph.parameters}
+    with graph.builder.active():
+        new = rebuild(graph.nodes, graph.builder, kept, _expanded)
+    return graph.with_outputs(new[output] for output in graph.outputs)
+
+
+def _expanded(node: Node) -> Node:
+    if node.op.sorts:
+        return _positions(node.inputs[0], bool(node.attr("descending")))
+    if node.op.regional is None:
+        return node
+    attrs = {name: _inside(value) for name, value in node.attributes}
+    same = all(attrs[name] is value for name, value in node.attributes)
+    return node if same else node.op(*node.inputs, **attrs)
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, Graph):
+        return expand_sorts(value)
+    if not isinstance(value, tuple) or not any(isinstance(v, Dataflow) for v in value):
+        return value
+    found = tuple(map(_inside, value))
+    return value if all(a is b for a, b in zip(found, value, strict=True)) else found
+
+
+def _positions(x: Node, descending: bool) -> Node:
+    if x.dtype.is_bool:
+        x = convert(x, dtype=DType.U8)
+    start = iota(shape=x.shape, axis=x.rank - 1, dtype=DType.I64)
+    size = x.shape[-1]
+    if isinstance(size, int):
+        return _counted(x, start, size, descending)
+    return _searching(x, start, descending)
+
+
+def _masks(size: int) -> list[int]:
+    masks, block = [], 1
+    while block < size:
+        masks.append(2 * block - 1)
+        half = block // 2
+        while half:
+            masks.append(half)
+            half //= 2
+        block *= 2
+    return masks
+
+
+def _counted(x: Node, start: Node, size: int, descending: bool) -> Node:
+    """The masks are known before the program runs."""
+    masks = _masks(size)
+    if not masks:
+        return start
+    inner = Builder()
+    types = (_NUMBER, start.type, _NUMBER, x.type)
+    turn, order, mask, keys = _parameters(inner, ("turn", "order", "mask", "keys"), types)
+    with inner.active():
+        after = _compared(keys, order, mask, descending)
+    body = Graph("sort", (turn, order, mask, keys), (after,), inner)
+    attrs = {"body": body, "carries": 1, "scanned": 1, "length": len(masks), "reverse": False}
+    found: Node = operations["loop"](start, _constant(masks), x, **attrs, result=0)
+    return found
+
+
+def _searching(x: Node, start: Node, descending: bool) -> Node:
+    """Over a symbolic size each turn finds the next mask: (order, block, mask) is carried on."""
+    types = (start.type, _NUMBER, _NUMBER, x.type)
+    names = ("order", "block", "mask", "keys")
+    inner = Builder()
+    order, block, mask, keys = values = _parameters(inner, names, types)
+    with inner.active():
+        after = _compared(keys, order, mask, descending)
+        half = bitwise_right_shift(block, 1)
+        first = equal(mask, block + block - 1)
+        smaller = select(first, half, bitwise_right_shift(mask, 1))
+        done = equal(smaller, 0)
+        wider = select(done, block + block, block)
+        following = select(done, wider + wider - 1, smaller)
+    body = Graph("sort", values, (after, wider, following), inner)
+    outer = Builder()
+    asked = _parameters(outer, names, types)
+    with outer.active():
+        goes_on = less(asked[1], _number(x.shape[-1]))
+    condition = Graph("sort", asked, (goes_on,), outer)
+    one = _constant(1)
+    attrs = {"condition": condition, "body": body, "carries": 3, "bound": None, "result": 0}
+    found: Node = operations["while_loop"](start, one, one, x, **attrs)
+    return found
+
+
+def _parameters(
+    builder: Builder, names: tuple[str, ...], types: tuple[TensorType, ...]
+) -> tuple[Node, ...]:
+    return tuple(builder.parameter(n, t) for n, t in zip(names, types, strict=True))
+
+
+def _compared(keys: Node, order: Node, mask: Node, descending: bool) -> Node:
+    """The positions after each place has been compared with its partner."""
+    axis = order.rank - 1
+    place = iota(shape=order.shape, axis=axis, dtype=DType.I64)
+    partner = bitwise_xor(place, broadcast(mask, shape=order.shape, axes=()))
+    other = take_along_axis(order, partner, axis=axis)
+    mine, theirs = (take_along_axis(keys, at, axis=axis) for at in (order, other))
+    if descending:
+        theirs_first, mine_first = _is_before(mine, theirs), _is_before(theirs, mine)
+    else:
+        theirs_first, mine_first = _is_before(theirs, mine), _is_before(mine, theirs)
+    tied = logical_and(logical_not(mine_first), less(other, order))
+    first = logical_or(theirs_first, tied)
+    is_low = less(place, partner)
+    exists = less(partner, broadcast(_number(order.shape[axis]), shape=order.shape, axes=()))
+    wins = logical_and(exists, logical_not(logical_xor(is_low, first)))
+    found: Node = select(wins, other, order)
+    return found
+
+
+def _is_before(x: Node, y: Node) -> Node:
+    """Whether x is less than y; NaN is the greatest."""
+    found: Node = less(x, y)
+    if x.dtype.is_float:
+        found = logical_or(found, logical_and(isnan(y), logical_not(isnan(x))))
+    return found
+
+
+def _constant(value: Any) -> Node:
+    found: Node = constant(value, DType.I64)
+    return found
+
+
+def _number(size: Dim) -> Node:
+    """A size as a value: the last of 0, 1, ..., size."""
+    if isinstance(size, int):
+        return _constant(size)
+    counted = iota(shape=(size + 1,), axis=0, dtype=DType.I64)
+    last = slice(counted, starts=(size,), stops=(size + 1,), steps=(1,))
+    found: Node = reshape(last, shape=())
+    return found
