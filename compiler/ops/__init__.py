@@ -83,6 +83,7 @@ from .trigonometric import (
     tan,
     tanh,
 )
+from .windows import overlap_add, windows
 
 __all__ = [
     "abs",
@@ -153,6 +154,7 @@ __all__ = [
     "negative",
     "nextafter",
     "not_equal",
+    "overlap_add",
     "pad",
     "positive",
     "power",
@@ -190,4 +192,5 @@ __all__ = [
     "transpose",
     "trunc",
     "while_loop",
+    "windows",
 ]
