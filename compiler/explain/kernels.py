@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..ir.dims import Dim
 from ..kernel.phases import (
@@ -50,8 +51,7 @@ _INFIX = {
 _LONGEST = 64  # letters of an expression before it gets a name of its own
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRecord:
+class KernelRecord(Struct, frozen=True):
     """One launch: what it is, where it comes from, what it moves, and its text."""
 
     number: int
@@ -185,7 +185,8 @@ def _decisions(part: Part) -> Iterator[str]:
             effects = Counter(effect.op for effect in phase.effects)
             done = ", ".join(f"{n} {_EFFECTS[op]}" for op, n in effects.items())
             loops = " · ".join(map(_loop, phase.loops)) or "once"
-            yield f"{inner}phase {number}: {loops}{_same(phase)}: {done}"
+            alike = _same(phase) or _fragment(phase)
+            yield f"{inner}phase {number}: {loops}{alike}: {done}"
             number += 1
 
 
@@ -228,6 +229,9 @@ def _phase(
     if phase.same > 1:
         yield f"once for{_same(phase)}:"
         depth = "  "
+    if phase.fragment is not None:
+        yield f"by{_fragment(phase)}:"
+        depth = "  "
     for loop in phase.loops:
         block = loop.symbol == serial
         where = " in block" if block else _range(axes.get(loop.symbol))
@@ -249,17 +253,27 @@ def _axis(axis: Axis) -> str:
 
 def _serial(serial: Serial) -> str:
     stages = f", {serial.stages} on their way" if serial.stages > 1 else ""
-    return f"for each block of {serial.symbol} by {serial.block}{stages}"
+    stop = "" if serial.stop is None else f" below {serial.stop}"
+    return f"for each block of {serial.symbol} by {serial.block}{stop}{stages}"
 
 
 def _same(phase: Phase) -> str:
     return f" {phase.same} threads alike" if phase.same > 1 else ""
 
 
+def _fragment(phase: Phase) -> str:
+    found = phase.fragment
+    if found is None:
+        return ""
+    sizes = f"{found.rows}×{found.depth} by {found.depth}×{found.columns}"
+    return f" products of {found.dtype} matrices of {sizes}"
+
+
 def _loop(loop: Loop) -> str:
     facts = [f"{loop.lanes} lanes"] if loop.lanes > 1 else []
     facts += [f"{loop.copies} copies"] if loop.copies > 1 else []
     facts += [f"{loop.threads} threads"] if loop.threads > 1 else []
+    facts += [f"{loop.warps} warps"] if loop.warps > 1 else []
     facts += [] if loop.rolled else ["unrolled"]
     return f"{loop.symbol} ({', '.join(facts)})" if facts else str(loop.symbol)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import VerifyError
@@ -29,8 +29,7 @@ Places = Mapping[Symbol, Any]
 POISON = 0xA5  # what memory holds that nothing has been written to
 
 
-@dataclass(frozen=True, slots=True)
-class Lanes:
+class Lanes(Struct, frozen=True):
     """The values of one instruction at all points of a phase."""
 
     array: Array
@@ -100,8 +99,7 @@ def _evaluate(dim: Dim, places: Places, sizes: Mapping[str, int]) -> Any:
     )
 
 
-@dataclass(slots=True)
-class _PartRun:
+class _PartRun(Struct):
     """One part on some memory; `locals` are those of the current tile."""
 
     part: Part
@@ -122,14 +120,16 @@ class _PartRun:
         self, serial: Serial, ranges: dict[Symbol, range], numbers: dict[Symbol, int]
     ) -> None:
         """The phases in every block; of no block, what they make of no index."""
-        stop = ranges[serial.symbol].stop
+        end = ranges[serial.symbol].stop
+        last = end if serial.stop is None else _evaluate(serial.stop, numbers, self.sizes)
         outer = self.locals
         totals: Totals = {}
-        for start in range(0, max(stop, 1), serial.block):
-            block = {**ranges, serial.symbol: range(start, min(start + serial.block, stop))}
+        for start in range(0, max(min(last, end), 1), serial.block):
+            block = {**ranges, serial.symbol: range(start, min(start + serial.block, end))}
             self.locals = dict(outer)
             for phase in serial.phases:
                 _PhaseRun(self, phase, block, numbers, totals, serial.symbol).run()
+            outer = {**outer, **{local: self.locals[local] for local in serial.carried}}
         self.locals = {**outer, **{local: self.locals[local] for local in totals}}
 
     def _tiles(self) -> Iterator[tuple[dict[Symbol, range], dict[Symbol, int]]]:
@@ -296,13 +296,22 @@ class _PhaseRun:
 
     def _with_blocks_before(self, reduce: Reduce, total: tuple[Lanes, ...]) -> tuple[Lanes, ...]:
         """The state that a fold over the axis of a serial loop has reached."""
-        if self.totals is None or self.serial not in reduce.over:
+        if reduce.onto:
+            return reduce.reduction.combine(_SCALARS, self._held(reduce), total)
+        if self.totals is None or self.serial not in reduce.over or not reduce.goes_on:
             return total
         before = self.totals.get(reduce.local)
         if before is not None:
             total = reduce.reduction.combine(_SCALARS, before, total)
         self.totals[reduce.local] = total
         return total
+
+    def _held(self, reduce: Reduce) -> tuple[Lanes, ...]:
+        """What the local of a fold holds, as its state."""
+        at = tuple(k for k, axis in enumerate(self.axes) if axis in reduce.over)
+        held = Lanes(np.squeeze(self._get(reduce.local), at), reduce.local.dtype)
+        found: tuple[Lanes, ...] = reduce.reduction.inject(_SCALARS, held, None)
+        return found
 
     def _states(self, reduce: Reduce, args: Sequence[Lanes]) -> list[Lanes]:
         """The state of every single element, over the whole grid."""

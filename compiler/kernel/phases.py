@@ -9,18 +9,26 @@ A `Serial` walks an axis block by block and runs its phases in each block.
 
 The threads of a tile share its work. A phase reads a thread's number digit by digit: its last loop
 with threads has the lowest digit, the loops before it the next ones; below all digits stand `same`
-neighbours that compute the same, of which the first writes memory. Threads without a place in a
-phase write nothing there. Each phase, and each block of a serial loop, sees what those before it
+neighbours that compute the same, of which the first writes memory. Where loops have `warps`, the
+threads of an axis are in as many equal groups; the numbers of groups are digits above all others,
+those inside of groups below, each in the order of the loops. Threads without a place in a phase
+write nothing there. Each phase, and each block of a serial loop, sees what those before it
 have written. What a fold gives is there for all threads.
+
+A phase with a `Fragment` adds up products of what two locals hold, and its warps do so by products
+of small matrices: rows × depth by depth × columns. Its value is that of the fold in its body, in
+any order of the sum. Its loops say which sums a thread holds, and they follow from the machine:
+`fragments.py` has the rules.
 Nothing here knows a target; where locals live, masks, clamps and barriers are derived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any
+
+from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 
@@ -32,6 +40,7 @@ __all__ = [
     "Access",
     "Axis",
     "Buffer",
+    "Fragment",
     "Instr",
     "Kernel",
     "Local",
@@ -44,8 +53,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
+class Buffer(Struct, frozen=True, eq=False):
     """Contiguous row-major memory that kernels read and write; where it lies is planned later."""
 
     name: str
@@ -56,8 +64,7 @@ class Buffer:
         return f"%{self.name}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Local:
+class Local(Struct, frozen=True, eq=False):
     """A value that outlives its phase inside a tile: one element for every index of `axes`.
 
     Of a cut axis these are the indices of the tile, of a serial loop's axis those of the block.
@@ -71,8 +78,7 @@ class Local:
         return f"${self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """The element `offset + Σ strides[i] · args[i]` of a buffer; `guarded`: the last arg is a
     condition, and where it fails the element is not touched and `otherwise` stands for it.
     `padded`: there is memory to the end of the last tile, so that whole vectors may be touched."""
@@ -85,17 +91,24 @@ class Access:
     padded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce:
-    """Fold the argument over the axes `over` into a local."""
+class Reduce(Struct, frozen=True):
+    """Fold the argument over the axes `over` into a local; in a serial loop along one of them it
+    goes on from block to block, or begins `anew` in each; or with what a local carried by the loop
+    holds, `onto` which it folds."""
 
     local: Local
     reduction: Reduction
     over: frozenset[Symbol]
+    anew: bool = False
+    onto: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the fold itself goes on from block to block of a loop along its axis."""
+        return not (self.anew or self.onto)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instr:
+class Instr(Struct, frozen=True, eq=False):
     """One instruction of a body: a scalar instruction by name, or one of load, store, accumulate,
     get, put, reduce, scan, index, below, const, convert, bitcast (see `detail`).
 
@@ -118,8 +131,7 @@ class Instr:
         return self.op in ("reduce", "scan")
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """One axis of a part's domain and how it is cut into tiles; `number` counts them."""
 
     symbol: Symbol
@@ -139,31 +151,51 @@ class Axis:
         return whole or (isinstance(self.extent, int) and self.extent % (self.tile or 1) == 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """How a phase walks an axis inside a tile; not `rolled`: one step covers the tile."""
+class Loop(Struct, frozen=True):
+    """How a phase walks an axis inside a tile; not `rolled`: one step covers the tile.
+
+    `warps`: so many equal groups of its threads lie farther apart than all others.
+    """
 
     symbol: Symbol
     lanes: int = 1
     copies: int = 1
     threads: int = 1
     rolled: bool = True
+    warps: int = 1
 
     @property
     def step(self) -> int:
         return self.lanes * self.copies * self.threads
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Fragment(Struct, frozen=True):
+    """The matrices that a warp multiplies at once, of elements of `dtype`, summed in f32.
+
+    Elements in f32 are rounded to 11 digits on their way into a product.
+    """
+
+    dtype: DType
+    rows: int = 16
+    columns: int = 8
+
+    @property
+    def depth(self) -> int:
+        """How many products one sum is longer by: as many as 32 bytes hold."""
+        return 32 // self.dtype.itemsize
+
+
+class Phase(Struct, frozen=True):
     """A loop nest, outermost loop first, and the body of its innermost point.
 
-    `same`: so many neighbouring threads compute the same.
+    `same`: so many neighbouring threads compute the same. `fragment`: warps fold the body's
+    products by matrices of this shape.
     """
 
     loops: tuple[Loop, ...]
     body: tuple[Instr, ...]
     same: int = 1
+    fragment: Fragment | None = None
 
     @property
     def threads(self) -> int:
@@ -181,24 +213,27 @@ class Phase:
         return frozenset().union(*over)
 
 
-@dataclass(frozen=True, slots=True)
-class Serial:
+class Serial(Struct, frozen=True):
     """A loop over an axis in blocks of `block` indices, in order; its phases run in each block.
 
     To them a block is what a tile is to other phases: a loop over the axis walks the block, and
     the last block may be cut off. A fold over the axis goes on from block to block; its local is
-    there once the loop is over. Any other local that the phases write is new in every block, and
-    gone after the loop. `stages`: so many blocks are worth having on their way from memory.
+    there once the loop is over. The locals `carried` have values before the loop; each block puts
+    new ones, for the block after it, and what the last has put is there after the loop. The put
+    alone reads what such a local has held before, in its phase. Any other local that the phases
+    write is new in every block, and gone after the loop. Blocks from `stop` on are left out.
+    `stages`: so many blocks are worth having on their way from memory.
     """
 
     symbol: Symbol
     block: int
     phases: tuple[Phase, ...]
     stages: int = 1
+    carried: tuple[Local, ...] = ()
+    stop: Dim | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A domain, its tiles, and what runs in each."""
 
     axes: tuple[Axis, ...]
@@ -226,8 +261,7 @@ class Part:
             yield from phase.body
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kernel:
+class Kernel(Struct, frozen=True, eq=False):
     """One launch: independent parts side by side, numbered through tile by tile."""
 
     name: str

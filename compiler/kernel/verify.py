@@ -5,6 +5,7 @@ from __future__ import annotations
 from symfuse.runtime.errors import VerifyError
 
 from ..ir.dims import Dim, Symbol, symbols
+from .fragments import flaw_of
 from .phases import Access, Axis, Instr, Kernel, Local, Loop, Part, Phase, Reduce, Serial
 from .scalar import INSTRUCTIONS, result_dtype
 
@@ -32,6 +33,7 @@ class _Check:
         self.numbers = {axis.number for axis in part.axes if axis.number is not None}
         self.kept: set[Local] = set()
         self.serial: Serial | None = None
+        self.carried: set[Local] = set()  # locals that the block has not put yet
 
     def run(self) -> None:
         _require(len(self.axes) == len(self.part.axes), "an axis occurs twice")
@@ -46,18 +48,29 @@ class _Check:
     def _phase(self, phase: Phase) -> None:
         self._loops(phase)
         self._body(phase)
+        if phase.fragment is not None:
+            flaw = flaw_of(phase)
+            _require(not flaw, flaw)
 
     def _serial_loop(self, serial: Serial) -> None:
         symbol, outer = serial.symbol, set(self.kept)
         _require(symbol in self.axes, f"{symbol} is walked but is no axis")
         _require(self.axes[symbol].tile is None, f"{symbol} is cut into tiles and into blocks")
         _require(serial.block > 0 and serial.stages > 0, f"blocks of {symbol} are empty")
-        self.serial = serial
+        self.serial, self.carried = serial, set(serial.carried)
+        for local in serial.carried:
+            _require(
+                local in outer, f"{local} is carried from block to block, but begins with none"
+            )
+            _require(symbol not in local.axes, f"{local} is carried along its own axis {symbol}")
         for phase in serial.phases:
             self._phase(phase)
+            _alone(phase, serial)
+        for local in self.carried:
+            _require(False, f"{local} is carried from block to block, and no block puts it")
         self.serial = None
         folds = (i.detail for p in serial.phases for i in p.body if i.op == "reduce")
-        self.kept = outer | {fold.local for fold in folds if symbol in fold.over}
+        self.kept = outer | {f.local for f in folds if symbol in f.over and f.goes_on}
 
     # loops
 
@@ -71,6 +84,9 @@ class _Check:
         _require(len(wide) <= 1 or phase.threads > 1, "two axes of a phase are vectors")
         inner = phase.loops[phase.loops.index(wide[0]) + 1 :] if wide else ()
         _require(not any(loop.rolled for loop in inner), "a loop is inside that over vectors")
+        scans = any(instr.op == "scan" for instr in phase.body)
+        grouped = scans and any(loop.warps > 1 for loop in phase.loops)
+        _require(not grouped, "a scan runs along threads that lie apart")
         blocks = (loop for loop in phase.loops if loop.step > loop.threads or loop.threads == 1)
         rolled = [loop.rolled for loop in blocks]
         _require(rolled == sorted(rolled, reverse=True), "a rolled loop is inside an unrolled one")
@@ -78,6 +94,8 @@ class _Check:
     def _loop(self, loop: Loop, axis: Axis) -> None:
         serial = self.serial
         tile = serial.block if serial and serial.symbol == loop.symbol else axis.tile
+        grouped = loop.warps > 0 and loop.threads % loop.warps == 0
+        _require(grouped, f"{loop.threads} threads of {loop.symbol} in {loop.warps} warps")
         fits = loop.rolled or loop.step == tile
         _require(fits, f"one step of {loop.symbol} covers {loop.step}, its tile is {tile}")
 
@@ -138,11 +156,15 @@ class _Check:
         self._bound(fold.local.axes, walked)
         needed = 1 + fold.reduction.uses_position
         _require(len(instr.args) == needed, f"{instr.op} takes {needed} operands")
-        if instr.op == "reduce":
+        if fold.onto:
+            carried = self.serial is not None and fold.local in self.serial.carried
+            _require(carried, f"{instr.op} folds onto {fold.local}, which no loop carries")
+        elif instr.op == "reduce":
             self._keep(fold.local)
 
     def _keep(self, local: Local) -> None:
-        _require(local not in self.kept, f"{local} is kept twice")
+        _require(local not in self.kept - self.carried, f"{local} is kept twice")
+        self.carried.discard(local)
         self.kept.add(local)
 
     def _bound(self, used: tuple[Symbol, ...] | set[Symbol], walked: set[Symbol]) -> None:
@@ -151,3 +173,16 @@ class _Check:
             axis = self.axes.get(symbol)
             alone = axis is None or axis.tile == 1 or axis.extent == 1 or symbol in walked
             _require(alone, f"{symbol} is used in a phase that does not walk it")
+
+
+def _alone(phase: Phase, serial: Serial) -> None:
+    """What a carried local held before is read by nothing but the put in the same phase."""
+    for put in phase.body:
+        if put.op != "put" or put.detail not in serial.carried:
+            continue
+        read = {i for i in phase.body if i.op == "get" and i.detail is put.detail}
+        for instr in phase.body:
+            if not read.isdisjoint(instr.args):
+                read.add(instr)
+        others = [i for i in read if (i.is_effect and i is not put) or i.is_fold]
+        _require(not others, f"{put.detail} is put in a phase that also reads what it held")

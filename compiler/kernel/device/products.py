@@ -14,7 +14,7 @@ from ..products import last_kept, row_axis
 from .rewrite import needed, rewritten, substituted
 from .walk import Spread, lanes_along, size_or, stride_along, tiles_of
 
-__all__ = ["Tiling", "plan_tiling", "schedule_tiling"]
+__all__ = ["Tiling", "factors", "loads_after", "plan_tiling", "schedule_tiling"]
 
 THREADS = 256
 SIDES = (128, 64, 32, 16)  # rows or columns of a tile, the largest first
@@ -49,7 +49,7 @@ def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
         return None
     (down,) = draft.reduced
     sizes = [size_or(draft.extent(axis), LARGE) for axis in (row, column, down)]
-    if min(sizes) < SHORT or _factors(draft, row, column) is None:
+    if min(sizes) < SHORT or factors(draft, row, column) is None:
         return None
     rows, columns = _sides(draft, row, column, device)
     depth = DEPTH if sizes[2] >= DEPTH else SHORT
@@ -74,7 +74,7 @@ def _with_one_fold(draft: Draft) -> Draft:
 
 def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[int, int]:
     """Large tiles, which read less, unless some multiprocessors would have none."""
-    narrow = draft.bodies[0][-1].dtype.itemsize <= 4 and _loads_after(draft, row, column) <= 1
+    narrow = draft.bodies[0][-1].dtype.itemsize <= 4 and loads_after(draft, row, column) <= 1
     most = SIDES[0] if narrow else SIDES[1]
     best = (SIDES[-1], SIDES[-1])
     for rows in (side for side in SIDES if side <= most):
@@ -92,13 +92,13 @@ def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[i
     return best
 
 
-def _loads_after(draft: Draft, row: Symbol, column: Symbol) -> int:
+def loads_after(draft: Draft, row: Symbol, column: Symbol) -> int:
     """How many further values belong to each sum: they fill registers beside it."""
     loads = (i for i in draft.bodies[1] if i.op == "load")
     return sum({row, column} <= load.axes for load in loads)
 
 
-def _factors(draft: Draft, row: Symbol, column: Symbol) -> tuple[Instr, Instr] | None:
+def factors(draft: Draft, row: Symbol, column: Symbol) -> tuple[Instr, Instr] | None:
     """The factor that varies with the rows and that which varies with the columns."""
     value = draft.bodies[0][-1].args[0]
     if value.op != "mul":
@@ -114,11 +114,11 @@ def schedule_tiling(tiling: Tiling, device: Device) -> Part:
     """Blocks of both factors are put into locals, then every thread adds up its square."""
     draft = tiling.draft
     fold, after = draft.bodies
-    factors = _factors(draft, tiling.row, tiling.column)
-    assert factors is not None
+    found = factors(draft, tiling.row, tiling.column)
+    assert found is not None
     instead, phases = {}, []
     for factor, axis, side in zip(
-        factors, (tiling.row, tiling.column), (tiling.rows, tiling.columns), strict=True
+        found, (tiling.row, tiling.column), (tiling.rows, tiling.columns), strict=True
     ):
         kept = Local(f"{axis.name}_block", factor.dtype, (tiling.down, axis))
         put = Instr("put", (factor,), factor.dtype, kept, factor.axes)

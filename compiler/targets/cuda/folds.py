@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
@@ -23,8 +24,7 @@ State = tuple[Value, ...]
 MOST_WORDS = 32  # of registers that the accumulators of one fold may take
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fold:
+class Fold(Struct, frozen=True, eq=False):
     """The accumulators of a fold: one array for each part of its state.
 
     Their dimensions are the loops that are kept, then those that are folded.
@@ -56,8 +56,7 @@ class Fold:
         return self.state(["0"] * len(self.over))
 
 
-@dataclass(frozen=True, slots=True)
-class _Digit:
+class _Digit(Struct, frozen=True):
     """`count` threads at distances of `stride` that hold parts of one fold."""
 
     stride: int
@@ -80,7 +79,8 @@ class Folds:
         dtypes = reduce.reduction.dtypes(dtype)
         names = tuple(self.w.fresh(f"{reduce.local.name}_") for _ in dtypes)
         kept = self._turns(reduce.local.axes, steps=True)
-        over = () if instr.op == "scan" else self._side_by_side(reduce, kept, dtypes)
+        alone = instr.op == "scan" or self.layout.phase.fragment is not None
+        over = () if alone else self._side_by_side(reduce, kept, dtypes)
         fold = Fold(reduce, dtype, names, dtypes, kept, over)
         turns = fold.kept + fold.over
         dims = "".join(f"[{turn.count}]" for turn in turns)
@@ -91,7 +91,18 @@ class Folds:
         if turns:
             with self._over(turns):
                 self._assign(fold.state(), nothing)
+        if reduce.onto:
+            with self._over(fold.kept):
+                self._assign(fold.first, self._held(fold))
         return fold
+
+    def _held(self, fold: Fold) -> State:
+        """What the local of a fold holds, as its state."""
+        place = self.tile.storage[fold.reduce.local]
+        assert isinstance(place, Registers), f"{fold.reduce.local} is carried in shared memory"
+        at = "".join(f"[{turn.name}]" for turn in place.turns)
+        held = Value(f"{place.name}{at}", place.dtype)
+        return fold.reduction.inject(self._scalars(fold), held, None)
 
     def nothing(self, fold: Fold) -> State:
         """The state of no element."""
@@ -279,13 +290,13 @@ def _digits(layout: Layout, reduce: Reduce) -> tuple[list[_Digit], list[_Digit]]
     for walk in reversed(layout.walks):
         if walk.threads == 1 or walk.symbol not in reduce.over:
             continue
-        stride, count = walk.stride, walk.threads
-        if _is_power(stride) and _is_power(count) and stride < WARP:
-            near = min(count, WARP // stride)
-            shuffles.append(_Digit(stride, near))
-            stride, count = stride * near, count // near
-        if count > 1:
-            rest.append(_Digit(stride, count))
+        for stride, count in walk.digits:
+            if count > 1 and _is_power(stride) and _is_power(count) and stride < WARP:
+                near = min(count, WARP // stride)
+                shuffles.append(_Digit(stride, near))
+                stride, count = stride * near, count // near
+            if count > 1:
+                rest.append(_Digit(stride, count))
     return shuffles, rest
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
-from math import gcd
+from math import gcd, prod
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...ir.dims import Dim, Symbol, is_multiple, minimum, symbols, upper_bound
 from ...kernel.phases import Axis, Instr, Loop, Part, Phase, Serial
@@ -26,8 +28,7 @@ __all__ = [
 ENDINGS = ("_at", "_in", "_s", "_c", "_l")  # of the variables that belong to one axis
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The indices of an axis in a tile or block: from `start`, `cut` of them at most."""
 
     start: Dim
@@ -65,8 +66,7 @@ def block_span(axis: Axis, serial: Serial, start: Symbol) -> Span:
     return Span(start + 0, axis.extent, serial.block)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """An unrolled loop: over steps, copies or lanes of an axis."""
 
     name: str
@@ -80,14 +80,18 @@ class Turn:
         return Symbol(self.name, 0, self.count - 1, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Walk:
-    """One loop of a phase; its thread digit is (thread // stride) % threads."""
+class Walk(Struct, frozen=True, eq=False, dict=True):
+    """One loop of a phase; its thread digit is (thread // stride) % threads.
+
+    Where it has warps, that is the digit inside of one, and their number is (thread // far) %
+    warps.
+    """
 
     loop: Loop
     span: Span
     stride: int
     name: str
+    far: int = 0
 
     @property
     def symbol(self) -> Symbol:
@@ -100,6 +104,16 @@ class Walk:
     @property
     def threads(self) -> int:
         return self.loop.threads
+
+    @property
+    def warps(self) -> int:
+        return self.loop.warps
+
+    @property
+    def digits(self) -> tuple[tuple[int, int], ...]:
+        """The distances and counts of its threads, the nearest first."""
+        near = self.stride, self.threads // self.warps
+        return (near,) if self.warps == 1 else (near, (self.far, self.warps))
 
     @cached_property
     def steps(self) -> int | None:
@@ -199,11 +213,11 @@ class Walk:
     def mapping(self) -> tuple[int | None, ...]:
         """What must agree for an index to be with the same thread at the same place."""
         digit = self.stride if self.threads > 1 else 0
-        return self.steps, self.copies, self.threads, self.lanes, digit
+        groups = (self.warps, self.far) if self.warps > 1 else ()
+        return self.steps, self.copies, self.threads, self.lanes, digit, *groups
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
+class Layout(Struct, frozen=True, eq=False, dict=True):
     """A phase and how its threads walk it; `serial`: the axis whose block it runs in."""
 
     phase: Phase
@@ -255,9 +269,11 @@ def _layout(
 ) -> Layout:
     phase = _in_order_where_additions_meet(phase)
     stride, walks = phase.same, []
+    far = phase.threads // prod(loop.warps for loop in phase.loops)
     for loop in reversed(phase.loops):
-        walks.append(Walk(loop, spans[loop.symbol], stride, name[loop.symbol]))
-        stride *= loop.threads
+        walks.append(Walk(loop, spans[loop.symbol], stride, name[loop.symbol], far))
+        stride *= loop.threads // loop.warps
+        far *= loop.warps
     return Layout(phase, tuple(reversed(walks)), serial)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ...ir.dims import Dim, Symbol
-from ...kernel.phases import Axis, Instr, Loop, Part, Phase, Serial
+from ...ir.dims import Dim, Symbol, minimum
+from ...kernel.phases import Axis, Instr, Local, Loop, Part, Phase, Serial
 from .folds import Fold, Folds
 from .layout import Layout, block_start
 from .loops import PhaseText
 from .pipeline import ahead_of, slots_of
 from .scalars import c_type
-from .storage import Registers, Shared
+from .storage import Registers, Shared, kept_in
+from .tensor_cores import FragmentText
 from .tile import Tile
 
 __all__ = ["PartText"]
@@ -32,6 +33,7 @@ class PartText:
         self.tile, self.part, self.axes, self.layouts, self.meets = tile, part, axes, layouts, meets
         self.w, self.indices = tile.writer, tile.indices
         self.number = 0
+        self.carried: tuple[Local, ...] = ()
 
     def write(self) -> None:
         for item in self.part.phases:
@@ -47,11 +49,16 @@ class PartText:
         self.number += 1
         self.w.line(f"// phase {self.number}: {_walks(layout.phase)}")
         self._declare(i for i in layout.phase.body if i not in running)
-        PhaseText(self.tile, layout, running, is_ahead=is_ahead).write()
+        if layout.phase.fragment is not None:
+            FragmentText(self.tile, layout, running).write()
+        else:
+            PhaseText(self.tile, layout, running, is_ahead=is_ahead).write()
 
     def _declare(self, instrs: Iterable[Instr]) -> None:
-        """The registers of locals that are about to be written."""
+        """The registers of locals that are about to be written, and not yet there."""
         for instr in instrs:
+            if kept_in(instr) in self.carried:
+                continue
             for place in self.tile.places(instr) if instr.is_effect else ():
                 if isinstance(place, Registers):
                     dims = "".join(f"[{turn.count}]" for turn in place.turns)
@@ -61,6 +68,7 @@ class PartText:
 
     def _serial(self, serial: Serial) -> None:
         """A loop over blocks, around it the folds that go on from one to the next."""
+        self.carried = serial.carried
         inside = self.layouts[self.number : self.number + len(serial.phases)]
         folds = {layout: self._begin(layout, serial) for layout in inside}
         ahead = ahead_of(serial, inside, self.tile.memory)
@@ -75,11 +83,13 @@ class PartText:
             if states:
                 with self.w.block(""):
                     folder.finish(list(states.values()), inside=True)
+        self.carried = ()
 
     def _begin(self, layout: Layout, serial: Serial) -> tuple[Folds, dict[Instr, Fold]]:
         """Declare what the folds over the loop's axis accumulate and what they give."""
         body = layout.phase.body
-        own = [i for i in body if i.op == "reduce" and serial.symbol in i.detail.over]
+        goes_on = [i for i in body if i.op == "reduce" and i.detail.goes_on]
+        own = [i for i in goes_on if serial.symbol in i.detail.over]
         folder = Folds(self.tile, layout, ())
         self._declare(own)
         return folder, {instr: folder.begin(instr) for instr in own}
@@ -90,7 +100,8 @@ class PartText:
         axis = self.axes[serial.symbol]
         start = block_start(serial, axis)
         at = self.w.name(start.name)
-        kind, stop = self.indices.c_type(axis.extent), self.indices.text(axis.extent)
+        end = axis.extent if serial.stop is None else minimum(axis.extent, serial.stop)
+        kind, stop = self.indices.c_type(axis.extent), self.indices.text(end)
         first, block = -early * serial.block, serial.block
         with self.w.block(f"for ({kind} {at} = {first}; {at} < {stop}; {at} += {block})"):
             yield at, kind, start
@@ -112,7 +123,8 @@ class PartText:
                 self.w.line("sf_barrier();")
             later = self.w.name(f"{at}_ahead")
             self.w.line(f"const {kind} {later} = {at} + {early * serial.block};")
-            with self.w.block(f"if ({later} < {self.indices.text(extent)})"):
+            end = extent if serial.stop is None else minimum(extent, serial.stop)
+            with self.w.block(f"if ({later} < {self.indices.text(end)})"):
                 self.indices.bind(start, later, wide=wide)
                 self._enter(slots, f"({slot} + {early}) % {serial.stages}")
                 for _ in ahead:
@@ -134,10 +146,16 @@ class PartText:
 
 def _walks(phase: Phase) -> str:
     """`d0 by 8 threads; d1 by 2 copies, 32 threads, 4 lanes`"""
-    return "; ".join(map(_walk, phase.loops)) or "one point"
+    ways = "; ".join(map(_walk, phase.loops)) or "one point"
+    return ways if phase.fragment is None else f"{ways}; fragments of {phase.fragment.dtype}"
 
 
 def _walk(loop: Loop) -> str:
-    numbers = (("copies", loop.copies), ("threads", loop.threads), ("lanes", loop.lanes))
+    numbers = (
+        ("copies", loop.copies),
+        ("warps", loop.warps),
+        ("threads", loop.threads),
+        ("lanes", loop.lanes),
+    )
     several = ", ".join(f"{count} {word}" for word, count in numbers if count > 1)
     return f"{loop.symbol} by {several}" if several else str(loop.symbol)

@@ -19,7 +19,8 @@ __all__ = ["CudaScalars", "Value", "c_type", "helpers", "literal"]
 
 def helpers() -> str:
     """The C++ functions that expressions and accesses call, to stand behind the preamble."""
-    texts = (files(__package__).joinpath(name) for name in ("scalars.cu", "access.cu"))
+    folder = files(__package__)
+    texts = (folder.joinpath(name) for name in ("scalars.cu", "access.cu", "tensor_cores.cu"))
     return "\n".join(text.read_text(encoding="utf-8") for text in texts)
 
 

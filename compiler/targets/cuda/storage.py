@@ -104,8 +104,9 @@ def _place(
     walked = [axis for axis in local.axes if not is_single(axes[axis])]
     ways = [tuple(layout.of[axis] for axis in walked) for _, layout in users]
     known = all(walk.steps is not None for way in ways for walk in way)
+    alone = not _feeds_fragments(users)
     alike = len({tuple(walk.mapping for walk in way) for way in ways}) == 1
-    if known and alike:
+    if known and alike and alone:
         registers = Registers(name, local.dtype, _turns(ways[0]))
         words = registers.size * -(-local.dtype.itemsize // 4)
         if words <= min(MOST_WORDS, WORDS // threads // 2):
@@ -146,20 +147,38 @@ def _padding(local: Local, users: list[tuple[Instr, Layout]], length: int) -> in
     Rows that are read by vectors stay aligned to vectors.
     """
     last = local.axes[-1]
+    if _feeds_fragments(users):
+        return _padding_of_fragments(local, users, length)
     if all(_fastest(layout, local) == last for _, layout in users):
         return 0
     reads = [layout for instr, layout in users if instr.op == "get"]
-    along = any(_fastest(layout, local) == last and layout.of[last].lanes > 1 for layout in reads)
+    along = any(last in layout.of and layout.of[last].lanes > 1 for layout in reads)
     unit = (VECTOR if along else BANK) // local.dtype.itemsize or 1
     return unit if length % (2 * unit) == 0 else 0 if length % unit == 0 else -length % unit
 
 
+def _feeds_fragments(users: list[tuple[Instr, Layout]]) -> bool:
+    return any(i.op == "get" and layout.phase.fragment is not None for i, layout in users)
+
+
+def _padding_of_fragments(local: Local, users: list[tuple[Instr, Layout]], length: int) -> int:
+    """Elements that make rows an odd number of 16 bytes; 8 rows of so many are in all banks.
+
+    Elements of 4 bytes in rows beside the sum are read one by one: 4 rows of 8 neighbours.
+    """
+    unit = VECTOR // local.dtype.itemsize
+    down = next(la.walks[0].symbol for _, la in users if la.phase.fragment is not None)
+    if local.axes[-1] != down and not local.dtype.is_half:
+        return (8 - length) % 32
+    return (unit - length) % (2 * unit)
+
+
 def _fastest(layout: Layout, local: Local) -> Symbol | None:
-    """The axis of the local along which lanes lie, or else neighbouring threads."""
+    """The axis of the local along which neighbouring threads lie, or else lanes."""
     own = [walk for walk in layout.walks if walk.symbol in local.axes]
     wide = [walk for walk in own if walk.lanes > 1]
     spread = [walk for walk in own if walk.threads > 1]
-    found = wide[-1:] or spread[-1:]
+    found = spread[-1:] or wide[-1:]
     return found[0].symbol if found else None
 
 

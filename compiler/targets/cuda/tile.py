@@ -52,10 +52,16 @@ class Tile:
         """A thread's number along a walk; empty where there is one thread."""
         if walk.threads == 1:
             return ""
-        text = "thread" if walk.stride == 1 else f"thread / {walk.stride}"
-        if walk.stride * walk.threads < self.threads:
-            text = f"{text} % {walk.threads}"
-        return text
+        near, *far = (self._digit(stride, count) for stride, count in walk.digits)
+        return f"({far[0]} * {walk.threads // walk.warps} + {near})" if far else near
+
+    def warp(self, walk: Walk) -> str:
+        """The number of a thread's warp along a walk."""
+        return "0" if walk.warps == 1 else self._digit(*walk.digits[1])
+
+    def _digit(self, stride: int, count: int) -> str:
+        text = "thread" if stride == 1 else f"thread / {stride}"
+        return f"{text} % {count}" if stride * count < self.threads else text
 
     def owners(self, layout: Layout, axes: Iterable[Symbol]) -> list[str]:
         """That this thread is the one which writes values over these axes."""
