@@ -51,11 +51,12 @@ def main() -> int:
     files = [plan.out / f"gpu-{side}.jsonl" for side in sides]
     for side, file in zip(sides, files, strict=True):
         file.unlink(missing_ok=True)
+        file.with_suffix(".log").unlink(missing_ok=True)
         run(side, file, plan)
     found = result(read(files), chosen.tiny)
     (plan.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(table(found))
-    return 1 if found["checks"]["failed"] else 0
+    return 1 if found["checks"]["failed"] or found["wrong"] else 0
 
 
 def run(side: str, file: Path, plan: Plan) -> None:

@@ -177,7 +177,7 @@ def _product(
         *("products", work, f"{rows}x{inner}x{columns}", (left, right), dtype, precision),
         moved=rows * inner + inner * columns + rows * columns,
         flops=2 * rows * inner * columns,
-        part="all" if work == "product tn" else "rows",
+        part="columns" if work == "product tn" else "rows",
     )
 
 

@@ -43,7 +43,8 @@ def result(lines: list[Line], tiny: bool) -> dict[str, Any]:
     facts["copy"] = max(copies, default=None)
     known = {case.name: case for case in cases(tiny) if not case.generated}
     names = list(dict.fromkeys(line["case"] for line in told))
-    ordered = [*(n for n in names if n not in known), *(n for n in known if n in names)]
+    place = {name: at for at, name in enumerate(known)}
+    ordered = sorted(names, key=lambda name: place.get(_parent(name, place), -1))
     rows = [_row(n, [x for x in told if x["case"] == n], known.get(n)) for n in ordered]
     for row in rows:
         _compare(row, facts["copy"])
@@ -53,7 +54,13 @@ def result(lines: list[Line], tiny: bool) -> dict[str, Any]:
         "failed": {row["case"]: row["failed"] for row in checked if row["failed"]},
     }
     facts["cases"] = [row for row in rows if row["section"] != "check"]
+    facts["wrong"] = [row["case"] for row in rows if "wrong" in str(row["failed"])]
     return facts
+
+
+def _parent(name: str, known: Iterable[str]) -> str:
+    """The case that a line belongs to; some have more than one, such as "…, data from the host"."""
+    return max((each for each in known if name.startswith(each)), key=len, default=name)
 
 
 def _row(name: str, lines: list[Line], case: Any) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cuda.on_device import REAL
 from cuda.programs import KERNELS, Programs
 
 from symfuse.compiler.targets.cuda.nvrtc import Request, translate
@@ -21,6 +23,14 @@ def place() -> Device:
         return device()
     except DeviceError as error:
         pytest.skip(f"needs a GPU: {error.what}")
+
+
+@pytest.fixture(autouse=True)
+def _real(place: Device) -> Iterator[None]:
+    """What the tests call the simulated device is the real one here."""
+    token = REAL.set(True)
+    yield
+    REAL.reset(token)
 
 
 @pytest.fixture(scope="session")
