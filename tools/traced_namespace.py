@@ -1,9 +1,8 @@
 """`symfuse.numpy` with every call traced, run as a graph, and given back as an array.
 
 The array API's test suite imports this module in place of `symfuse.numpy`. What a test module
-calls is traced, and what the suite's own helpers call is computed at once. The environment's
-SYMFUSE_TARGET says what runs the graphs: "cpu" compiles each, "interpret" runs its simplified form
-by NumPy.
+calls is traced, and what the suite's own helpers call is computed at once. Where the environment's
+TRACED_NAMESPACE_MODE is "interpret", NumPy runs the simplified graphs; else each is compiled.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def _outputs(graph: Any, arrays: Sequence[Any]) -> Sequence[Any]:
     if not graph.outputs:
         return ()
     values = [np.array(one, one.dtype.newbyteorder("="), order="C") for one in arrays]
-    if os.environ.get("SYMFUSE_TARGET") == "interpret":
+    if os.environ.get("TRACED_NAMESPACE_MODE") == "interpret":
         simplified, _ = run_pipeline(graph.ir, numerics="strict")
         found = simplified(*values)
         return found if isinstance(found, tuple) else (found,)

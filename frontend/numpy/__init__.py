@@ -9,6 +9,7 @@ from symfuse.runtime.dtypes import DType as _DType
 
 from . import arithmetic as _arithmetic
 from . import creation as _creation
+from . import dtypes as _dtypes
 from . import elementwise as _elementwise
 from . import indexing as _indexing
 from . import inspection as _inspection
@@ -17,6 +18,8 @@ from . import linalg
 from . import manipulation as _manipulation
 from . import products as _products
 from . import reductions as _reductions
+from . import sets as _sets
+from . import sorting as _sorting
 from . import updates as _updates
 
 assert _updates  # x[i] = v and x.at[i] are looked up by name
@@ -24,7 +27,8 @@ assert _updates  # x[i] = v and x.at[i] are looked up by name
 __all__ = ["linalg"]
 
 for _topic in (
-    _creation, _elementwise, _arithmetic, _reductions, _manipulation,_joining, _products, _indexing
+    _creation, _elementwise, _arithmetic, _reductions, _manipulation, _joining, _products,
+    _indexing, _sorting, _sets, _dtypes,
 ):  # fmt: skip
     for _name in _topic.__all__:
         globals()[_name] = getattr(_topic, _name)
@@ -37,8 +41,7 @@ bool = bool_ = _np.bool_
 int8, int16, int32, int64 = _np.int8, _np.int16, _np.int32, _np.int64
 uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
 float16, float32, float64 = _np.float16, _np.float32, _np.float64
-iinfo, result_type, can_cast, dtype = _np.iinfo, _np.result_type, _np.can_cast, _np.dtype
-promote_types, isdtype, issubdtype = _np.promote_types, _np.isdtype, _np.issubdtype
+dtype, promote_types, issubdtype = _np.dtype, _np.promote_types, _np.issubdtype
 
 __array_api_version__ = "2025.12"
 
@@ -46,11 +49,6 @@ __array_api_version__ = "2025.12"
 def __array_namespace_info__() -> _Any:
     """What the array API standard asks of a namespace to say of itself."""
     return _inspection.NamespaceInfo()
-
-
-def finfo(dtype: _Any) -> _Any:
-    """The limits of a floating-point type, as `numpy.finfo`, of bfloat16 too."""
-    return _DType.of(dtype).limits
 
 
 def __getattr__(name: str) -> _Any:

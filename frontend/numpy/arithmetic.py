@@ -9,7 +9,7 @@ import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
-from ..tracing.dispatch import FUNCTIONS, numpy_like, unsupported
+from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import call, common_dtype, convert, element_type, traced
 
 __all__ = [
@@ -19,12 +19,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _eager_astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+def _eager_astype(
+    x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe", device: Any = None
+) -> Any:
     return np.asarray(x).astype(element_type(dtype).numpy, copy=copy)
 
 
 @numpy_like(np.astype, eager=_eager_astype)
-def astype(x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe") -> Any:
+def astype(
+    x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe", device: Any = None
+) -> Any:
     """The values in another element type."""
     return convert(x, element_type(dtype))
 
@@ -33,7 +37,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe")
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Elements of x where the condition holds, of y elsewhere."""
     if x is None or y is None:
-        raise unsupported("nonzero")
+        return FUNCTIONS["nonzero"](condition)
     dtype = common_dtype(x, y)
     parts = [
         part if type(part) in (int, float) else convert(traced(part), dtype) for part in (x, y)
@@ -60,16 +64,17 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @numpy_like(np.clip)
 def clip(
     a: Any,
-    a_min: Any = None,
-    a_max: Any = None,
-    out: None = None,
-    *,
+    /,
     min: Any = None,
     max: Any = None,
+    out: None = None,
+    *,
+    a_min: Any = None,
+    a_max: Any = None,
 ) -> Any:
     """The nearest values between two bounds; None leaves that side open."""
-    low = a_min if a_min is not None else min
-    high = a_max if a_max is not None else max
+    low = min if min is not None else a_min
+    high = max if max is not None else a_max
     if low is not None and high is not None:
         return call("minimum", call("maximum", a, low), high)
     if low is None and high is None:

@@ -117,6 +117,8 @@ def full_like(
     order: str = "K",
     subok: bool = True,
     shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """An array of one number with the shape and element type of another."""
     a = traced(a)
@@ -126,8 +128,9 @@ def full_like(
 
 @numpy_like(np.zeros_like, np.empty_like)
 def zeros_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
-) -> Any:
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
     """Zeros with the shape and element type of another array."""
     return full_like(a, 0, dtype, shape=shape)
 
@@ -137,14 +140,19 @@ empty_like = zeros_like
 
 @numpy_like(np.ones_like)
 def ones_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
-) -> Any:
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
     """Ones with the shape and element type of another array."""
     return full_like(a, 1, dtype, shape=shape)
 
 
-def _eager_arange(*args: Any, dtype: Any = None, **rest: Any) -> Any:
-    return np.arange(*args, dtype=dtype and element_type(dtype).numpy)
+def _eager_arange(
+    start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Any:
+    if stop is None:
+        start, stop = 0, start
+    return np.arange(start, stop, step, dtype=dtype and element_type(dtype).numpy)
 
 
 @numpy_like(eager=_eager_arange, creates=True)
@@ -164,8 +172,11 @@ def arange(
     return counted if isinstance(start, int) and start == 0 else call("add", counted, start)
 
 
-def _eager_linspace(start: Any, stop: Any, num: int = 50, *, dtype: Any = None, **rest: Any) -> Any:
-    return np.linspace(start, stop, num, dtype=dtype and element_type(dtype).numpy, **rest)
+def _eager_linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    dtype: Any = None, *, device: Any = None,
+) -> Any:  # fmt: skip
+    return np.linspace(start, stop, num, endpoint, retstep, dtype and element_type(dtype).numpy)
 
 
 @numpy_like(np.linspace, eager=_eager_linspace, creates=True)
@@ -176,6 +187,8 @@ def linspace(
     endpoint: bool = True,
     retstep: bool = False,
     dtype: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """`num` numbers at equal distances from start to stop."""
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
@@ -199,13 +212,18 @@ def logspace(
     return FUNCTIONS["exp"](linspace(start, stop, num, endpoint=endpoint) * math.log(base))
 
 
-def _eager_eye(n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float) -> Any:
-    return np.eye(n_rows, n_cols, k, element_type(dtype).numpy)
+def _eager_eye(
+    n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float, device: Any = None
+) -> Any:
+    return np.eye(n_rows, n_cols, k, element_type(float if dtype is None else dtype).numpy)
 
 
 @numpy_like(eager=_eager_eye, creates=True)
-def eye(n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float) -> Any:
+def eye(
+    n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float, device: Any = None
+) -> Any:
     """Ones on a diagonal, zeros elsewhere."""
+    dtype = float if dtype is None else dtype
     shape = (n_rows, n_rows if n_cols is None else n_cols)
     return convert(call("equal", *_row_and_column(shape, k)), element_type(dtype))
 

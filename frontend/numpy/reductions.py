@@ -247,27 +247,66 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> An
     return _scan("cumprod", a, axis, dtype)
 
 
+def _running(op: str, x: Any, axis: Any, dtype: Any, include_initial: bool, initial: int) -> Any:
+    x = traced(x)
+    if axis is None and x.ndim > 1:
+        raise ShapeError(
+            f"cumulative results of an array of rank {x.ndim}", fix="give axis=",
+            loc=user_location(),
+        )  # fmt: skip
+    found = _scan(op, x, 0 if axis is None else axis, dtype)
+    if not include_initial:
+        return found
+    at = normal_axis(0 if axis is None else axis, found.ndim)
+    shape = tuple(1 if a == at else n for a, n in enumerate(found.shape))
+    first = FUNCTIONS["full"](shape, initial, common_dtype(found).numpy)
+    return FUNCTIONS["concatenate"]([first, found], at)
+
+
 @numpy_like(getattr(np, "cumulative_sum", cumsum))
-def cumulative_sum(x: Any, /, *, axis: Any = None, dtype: Any = None) -> Any:
-    """As cumsum, by the name of the array API."""
-    return _scan("cumsum", x, axis, dtype)
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """The sums of the elements up to each one, after a first 0 if that is included."""
+    return _running("cumsum", x, axis, dtype, include_initial, 0)
 
 
 @numpy_like(getattr(np, "cumulative_prod", cumprod))
-def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None) -> Any:
-    """As cumprod, by the name of the array API."""
-    return _scan("cumprod", x, axis, dtype)
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """The products of the elements up to each one, after a first 1 if that is included."""
+    return _running("cumprod", x, axis, dtype, include_initial, 1)
 
 
-@numpy_like(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """The differences of neighbours along an axis."""
+def _eager_diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    ends = {"prepend": prepend, "append": append}
+    return np.diff(a, n, axis, **{name: x for name, x in ends.items() if x is not None})
+
+
+@numpy_like(np.diff, eager=_eager_diff)
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along an axis, of what is put before and after it as well."""
     x = traced(a)
     at = normal_axis(axis, x.ndim)
+    if prepend is not None or append is not None:
+        ends = [_beside(x, part, at) for part in (prepend, append)]
+        x = FUNCTIONS["concatenate"]([*ends[0], x, *ends[1]], at)
     for _ in range(n):
         lead: tuple[Any, ...] = (slice(None),) * at
-        x = FUNCTIONS["subtract"](x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))])
+        step = "not_equal" if common_dtype(x).is_bool else "subtract"
+        x = FUNCTIONS[step](x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))])
     return x
+
+
+def _beside(x: Any, part: Any, axis: int) -> list[Any]:
+    """What is put beside an array along an axis: one number fills a slice."""
+    if part is None:
+        return []
+    part = traced(part)
+    if part.ndim:
+        return [part]
+    return [FUNCTIONS["broadcast_to"](part, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))]
 
 
 @numpy_like(np.nansum)

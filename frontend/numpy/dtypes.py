@@ -1,0 +1,85 @@
+"""Questions about element types: finfo, iinfo, result_type, can_cast, isdtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symfuse.runtime.dtypes import DType, promoted
+
+from ..tracing.dispatch import numpy_like
+from ..tracing.tracer import Tracer
+from .shared import common_dtype
+
+__all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
+
+
+class FloatLimits:
+    """The limits of a floating-point type as `numpy.finfo` has them, in Python's numbers."""
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype, self._limits = dtype.numpy, dtype.limits
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = getattr(self._limits, name)
+        return value if isinstance(value, int | str) else float(value)
+
+    def __repr__(self) -> str:
+        return f"finfo({self.dtype}: {self.min} ... {self.max}, eps {self.eps})"
+
+
+def finfo(type: Any, /) -> Any:
+    """The limits of a floating-point type, or of that of an array; of bfloat16 too.
+
+    >>> import symfuse as sf
+    >>> sf.numpy.finfo("float32").bits
+    32
+    """
+    return FloatLimits(DType.of(type))
+
+
+def iinfo(type: Any, /) -> Any:
+    """The limits of an integer type, or of that of an array."""
+    return np.iinfo(DType.of(type).numpy)
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value in NumPy's promotion."""
+    if not isinstance(value, Tracer):
+        return value
+    dtype = common_dtype(value)
+    if not value._weak:
+        return dtype.numpy
+    return 0.0 if dtype.is_float else False if dtype.is_bool else 0
+
+
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    """The element type that these arrays, numbers and element types meet in."""
+    plain = [_plain(value) for value in arrays_and_dtypes]
+    types = [value for value in plain if isinstance(value, np.dtype)]
+    if any(value.name == "bfloat16" for value in types):
+        return promoted(*(_operand(value) for value in plain)).numpy
+    return np.result_type(*plain)
+
+
+def _operand(value: Any) -> Any:
+    return value if type(value) in (bool, int, float) else DType.of(value)
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Whether every value of one element type is one of the other."""
+    if isinstance(from_, Tracer):
+        from_ = from_.dtype
+    return np.can_cast(from_, to, casting)
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether an element type is of a kind, as "integral", or is another one."""
+    return np.isdtype(np.dtype(dtype), kind)
+
+
+numpy_like(np.result_type, view=True)(result_type)
+numpy_like(np.can_cast, view=True)(can_cast)
