@@ -249,17 +249,19 @@ def _training(tiny: bool) -> list[Case]:
 
 def _scans(tiny: bool) -> list[Case]:
     shape = (3, 200) if tiny else (4096, 16384)
-    lstm = (5, 3, 16) if tiny else (512, 64, 1024)
-    steps, batch, hidden = lstm
-    weights = ((hidden, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,))
+    states = ((5, 3, 16),) if tiny else ((32, 64, 1024), (512, 64, 1024))
     return [
         Case("scan", "cumsum", _by(shape), (shape,), moved=2 * prod(shape), part="rows"),
         Case("scan", "recurrence", _by(shape), (shape, shape), moved=3 * prod(shape), part="rows"),
-        Case(
-            *("scan", "LSTM", _by(lstm), (lstm, *weights)),
-            flops=16 * steps * batch * hidden * hidden,
-        ),
+        *map(_lstm, states),
     ]
+
+
+def _lstm(shape: Shape) -> Case:
+    steps, batch, hidden = shape
+    weights = ((hidden, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,))
+    flops = 16 * steps * batch * hidden * hidden
+    return Case("scan", "LSTM", _by(shape), (shape, *weights), flops=flops)
 
 
 def _generated(tiny: bool) -> list[Case]:

@@ -19,7 +19,7 @@ import symfuse.numpy as snp
 from symfuse.runtime import options
 from symfuse.runtime.cuda.arrays import to_device
 from symfuse.runtime.cuda.device import device
-from symfuse.runtime.errors import SymfuseError
+from symfuse.runtime.errors import SymfuseError, UnsupportedError
 
 from . import own_launches, own_limits, own_training
 from .cases import NOT_THERE, Case, cases, checks
@@ -30,7 +30,7 @@ from .works import WORKS, Namespace
 
 __all__ = ["main"]
 
-OWN = Namespace(snp, sf.stop_gradient, getattr(sf, "scan", None))
+OWN = Namespace(snp, sf.stop_gradient, sf.scan)
 LOST = range(700, 720)  # CUDA's numbers of the errors after which a process is served no longer
 LOST_EXIT = 3
 
@@ -99,12 +99,13 @@ class Suite:
 
     def measure(self, case: Case) -> None:
         """Tell the time of a case, after a part of its result has been compared."""
-        if case.section == "scan" and case.work != "cumsum" and OWN.scan is None:
-            self.teller.tell(case=case.name, contender="symfuse", skipped="there is no sf.scan")
-            return
         arrays = host_inputs(case)
-        with _own_products(case.generated):
-            compiled = self.compiled(case)
+        try:
+            with _own_products(case.generated):
+                compiled = self.compiled(case)
+        except UnsupportedError as error:
+            self.teller.tell(case=case.name, contender="symfuse", skipped=error.what)
+            return
         bound = self.bound(compiled, arrays)
         error = self._spot(case, arrays, self.poisoned(bound))
         launches = bound.launches()
