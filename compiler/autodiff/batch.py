@@ -13,6 +13,7 @@ from ..ir.dims import Dim, is_equal
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import operations
+from .linearise import regional
 
 __all__ = ["batch_graph", "batch_nodes"]
 
@@ -65,20 +66,23 @@ def batch_nodes(
         for node in nodes:
             if node not in found and any(source in found for source in node.inputs):
                 with builder.deriving(node.source):
-                    found[node] = _batched(node, found)
+                    found[node] = _batched(builder, node, found)
     return found
 
 
-def _batched(node: Node, found: Mapping[Node, Node]) -> Node:
+def _batched(builder: Builder, node: Node, found: Mapping[Node, Node]) -> Node:
     """One node for the whole batch by the rule of its operation."""
+    inputs = tuple(found.get(source, source) for source in node.inputs)
+    is_batched = tuple(source in found for source in node.inputs)
+    if node.op.regional is not None:
+        whole: Node = regional("batch").batched(builder, node, inputs, is_batched)
+        return whole
     if node.op.batch is None:
         raise UnsupportedError(
             f"{node.op} cannot be applied to a batch",
             fix="call it outside vmap, or loop over the batch with map",
             loc=node.source.loc,
         )
-    inputs = tuple(found.get(source, source) for source in node.inputs)
-    is_batched = tuple(source in found for source in node.inputs)
     result: Node = node.op.batch(inputs, is_batched, node.attrs)
     pairs = zip(result.shape[1:], node.shape, strict=False)
     if result.rank != node.rank + 1 or any(is_equal(a, b) is False for a, b in pairs):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,7 +17,7 @@ from ..ir.location import Source
 from ..ir.node import Node
 from ..ir.types import TensorType
 
-__all__ = ["Linear", "derivative_of", "expect_type", "linearise", "push"]
+__all__ = ["Linear", "derivative_of", "expect_type", "linearise", "push", "regional"]
 
 
 class Linear(Struct, frozen=True):
@@ -56,6 +58,11 @@ def push(
     return known
 
 
+def regional(what: str) -> Any:
+    """The rules for loops and branches, which are loaded for programs that have some."""
+    return importlib.import_module(f".regional_{what}", __package__)
+
+
 def derivative_of(node: Node) -> Source:
     """Where the derivative of a node is said to come from: its line, and d_ before its name."""
     name = node.source.variable()
@@ -92,6 +99,9 @@ def _pushed(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> 
     """The tangent of one node by the rule of its operation."""
     if node.op.not_differentiable:
         return None
+    if node.op.regional is not None:
+        found: Node | None = regional("forward").tangent(builder, node, incoming)
+        return found
     if node.op.jvp is None:
         raise UnsupportedError(
             f"{node.op} has no derivative",

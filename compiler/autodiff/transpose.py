@@ -10,8 +10,9 @@ from ..ir.builder import Builder
 from ..ir.location import Source
 from ..ir.node import Node
 from ..ir.op import operations
+from ..ir.regions import bundle_key, bundles
 from ..ir.walk import topological
-from .linearise import expect_type
+from .linearise import expect_type, regional
 
 __all__ = ["pull", "reaching"]
 
@@ -35,8 +36,13 @@ def pull(
         for output, cotangent in zip(outputs, cotangents, strict=True):
             if output in linear:
                 _add(builder, collected, output, cotangent)
+        together = bundles(order)
         for node in reversed(order):
-            if node in collected and node not in ends:
+            if node.op.regional is not None:
+                members = together[bundle_key(node)]
+                if node is members[0]:  # the cotangents of all are known
+                    _transpose_regional(builder, members, linear, collected)
+            elif node in collected and node not in ends:
                 _transpose(builder, node, collected.pop(node), linear, collected)
     found = tuple(collected.get(node) for node in inputs)
     _expect_linear(order, linear, [node for node in found if node is not None], ends)
@@ -63,6 +69,22 @@ def _transpose(
             continue
         with builder.deriving(_cotangent_source(node, source)):
             share = node.op.transpose(cotangent, which, node.inputs, node.attrs)
+        if share is not None:
+            expect_type(node, share, source.type, "transpose")
+            _add(builder, collected, source, share)
+
+
+def _transpose_regional(
+    builder: Builder, members: list[Node], linear: set[Node], collected: dict[Node, Node]
+) -> None:
+    """Hand the cotangents of all results of a loop or branch on to what it is given."""
+    known = {node.attr("result"): collected.pop(node) for node in members if node in collected}
+    if not known:
+        return
+    node = members[0]
+    is_linear = [source in linear for source in node.inputs]
+    found = regional("reverse").shares(builder, node, known, is_linear)
+    for source, share in zip(node.inputs, found, strict=True):
         if share is not None:
             expect_type(node, share, source.type, "transpose")
             _add(builder, collected, source, share)
