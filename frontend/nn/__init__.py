@@ -1,4 +1,4 @@
-"""Neural networks: `functional` has the activation functions."""
+"""Neural networks: `functional` has activations, convolutions and pooling."""
 
 from . import functional
 

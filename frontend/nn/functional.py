@@ -1,4 +1,4 @@
-"""Activation functions, on arrays and on traced arrays."""
+"""Activation functions, convolutions and pooling, on arrays and on traced arrays."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ from typing import Any
 from ..numpy.indexing import one_hot
 from ..numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
 from ..special import expit, log_softmax, logsumexp, softmax, softplus
+from .convolution import (
+    conv,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose,
+    depthwise_conv,
+    separable_conv,
+)
+from .pooling import avg_pool, global_avg_pool, global_max_pool, max_pool
+from .resizing import resize
 
 __all__ = [
-    "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
-    "log_sigmoid", "log_softmax", "logsumexp", "mish", "one_hot", "relu", "relu6", "selu",
-    "sigmoid", "silu", "soft_sign", "softmax", "softplus", "swish", "tanh",
+    "avg_pool", "celu", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "depthwise_conv",
+    "elu", "gelu", "global_avg_pool", "global_max_pool", "glu", "hard_sigmoid", "hard_silu",
+    "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "max_pool", "mish",
+    "one_hot", "relu", "relu6", "resize", "selu", "separable_conv", "sigmoid", "silu",
+    "soft_sign", "softmax", "softplus", "swish", "tanh",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as _np
 from symfuse.runtime.dtypes import DType as _DType
 
 from . import arithmetic as _arithmetic
+from . import convolving as _convolving
 from . import creation as _creation
 from . import dtypes as _dtypes
 from . import elementwise as _elementwise
@@ -28,7 +29,7 @@ __all__ = ["linalg"]
 
 for _topic in (
     _creation, _elementwise, _arithmetic, _reductions, _manipulation, _joining, _products,
-    _indexing, _sorting, _sets, _dtypes,
+    _indexing, _sorting, _sets, _dtypes, _convolving,
 ):  # fmt: skip
     for _name in _topic.__all__:
         globals()[_name] = getattr(_topic, _name)
