@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ml_dtypes
@@ -27,14 +28,17 @@ def dtype_of(name: str) -> Any:
 
 def host_inputs(case: Case) -> list[Any]:
     """Normal numbers for every argument."""
-    rng = np.random.default_rng(20240229)
-    dtype = dtype_of(case.dtype)
-    arrays = []
-    for shape in case.shapes:
-        count = int(np.prod(shape))
-        drawn = rng.standard_normal(min(count, DRAWN), np.float32).astype(dtype)
-        arrays.append(np.resize(drawn, shape))
-    return arrays
+    return [
+        _drawn(int(np.prod(shape)), case.dtype, number).reshape(shape)
+        for number, shape in enumerate(case.shapes)
+    ]
+
+
+@lru_cache(maxsize=6)  # the next case often has as many elements
+def _drawn(count: int, dtype: str, number: int) -> Any:
+    rng = np.random.default_rng(number)
+    drawn = rng.standard_normal(min(count, DRAWN), np.float32).astype(dtype_of(dtype))
+    return np.resize(drawn, count)
 
 
 def error_of(found: Any, wanted: Any) -> float:
