@@ -81,7 +81,9 @@ def lower_group(
 ) -> tuple[Kernel, ...]:
     """The kernels of one group: usually one, two when one has to prepare what the other does."""
     return tuple(
-        scheduled_kernel(replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part)
+        scheduled_kernel(
+            replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part
+        )
         for step in _steps(order, sees_through, buffers, schedules)
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
+import msgspec
 import numpy as np
 from cuda.simulator.build import simulate, simulate_all
 
@@ -59,7 +60,8 @@ def check_all(cases: Sequence[Case], *, orders: bool = False) -> None:
 
 def _named(case: Case, number: int) -> Case:
     kernels = tuple(
-        replace(kernel, name=f"case{number}_{at}") for at, kernel in enumerate(case.kernels)
+        msgspec.structs.replace(kernel, name=f"case{number}_{at}")
+        for at, kernel in enumerate(case.kernels)
     )
     return replace(case, kernels=kernels)
 

@@ -17,6 +17,7 @@ from ...ir.dims import Dim, product
 from ...ir.evaluator import evaluating
 from ...ir.graph import Graph
 from ...ir.node import Node
+from ...kernel.attention import Roles
 from ...ops import (
     broadcast,
     divide,
@@ -34,17 +35,9 @@ from ...rewrite.match import matches
 from ...rewrite.pattern import PatternEvaluator, Wildcard, orders
 from .scores import Step, steps_of
 
-__all__ = ["Attention", "Roles", "Sighting", "find_attention"]
+__all__ = ["Attention", "Sighting", "find_attention"]
 
 Found = dict[str, Any]
-
-
-class Roles(Struct, frozen=True):
-    """The axes of an operand: batches, its own (queries, keys or width of v), summed over."""
-
-    batch: tuple[int, ...]
-    own: tuple[int, ...]
-    summed: tuple[int, ...]
 
 
 class Attention(Struct, frozen=True, eq=False):

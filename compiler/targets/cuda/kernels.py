@@ -28,6 +28,8 @@ __all__ = ["KernelSource", "kernel_source", "prefix"]
 
 _BYTE = DType.U8
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel has without asking for more
+MOST_SHARED = 227 << 10  # bytes of a multiprocessor
+FEW_THREADS = 384  # of a multiprocessor, each of which may have 168 registers
 
 
 class KernelSource(Struct, frozen=True):
@@ -81,7 +83,7 @@ class _KernelText:
                 self._part(part, self._tile_number(done))
             done = done + part.tiles
         arrays, dynamic = self._shared_arrays()
-        head = [*self._title(), f"SF_KERNEL({self.name}, {self.threads})"]
+        head = [*self._title(), f"SF_KERNEL({self.name}, {self.threads}{self._room(dynamic)})"]
         head.append(f"({', '.join(f'{kind} {name}' for kind, name in params)}) {{")
         opening = [*arrays, "const i32 thread = sf_thread();", "const i32 block = sf_block();"]
         exported = ", ".join(
@@ -98,6 +100,11 @@ class _KernelText:
         return KernelSource(self.name, body, self.threads, dynamic, self.buffers, self.sizes)
 
     # the head
+
+    def _room(self, dynamic: int) -> str:
+        """How many blocks shared memory has room for, where registers then need not be saved."""
+        blocks = MOST_SHARED // dynamic if dynamic else 0
+        return f", {blocks}" if 0 < blocks * self.threads <= FEW_THREADS else ""
 
     def _title(self) -> list[str]:
         lines = dict.fromkeys(_line(node) for node in self.kernel.nodes)

@@ -32,7 +32,8 @@ struct alignas(sizeof(T) * N) sf_vector {
 #ifndef SF_SIMULATOR
 
 #define SF_FUNCTION __device__ __forceinline__
-#define SF_KERNEL(name, threads) extern "C" __global__ void __launch_bounds__(threads) name
+// After the threads of a block: how many blocks at least shall find room in a multiprocessor.
+#define SF_KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name
 #define SF_EXPORT(name, ...)
 #define SF_UNROLL _Pragma("unroll")
 #define SF_SHARED(T, name, count) __shared__ alignas(128) T name[count]

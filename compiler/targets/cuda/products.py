@@ -8,7 +8,7 @@ is put into other kernels, if the product is so large that reading its result ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -32,6 +32,7 @@ NARROW = 8  # rows or columns up to which a product only reads its operands
 SHALLOW = 16  # summed elements up to which a product only writes its result
 DEEP = 128  # summed elements from which one more pass over the result is little beside the product
 WORKSPACE = 32 << 20
+_NOTHING: Mapping[Node, Node] = {}
 
 
 class Product(Struct, frozen=True, eq=False):
@@ -94,15 +95,22 @@ class Choices(Struct, frozen=True):
 
 
 def choose_products(
-    graph: Graph, grouping: Grouping, numerics: str, *, available: bool = True
+    graph: Graph,
+    grouping: Grouping,
+    numerics: str,
+    *,
+    available: bool = True,
+    closed: Mapping[Node, Node] = _NOTHING,
 ) -> Choices:
-    """Who computes each contraction; what the library leaves is put into groups anew."""
-    every = [group for group in grouping.groups if group.kind == "contraction"]
+    """Who computes each contraction; what the library leaves is put into groups anew, beside
+    the groups that are `closed`."""
+    products = [group for group in grouping.groups if group.kind == "contraction"]
+    every = [group for group in products if group.anchor not in closed]
     choices = tuple(_choice(graph, grouping, group, numerics, available) for group in every)
     chosen = {choice.anchor: choice.product for choice in choices if choice.product is not None}
     if chosen:
         members = {node: anchor for anchor, taken in chosen.items() for node in taken.nodes}
-        grouping = group_kernels(graph, members)
+        grouping = group_kernels(graph, {**closed, **members})
     return Choices(
         grouping,
         {group: chosen[group.anchor] for group in grouping.groups if group.anchor in chosen},

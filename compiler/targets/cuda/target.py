@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.errors import OptionError
 
@@ -13,9 +14,10 @@ from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
-from ...passes.group_kernels import Group, Grouping
+from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
+from .fused_attention import Attentions, attention_kernel, choose_attention
 from .machine import SIMULATED, has_products
 from .product_launches import product_kernel
 from .products import Choices, choose_products
@@ -53,8 +55,13 @@ class CudaTarget(Struct, frozen=True):
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
         available = has_products(self.arch)
-        choices = choose_products(graph, grouping, numerics, available=available)
-        return CudaAssignment(self.arch, choices, numerics == "fast")
+        attentions = choose_attention(graph, grouping, numerics, Device())
+        closed = attentions.closed
+        if closed:
+            grouping = group_kernels(graph, closed)
+        choices = choose_products(graph, grouping, numerics, available=available, closed=closed)
+        choices = replace(choices, grouping=attentions.named(choices.grouping))
+        return CudaAssignment(self.arch, choices, attentions, numerics == "fast")
 
 
 class CudaAssignment(Struct, frozen=True):
@@ -62,6 +69,7 @@ class CudaAssignment(Struct, frozen=True):
 
     arch: str
     choices: Choices
+    attentions: Attentions
     is_fast: bool
 
     @property
@@ -71,11 +79,15 @@ class CudaAssignment(Struct, frozen=True):
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why each product is computed by what computes it."""
-        return tuple(map(str, self.choices.choices))
+        """Why each attention and product is computed by what computes it."""
+        return (*self.attentions.reasons, *map(str, self.choices.choices))
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
-        """The launch of a product by the library."""
+        """The launch of an attention, or of a product by the library."""
+        if group.kind == "attention" and group.anchor is not None:
+            fused = self.attentions.fused[group.anchor]
+            see = self.grouping.sees_through
+            return attention_kernel(fused, group, name, see, buffers, Device())
         product = self.choices.products.get(group)
         if product is None:
             return None

@@ -17,7 +17,7 @@
 #define SF_LINE int line = __builtin_LINE()
 
 // A kernel is a function that its module lists with the sizes of its parameters.
-#define SF_KERNEL(name, threads)                     \
+#define SF_KERNEL(name, threads, ...)                \
     static constexpr int name##_threads = (threads); \
     static void name
 #define SF_EXPORT(name, ...)                                                                     \
