@@ -107,7 +107,11 @@ def _all(x: Any, /, *, size: Any = None, fill_value: Any = None) -> Any:
     return UniqueAll(found.values(fill_value), found.places(), found.inverse(), found.counts())
 
 
-unique_values = define_sized("unique_values", _values, np.unique_values)
+def _in_order(x: Any, /) -> Any:
+    return np.unique(x, equal_nan=False)  # the order of np.unique_values is any
+
+
+unique_values = define_sized("unique_values", _values, np.unique_values, _in_order)
 unique_counts = define_sized("unique_counts", _counts, np.unique_counts)
 unique_inverse = define_sized("unique_inverse", _inverse, np.unique_inverse)
 unique_all = define_sized("unique_all", _all, np.unique_all)

@@ -256,10 +256,15 @@ def _argwhere(x: Any, /, *, size: Any = None, fill_value: Any = None) -> Any:
     return FUNCTIONS["stack"](_nonzero(x, size=size, fill_value=fill_value), -1)
 
 
-def define_sized(name: str, build: Callable[..., Any], plain: Callable[..., Any]) -> Any:
+def define_sized(
+    name: str,
+    build: Callable[..., Any],
+    stands_for: Callable[..., Any],
+    plain: Callable[..., Any] | None = None,
+) -> Any:
     """A function that takes a size where it is traced, under its name."""
     build.__name__ = build.__qualname__ = name
-    return numpy_like(plain, eager=_sized(build, plain))(build)
+    return numpy_like(stands_for, eager=_sized(build, plain or stands_for))(build)
 
 
 nonzero = define_sized("nonzero", _nonzero, np.nonzero)
