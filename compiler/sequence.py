@@ -40,6 +40,7 @@ class Sequencer(Struct, frozen=True):
         """The kernels of all groups, producers first."""
         kernels: list[Kernel] = []
         sees_through = assignment.grouping.sees_through
+        schedules = self.target.schedules(self.numerics)
         for number, group in enumerate(assignment.grouping.groups):
             name = f"{prefix}k{number}_{group.kind}_{group.nodes[-1].op.name}"
             if group.anchor is not None and group.anchor.op.regional is not None:
@@ -50,7 +51,7 @@ class Sequencer(Struct, frozen=True):
                 kernels.append(ready)
                 continue
             order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
-            kernels += lower_group(order, name, sees_through, buffers, self.target.schedules)
+            kernels += lower_group(order, name, sees_through, buffers, schedules)
         return kernels
 
 

@@ -111,8 +111,7 @@ class Target(Protocol):
         """Of buffers in the arena, in bytes."""
         ...
 
-    @property
-    def schedules(self) -> Schedules:
+    def schedules(self, numerics: str) -> Schedules:
         """How kernels are walked."""
         ...
 

@@ -16,6 +16,7 @@ from .products import plan_tiling, schedule_tiling
 from .rows import plan_fold, schedule_fold
 from .scan import schedule_scan
 from .scatter import schedule_scatter
+from .tensor_products import schedule_fragments
 
 __all__ = ["DeviceSchedules"]
 
@@ -24,6 +25,7 @@ class DeviceSchedules(Struct, frozen=True):
     """How a graphics processor walks drafts."""
 
     device: Device
+    is_fast: bool = False  # whether products of f32 may lose digits
 
     def rows(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """Maps and folds; a long fold with few results takes two launches."""
@@ -41,7 +43,8 @@ class DeviceSchedules(Struct, frozen=True):
         """Tiles of products; a product with a vector is a fold of rows or columns."""
         tiling = plan_tiling(draft, self.device)
         if tiling is not None:
-            return (Step(schedule_tiling(tiling, self.device)),)
+            part = schedule_fragments(tiling, self.device, is_fast=self.is_fast)
+            return (Step(part or schedule_tiling(tiling, self.device)),)
         return self.rows(draft, scratch)
 
     def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:

@@ -26,6 +26,7 @@ __all__ = ["schedule_fragments"]
 HALVES = (DType.F16, DType.BF16)
 BLOCK_BYTES = 64  # of a row of a factor along the sum
 STAGES = 3
+LEAST_COPY = 4  # bytes that can be copied ahead
 
 
 class _Sides(Struct, frozen=True):
@@ -47,12 +48,14 @@ FLAT, SMALLEST = _Sides(16, 64, 1, 4), _Sides(32, 32, 2, 2)
 
 
 class _Factor(Struct, frozen=True):
-    """A factor: its value in a draft, what is put into shared memory of it, and where."""
+    """A factor: its value in a draft, what is put into shared memory of it, and where; `lanes`:
+    so many neighbours at once."""
 
     value: Instr
     source: Instr
     body: tuple[Instr, ...]
     local: Local
+    lanes: int
 
     @property
     def read(self) -> Instr:
@@ -64,8 +67,9 @@ class _Factor(Struct, frozen=True):
         return Instr("convert", (found,), self.value.dtype, None, axes)
 
     @property
-    def is_copy(self) -> bool:
-        return self.source.op == "load"
+    def is_copied(self) -> bool:
+        """Whether it can be on its way while other blocks are multiplied."""
+        return self.source.op == "load" and self.lanes * self.local.dtype.itemsize >= LEAST_COPY
 
 
 def schedule_fragments(tiling: Tiling, device: Device, *, is_fast: bool) -> Part | None:
@@ -81,10 +85,14 @@ def schedule_fragments(tiling: Tiling, device: Device, *, is_fast: bool) -> Part
     fragment = None if dtype is None else fragment_of(dtype)
     if fragment is None:
         return None
-    sides = _sides(tiling, device)
+    depth = _depth(tiling, fragment)
     axes = (tiling.row, tiling.column)
-    both = [_factor(tiling, x, a, fragment.dtype) for x, a in zip(found, axes, strict=True)]
-    return _part(tiling, fragment, sides, both, device)
+    both = [
+        _factor(tiling, value, axis, dtype, depth, device)
+        for value, axis in zip(found, axes, strict=True)
+    ]
+    sides = _sides(tiling, device, is_copied=all(factor.is_copied for factor in both))
+    return _part(tiling, fragment, depth, sides, both)
 
 
 def _common(body: Iterable[Instr], found: Iterable[Instr]) -> DType | None:
@@ -106,11 +114,12 @@ def _holds(half: DType, value: Instr, held: Mapping[Instr, frozenset[DType]]) ->
     return value.op in EXACT and all(half in held.get(arg, ()) for arg in value.args)
 
 
-def _sides(tiling: Tiling, device: Device) -> _Sides:
-    """Large tiles, which read less, unless some multiprocessors would have none."""
+def _sides(tiling: Tiling, device: Device, *, is_copied: bool) -> _Sides:
+    """Large tiles, which read less, unless some multiprocessors would have none; what does not
+    come by copies or is worked on later needs registers beside the sums."""
     draft, row, column = tiling.draft, tiling.row, tiling.column
     rows, columns = (size_or(draft.extent(axis), LARGE) for axis in (row, column))
-    wide = LARGEST if loads_after(draft, row, column) <= 1 else ()
+    wide = LARGEST if is_copied and loads_after(draft, row, column) <= 1 else ()
     for sides in (*wide, *SMALLER):
         fits = rows > sides.rows // 2 and columns > sides.columns // 2
         tiles = tiles_of(draft, {row: sides.rows, column: sides.columns}, otherwise=LARGE)
@@ -119,7 +128,9 @@ def _sides(tiling: Tiling, device: Device) -> _Sides:
     return FLAT if rows <= FLAT.rows and columns > FLAT.columns // 2 else SMALLEST
 
 
-def _factor(tiling: Tiling, value: Instr, axis: Symbol, dtype: DType) -> _Factor:
+def _factor(
+    tiling: Tiling, value: Instr, axis: Symbol, dtype: DType, depth: int, device: Device
+) -> _Factor:
     """A factor as it is put into shared memory, its fast axis in memory last."""
     fold = tiling.draft.bodies[0]
     source = value
@@ -133,18 +144,18 @@ def _factor(tiling: Tiling, value: Instr, axis: Symbol, dtype: DType) -> _Factor
     axes = (tiling.down, axis) if beside else (axis, tiling.down)
     local = Local(f"{axis.name}_block", dtype, axes)
     put = Instr("put", (source,), dtype, local, value.axes)
-    return _Factor(value, source, (*body, put), local)
+    lanes = min(lanes_along(body, local.axes[1], device), device.vector_bytes // dtype.itemsize)
+    return _Factor(value, source, (*body, put), local, min(lanes, depth))
 
 
 def _part(
-    tiling: Tiling, fragment: Fragment, sides: _Sides, both: list[_Factor], device: Device
+    tiling: Tiling, fragment: Fragment, depth: int, sides: _Sides, both: list[_Factor]
 ) -> Part:
     draft = tiling.draft
-    depth = _depth(tiling, fragment)
     lengths = {tiling.row: sides.rows, tiling.column: sides.columns, tiling.down: depth}
     phases = [
-        Phase(_loading(factor, lengths, sides.threads, device), factor.body)
-        for factor in sorted(both, key=lambda factor: not factor.is_copy)
+        Phase(_loading(factor, lengths, sides.threads), factor.body)
+        for factor in sorted(both, key=lambda factor: not factor.is_copied)
     ]
     loops = fragment_loops(fragment, _shares(tiling, sides))
     body = rewritten(draft.bodies[0], {factor.value: factor.read for factor in both})
@@ -183,13 +194,9 @@ def _shares(tiling: Tiling, sides: _Sides) -> tuple[Loop, Loop, Loop]:
     )
 
 
-def _loading(
-    factor: _Factor, lengths: dict[Symbol, int], threads: int, device: Device
-) -> tuple[Loop, Loop]:
+def _loading(factor: _Factor, lengths: dict[Symbol, int], threads: int) -> tuple[Loop, Loop]:
     """All threads put a block of a factor, neighbours along its fast axis."""
-    slow, fast = factor.local.axes
-    most = device.vector_bytes // factor.local.dtype.itemsize
-    lanes = min(lanes_along(factor.body, fast, device), lengths[fast], most)
+    (slow, fast), lanes = factor.local.axes, factor.lanes
     inner = min(threads, lengths[fast] // lanes)
     outer = min(threads // inner, lengths[slow])
     return (

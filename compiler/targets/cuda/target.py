@@ -43,10 +43,9 @@ class CudaTarget(Struct, frozen=True):
     name: str = "cuda"
     alignment: int = 256
 
-    @property
-    def schedules(self) -> DeviceSchedules:
+    def schedules(self, numerics: str) -> DeviceSchedules:
         """Those for threads that share tiles."""
-        return DeviceSchedules(Device())
+        return DeviceSchedules(Device(), numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
         """The graph with loops and branches written out."""

@@ -38,9 +38,8 @@ class HostTarget(Struct, frozen=True):
     name: str = "cpu"
     alignment: int = 64
 
-    @property
-    def schedules(self) -> HostSchedules:
-        """Those for the widths of this processor."""
+    def schedules(self, numerics: str) -> HostSchedules:
+        """Those for the widths of this processor, whatever the numerics."""
         features = host_features()
         registers = 32 if features.vector_bytes == 64 else 16
         return HostSchedules(Processor(features.vector_bytes, registers, features.l2_bytes))
