@@ -6,18 +6,22 @@ from ..ir.graph import Graph
 from .detach_shifts import detach_shifts
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
+from .merge_loops import merge_loops
 from .settle import settle
 from .simplify_algebra import simplify_algebra
+from .simplify_regions import simplify_regions
 from .simplify_shapes import simplify_shapes
 from .stabilise import stabilise
 
 __all__ = ["DERIVATIVE_PASSES", "GRAPH_PASSES", "run_pipeline"]
 
 GRAPH_PASSES: tuple[Pass, ...] = (
+    merge_loops,  # before anything else, while what came from one body looks the same
     fold_constants,  # first: numbers are what most rules look for
     simplify_shapes,  # so that algebra sees through views
     simplify_algebra,  # gives quotients and logarithms the one form that the next pass knows
     stabilise,  # needs log(sum(exp(x))) still whole
+    simplify_regions,  # once bodies are simple, so that what they need can be seen
     settle,  # last: a rule of one pass may have made work for another
 )
 

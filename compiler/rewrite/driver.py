@@ -43,6 +43,7 @@ class _Rewriter:
         self.context = context
         self.settled: dict[Node, Node] = {}  # node → what stands for it when all is at rest
         self.became: dict[Node, Node] = {}  # node → its first replacement
+        self.nested: dict[Graph, Graph] = {}  # bodies of loops and branches at rest
         self.recent: deque[str] = deque(maxlen=6)
         self.left = _BUDGET * (len(graph.nodes) + 16)
 
@@ -117,15 +118,24 @@ class _Rewriter:
 
     def _with_nested(self, node: Node) -> Node:
         """The node with the graphs among its attributes at rest."""
-        if not any(isinstance(value, Graph) for _, value in node.attributes):
+        if node.op.regional is None:
             return node
-        attrs = {
-            name: rewrite(value, self.rules, self.context) if isinstance(value, Graph) else value
-            for name, value in node.attributes
-        }
+        attrs = {name: self._rewritten(value) for name, value in node.attributes}
         if all(attrs[name] is value for name, value in node.attributes):
             return node
         return self.builder.apply(node.op, node.inputs, attrs)
+
+    def _rewritten(self, value: Any) -> Any:
+        """An attribute, graphs in it at rest; each is rewritten once for all results."""
+        if isinstance(value, tuple) and any(isinstance(one, Graph) for one in value):
+            new = tuple(map(self._rewritten, value))
+            same = all(one is other for one, other in zip(new, value, strict=True))
+            return value if same else new
+        if not isinstance(value, Graph):
+            return value
+        if value not in self.nested:
+            self.nested[value] = rewrite(value, self.rules, self.context)
+        return self.nested[value]
 
     def _chase(self, node: Node) -> VerifyError:
         names = ", ".join(dict.fromkeys(self.recent))
