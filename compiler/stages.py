@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -109,19 +110,48 @@ def _guards(traced: Graph) -> tuple[Guard, ...]:
 
 
 def _donations(graph: Graph, kernels: list[Kernel], buffers: Buffers) -> dict[Buffer, Buffer]:
-    """Result → the donated input whose memory it takes: one that its own kernel reads, if any."""
-    chosen: dict[Buffer, Buffer] = {}
-    free = [p for p in graph.parameters if p in graph.donated]
+    """Result → the donated input whose memory it takes: one that its own kernel reads in its
+    place, chosen so that as many results as possible have one."""
+    fitting = _may_overwrite(graph, kernels, buffers)
+    taken: dict[Buffer, Buffer] = {}
+
+    def find(result: Buffer, tried: set[Buffer]) -> bool:
+        for source in fitting[result]:
+            if source not in tried:
+                tried.add(source)
+                if source not in taken or find(taken[source], tried):
+                    taken[source] = result
+                    return True
+        return False
+
+    for result in fitting:
+        find(result, set())
+    return {result: source for source, result in taken.items()}
+
+
+def _may_overwrite(
+    graph: Graph, kernels: list[Kernel], buffers: Buffers
+) -> dict[Buffer, list[Buffer]]:
+    """Result → the donated inputs whose memory it may take. A single number that other kernels
+    read as well is none of them: waiting for those would cost a launch."""
     writers = {buffer: kernel for kernel in kernels for buffer in kernel.writes}
+    readers = Counter(buffer for kernel in kernels for buffer in kernel.reads)
+    given = [
+        (p.type, buffers(p))
+        for p in graph.parameters
+        if p in graph.donated and (p.type.shape or readers[buffers(p)] == 1)
+    ]
+    found: dict[Buffer, list[Buffer]] = {}
     for output in graph.outputs:
-        writer = writers.get(buffers(output))
-        for parameter in free:
-            same = parameter.type == output.type
-            if same and writer is not None and buffers(parameter) in writer.reads:
-                chosen[buffers(output)] = buffers(parameter)
-                free.remove(parameter)
-                break
-    return chosen
+        result = buffers(output)
+        writer = writers.get(result)
+        found[result] = [
+            source
+            for kind, source in given
+            if writer is not None and kind == output.type and source in writer.reads
+            if writer.reads_in_place(source, result)
+        ]
+    return found
 
 
 def _external(graph: Graph, buffers: Buffers) -> set[Buffer]:
