@@ -8,15 +8,18 @@ import re
 from importlib.metadata import version as installed_version
 from typing import Any
 
+import numpy
 import sympy
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import symfuse.numpy as snp
 from symfuse.cli.main import parser
 from symfuse.compiler import ops
 from symfuse.compiler.ir.op import Op, operations
 from symfuse.compiler.ops.derive import formula
+from symfuse.numpy.matrices import DECOMPOSITIONS
 from symfuse.runtime import options
 
 assert ops  # loading it completes the table of operations
@@ -77,7 +80,11 @@ def _kind(op: Op) -> str:
         return "movement"
     if op.reduction is not None:
         return "scan" if op.reduction.is_scan else "reduction"
-    return "contraction" if op.contraction else "indexing" if op.element or op.scatter else "leaf"
+    return "contraction" if op.contraction else "indexing" if _moves(op) else "leaf"
+
+
+def _moves(op: Op) -> bool:
+    return op.element is not None or op.scatter or op.sorts
 
 
 def _operation(op: Op) -> str:
@@ -99,6 +106,43 @@ def _dtypes(op: Op) -> str:
     whole = {d for d in op.dtypes if d.is_integer}
     names = [str(d) for d in op.dtypes if d not in whole or len(whole) < 8]
     return ", ".join([*names, "integers"] if len(whole) == 8 else names)
+
+
+class FunctionsTable(SphinxDirective):
+    """The functions of `symfuse.numpy`, written from the modules that define them."""
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for topic in snp.TOPICS:
+            lines += ["", f"**{_sentence(topic)}**", "", *_HEADING]
+            lines += [_function(name, getattr(snp, name)) for name in topic.__all__
+                      if name in snp.__all__]  # fmt: skip
+        lines += ["", "**Linear algebra**: `symfuse.numpy.linalg`", "", *_HEADING]
+        lines += [_function(name, getattr(snp.linalg, name)) for name in sorted(snp.linalg.__all__)]
+        missing = [f"`{name}`" for name in sorted(numpy.__all__) if _is_missing(name)]
+        lines += ["", "**Functions of NumPy that are not there**", "", ", ".join(missing) + "."]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+_HEADING = ("| Function | Arrays | Tracers | What it gives |", "|---|---|---|---|")
+
+
+def _sentence(topic: Any) -> str:
+    return inspect.getdoc(topic).split("\n")[0].split(":")[0].rstrip(".")  # type: ignore[union-attr]
+
+
+def _function(name: str, function: Any) -> str:
+    text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+    traced = "no" if name in DECOMPOSITIONS else "yes"
+    if traced == "yes" and "size" in inspect.signature(function).parameters:
+        traced = "with `size=`"
+    return f"| `{name}` | yes | {traced} | {text.replace('|', chr(92) + '|')} |"
+
+
+def _is_missing(name: str) -> bool:
+    """Whether a function of NumPy has no counterpart."""
+    value = getattr(numpy, name)
+    return callable(value) and not isinstance(value, type) and not hasattr(snp, name)
 
 
 class CommandLine(SphinxDirective):
@@ -158,6 +202,7 @@ def _as_markup(
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("options-table", OptionsTable)
     app.add_directive("operations-table", OperationsTable)
+    app.add_directive("functions-table", FunctionsTable)
     app.add_directive("command-line", CommandLine)
     app.add_directive("drawing", Drawing)
     app.connect("autodoc-skip-member", _skip_modules)

@@ -27,10 +27,11 @@ assert _updates  # x[i] = v and x.at[i] are looked up by name
 
 __all__ = ["linalg"]
 
-for _topic in (
+TOPICS = (
     _creation, _elementwise, _arithmetic, _reductions, _manipulation, _joining, _products,
     _indexing, _sorting, _sets, _dtypes, _convolving,
-):  # fmt: skip
+)  # fmt: skip
+for _topic in TOPICS:
     for _name in _topic.__all__:
         globals()[_name] = getattr(_topic, _name)
         __all__.append(_name)
