@@ -114,7 +114,7 @@ def _out_of_scope(name: str, why: str) -> str:
     """What a test is about that symfuse does not have."""
     if "known only when the graph runs" in why:
         return "a traced call needs size="
-    if "real(x" in name or "imag(x" in name or "complex" in name:
+    if "real(x" in name or "imag(x" in name or "complex" in name or name.endswith("_conj"):
         return "complex numbers"
     return "fft" if "fft" in name else ""
 

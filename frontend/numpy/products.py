@@ -140,7 +140,16 @@ def vdot(a: Any, b: Any, /) -> Any:
 @numpy_like(np.vecdot)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """The sum of products along an axis, the others broadcast."""
-    return FUNCTIONS["sum"](FUNCTIONS["multiply"](x1, x2), axis)
+    x, y = (FUNCTIONS["moveaxis"](traced(one), axis, -1) for one in (x1, x2))
+    if is_equal(x.shape[-1], y.shape[-1]) is False:
+        raise ShapeError(
+            f"vecdot: {_shown(x)} and {_shown(y)}: the sizes along the axis differ",
+            fix="pass vectors of equal length",
+            loc=user_location(),
+        )
+    products = FUNCTIONS["multiply"](x, y)
+    total = "reduce_any" if common_dtype(products).is_bool else "reduce_sum"
+    return call(total, products, axes=(products.ndim - 1,))
 
 
 @numpy_like(*([np.matvec] if hasattr(np, "matvec") else []))
