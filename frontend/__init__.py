@@ -29,6 +29,8 @@ _NAMES = {
     "control.loops": ("fori_loop", "map", "scan"),
     "control.whiles": ("while_loop",),
     "control.branches": ("cond", "switch"),
+    "control.checkpoints": ("checkpoint",),
+    "control.associative": ("associative_scan",),
     "checks": ("check_grads",),
     "benchmarking.measure": ("bench",),
     # errors and element types

@@ -17,6 +17,7 @@ from ..tracing.specs import Described
 from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 from .carries import COUNTER, carried
+from .checkpoints import in_blocks
 from .regions import Region, described, expect_function, regional_results
 from .whiles import counted_while
 
@@ -32,13 +33,16 @@ def scan(
     length: Any = None,
     reverse: bool = False,
     unroll: Any = 1,
+    *,
+    checkpoint: bool = False,
 ) -> tuple[Any, Any]:
     """`carry, y = f(carry, x)` for every slice x along the first axis of `xs`.
 
     Gives the last carry, and every y stacked along a new first axis. `init`, `xs` and what f
     returns are trees of arrays; a carry keeps its shapes and element types. Without `xs`, `length`
     tells the number of turns. `reverse` begins at the end; results stand where their slices do.
-    `unroll` is accepted for the sake of JAX.
+    `unroll` is accepted for the sake of JAX. With `checkpoint` a derivative in reverse mode keeps
+    carries of about √length turns, and computes the turns between them again.
 
     >>> import numpy as np, symfuse as sf
     >>> total, sums = sf.scan(lambda s, x: (s + x, s + x), 0.0, np.array([1.0, 2.0, 3.0]))
@@ -50,6 +54,9 @@ def scan(
     rows, rows_tree = flatten(xs)
     types = described(rows, rows_tree.paths("xs"), "scan")
     count = _length(types, rows_tree.paths("xs"), length)
+    if checkpoint:
+        arrays = rows_tree.unflatten([_as_array(row) for row in rows])
+        return in_blocks(scan, f, init, arrays, count, reverse)
     members = [replace(t, type=t.type.with_shape(t.type.shape[1:])) for t in types]
 
     def turn(carry: Any, leaves: list[Tracer]) -> Any:
@@ -167,6 +174,10 @@ def _length(types: list[Described], paths: list[str], given: Any) -> Dim:
             loc=user_location(),
         )
     return count
+
+
+def _as_array(value: Any) -> Any:
+    return value if isinstance(value, Tracer) else np.asarray(value)
 
 
 def _bound(value: Any, name: str) -> Any:

@@ -1,0 +1,86 @@
+"""Computing again instead of keeping: less memory for derivatives in reverse mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import UnsupportedError
+
+from ..tracing.trace import call, current
+from ..tracing.tree import flatten, map_leaves
+from .branches import branched
+
+__all__ = ["checkpoint", "in_blocks"]
+
+Function = Callable[..., Any]
+
+
+def checkpoint(fun: Function) -> Function:
+    """The same function; its derivative in reverse mode keeps only its arguments, and computes
+    again what it needs besides.
+
+    >>> import symfuse as sf
+    >>> float(sf.grad(sf.checkpoint(lambda x: x**3))(2.0))
+    12.0
+    """
+
+    @wraps(fun)
+    def apart(*args: Any, **kwargs: Any) -> Any:
+        if current(flatten((args, kwargs))[0]) is None:
+            return fun(*args, **kwargs)
+
+        def whole(positional: Any, named: Any) -> Any:
+            return fun(*positional, **named)
+
+        whole.__name__ = getattr(fun, "__name__", "f")
+        return branched("checkpoint", np.int32(0), (whole,), (args, kwargs))
+
+    return apart
+
+
+def in_blocks(
+    walk: Function, f: Function, init: Any, xs: Any, length: Any, reverse: bool
+) -> tuple[Any, Any]:
+    """A scan as one over blocks of turns, of which only the carries between blocks are kept."""
+    if not isinstance(length, int):
+        raise UnsupportedError(
+            f"scan: checkpoint=True needs a number of turns, not {length}",
+            fix="give the spec a number, or wrap the body in sf.checkpoint",
+            loc=user_location(),
+        )
+    size = max(1, isqrt(length))
+    count = length // size
+    whole = count * size
+    inner = checkpoint(lambda carry, rows: walk(f, carry, rows, size, reverse))
+    blocks = map_leaves(lambda x: _reshaped(_part(x, 0, whole), (count, size)), xs)
+    tail = map_leaves(lambda x: _part(x, whole, length), xs)
+    carry, late = init, None
+    if reverse and whole < length:
+        carry, late = walk(f, carry, tail, length - whole, reverse)
+    carry, rows = walk(inner, carry, blocks, count, reverse)
+    rows = map_leaves(lambda y: _reshaped(y, (whole,), 2), rows)
+    if not reverse and whole < length:
+        carry, late = walk(f, carry, tail, length - whole, reverse)
+    if late is not None:
+        rows = map_leaves(lambda y, z: call("concatenate", y, z, axis=0), rows, late)
+    return carry, rows
+
+
+def _part(x: Any, start: int, stop: int) -> Any:
+    """Some of the rows."""
+    shape = tuple(x.shape)
+    if (start, stop) == (0, shape[0]):
+        return x
+    starts, stops = (start, *(0 for _ in shape[1:])), (stop, *shape[1:])
+    return call("slice", x, starts=starts, stops=stops, steps=(1,) * len(shape))
+
+
+def _reshaped(x: Any, first: tuple[int, ...], gone: int = 1) -> Any:
+    """The array with other axes instead of its first ones."""
+    return call("reshape", x, shape=(*first, *tuple(x.shape)[gone:]))
