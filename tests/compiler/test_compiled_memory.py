@@ -95,14 +95,26 @@ def _normed(x: Any) -> Any:
 
 SQUARE = "f32[33,33]"
 
+def _stored_last(g: Any, m: Any, v: Any, w: Any) -> Any:
+    m = m * 0.9 + g
+    v = v * 0.9 + g * g
+    return w - m * 0.1 / (op["sqrt"](v) + 1e-3), m, v
+
+
+def _counted(x: Any, step: Any) -> Any:
+    return x * op["broadcast"](step, shape=x.shape, axes=()), step + 1.0
+
+
 # Function, types, donated inputs, and the input whose memory each result takes.
 DONATIONS: dict[str, tuple[Function, tuple[str, ...], tuple[int, ...], tuple[int | None, ...]]] = {
     "map": (lambda x: op["exp"](x), (SQUARE,), (0,), (0,)),
     "row": (lambda x: softmax(x, 1), (SQUARE,), (0,), (0,)),
     "column": (lambda x: softmax(x, 0), (SQUARE,), (0,), (0,)),
     "optimiser": (_adam, (SQUARE,) * 4, (0, 1, 2), (0, 1, 2)),
+    "optimiser, moments first": (_stored_last, (SQUARE,) * 4, (1, 2, 3), (3, 1, 2)),
+    "number read elsewhere": (_counted, (SQUARE, "f32[]"), (0, 1), (0, None)),
     "read by another kernel": (_read_before, (SQUARE, SQUARE), (0,), (0, None)),
-    "read again after the store": (_shifted_twice, (SQUARE,), (0,), (None, None)),
+    "read again after the store": (_shifted_twice, (SQUARE,), (0,), (None, 0)),
     "read turned": (lambda x: op["transpose"](x, axes=(1, 0)) + x, (SQUARE,), (0,), (None,)),
     "read backwards": (lambda x: op["reverse"](x, axes=(1,)) * 2.0, (SQUARE,), (0,), (None,)),
     "product": (_product, (SQUARE, SQUARE), (0,), (None,)),
