@@ -56,7 +56,7 @@ def main() -> int:
     found = result(read(files), chosen.tiny)
     (plan.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(table(found))
-    return 1 if found["checks"]["failed"] or found["wrong"] else 0
+    return 1 if found["checks"]["failed"] or found["wrong"] or "own" in found["absent"] else 0
 
 
 def run(side: str, file: Path, plan: Plan) -> None:

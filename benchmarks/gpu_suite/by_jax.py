@@ -17,7 +17,7 @@ from .works import WORKS, Namespace, adam, mlp_loss, sgd, transformer_loss
 
 __all__ = ["main"]
 
-JAX = Namespace(jnp, jax.lax.stop_gradient, jax.lax.scan)
+JAX = Namespace(jnp, jax.lax.stop_gradient, jax.lax.scan, jax.nn.gelu)
 DTYPES = {"f32": jnp.float32, "f16": jnp.float16, "bf16": jnp.bfloat16}
 # What matters most comes first, in case time runs out.
 ORDER = ("elementwise", "small", "training", "rows", "products", "layers", "attention", "sums",

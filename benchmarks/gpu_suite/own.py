@@ -16,10 +16,11 @@ import numpy as np
 
 import symfuse as sf
 import symfuse.numpy as snp
+from symfuse.nn import functional as nn
 from symfuse.runtime import options
 from symfuse.runtime.cuda.arrays import to_device
 from symfuse.runtime.cuda.device import device
-from symfuse.runtime.errors import SymfuseError, UnsupportedError
+from symfuse.runtime.errors import DeviceError, SymfuseError, UnsupportedError
 
 from . import own_launches, own_limits, own_training
 from .cases import NOT_THERE, Case, cases, checks
@@ -30,7 +31,7 @@ from .works import WORKS, Namespace
 
 __all__ = ["main"]
 
-OWN = Namespace(snp, sf.stop_gradient, sf.scan)
+OWN = Namespace(snp, sf.stop_gradient, sf.scan, nn.gelu)
 LOST = range(700, 720)  # CUDA's numbers of the errors after which a process is served no longer
 LOST_EXIT = 3
 
@@ -40,7 +41,11 @@ def main(teller: Teller, tiny: bool, simulated: bool) -> int:
     if simulated:
         os.environ["SYMFUSE_CUDA_DRIVER"] = simulator()
         options.reload()
-    place = device()
+    try:
+        place = device()
+    except DeviceError as error:
+        teller.tell(absent=error.what)
+        return 0
     facts = place.facts
     teller.tell(
         device=facts.name,
@@ -118,6 +123,8 @@ class Suite:
             self.teller.time(case.name, "symfuse graph", together)
         if case.section in ("products", "layers") and not case.generated:
             own_launches.tell_products(self.teller, self.clock, case.name, compiled, bound)
+        del bound, launches
+        self.place.memory.trim()
 
     def train(self, case: Case) -> None:
         """Tell the time of one step of training, all of it on the device and in place."""

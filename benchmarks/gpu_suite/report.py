@@ -12,6 +12,7 @@ from .cases import cases
 __all__ = ["read", "result", "table"]
 
 Line = dict[str, Any]
+NAMES = {"own": "symfuse"}
 COPY = "limits: copy on the device"
 OURS = ("symfuse", "symfuse graph")
 ASIDE = (*OURS, "symfuse generated", "cuBLASLt")
@@ -106,13 +107,13 @@ def _compare(row: dict[str, Any], copy: float | None) -> None:
 
 def table(found: dict[str, Any]) -> str:
     """The result for reading: a line for each case."""
-    checks = found["checks"]
+    checks, absent = found["checks"], found["absent"].items()
     device = f"{found.get('device', 'no device')} ({found.get('arch', '–')})"
     lines = [
         f"{device}, {', '.join(f'{k} {v}' for k, v in found['versions'].items())}",
         f"checks: {checks['passed']} right, {len(checks['failed'])} wrong",
         *(f"  WRONG {name}: {why}" for name, why in checks["failed"].items()),
-        *(f"{side} did not take part: {why}" for side, why in found["absent"].items()),
+        *(f"{NAMES.get(side, side)} did not take part: {why}" for side, why in absent),
         "",
         f"{'case':54}{'symfuse':>10}{'rate':>12}{'copy':>6}  {'best peer':>22}{'ratio':>7}",
     ]
