@@ -79,6 +79,11 @@ class Compilation(Struct, frozen=True, eq=False, dict=True):
         return self.stages.launches
 
     @property
+    def tree(self) -> tuple[Kernel, ...]:
+        """The launches with loops and branches as such."""
+        return self.stages.tree
+
+    @property
     def memory(self) -> MemoryPlan:
         return self.stages.memory
 

@@ -13,6 +13,7 @@ from ..ir.dims import Dim, evaluate, product
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.printer import is_inline, name_nodes
+from ..ir.regions import bundles, regions
 from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
 from ..kernel.phases import Access, Buffer, Instr, Kernel
@@ -101,11 +102,12 @@ class Costs(Struct, frozen=True):
 def costs(graph: Graph, launches: Sequence[Kernel] = ()) -> Costs:
     """The cost of a graph; without kernels, fused bytes are those of inputs and outputs."""
     names = name_nodes(graph)
-    counted = [(node, node_cost(node)) for node in graph.nodes]
+    first = {group[0] for group in bundles(graph.nodes).values()}
+    counted = [(n, node_cost(n)) for n in graph.nodes if n.op.regional is None or n in first]
     nodes = tuple((n, c) for n, c in counted if c != Cost())
     total = reduce(add, (cost for _, cost in nodes), Cost())
     ends: Dim = sum((n.type.nbytes for n in (*graph.parameters, *graph.outputs)), 0)
-    fused: Dim = sum(map(kernel_bytes, launches), 0) if launches else ends
+    fused: Dim = sum(map(_moved, launches), 0) if launches else ends
     return Costs(nodes, total, fused, tuple(names[node] for node, _ in nodes))
 
 
@@ -119,8 +121,22 @@ def kernel_bytes(kernel: Kernel) -> Dim:
     return total
 
 
+def _moved(kernel: Kernel) -> Dim:
+    """Bytes that a launch moves, in all turns of a loop whose number is known; in every branch."""
+    if kernel.region is None:
+        return kernel_bytes(kernel)
+    inside: Dim = sum((_moved(one) for body in kernel.region.bodies for one in body), 0)
+    return inside * getattr(kernel.region, "length", 1)
+
+
 def node_cost(node: Node) -> Cost:
-    """What one operation costs by itself; parameters, constants and views cost nothing."""
+    """What one operation costs by itself; parameters, constants and views cost nothing.
+
+    Of a loop whose end is not known it is that of one turn, of a branch that of all branches.
+    """
+    if node.op.regional is not None:
+        inside = reduce(add, (costs(one).total for one in regions(node)), Cost())  # type: ignore[arg-type]
+        return inside.times(dict(node.attributes).get("length", 1))
     if node.is_parameter or is_inline(node) or node.is_constant or node.op.moves is not None:
         return Cost()
     moved = Cost(nbytes=_touched(node))

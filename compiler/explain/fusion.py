@@ -51,7 +51,8 @@ class Apart(Struct, frozen=True):
 class FusionReport(Struct, frozen=True):
     """The source lines with their kernels, and every pair of neighbours that did not fuse.
 
-    `products` tells who computes each product where there is a choice.
+    `products` tells who computes each product where there is a choice, `tree` how loops and
+    branches run the kernels.
     """
 
     lines: tuple[Line, ...]
@@ -60,6 +61,7 @@ class FusionReport(Struct, frozen=True):
     joined: int
     nodes: int
     products: tuple[str, ...] = ()
+    tree: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The lines with the numbers of their kernels before them, then the verdicts."""
@@ -70,6 +72,7 @@ class FusionReport(Struct, frozen=True):
                 shown.append(f"{line.file}")
             shown.append(f"  {_numbers(line):<{width}} │ {line.number:>4}  {line.text}")
         kernels = [f"  k{number}: {name}" for number, name in enumerate(self.kernels)]
+        kernels = list(self.tree) or kernels
         head = f"{self.nodes} operations in {len(self.kernels)} kernels, {self.joined} joins"
         parts = [head, *shown, "kernels", *kernels]
         if self.products:
@@ -86,6 +89,7 @@ class FusionReport(Struct, frozen=True):
             "kernels": list(self.kernels),
             "joined": self.joined,
             **({"products": list(self.products)} if self.products else {}),
+            **({"tree": list(self.tree)} if self.tree else {}),
             "lines": [
                 {
                     "file": line.file,

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from symfuse.runtime.errors import UnsupportedError
 from symfuse.runtime.profile import Timeline, time_launches
 from symfuse.runtime.program import Program
 
@@ -95,6 +96,11 @@ def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Leve
     """
     if compiled.program.device is not None:
         return _profile_of_device(compiled, values)
+    if any(kernel.region for kernel in compiled.tree):
+        raise UnsupportedError(
+            "kernels inside loops and branches cannot be timed one by one yet",
+            fix="time calls of the whole program, or profile the body of the loop by itself",
+        )
     program = _opened(compiled, level)
     sizes: dict[str, int] = {}
 

@@ -12,6 +12,7 @@ from .fusion import FusionReport, fusion_report
 from .kernels import KernelRecords, format_kernel, format_schedule, kernel_records
 from .memory import MemoryReport, memory_report
 from .records import Compiled
+from .tree import launch_lines
 
 __all__ = ["STAGES", "as_text", "cost_analysis", "explain", "kernels", "memory", "stages_of"]
 
@@ -26,9 +27,9 @@ def as_text(compiled: Compiled, stage: str = "graph") -> str:
     if stage == "optimized":
         return compiled.graph.text()
     if stage == "schedule":
-        return "\n\n".join(map(format_schedule, compiled.launches))
+        return "\n\n".join([*_tree(compiled), *map(format_schedule, compiled.launches)])
     if stage == "kernels":
-        return "\n\n".join(map(format_kernel, compiled.launches))
+        return "\n\n".join([*_tree(compiled), *map(format_kernel, compiled.launches)])
     if stage == "memory":
         return memory(compiled).table()
     target = compiled.program.target
@@ -43,6 +44,12 @@ def as_text(compiled: Compiled, stage: str = "graph") -> str:
     raise OptionError(f"no stage is called {stage!r}", fix=f"use one of {known}")
 
 
+def _tree(compiled: Compiled) -> list[str]:
+    """The launches as they stand in loops and branches, if there are any."""
+    found = list(launch_lines(compiled.tree))
+    return ["\n".join(["launches", *found])] if found else []
+
+
 def stages_of(target: str) -> tuple[str, ...]:
     """The stages of programs for a target."""
     return (*_COMMON, *TARGETS[target].texts)
@@ -51,7 +58,8 @@ def stages_of(target: str) -> tuple[str, ...]:
 def explain(compiled: Compiled) -> FusionReport:
     """The user's lines with their kernels, and why neighbours did not fuse."""
     found = fusion_report(compiled.graph, compiled.grouping, compiled.launches)
-    return replace(found, products=tuple(compiled.reasons))
+    tree = tuple(launch_lines(compiled.tree))
+    return replace(found, products=tuple(compiled.reasons), tree=tree)
 
 
 def kernels(compiled: Compiled) -> KernelRecords:
@@ -66,4 +74,4 @@ def memory(compiled: Compiled) -> MemoryReport:
 
 def cost_analysis(compiled: Compiled) -> Costs:
     """Operations and bytes, exact, as formulas in the sizes."""
-    return costs(compiled.graph, compiled.launches)
+    return costs(compiled.graph, compiled.tree)

@@ -67,9 +67,9 @@ def _while(graph: Graph, node: Node, inputs: tuple[Node, ...], used: set[int]) -
     attrs = node.attrs
     carries, condition, body = attrs["carries"], attrs["condition"], attrs["body"]
     same = dict(zip(condition.parameters, body.parameters, strict=True))
-    (test,) = _in_builder(simplify_regions(condition), same, body)
+    (holds,) = _in_builder(simplify_regions(condition), same, body)
     body = simplify_regions(body)
-    test = body.with_outputs((test,))
+    test = body.with_outputs((holds,))
     work = _Body(graph, [test, body], body.parameters, inputs, carries, [])
     work.keep(used, test.outputs)
     rest = work.rest(carries)
