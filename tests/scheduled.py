@@ -30,9 +30,12 @@ __all__ = ["Scheduled", "is_coalesced"]
 class Scheduled:
     """The launches of a graph on a device; each is verified and fits the device."""
 
-    def __init__(self, graph: Graph, device: Device | None = None) -> None:
+    def __init__(
+        self, graph: Graph, device: Device | None = None, numerics: str = "strict"
+    ) -> None:
         self.traced, self.device = graph, device or Device()
-        simplified, _ = run_pipeline(graph, numerics="strict")
+        simplified, _ = run_pipeline(graph, numerics=numerics)
+        schedules = DeviceSchedules(self.device, numerics == "fast")
         self.graph = separate_outputs(simplified)
         grouping = group_kernels(self.graph)
         self.buffers = Buffers(name_nodes(self.graph), grouping.reshaped)
@@ -40,9 +43,7 @@ class Scheduled:
         for number, group in enumerate(grouping.groups):
             order = Order(group.kind, group.nodes, group.outputs, group.domain, group.anchor)
             name = f"k{number}_{group.kind}"
-            self.kernels += lower_group(
-                order, name, grouping.sees_through, self.buffers, DeviceSchedules(self.device)
-            )
+            self.kernels += lower_group(order, name, grouping.sees_through, self.buffers, schedules)
         self.launches = order_launches(self.kernels, {})
         for kernel in self.launches:
             verify_kernel(kernel)

@@ -96,6 +96,8 @@ def _compare(
 ) -> None:
     shown = "\n".join(sources[kernel].body for kernel in case.kernels)
     assert found.dtype == wanted.dtype
+    if found.dtype.name == "bfloat16":
+        found, wanted = found.astype(np.float32), wanted.astype(np.float32)
     if found.dtype.kind == "f":
         tolerance = {"rtol": case.rtol, "atol": case.rtol, "equal_nan": True}
         np.testing.assert_allclose(found, wanted, **tolerance, err_msg=shown)

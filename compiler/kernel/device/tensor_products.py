@@ -116,10 +116,12 @@ def _holds(half: DType, value: Instr, held: Mapping[Instr, frozenset[DType]]) ->
 
 def _sides(tiling: Tiling, device: Device, *, is_copied: bool) -> _Sides:
     """Large tiles, which read less, unless some multiprocessors would have none; what does not
-    come by copies or is worked on later needs registers beside the sums."""
+    come by copies or is worked on later needs registers beside the sums, of fewer threads."""
     draft, row, column = tiling.draft, tiling.row, tiling.column
     rows, columns = (size_or(draft.extent(axis), LARGE) for axis in (row, column))
-    wide = LARGEST if is_copied and loads_after(draft, row, column) <= 1 else ()
+    more = loads_after(draft, row, column)
+    stores = sum(i.op == "store" for i in draft.bodies[1])
+    wide = LARGEST[more + stores > 2 :] if is_copied and more <= 1 else ()
     for sides in (*wide, *SMALLER):
         fits = rows > sides.rows // 2 and columns > sides.columns // 2
         tiles = tiles_of(draft, {row: sides.rows, column: sides.columns}, otherwise=LARGE)
