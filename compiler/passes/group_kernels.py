@@ -66,19 +66,24 @@ class Grouping(Struct, frozen=True):
         return node in self.inlined or is_free(node)
 
 
-def group_kernels(graph: Graph, closed: Mapping[Node, Node] = _NOTHING) -> Grouping:
+def group_kernels(
+    graph: Graph, closed: Mapping[Node, Node] = _NOTHING, repeated: frozenset[Node] = frozenset()
+) -> Grouping:
     """Every node that must be computed is in exactly one group; views are seen through.
 
     `closed` names nodes with the contraction in whose group they are, and which takes no others:
-    a library computes it, or a kernel made for just that.
+    a library computes it, or a kernel made for just that. Readers of `repeated` nodes compute
+    them, each for itself.
     """
-    return _Grouper(graph, closed).run()
+    return _Grouper(graph, closed, repeated).run()
 
 
 class _Grouper:
-    def __init__(self, graph: Graph, closed: Mapping[Node, Node]) -> None:
+    def __init__(
+        self, graph: Graph, closed: Mapping[Node, Node], repeated: frozenset[Node]
+    ) -> None:
         self.graph, self.closed = graph, closed
-        self.inlined = inlined_nodes(graph)
+        self.inlined = inlined_nodes(graph) | repeated
         self.drafts: list[Draft | None] = []
         self.home: dict[Node, Draft] = {}
         self.verdicts: dict[tuple[Node, Node], Verdict] = {}

@@ -65,9 +65,9 @@ def _shared_bytes(draft: AttentionDraft, tiling: AttentionTiling, depth: int, wi
     """Queries, blocks of keys and values, and weights, with some bytes between their rows."""
     q, k, v = (body[-1].dtype.itemsize for body in (draft.query, draft.keys, draft.values))
     pad = 16
-    queries = tiling.row_tile * (depth * q + pad)
-    blocks = tiling.block * (depth * k + pad + _width_spread(width).step * v)
-    weights = tiling.row_tile * (tiling.block * draft.dtype.itemsize + pad)
+    queries: int = tiling.row_tile * (depth * q + pad)
+    blocks: int = tiling.block * (depth * k + pad + _width_spread(width).step * v)
+    weights: int = tiling.row_tile * (tiling.block * draft.dtype.itemsize + pad)
     return queries + tiling.stages * blocks + weights
 
 

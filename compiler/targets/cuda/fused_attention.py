@@ -14,6 +14,7 @@ from ...ir.graph import Graph
 from ...ir.node import Node
 from ...kernel.attention import AttentionForm, build_attention
 from ...kernel.device.attention import plan_attention, schedule_attention
+from ...kernel.domain import element_cost
 from ...kernel.lower import Buffers, Order, scheduled_kernel
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
@@ -22,6 +23,7 @@ from .attention import Attention, Sighting, find_attention
 
 __all__ = ["Attentions", "FusedAttention", "attention_kernel", "choose_attention"]
 
+CHEAP = 48  # cost up to which a mask is computed for each score rather than read
 FEW = 8  # queries or keys up to which the scores are small
 COMPUTED = (DType.F16, DType.BF16, DType.F32, DType.F64)
 LARGE_FILL = -1e30  # a mask's number that leaves nothing of a key beside one that is seen
@@ -33,6 +35,7 @@ class FusedAttention(Struct, frozen=True, eq=False):
     attention: Attention
     form: AttentionForm
     diagonal: int | None
+    beside: frozenset[Node]
 
     @property
     def anchor(self) -> Node:
@@ -52,6 +55,11 @@ class Attentions(Struct, frozen=True):
         found = self.fused.items()
         return {node: anchor for anchor, fused in found for node in fused.attention.nodes}
 
+    @property
+    def repeated(self) -> frozenset[Node]:
+        """Masks and the like, of the size of scores, that are cheaper computed than read."""
+        return frozenset().union(*(fused.beside for fused in self.fused.values()))
+
     def named(self, grouping: Grouping) -> Grouping:
         """The grouping, its groups with an attention called so."""
         groups = tuple(
@@ -69,10 +77,9 @@ def choose_attention(graph: Graph, grouping: Grouping, numerics: str, device: De
         reason = _why_not(sighting, grouping.sees_through, device)
         reasons.append(str(sighting) if sighting.attention is None else _told(sighting, reason))
         if sighting.attention is not None and not reason:
-            form = _form(sighting.attention)
-            found = FusedAttention(
-                sighting.attention, form, _diagonal(sighting.attention, numerics)
-            )
+            seen = sighting.attention
+            beside = _beside(graph, seen)
+            found = FusedAttention(seen, _form(seen), _diagonal(seen, numerics), beside)
             fused[found.anchor] = found
     return Attentions(fused, tuple(reasons))
 
@@ -126,6 +133,46 @@ def _form(found: Attention) -> AttentionForm:
         product.attr("contracting")[found.turned][0] != found.scores.rank - 1,
         found.turned,
     )
+
+
+def _beside(graph: Graph, found: Attention) -> frozenset[Node]:
+    """The maps of the size of scores that follow cheaply from what is smaller, as masks do from
+    positions."""
+    chosen: set[Node] = set()
+    for step in found.between:
+        for source in step.inputs:
+            maps = None if source in found.nodes else _maps_from_less(source)
+            if maps is None or any(user.op.regional for n in maps for user in graph.users[n]):
+                continue
+            if sum(map(element_cost, maps)) <= CHEAP:
+                chosen |= maps
+    return frozenset(chosen)
+
+
+def _maps_from_less(node: Node) -> set[Node] | None:
+    """The maps behind views that lead to a value from others of fewer axes; None if some do not."""
+    maps: set[Node] = set()
+    ends: set[Node] = set()
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if one in seen or one.op.name == "iota" or one.number is not None:
+            continue
+        seen.add(one)
+        if one.op.body is not None and not one.is_parameter:
+            maps.add(one)
+            stack.extend(one.inputs)
+        elif one.op.moves is not None:
+            stack.extend(one.inputs)
+        else:
+            ends.add(one)
+    most = max(map(_long_axes, maps), default=0)
+    return maps if all(_long_axes(one) < most for one in ends) else None
+
+
+def _long_axes(node: Node) -> int:
+    return sum(size != 1 for size in node.shape)
 
 
 def _diagonal(found: Attention, numerics: str) -> int | None:

@@ -101,16 +101,17 @@ def choose_products(
     *,
     available: bool = True,
     closed: Mapping[Node, Node] = _NOTHING,
+    repeated: frozenset[Node] = frozenset(),
 ) -> Choices:
     """Who computes each contraction; what the library leaves is put into groups anew, beside
-    the groups that are `closed`."""
+    the groups that are `closed`; `repeated` nodes are computed by each reader."""
     products = [group for group in grouping.groups if group.kind == "contraction"]
     every = [group for group in products if group.anchor not in closed]
     choices = tuple(_choice(graph, grouping, group, numerics, available) for group in every)
     chosen = {choice.anchor: choice.product for choice in choices if choice.product is not None}
     if chosen:
         members = {node: anchor for anchor, taken in chosen.items() for node in taken.nodes}
-        grouping = group_kernels(graph, {**closed, **members})
+        grouping = group_kernels(graph, {**closed, **members}, repeated)
     return Choices(
         grouping,
         {group: chosen[group.anchor] for group in grouping.groups if group.anchor in chosen},

@@ -56,9 +56,12 @@ class CudaTarget(Struct, frozen=True):
         available = has_products(self.arch)
         attentions = choose_attention(graph, grouping, numerics, Device())
         closed = attentions.closed
+        repeated = attentions.repeated
         if closed:
-            grouping = group_kernels(graph, closed)
-        choices = choose_products(graph, grouping, numerics, available=available, closed=closed)
+            grouping = group_kernels(graph, closed, repeated)
+        choices = choose_products(
+            graph, grouping, numerics, available=available, closed=closed, repeated=repeated
+        )
         choices = replace(choices, grouping=attentions.named(choices.grouping))
         return CudaAssignment(self.arch, choices, attentions, numerics == "fast")
 
