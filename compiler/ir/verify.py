@@ -70,7 +70,7 @@ def _signature(graph: Dataflow) -> Iterator[tuple[str, Node | None]]:
     for node, value in graph.captured.items():
         if node not in seen:
             yield "a captured value belongs to no parameter", node
-        held = np.asarray(value)
+        held = value if hasattr(value, "ndim") else np.asarray(value)  # traced, perhaps
         if held.dtype != node.dtype.numpy or held.ndim != node.rank:
             yield f"the captured value is {held.dtype}{list(held.shape)}, not {node.type}", node
 

@@ -12,12 +12,11 @@ from ..ir.node import Node
 from ..ir.op import operations
 from ..ir.regions import bundles
 from ..ir.walk import rebuild, topological
-from ..rewrite.driver import PassContext
 
 __all__ = ["merge_loops"]
 
 
-def merge_loops(graph: Graph, context: PassContext | None = None) -> Graph:
+def merge_loops(graph: Graph) -> Graph:
     """The graph in which no two loops of the same turns have a carry in common."""
     if not any(node.op.regional for node in graph.nodes):
         return graph

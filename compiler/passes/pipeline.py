@@ -6,10 +6,9 @@ from ..ir.graph import Graph
 from .detach_shifts import detach_shifts
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
-from .merge_loops import merge_loops
+from .regional import merge_loops, simplify_regions
 from .settle import settle
 from .simplify_algebra import simplify_algebra
-from .simplify_regions import simplify_regions
 from .simplify_shapes import simplify_shapes
 from .stabilise import stabilise
 

@@ -14,14 +14,13 @@ from ..ir.op import operations
 from ..ir.regions import bundles
 from ..ir.walk import rebuild, topological
 from ..ops.kinds import filled, zeros
-from ..rewrite.driver import PassContext
 
 __all__ = ["simplify_regions"]
 
 Results = Mapping[int, Node]
 
 
-def simplify_regions(graph: Graph, context: PassContext | None = None) -> Graph:
+def simplify_regions(graph: Graph) -> Graph:
     """The graph whose loops compute and are given only what is used, and nothing every turn that
     is the same in all of them; loops of one turn and choices by a number are written out."""
     if not any(node.op.regional for node in graph.nodes):

@@ -1,0 +1,28 @@
+"""Passes over loops and branches, loaded for graphs that have some."""
+
+from __future__ import annotations
+
+import importlib
+
+from ..ir.graph import Graph
+from ..rewrite.driver import PassContext
+
+__all__ = ["merge_loops", "simplify_regions"]
+
+
+def merge_loops(graph: Graph, context: PassContext | None = None) -> Graph:
+    """The graph in which no two loops of the same turns have a carry in common."""
+    return _run("merge_loops", graph)
+
+
+def simplify_regions(graph: Graph, context: PassContext | None = None) -> Graph:
+    """The graph whose loops compute and are given only what is used, and nothing every turn that
+    is the same in all of them; loops of one turn and choices by a number are written out."""
+    return _run("simplify_regions", graph)
+
+
+def _run(name: str, graph: Graph) -> Graph:
+    if not any(node.op.regional for node in graph.nodes):
+        return graph
+    found: Graph = getattr(importlib.import_module(f".{name}", __package__), name)(graph)
+    return found
