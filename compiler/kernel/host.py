@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from .build import Draft
+from .deep import cut_deep_product
+from .merge import merge_axes
 from .processor import Processor
 from .products import schedule_contraction
 from .scan import schedule_scan
@@ -33,15 +35,21 @@ class HostSchedules(Struct, frozen=True):
         return Step(partial, "partial reduce", "_partial"), Step(rest)
 
     def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
-        """The product, after copies of operands, in f32 or in panels, where they are worth it."""
+        """The product, after copies of operands, in f32 or in panels, where they are worth it;
+        long sums of few of them in pieces."""
         widened = widen(draft, scratch)
         copies = [schedule_rows(copy, self.processor) for copy in widened.copies]
-        *panels, tiles = schedule_contraction(widened.draft, self.processor, scratch)
-        return (
+        deep = cut_deep_product(widened.draft, self.processor, scratch)
+        draft, piece = (widened.draft, None) if deep is None else (deep.pieces, deep.piece)
+        *panels, tiles = schedule_contraction(draft, self.processor, scratch, piece)
+        before = (
             *(Step(part, "widen", f"_wide{at}") for at, part in enumerate(copies)),
             *(Step(part, "pack", "_panels") for part in panels),
-            Step(tiles),
         )
+        if deep is None:
+            return *before, Step(tiles)
+        rest = schedule_rows(merge_axes(deep.rest), self.processor)
+        return *before, Step(tiles, suffix="_partial"), Step(rest, "reduce", "_sum")
 
     def scan(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """Blocks of neighbouring rows, or one row after the other."""

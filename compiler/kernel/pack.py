@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..ir.dims import Dim, Symbol, ceil_div, coefficient
+from ..ir.dims import Dim, Symbol, ceil_div, coefficient, product
 from .build import Draft
 from .phases import Access, Axis, Buffer, Instr, Loop, Part, Phase
 
@@ -35,17 +35,22 @@ class Packed(Struct, frozen=True):
 def operand_along(draft: Draft, column: Symbol) -> Instr | None:
     """The factor that varies along the columns, if only one does."""
     fold = next(i for i in draft.bodies[0] if i.op == "reduce")
-    product = fold.args[0]
-    found = [factor for factor in product.args if column in factor.axes]
-    return found[0] if product.op == "mul" and len(found) == 1 else None
+    value = fold.args[0]
+    found = [factor for factor in value.args if column in factor.axes]
+    return found[0] if value.op == "mul" and len(found) == 1 else None
 
 
-def wants_panels(draft: Draft, column: Symbol, rows: Dim, tile_rows: int) -> bool:
+def wants_panels(draft: Draft, column: Symbol, tile_rows: int) -> bool:
     """Whether reading the operand from panels gains more than making them costs."""
     operand = operand_along(draft, column)
     inner = [axis for axis in draft.axes if axis in draft.reduced]
     if operand is None or not inner or operand.dtype.itemsize < 4:
         return False
+    rows = product(
+        draft.extent(axis)
+        for axis in draft.axes
+        if axis not in draft.reduced and axis not in operand.axes
+    )
     loads = [i.detail for i in _needed(draft.bodies[0], operand) if i.op == "load"]
     transposed = any(coefficient(access.offset, column) != 1 for access in loads)
     if transposed:
@@ -86,11 +91,11 @@ def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
 def _reading(draft: Draft, operand: Instr, load: Instr) -> Draft:
     """The draft with the operand taken from its panels."""
     fold = next(i for i in draft.bodies[0] if i.op == "reduce")
-    product = fold.args[0]
-    factors = tuple(load if factor is operand else factor for factor in product.args)
+    whole = fold.args[0]
+    factors = tuple(load if factor is operand else factor for factor in whole.args)
     other = next(factor for factor in factors if factor is not load)
     axes = frozenset().union(*(factor.axes for factor in factors))
-    multiplied = replace(product, args=factors, axes=axes)
+    multiplied = replace(whole, args=factors, axes=axes)
     folded = replace(fold, args=(multiplied,), axes=axes | fold.axes)
     body = (*_needed(draft.bodies[0], other), load, multiplied, folded)
     return replace(draft, bodies=(body, *draft.bodies[1:]))

@@ -10,6 +10,7 @@ from .build import Draft
 from .pack import Scratch, pack, wants_panels
 from .phases import Axis, Loop, Part, Phase
 from .processor import PAGE, Processor
+from .split import Piece
 
 __all__ = ["last_kept", "row_axis", "schedule_contraction"]
 
@@ -34,6 +35,7 @@ class _Tiling(Struct, frozen=True):
     columns: Loop | None
     inner: Loop | None = None
     panel: Symbol | None = None
+    piece: Piece | None = None
 
     def part(self, processor: Processor) -> Part:
         """The tiles in an order that keeps one operand in cache while the other goes by."""
@@ -58,9 +60,9 @@ class _Tiling(Struct, frozen=True):
         return nbytes <= processor.cache_bytes // 2
 
     def _place(self, axis: Symbol, last: Loop | None) -> int:
-        """Batches first, then the tiles' two axes, then what is folded."""
+        """Pieces of sums and batches first, then the tiles' two axes, then what is folded."""
         if axis in self.draft.reduced:
-            return 3
+            return -1 if self.piece and axis == self.piece.axis else 3
         if last is not None and axis == last.symbol:
             return 2
         return 1 if axis in (loop.symbol for loop in (self.rows, self.columns) if loop) else 0
@@ -70,6 +72,8 @@ class _Tiling(Struct, frozen=True):
 
     def _axis(self, axis: Symbol) -> Axis:
         extent = self.draft.extent(axis)
+        if self.piece and axis == self.piece.axis:
+            return Axis(axis, extent, self.piece.length, self.piece.number)
         if axis in self.draft.reduced:
             return Axis(axis, extent)
         for loop in (self.rows, self.columns):
@@ -78,10 +82,13 @@ class _Tiling(Struct, frozen=True):
         return Axis(axis, extent, 1)
 
 
-def schedule_contraction(draft: Draft, processor: Processor, scratch: Scratch) -> tuple[Part, ...]:
+def schedule_contraction(
+    draft: Draft, processor: Processor, scratch: Scratch, piece: Piece | None = None
+) -> tuple[Part, ...]:
     """Products of register tiles, across the columns, or down k for few rows of a transpose.
 
-    The last part computes the product; a part before it copies an operand into panels.
+    The last part computes the product; a part before it copies an operand into panels. With a
+    piece, each tile adds up one piece of the axis.
     """
     lanes = processor.lanes(draft.bodies[0])
     column = last_kept(draft)
@@ -91,15 +98,15 @@ def schedule_contraction(draft: Draft, processor: Processor, scratch: Scratch) -
         draft,
         None if row is None else Loop(row, 1, rows, rolled=False),
         None if column is None else Loop(column, lanes, vectors, rolled=False),
+        piece=piece,
     )
-    height = 1 if row is None else draft.extent(row)
-    if across.columns is not None and wants_panels(draft, across.columns.symbol, height, rows):
+    if across.columns is not None and wants_panels(draft, across.columns.symbol, rows):
         packed = pack(draft, across.columns, scratch)
         tiling = replace(across, draft=packed.draft, panel=packed.number)
         return packed.part, tiling.part(processor)
     down = _down(draft)
     if down is not None and not _is_across(draft, column):
-        return (_dot_tiling(draft, row, column, down, lanes).part(processor),)
+        return (replace(_dot_tiling(draft, row, column, down, lanes), piece=piece).part(processor),)
     return (across.part(processor),)
 
 

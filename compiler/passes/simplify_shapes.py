@@ -12,7 +12,7 @@ from ..ops.kinds import filled
 from ..ops.shape import broadcast, reshape
 from ..rewrite.driver import PassContext, rewrite
 from ..rewrite.rule import RuleSet, step
-from . import reduction_rules, view_rules
+from . import reduction_rules, view_rules, window_rules
 from .view_rules import squeezed_axes
 
 __all__ = ["RULES", "simplify_shapes"]
@@ -74,4 +74,5 @@ def _along(x: Node, axes: tuple[int, ...], shape: tuple[Any, ...]) -> Any:
 
 
 # A contraction takes a transpose in; only what no contraction takes may become a reshape.
-RULES = RuleSet.stated_in(globals()) + reduction_rules.RULES + view_rules.RULES
+_STATED = RuleSet.stated_in(globals()) + window_rules.RULES
+RULES = _STATED + reduction_rules.RULES + view_rules.RULES

@@ -38,6 +38,26 @@ def product(x, y, batch=((), ()), contracting=((1,), (0,))):
     return op["contract"](x, y, batch=batch, contracting=contracting)
 
 
+def moved(x, axis, size, stride=1, dilation=1):
+    return op["windows"](x, axis=axis, size=size, stride=stride, dilation=dilation)
+
+
+def added(x, axis, length, dilation=1):
+    return op["overlap_add"](x, axis=axis, stride=1, dilation=dilation, length=length)
+
+
+def spread_images(x, kernel):
+    """The transpose of a convolution of images: each pixel times the kernel, where they overlap."""
+    found = product(x, kernel, contracting=((3,), (3,)))
+    ordered = op["transpose"](found, axes=(0, 1, 3, 2, 4, 5))
+    return added(added(ordered, 3, 7), 1, 5)
+
+
+def convolved(x, kernel, low, high):
+    """A convolution of a sequence with zeros around it."""
+    return product(moved(padded(x, low, high), 0, 3), kernel, contracting=((1, 2), (0, 1)))
+
+
 def softmax_part(c, x):
     e = op["exp"](x)
     total = op["reduce_sum"](e, axes=(1,))
@@ -214,6 +234,22 @@ CASES = {
     "shift_in_log_softmax": [(log_softmax, "f32[2,3]")],
     "shift_in_log_sum_exp": [(log_sum_exp, "f32[2,3]")],
     "softmax": [(naive_softmax, "f32[2,3]")],
+    "added_windows_of_products": [
+        (lambda x, y: added(product(x, y), 0, 7), "f32[4,2]", "f32[2,3]"),
+        (
+            lambda x, y: added(op["transpose"](product(x, y), axes=(1, 0)), 0, 9, 2),
+            "f32[3,2]",
+            "f32[2,4]",
+        ),
+        (spread_images, "f32[2,4,5,3]", "f32[2,3,6,3]"),
+    ],
+    "slice_of_padded_windows": [
+        (
+            lambda x, y: whole(convolved(x, y, (1, 0), (2, 0)), axis0=(1, 4, 1)),
+            "f32[5,2]",
+            "f32[3,2,4]",
+        ),
+    ],
     "part_of_softmax": [
         (softmax_part, "f32[2]", "f32[2,3]"),
         (lambda x: softmax_part(1.0, x), "f32[2,3]"),
