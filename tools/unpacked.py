@@ -2,7 +2,8 @@
 
     export PYTHONPATH=$(python tools/unpacked.py)
 
-The folder has links to this checkout, because three of its folders make one package.
+In the folder is a package that points into this checkout, three folders of which make symfuse.
+Modules keep their true paths, by which messages tell the user's lines from symfuse's own.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+TEXT = """from pathlib import Path
+
+__path__ = [{frontend!r}, {root!r}]
+__file__ = {init!r}
+exec(compile(Path(__file__).read_text(encoding="utf-8"), __file__, "exec"))
+"""
 
 
 def unpacked() -> Path:
-    """The folder, made anew where links are missing."""
+    """The folder, with its package written anew."""
     mark = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-    package = Path(tempfile.gettempdir()) / f"symfuse-links-{mark}" / "symfuse"
+    package = Path(tempfile.gettempdir()) / f"symfuse-checkout-{mark}" / "symfuse"
     package.mkdir(parents=True, exist_ok=True)
-    parts = [*(ROOT / "frontend").iterdir(), ROOT / "compiler", ROOT / "runtime"]
-    for link in package.iterdir():
-        if not link.exists():
-            link.unlink()
-    for part in parts:
-        link = package / part.name
-        if not link.is_symlink():
-            link.symlink_to(part)
+    frontend = ROOT / "frontend"
+    places = {"frontend": frontend, "root": ROOT, "init": frontend / "__init__.py"}
+    text = TEXT.format(**{name: str(place) for name, place in places.items()})
+    (package / "__init__.py").write_text(text, encoding="utf-8")
     return package.parent
 
 

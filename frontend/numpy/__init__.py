@@ -45,7 +45,7 @@ uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
 float16, float32, float64 = _np.float16, _np.float32, _np.float64
 dtype, promote_types, issubdtype = _np.dtype, _np.promote_types, _np.issubdtype
 
-__array_api_version__ = "2025.12"
+__array_api_version__ = _inspection.VERSION
 
 
 def __array_namespace_info__() -> _Any:

@@ -47,26 +47,25 @@ def iinfo(type: Any, /) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What stands for a value in NumPy's promotion."""
-    if not isinstance(value, Tracer):
+    """What stands for a value in promotion: an element type, or a number, which gives way."""
+    if type(value) in (bool, int, float, complex):
         return value
+    if not isinstance(value, Tracer) or not value._weak:
+        try:
+            return DType.of(value).numpy
+        except TypeError:
+            return value  # NumPy's error is the better one, or it knows the type
     dtype = common_dtype(value)
-    if not value._weak:
-        return dtype.numpy
     return 0.0 if dtype.is_float else False if dtype.is_bool else 0
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The element type that these arrays, numbers and element types meet in."""
     plain = [_plain(value) for value in arrays_and_dtypes]
-    types = [value for value in plain if isinstance(value, np.dtype)]
-    if any(value.name == "bfloat16" for value in types):
-        return promoted(*(_operand(value) for value in plain)).numpy
+    if any(isinstance(value, np.dtype) and value.name == "bfloat16" for value in plain):
+        known = (DType.of(x) if isinstance(x, np.dtype) else x for x in plain)
+        return promoted(*known).numpy
     return np.result_type(*plain)
-
-
-def _operand(value: Any) -> Any:
-    return value if type(value) in (bool, int, float) else DType.of(value)
 
 
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:

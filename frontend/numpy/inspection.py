@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from symfuse.runtime.errors import ArgumentError
 
-__all__ = ["NamespaceInfo"]
+from ..tracing.dispatch import FUNCTIONS
+
+__all__ = ["VERSION", "NamespaceInfo", "namespace"]
+
+VERSION = "2025.12"
 
 _SIGNED = ("int8", "int16", "int32", "int64")
 _UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
@@ -63,6 +68,16 @@ class NamespaceInfo:
                     f"{one!r} is no kind of element type", fix=f"use one of {', '.join(_KINDS)}"
                 )
         return {name: np.dtype(name) for one in kinds for name in _KINDS[one]}
+
+
+def namespace(api_version: Any = None) -> Any:
+    """The array namespace of tracers, of this version of the standard or an earlier one."""
+    if api_version is not None and str(api_version) > VERSION:
+        raise ArgumentError(f"there is no version {api_version} of the array API here", fix=VERSION)
+    return import_module("symfuse.numpy")
+
+
+FUNCTIONS["namespace"] = namespace
 
 
 def _check(device: Any) -> None:

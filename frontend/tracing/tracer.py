@@ -141,6 +141,17 @@ class Tracer(Traceable):
         """`x.at[i].set(v)`: x with other elements at i, as a new array."""
         return FUNCTIONS["at"](self)
 
+    @property
+    def device(self) -> None:
+        """None: the program that this becomes part of has a device."""
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """The array itself, as it has no device."""
+        return self
+
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
+        return FUNCTIONS["namespace"](api_version)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TraceError("len() of an array of rank 0", loc=user_location())
@@ -300,9 +311,9 @@ for _symbol, _name in {
     setattr(Tracer, f"__{_symbol}__", _unary(_name))
 
 _METHODS = (
-    "all", "any", "argmax", "argmin", "astype", "clip", "conj", "copy", "cumprod", "cumsum",
-    "diagonal", "dot", "flatten", "max", "mean", "min", "prod", "ptp", "ravel", "repeat",
-    "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+    "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "copy", "cumprod",
+    "cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel",
+    "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
 )  # fmt: skip
 for _name in _METHODS:
     setattr(Tracer, _name, _method(_name))
