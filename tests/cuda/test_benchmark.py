@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,18 @@ def test_cases_of_full_size_have_names_of_their_own(suite):
     assert len(cases.cases(tiny=False)) > 60
     names = [case.name for case in (*cases.cases(tiny=False), *cases.checks(tiny=False))]
     assert len(set(names)) == len(names)
+
+
+def test_a_checkout_works_without_being_installed(tmp_path):
+    tool = BENCHMARKS.parent / "tools" / "unpacked.py"
+    place = subprocess.run([sys.executable, tool], capture_output=True, text=True, check=True)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import symfuse as sf\nprint(sf.__file__)\nprint(sf.trace(lambda x: x + 1, 'f32[3]'))\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": place.stdout.strip()}
+    words = [sys.executable, script]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == str(BENCHMARKS.parent / "frontend" / "__init__.py")
+    assert "# script.py:3" in done.stdout
