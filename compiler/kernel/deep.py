@@ -49,11 +49,13 @@ def _bytes_of_step(draft: Draft, axis: Symbol) -> int | None:
     loads = [i for i in draft.bodies[0] if i.op == "load"]
     if not loads or any(load.args for load in loads):
         return None
-    steps = [coefficient(load.detail.offset, axis) for load in loads]
-    if not all(isinstance(step, int) and step > 0 for step in steps):
-        return None
-    sizes = (step * load.dtype.itemsize for step, load in zip(steps, loads, strict=True))
-    return sum(size for size in sizes if isinstance(size, int))
+    total = 0
+    for load in loads:
+        step = coefficient(load.detail.offset, axis)
+        if not isinstance(step, int) or step < 1:
+            return None
+        total += step * load.dtype.itemsize
+    return total
 
 
 def _length(
