@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cuda.emitted import Case, check_all
 from cuda.on_device import Simulated, needs_compiler, needs_nvrtc
+from msgspec.structs import replace
 from running import assert_near
 
 from symfuse import numpy as snp
@@ -18,10 +19,12 @@ from symfuse import trace
 from symfuse.compiler.compile import Compilation, compile_graph
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.kernel.interpret import interpret_kernels
-from symfuse.compiler.kernel.phases import Buffer, Kernel
+from symfuse.compiler.kernel.phases import Buffer, Instr, Kernel, Local, Phase
 from symfuse.compiler.kernel.verify import verify_kernel
+from symfuse.compiler.targets.cuda import target
 from symfuse.nn import functional as nn
 from symfuse.runtime import options
+from symfuse.runtime.errors import VerifyError
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
@@ -111,12 +114,19 @@ CASES: dict[str, tuple[Function, tuple[str, ...]]] = {
 SIZES = {"N": 77}
 
 
+def compiled_alone(
+    function: Function, types: tuple[str, ...], arch: str = "sm_00", numerics: str = "strict"
+) -> Compilation:
+    """Compiled where no library multiplies matrices."""
+    with pytest.MonkeyPatch.context() as patch, options.using(cache=False):
+        patch.setattr(target, "has_products", lambda arch: False)
+        graph = trace(function, *types).ir
+        return compile_graph(graph, target="cuda", arch=arch, numerics=numerics)
+
+
 @cache
 def compiled(name: str, numerics: str = "strict") -> Compilation:
-    function, types = CASES[name]
-    with options.using(cache=False):
-        graph = trace(function, *types).ir
-        return compile_graph(graph, target="cuda", arch="sm_00", numerics=numerics)
+    return compiled_alone(*CASES[name], numerics=numerics)
 
 
 def drawn(name: str) -> list[Array]:
@@ -217,14 +227,52 @@ def test_what_is_not_fused_says_why() -> None:
         plain: (heads(2, 45, 16, 16), "there are only 2 queries"),
     }
     for function, (types, reason) in reasons.items():
-        with options.using(cache=False):
-            graph = trace(function, *types).ir
-            compilation = compile_graph(graph, target="cuda", arch="sm_00")
-        assert f"the scores are stored: {reason}" in compilation.stages.reasons[0]
-    large = heads(64, 64, 512, 512)
-    with options.using(cache=False):
-        compilation = compile_graph(trace(plain, *large).ir, target="cuda", arch="sm_00")
-    assert "leaves no room for a block of keys" in compilation.stages.reasons[0]
+        (*_, told) = compiled_alone(function, types).stages.reasons[:1]
+        assert f"the scores are stored: {reason}" in told
+    told = compiled_alone(plain, heads(64, 64, 512, 512)).stages.reasons[0]
+    assert "leaves no room for a block of keys" in told
+
+
+@needs_nvrtc
+def test_few_scores_in_halves_are_left_to_the_library() -> None:
+    graph = trace(plain, *heads(256, 256, 64, 64, "bf16")).ir
+    with pytest.MonkeyPatch.context() as patch, options.using(cache=False):
+        patch.setattr(target, "has_products", lambda arch: True)
+        told = compile_graph(graph, target="cuda", arch="sm_90").stages.reasons[0]
+    assert "only the library multiplies halves by matrices" in told
+
+
+def changed(kernel: Kernel, **fields: Any) -> Kernel:
+    """The kernel with another serial loop."""
+    serial, (part,) = serial_of(kernel), kernel.parts
+    phases = tuple(replace(x, **fields) if x is serial else x for x in part.phases)
+    return replace(kernel, parts=(replace(part, phases=phases),))
+
+
+def test_what_is_carried_begins_before_the_loop_and_is_put_in_it() -> None:
+    kernel = attention_of("plain")
+    serial, (part,) = serial_of(kernel), kernel.parts
+    query = part.phases[0].effects[0].detail
+    with pytest.raises(VerifyError, match="kept twice"):
+        verify_kernel(changed(kernel, carried=serial.carried[1:]))
+    with pytest.raises(VerifyError, match="no block puts it"):
+        verify_kernel(changed(kernel, carried=(*serial.carried, query)))
+    with pytest.raises(VerifyError, match="begins with none"):
+        block = serial.phases[2].effects[0].detail.local
+        verify_kernel(changed(kernel, carried=(*serial.carried, block)))
+    greatest = serial.carried[0]
+    held = Instr("get", (), greatest.dtype, greatest, frozenset(greatest.axes))
+    again = Instr("put", (held,), held.dtype, Local("again", held.dtype, greatest.axes), held.axes)
+    phases = [
+        replace(phase, body=(*phase.body, held, again)) if greatest in put_by(phase) else phase
+        for phase in serial.phases
+    ]
+    with pytest.raises(VerifyError, match="also reads what it held"):
+        verify_kernel(changed(kernel, phases=tuple(phases)))
+
+
+def put_by(phase: Phase) -> list[Local]:
+    return [instr.detail for instr in phase.body if instr.op == "put"]
 
 
 @needs_nvrtc
@@ -232,8 +280,7 @@ def test_what_is_not_fused_says_why() -> None:
 @pytest.mark.parametrize("dtype,depth", [("f32", 64), ("f32", 128), ("f64", 64), ("bf16", 64)])
 def test_it_keeps_to_its_registers(dtype: str, depth: int, arch: str) -> None:
     types = heads(1024, 1024, depth, depth, dtype)
-    with options.using(cache=False):
-        compilation = compile_graph(trace(plain, *types).ir, target="cuda", arch=arch)
+    compilation = compiled_alone(plain, types, arch)
     (usage,) = compilation.written.usage()
     assert (usage.spilled, usage.stack) == (0, 0)
     assert usage.registers <= 168

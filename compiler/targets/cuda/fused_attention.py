@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from symfuse.runtime.dtypes import DType
 
+from ...ir.dims import is_at_most, product
 from ...ir.graph import Graph
 from ...ir.node import Node
 from ...kernel.attention import AttentionForm, build_attention
@@ -23,6 +24,7 @@ from .attention import Attention, Sighting, find_attention
 
 __all__ = ["Attentions", "FusedAttention", "attention_kernel", "choose_attention"]
 
+AFFORDABLE = 1 << 30  # bytes of scores in halves that are stored where that is faster
 CHEAP = 48  # cost up to which a mask is computed for each score rather than read
 FEW = 8  # queries or keys up to which the scores are small
 COMPUTED = (DType.F16, DType.BF16, DType.F32, DType.F64)
@@ -69,12 +71,17 @@ class Attentions(Struct, frozen=True):
         return replace(grouping, groups=groups)
 
 
-def choose_attention(graph: Graph, grouping: Grouping, numerics: str, device: Device) -> Attentions:
-    """Every attention of a graph, and whether one kernel computes it."""
+def choose_attention(
+    graph: Graph, grouping: Grouping, numerics: str, device: Device, *, available: bool
+) -> Attentions:
+    """Every attention of a graph, and whether one kernel computes it; `available`: the library
+    would compute its products."""
     fused: dict[Node, FusedAttention] = {}
     reasons = []
     for sighting in find_attention(graph):
         reason = _why_not(sighting, grouping.sees_through, device)
+        if not reason and available and sighting.attention is not None:
+            reason = _why_library(sighting.attention)
         reasons.append(str(sighting) if sighting.attention is None else _told(sighting, reason))
         if sighting.attention is not None and not reason:
             seen = sighting.attention
@@ -114,6 +121,14 @@ def _why_not(sighting: Sighting, sees_through: Callable[[Node], bool], device: D
     draft = build_attention(_form(found), sees_through, Buffers({}, {}))
     tiling = plan_attention(draft, device)
     return tiling if isinstance(tiling, str) else ""
+
+
+def _why_library(found: Attention) -> str:
+    """Why the scores are rather stored between two products of the library."""
+    nbytes = product(found.scores.shape) * found.scores.dtype.itemsize
+    if found.scores.dtype.is_half and is_at_most(nbytes, AFFORDABLE) is True:
+        return "they are few, and only the library multiplies halves by matrices"
+    return ""
 
 
 def _product_of(found: Attention) -> Node:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from symfuse.runtime.errors import OptionError
+from symfuse.runtime.errors import OptionError, UnsupportedError
 
 from ...ir.graph import Graph
 from ...kernel.device.schedules import DeviceSchedules
@@ -48,13 +48,21 @@ class CudaTarget(Struct, frozen=True):
         return DeviceSchedules(Device(), numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
-        """The graph with loops and branches written out."""
-        return unroll_regions(graph, "cuda")
+        """The graph with loops and branches written out; an error if it needs LAPACK."""
+        found = unroll_regions(graph, "cuda")
+        for node in found.nodes:
+            if node.op.library is not None:
+                raise UnsupportedError(
+                    f"linalg: {node.op} is computed by LAPACK, which runs on the processor only",
+                    fix='compile this function with target="cpu"',
+                    loc=node.source.loc,
+                )
+        return found
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
         available = has_products(self.arch)
-        attentions = choose_attention(graph, grouping, numerics, Device())
+        attentions = choose_attention(graph, grouping, numerics, Device(), available=available)
         closed = attentions.closed
         repeated = attentions.repeated
         if closed:
