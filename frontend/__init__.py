@@ -43,7 +43,7 @@ _NAMES = {
     "runtime.dtypes": ("DType",),
     "compiler.ir.location": ("scope",),
 }  # fmt: skip
-_MODULES = ("nn", "numpy", "random", "special")
+_MODULES = ("initializers", "losses", "metrics", "nn", "numpy", "optim", "random", "special")
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [*_HOME, *_MODULES, "__version__"]

@@ -1,0 +1,110 @@
+"""Metrics that are means of something over all examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symfuse.runtime.dtypes import DType
+
+from ..losses.distances import mean_absolute_error, mean_squared_error
+from ..numpy.shared import convert, traced
+from .metric import Metric, State, quotient, weights_like
+
+__all__ = [
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "RootMeanSquaredError",
+    "Sum",
+]
+
+Array = Any
+
+
+def Mean(name: str = "mean") -> Metric:
+    """The weighted mean of all values, as of losses: `update(state, values)`.
+
+    >>> import symfuse as sf
+    >>> float(sf.metrics.Mean()([1.0, 3.0], sample_weight=[1.0, 3.0]))
+    2.5
+    """
+    return _averaged(name, traced, _mean)
+
+
+def Sum(name: str = "sum") -> Metric:
+    """The weighted sum of all values: `update(state, values)`.
+
+    >>> import symfuse as sf
+    >>> float(sf.metrics.Sum()([1.0, 3.0]))
+    4.0
+    """
+    return _averaged(name, traced, lambda state: state["total"])
+
+
+def MeanMetricWrapper(fn: Callable[..., Array], name: str | None = None, **settings: Any) -> Metric:
+    """The mean of what a function of (y_true, y_pred) gives for each example.
+
+    >>> import symfuse as sf
+    >>> metric = sf.metrics.MeanMetricWrapper(sf.losses.huber, delta=2.0)
+    >>> float(metric([[0.0], [0.0]], [[1.0], [2.0]]))
+    1.25
+    """
+    title = name or getattr(fn, "__name__", "mean")
+    return _averaged(title, lambda *values: fn(*values, **settings), _mean)
+
+
+def MeanSquaredError(name: str = "mean_squared_error") -> Metric:
+    """The mean of (y_true − y_pred)².
+
+    >>> import symfuse as sf
+    >>> float(sf.metrics.MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]]))
+    5.0
+    """
+    return MeanMetricWrapper(mean_squared_error, name)
+
+
+def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:
+    """The mean of |y_true − y_pred|.
+
+    >>> import symfuse as sf
+    >>> float(sf.metrics.MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]]))
+    2.0
+    """
+    return MeanMetricWrapper(mean_absolute_error, name)
+
+
+def RootMeanSquaredError(name: str = "root_mean_squared_error") -> Metric:
+    """The root of the mean of (y_true − y_pred)².
+
+    >>> import symfuse as sf
+    >>> float(sf.metrics.RootMeanSquaredError()([[0.0], [0.0]], [[3.0], [3.0]]))
+    3.0
+    """
+    return _averaged(name, mean_squared_error, lambda state: np.sqrt(_mean(state)))
+
+
+def _mean(state: State) -> Array:
+    return quotient(state["total"], state["count"])
+
+
+def _averaged(
+    name: str, function: Callable[..., Array], result: Callable[[State], Array]
+) -> Metric:
+    """Sums in f64 of what a function gives for each example, and of the weights."""
+
+    def init() -> State:
+        return {"total": np.asarray(0.0), "count": np.asarray(0.0)}
+
+    def update(state: State, *values: Array, sample_weight: Array | None = None) -> State:
+        found = convert(traced(function(*values)), DType.F64)
+        weights = weights_like(found, sample_weight)
+        return {
+            "total": state["total"] + np.sum(found * weights),
+            "count": state["count"] + np.sum(weights),
+        }
+
+    return Metric(name, init, update, result)

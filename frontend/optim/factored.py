@@ -1,0 +1,118 @@
+"""Optimisers that divide by the size of past gradients: Adagrad, Adadelta, RMSprop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .clipping import clip_settings
+from .numbers import Numbers
+from .optimizer import Optimizer, Rule, Schedule
+
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
+Slots = Mapping[str, Any]
+
+
+def Adagrad(
+    learning_rate: float | Schedule = 0.001,
+    initial_accumulator_value: float = 0.1,
+    epsilon: float = 1e-7,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+    name: str = "Adagrad",
+) -> Optimizer:
+    """p − rate · g / (√s + ε), where s is the sum of all squares of gradients so far.
+
+    >>> import symfuse as sf
+    >>> sorted(sf.optim.Adagrad().settings)
+    ['epsilon']
+    """
+    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
+    settings |= _given(epsilon=epsilon, weight_decay=weight_decay)
+    rule = Rule(_adagrad, {"sum": initial_accumulator_value})
+    return Optimizer(name, rule, learning_rate, settings, clipping)
+
+
+def _adagrad(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    total = slots["sum"] + g * g
+    return g / (np.sqrt(total) + n["epsilon"]), {"sum": total}
+
+
+def Adadelta(
+    learning_rate: float | Schedule = 0.001,
+    rho: float = 0.95,
+    epsilon: float = 1e-7,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+    name: str = "Adadelta",
+) -> Optimizer:
+    """p − rate · d with d = g · √(u + ε) / √(s + ε): s and u are running means of g² and d².
+
+    >>> import symfuse as sf
+    >>> sorted(sf.optim.Adadelta().settings)
+    ['epsilon', 'rho']
+    """
+    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
+    settings |= _given(rho=rho, epsilon=epsilon, weight_decay=weight_decay)
+    rule = Rule(_adadelta, {"square": 0.0, "step": 0.0})
+    return Optimizer(name, rule, learning_rate, settings, clipping)
+
+
+def _adadelta(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    square = n.mixed("rho", slots["square"], g * g)
+    step = g * np.sqrt(slots["step"] + n["epsilon"]) / np.sqrt(square + n["epsilon"])
+    return step, {"square": square, "step": n.mixed("rho", slots["step"], step * step)}
+
+
+def RMSprop(
+    learning_rate: float | Schedule = 0.001,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+    centered: bool = False,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+    name: str = "RMSprop",
+) -> Optimizer:
+    """p − rate · g / (√s + ε), where s is a running mean of g²; `centered` takes off the mean's.
+
+    With momentum, u ← momentum · u + g / (√s + ε) takes the place of the quotient.
+
+    >>> import symfuse as sf
+    >>> sorted(sf.optim.RMSprop(centered=True).rule.slots)
+    ['mean', 'square']
+    """
+    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
+    settings |= _given(rho=rho, epsilon=epsilon, weight_decay=weight_decay)
+    slots = {"square": 0.0}
+    if centered:
+        slots["mean"] = 0.0
+    if momentum:
+        settings["momentum"] = momentum
+        slots["momentum"] = 0.0
+    return Optimizer(name, Rule(_rmsprop, slots), learning_rate, settings, clipping)
+
+
+def _rmsprop(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    kept = {"square": n.mixed("rho", slots["square"], g * g)}
+    variance = kept["square"]
+    if "mean" in slots:
+        kept["mean"] = n.mixed("rho", slots["mean"], g)
+        variance = variance - kept["mean"] * kept["mean"]
+    step = g / (np.sqrt(variance) + n["epsilon"])
+    if "momentum" in slots:
+        step = kept["momentum"] = n["momentum"] * slots["momentum"] + step
+    return step, kept
+
+
+def _given(**settings: float | None) -> dict[str, float]:
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,0 +1,62 @@
+"""Gradient descent, with momentum or without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+from .clipping import clip_settings
+from .numbers import Numbers
+from .optimizer import Optimizer, Rule, Schedule
+
+__all__ = ["SGD"]
+
+Slots = Mapping[str, Any]
+
+
+def SGD(
+    learning_rate: float | Schedule = 0.01,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+    name: str = "SGD",
+) -> Optimizer:
+    """Gradient descent: p − rate · g, or with momentum u ← momentum · u + g and p − rate · u.
+
+    Nesterov's form goes on by g + momentum · u. `weight_decay` λ adds λ · p to the gradient.
+
+    >>> import symfuse as sf
+    >>> sf.optim.SGD(0.1, momentum=0.9).name
+    'SGD'
+    """
+    if nesterov and not momentum:
+        raise ArgumentError(
+            "nesterov=True needs a momentum", fix="give momentum=0.9", loc=user_location()
+        )
+    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
+    if weight_decay is not None:
+        settings["weight_decay"] = weight_decay
+    if not momentum:
+        return Optimizer(name, Rule(_straight), learning_rate, settings, clipping)
+    rule = Rule(_ahead if nesterov else _rolling, {"momentum": 0.0})
+    return Optimizer(name, rule, learning_rate, {**settings, "momentum": momentum}, clipping)
+
+
+def _straight(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    return g, {}
+
+
+def _rolling(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    speed = n["momentum"] * slots["momentum"] + g
+    return speed, {"momentum": speed}
+
+
+def _ahead(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
+    speed = n["momentum"] * slots["momentum"] + g
+    return g + n["momentum"] * speed, {"momentum": speed}
