@@ -115,6 +115,8 @@ def kernel_bytes(kernel: Kernel) -> Dim:
     """Bytes of the buffers that a launch reads and writes, each once; a workspace is none."""
     instrs = (instr for part in kernel.parts for instr in part.instructions())
     buffers = dict.fromkeys(i.detail.buffer for i in instrs if isinstance(i.detail, Access))
+    if not kernel.parts:
+        buffers = dict.fromkeys((*kernel.reads, *kernel.writes[:1]))
     total: Dim = 0
     for buffer in buffers:
         total = total + product(buffer.shape) * buffer.dtype.itemsize

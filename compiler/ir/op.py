@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from symfuse.runtime.dtypes import DType
 
 from .evaluator import CURRENT
+from .library import Plan
 from .types import TensorType
 
 __all__ = ["Op", "Reduction", "Sample", "operations"]
@@ -73,6 +74,8 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
     scatter: bool = False
     sorts: bool = False  # as a loop of comparisons: `passes/expand_sorts.py`
     regional: Any = None  # loops and branches (`ir/regions.py`): graphs among the attributes
+
+    library: Callable[..., Plan] | None = None  # (input types, out, attrs) → calls of routines
 
     body: Callable[..., Any] | None = None  # elementwise: the scalar program of one element
     moves: Callable[..., Any] | None = None  # views: (index, input type, attrs) → input index

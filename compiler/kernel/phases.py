@@ -286,6 +286,8 @@ class Kernel(Struct, frozen=True, eq=False):
         and before that."""
         if self.region is not None:
             return _carried_in_place(self, source, result)
+        if not self.parts:
+            return source not in self.reads
         return all(_in_place(part, source, result) for part in self.parts)
 
 

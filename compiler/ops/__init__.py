@@ -39,6 +39,7 @@ from .conversion import convert, stop_gradient
 from .copying import copy
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
+from .linalg import cholesky, eigh, lu, qr, svd, triangular_solve
 from .logic import (
     bitwise_and,
     bitwise_invert,
@@ -108,6 +109,7 @@ __all__ = [
     "broadcast",
     "cbrt",
     "ceil",
+    "cholesky",
     "clip",
     "concatenate",
     "contract",
@@ -119,6 +121,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "divide",
+    "eigh",
     "equal",
     "erf",
     "erfc",
@@ -148,6 +151,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "loop",
+    "lu",
     "maximum",
     "minimum",
     "multiply",
@@ -158,6 +162,7 @@ __all__ = [
     "pad",
     "positive",
     "power",
+    "qr",
     "reciprocal",
     "reduce_all",
     "reduce_any",
@@ -185,11 +190,13 @@ __all__ = [
     "square",
     "stop_gradient",
     "subtract",
+    "svd",
     "take",
     "take_along_axis",
     "tan",
     "tanh",
     "transpose",
+    "triangular_solve",
     "trunc",
     "while_loop",
     "windows",

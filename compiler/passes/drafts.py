@@ -57,6 +57,8 @@ def kind(draft: Draft) -> str:
             return "contraction"
         if draft.anchor.op.regional is not None:
             return draft.anchor.op.name
+        if draft.anchor.op.library is not None:
+            return "library"
         return "scatter" if draft.anchor.op.scatter else "scan"
     if not draft.domain.reduced:
         return "map"

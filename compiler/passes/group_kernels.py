@@ -215,7 +215,8 @@ class _Grouper:
         return node in self.inlined or is_free(node)
 
     def _start(self, node: Node) -> None:
-        apart = node.op.contraction or node.op.scatter or node.op.regional or is_scan(node)
+        one = node.op
+        apart = one.contraction or one.scatter or one.regional or one.library or is_scan(node)
         anchor = node if apart else None
         draft = Draft(len(self.drafts), own_domain(node), anchor)
         absorbed = [] if anchor else self._absorbed(node)
@@ -280,6 +281,8 @@ class _Grouper:
 
     def _why_not(self, producer: Node, node: Node, draft: Draft, joined: Draft | None) -> str:
         """The first reason to keep them apart; empty when they can share a kernel."""
+        if node.op.library is not None:
+            return f"{node.op} is computed by a library"
         if node.op.contraction or node.op.scatter or is_scan(node):
             return f"{node.op} has a loop structure of its own"
         if draft.anchor in self.closed:

@@ -1,4 +1,4 @@
-"""Puts what loops and branches read into memory: views and numbers are copied."""
+"""Puts what loops, branches and libraries read into memory: views and numbers are copied."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["in_memory", "separate_operands"]
 
 
 def separate_operands(graph: Graph) -> Graph:
-    """Each operand of a loop or branch is then a parameter, an array or a computed node,
+    """Each operand of a loop, branch or library is then a parameter, an array or a computed node,
     perhaps under another shape."""
-    if not any(node.op.regional for node in graph.nodes):
+    if not any(_reads_memory(node) for node in graph.nodes):
         return graph
 
     def change(node: Node) -> Node:
-        if node.op.regional is None:
+        if not _reads_memory(node):
             return node
-        inputs = tuple(x if _is_stored(in_memory(x)) else copy(x) for x in node.inputs)
+        inputs = tuple(x if _is_stored(x) else copy(x) for x in node.inputs)
         return graph.builder.rebuilt(node, inputs)
 
     kept = {parameter: parameter for parameter in graph.parameters}
@@ -35,7 +35,14 @@ def in_memory(node: Node) -> Node:
     return node
 
 
-def _is_stored(node: Node) -> bool:
+def _reads_memory(node: Node) -> bool:
+    return node.op.regional is not None or node.op.library is not None
+
+
+def _is_stored(operand: Node) -> bool:
+    node = in_memory(operand)
+    if node is not operand and node.rank == 0 and node.op.body is not None:
+        return False  # a number that every reader may compute for itself
     if node.is_constant:
         return isinstance(node.attr("value"), Literal)
     return node.op.moves is None and node.op.name != "iota"

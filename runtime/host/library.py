@@ -1,4 +1,4 @@
-"""Addresses of the functions that compiled code calls: libc, libm, CPython and registered names."""
+"""Addresses of the functions that compiled code calls: libc, libm, LAPACK, CPython, registered."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from functools import cache
 
 from ..errors import DeviceError
+from . import lapack
 
 __all__ = ["address", "register"]
 
@@ -26,6 +27,8 @@ def address(name: str) -> int:
     """The address of the function or variable `name`."""
     if name in _registered:
         return _registered[name]
+    if name.startswith(lapack.PREFIX):
+        return lapack.routine(name.removeprefix(lapack.PREFIX))
     found = _search(name)
     if found is None:
         raise DeviceError(

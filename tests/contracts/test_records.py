@@ -55,6 +55,7 @@ def test_it_is_computed_in_one_way(op: Op) -> None:
         op.contraction,
         op.scatter,
         op.sorts,
+        op.library is not None,
     )
     assert sum(ways) == 1
     assert op.element is not None or (op.body is None and op.moves is None)

@@ -12,6 +12,7 @@ from ..layout import Place
 from .addresses import Indices
 from .loops import Nest, Range
 from .memory import Memory
+from .routines import write_routines
 from .scalars import LlvmScalars
 from .writer import Writer
 
@@ -33,6 +34,8 @@ def kernel_text(
 
 def chunks_of(kernel: Kernel) -> Dim:
     """Enough for threads to share evenly, each worth more than it costs to claim."""
+    if kernel.by_library is not None:
+        return 1
     most = minimum(kernel.tiles, MOST_CHUNKS)
     return minimum(most, maximum(kernel.work // CHUNK_WORK, 1))
 
@@ -67,6 +70,10 @@ class _KernelText:
         load_sizes(self.w, self.at, sizes, self.sizes)
         for buffer in dict.fromkeys((*self.kernel.reads, *self.kernel.writes)):
             self.pointers[buffer] = self._address(buffer, buffers, arena)
+        if self.kernel.by_library is not None:
+            write_routines(self.kernel.by_library, self.w, self.at, self.pointers)
+            self.w.line("ret void")
+            return self.w.text()
         first, last = self._share()
         done: Dim = 0
         for part in self.kernel.parts:

@@ -21,6 +21,7 @@ from ..target import Code, Usage
 from .link import link
 from .machine import Level, host_machine
 from .program import module_text
+from .routines import routine_kernel
 from .support import load_support
 
 __all__ = ["HostTarget", "target"]
@@ -54,14 +55,16 @@ class HostTarget(Struct, frozen=True):
 
 
 class HostAssignment(Struct, frozen=True):
-    """Kernels of our own for all groups."""
+    """Kernels of our own for all groups but those that LAPACK computes."""
 
     grouping: Grouping
     reasons: Sequence[str] = ()
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
-        """None: no library is called."""
-        return None
+        """The launch of what LAPACK computes; None for all others."""
+        if group.anchor is None or group.anchor.op.library is None:
+            return None
+        return routine_kernel(group.anchor, name, buffers)
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
         """The module of the program."""

@@ -1,0 +1,119 @@
+"""How LAPACK computes the operations of linear algebra.
+
+Its matrices lie column by column. So a matrix that lies row by row is its transpose to LAPACK:
+where that does not matter, triangles and sides are exchanged; where it does, the operation itself
+takes the transposed matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symfuse.runtime.dtypes import DType
+
+from ..ir.dims import Dim, maximum, minimum, product
+from ..ir.library import INFO, Call, Copy, Memory, Order, Plan, Scratch, Triangle
+from ..ir.types import TensorType
+
+__all__ = ["call_cholesky", "call_eigh", "call_lu", "call_qr", "call_svd", "call_triangular_solve"]
+
+BLOCK = 64  # columns at a time, for which the routines get room
+
+Types = tuple[TensorType, ...]
+
+
+def _stride(size: Dim) -> Dim:
+    """LAPACK refuses a stride of 0."""
+    return maximum(size, 1)
+
+
+def call_cholesky(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """The lower triangle of rows is the upper one of columns."""
+    n = out.shape[-1]
+    rows = (n, 1)
+    return Plan(
+        (
+            Triangle("lower", Memory("0"), rows, Memory("out"), rows, n, n),
+            Call("potrf", ("U", n, Memory("out"), _stride(n), INFO), fails=True),
+        )
+    )
+
+
+def call_triangular_solve(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """a·x = b by rows is xᵀ·aᵀ = bᵀ by columns."""
+    n, k = out.shape[-2:]
+    letters = (
+        "R",
+        "U" if attrs["lower"] else "L",
+        "T" if attrs["transposed"] else "N",
+        "U" if attrs["unit"] else "N",
+    )
+    strides = _stride(n), _stride(k)
+    args = (*letters, k, n, 1.0, Memory("0"), strides[0], Memory("out"), strides[1])
+    return Plan((Copy(Memory("1"), Memory("out"), n * k), Call("trsm", args)))
+
+
+def call_lu(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """The operand's rows are the columns of the matrix."""
+    n = out.shape[-1]
+    args = (n, n, Memory("out"), _stride(n), Memory("pivots"), INFO)
+    return Plan(
+        (
+            Copy(Memory("0"), Memory("out"), n * n),
+            Call("getrf", args),
+            Order(Memory("pivots"), Memory("out", n * n), n),
+        ),
+        (Scratch("pivots", n, DType.I64),),
+    )
+
+
+def call_qr(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """The operand's rows are the columns of the matrix; those of Q come out in front of R."""
+    n, m = inputs[0].shape[-2:]
+    q, width = out.shape[-2:]
+    k, columns = minimum(m, n), maximum(q, n)
+    h, tau, work = Memory("h"), Memory("tau"), Memory("work")
+    room = _stride(columns * BLOCK)
+    ld = _stride(m)
+    return Plan(
+        (
+            Copy(Memory("0"), h, n * m),
+            Call("geqrf", (m, n, h, ld, tau, work, room, INFO)),
+            Triangle("upper", h, (1, m), Memory("out", m), (width, 1), q, n),
+            Call("orgqr", (m, q, k, h, ld, tau, work, room, INFO)),
+            Triangle("all", h, (m, 1), Memory("out"), (width, 1), q, m),
+        ),
+        (Scratch("h", m * columns), Scratch("tau", k), Scratch("work", room)),
+    )
+
+
+def call_eigh(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """A symmetric matrix is its own transpose; the vectors come out one by one."""
+    n = out.shape[-1]
+    room, whole = 1 + 6 * n + 2 * n * n + BLOCK * n, 3 + 5 * n
+    values, work, numbers = Memory("out", n * n), Memory("work"), Memory("numbers")
+    args = ("V", "L", n, Memory("out"), _stride(n), values, work, room, numbers, whole, INFO)
+    return Plan(
+        (Copy(Memory("0"), Memory("out"), n * n), Call("syevd", args, fails=True)),
+        (Scratch("work", room), Scratch("numbers", whole, DType.I64)),
+    )
+
+
+def call_svd(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """The operand's rows are the columns of the matrix."""
+    n, m = inputs[0].shape[-2:]
+    k = minimum(m, n)
+    room = 4 * k * k + 7 * k + BLOCK * (m + n) + 1
+    u, v, s = Memory("out"), Memory("out", k * m), Memory("out", k * (m + n))
+    strides = _stride(m), _stride(k)
+    pairs = (Memory("x"), strides[0], s, u, strides[0], v, strides[1])
+    args = ("S", m, n, *pairs, Memory("work"), room, Memory("numbers"), INFO)
+    return Plan(
+        (Copy(Memory("0"), Memory("x"), n * m), Call("gesdd", args, fails=True)),
+        (
+            Scratch("x", n * m),
+            Scratch("work", room),
+            Scratch("numbers", product((8, _stride(k))), DType.I64),
+        ),
+        rank=1,
+    )
