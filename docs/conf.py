@@ -78,7 +78,7 @@ def _kind(op: Op) -> str:
         return "control"
     if op.body is not None:
         return "elementwise" if op.formula else "bitwise"
-    if op.moves is not None or op.name in ("pad", "concatenate", "iota"):
+    if op.moves is not None or op.name in ("pad", "concatenate", "iota", "overlap_add"):
         return "movement"
     if op.reduction is not None:
         return "scan" if op.reduction.is_scan else "reduction"

@@ -69,7 +69,7 @@ def family(node: Node) -> str:
         return "reduction"
     if op.scatter or "take" in op.name:
         return "indexing"
-    if op.moves is not None or op.name in ("pad", "concatenate", "iota"):
+    if op.moves is not None or op.name in ("pad", "concatenate", "iota", "overlap_add"):
         return "movement"
     return "elementwise" if op.body is not None else "other"
 

@@ -8,7 +8,7 @@ import pytest
 import symfuse as sf
 from symfuse.nn import functional as nn
 
-STEPS, BATCH, RATE = 360, 64, 4e-3
+STEPS, BATCH, RATE = 600, 64, 5e-3
 
 
 def scores(params, x):
@@ -27,7 +27,7 @@ def loss(params, x, y):
 def train_step(params, moments, x, y, step):
     """One step of Adam."""
     value, gradients = sf.value_and_grad(loss)(params, x, y)
-    rate = RATE * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+    rate = RATE * (1 - step / STEPS) * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
     updated, kept = [], []
     for layer, slopes, states in zip(params, gradients, moments, strict=True):
         means = [
@@ -53,7 +53,7 @@ def new_parameters(rng):
 
 def test_a_small_network_reads_98_of_100_digits():
     datasets = pytest.importorskip("sklearn.datasets")
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(0)
     images, labels = datasets.load_digits(return_X_y=True)
     order = rng.permutation(len(images))
     x = (images[order] / 16).astype(np.float32).reshape(-1, 8, 8, 1)
