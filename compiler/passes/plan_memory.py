@@ -52,7 +52,7 @@ def plan_memory(
     """
     flat = tuple(leaves(launches))
     outside = {*external, *region_slots(launches)}
-    blocks = _blocks(flat, _spans(launches, outside))
+    blocks = _blocks(flat, _spans(launches, outside), set(_given(launches)))
     placed = _pack([block for block in blocks if isinstance(block.nbytes, int)], alignment)
     arena: Dim = max((_number(p.offset) + _number(p.nbytes) for p in placed), default=0)
     symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
@@ -103,6 +103,15 @@ def region_slots(launches: Iterable[Kernel]) -> tuple[Buffer, ...]:
     return tuple(found)
 
 
+def _given(launches: Iterable[Kernel]) -> Iterator[Buffer]:
+    """What loops and branches are given: a kernel inside may have to read it again."""
+    for kernel in launches:
+        if kernel.region is not None:
+            yield from kernel.reads
+            for body in kernel.region.bodies:
+                yield from _given(body)
+
+
 def _spans(launches: Sequence[Kernel], outside: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
     """The launches that first write and last touch each buffer; what a loop touches from outside
     is in use from its first launch to its last."""
@@ -126,7 +135,7 @@ def _spans(launches: Sequence[Kernel], outside: set[Buffer]) -> dict[Buffer, tup
 
 
 def _blocks(
-    launches: Sequence[Kernel], spans: Mapping[Buffer, tuple[int, int]]
+    launches: Sequence[Kernel], spans: Mapping[Buffer, tuple[int, int]], kept: set[Buffer]
 ) -> tuple[_Block, ...]:
     """A result takes the block of an operand that ends with it, where it may be overwritten."""
     blocks: dict[Buffer, _Block] = {}  # by the buffer that holds the block last
@@ -137,6 +146,7 @@ def _blocks(
                 operand
                 for operand in launches[first].reads
                 if operand in blocks
+                and operand not in kept
                 and blocks[operand].last == first
                 and blocks[operand].nbytes == nbytes
                 and launches[first].reads_in_place(operand, buffer)

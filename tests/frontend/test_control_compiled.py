@@ -178,3 +178,38 @@ def test_a_donated_start_is_overwritten():
 
     exe = sf.compile(program, "f32[1000]", donate_argnums=0)
     assert exe.program.outputs[0].alias_of == 0
+
+
+def test_a_saved_program_runs_its_loops(tmp_path):
+    function, specs = symbolic("nested")
+    path = tmp_path / "loops.sfz"
+    sf.export(function, *specs, path=path)
+    args = arguments("nested", 3)
+    same(sf.load(path)(*args), sf.trace(function, *args)(*args))
+
+
+def test_jit_compiles_once_for_all_lengths():
+    fast = sf.jit(lambda x: sf.scan(lambda c, v: (c + v, c * v), x[0], x))
+    for length in (2, 5, 3, 9):
+        x = drawn(length)
+        same(fast(x), sf.trace(fast, x)(x))
+    assert fast.cache_info().compiles == 2
+
+
+def test_explanations_show_the_tree_of_launches():
+    function, specs, _ = PROGRAMS["choosing"]
+    exe = sf.compile(function, *specs)
+    tree = [line.split("#")[0].strip() for line in exe.explain().tree]
+    assert tree[0] == "repeat 5 times"
+    assert "one of 2" in tree
+    assert "branch 1" in tree
+    assert exe.as_text("kernels").startswith("launches\n  repeat 5 times")
+    assert len(exe.kernels) == len(exe.program.launches)
+    symbolic_exe = sf.compile(*symbolic("rnn")[:1], *symbolic("rnn")[1])
+    assert "N" in str(symbolic_exe.cost_analysis().flops)
+
+
+def test_the_kernels_of_loops_are_not_timed_one_by_one():
+    exe = sf.compile(swap, "f32[4]")
+    with pytest.raises(sf.UnsupportedError, match="cannot be timed"):
+        exe.profile(drawn(4))
