@@ -172,6 +172,7 @@ class Side:
     def _graph(self, case: Case, function: Callable[..., Any], inputs: Any) -> None:
         """Many runs in one captured graph, as small kernels are best run."""
         with torch.no_grad():
+            torch.cuda.synchronize()
             side = torch.cuda.Stream()
             with torch.cuda.stream(side):
                 function(*inputs)
