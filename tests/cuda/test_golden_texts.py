@@ -16,6 +16,7 @@ from symfuse.compiler.targets.cuda.nvrtc import Request, translate
 from symfuse.compiler.targets.cuda.report import read_log
 
 HERE = Path(__file__).parents[1] / "golden" / "cuda"
+HALVES = ("f16[30,24]", "f16[24,40]", "f16[40]")
 KERNELS = {
     "map": (*MAPS["odd"], {}),
     "transpose": (*MAPS["turned"], {}),
@@ -25,6 +26,7 @@ KERNELS = {
     "running_sums": (*ORDERED["running sums"], {}),
     "scatter": (*ORDERED["rows added"], {}),
     "layer": (*PRODUCTS["layer"], {}),
+    "layer_of_halves": (PRODUCTS["layer"][0], HALVES, {}),
     "rows_of_any_number": SYMBOLIC["rows"],
 }
 EVERY_KERNEL = pytest.mark.parametrize("name", KERNELS)
