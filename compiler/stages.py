@@ -11,6 +11,7 @@ from symfuse.runtime.log import is_wanted, log
 
 from .clock import Clock
 from .ir.graph import Graph
+from .ir.node import Node
 from .ir.printer import name_nodes
 from .ir.regions import every_node
 from .ir.types import Guard
@@ -31,6 +32,9 @@ from .targets.layout import Layout, Place
 from .targets.target import Target, Written
 
 __all__ = ["Stages", "run_stages"]
+
+
+_FAR = 8  # operations from which on inputs count as equally far from a result
 
 
 class Stages(Struct, frozen=True, eq=False):
@@ -110,13 +114,19 @@ def _guards(traced: Graph) -> tuple[Guard, ...]:
 
 
 def _donations(graph: Graph, kernels: list[Kernel], buffers: Buffers) -> dict[Buffer, Buffer]:
-    """Result → the donated input whose memory it takes: one that its own kernel reads in its
-    place, chosen so that as many results as possible have one."""
+    """Result → the donated input whose memory it takes: the nearest that its own kernel reads in
+    its place, or another if so more results have one."""
     fitting = _may_overwrite(graph, kernels, buffers)
     taken: dict[Buffer, Buffer] = {}
+    settled: set[Buffer] = set()
+    pairs = ((far, result, source) for result in fitting for far, source in fitting[result])
+    for _, result, source in sorted(pairs, key=lambda pair: pair[0]):
+        if source not in taken and result not in settled:
+            taken[source] = result
+            settled.add(result)
 
     def find(result: Buffer, tried: set[Buffer]) -> bool:
-        for source in fitting[result]:
+        for _, source in fitting[result]:
             if source not in tried:
                 tried.add(source)
                 if source not in taken or find(taken[source], tried):
@@ -125,32 +135,43 @@ def _donations(graph: Graph, kernels: list[Kernel], buffers: Buffers) -> dict[Bu
         return False
 
     for result in fitting:
-        find(result, set())
+        if result not in settled:
+            find(result, set())
     return {result: source for source, result in taken.items()}
 
 
 def _may_overwrite(
     graph: Graph, kernels: list[Kernel], buffers: Buffers
-) -> dict[Buffer, list[Buffer]]:
-    """Result → the donated inputs whose memory it may take. A single number that other kernels
-    read as well is none of them: waiting for those would cost a launch."""
+) -> dict[Buffer, list[tuple[int, Buffer]]]:
+    """Result → the donated inputs whose memory it may take, and how far they are from it. A single
+    number that other kernels read as well is none: waiting for those would cost a launch."""
     writers = {buffer: kernel for kernel in kernels for buffer in kernel.writes}
     readers = Counter(buffer for kernel in kernels for buffer in kernel.reads)
     given = [
-        (p.type, buffers(p))
-        for p in graph.parameters
+        p for p in graph.parameters
         if p in graph.donated and (p.type.shape or readers[buffers(p)] == 1)
-    ]
-    found: dict[Buffer, list[Buffer]] = {}
+    ]  # fmt: skip
+    found: dict[Buffer, list[tuple[int, Buffer]]] = {}
     for output in graph.outputs:
         result = buffers(output)
         writer = writers.get(result)
+        near = _distances(output) if writer is not None and given else {}
         found[result] = [
-            source
-            for kind, source in given
-            if writer is not None and kind == output.type and source in writer.reads
-            if writer.reads_in_place(source, result)
+            (near.get(p, _FAR), buffers(p))
+            for p in given
+            if writer is not None and p.type == output.type and buffers(p) in writer.reads
+            if writer.reads_in_place(buffers(p), result)
         ]
+    return found
+
+
+def _distances(output: Node) -> dict[Node, int]:
+    """How many operations lie between a result and what it is computed from, up to some."""
+    found, layer = {output: 0}, [output]
+    for far in range(1, _FAR):
+        inner = dict.fromkeys(source for node in layer for source in node.inputs)
+        layer = [node for node in inner if node not in found]
+        found.update(dict.fromkeys(layer, far))
     return found
 
 
