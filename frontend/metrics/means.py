@@ -53,7 +53,7 @@ def MeanMetricWrapper(fn: Callable[..., Array], name: str | None = None, **setti
     >>> float(metric([[0.0], [0.0]], [[1.0], [2.0]]))
     1.25
     """
-    title = name or getattr(fn, "__name__", "mean")
+    title = name or str(getattr(fn, "__name__", "mean"))
     return _averaged(title, lambda *values: fn(*values, **settings), _mean)
 
 

@@ -134,7 +134,8 @@ def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float])
         )
 
     def schedule(step: Any) -> Any:
-        step, rate = _number(step), values[-1]
+        step = _number(step)
+        rate: Any = values[-1]
         for boundary, value in zip(reversed(boundaries), reversed(values[:-1]), strict=True):
             rate = np.where(step <= boundary, value, rate)
         return rate
