@@ -98,22 +98,22 @@ def _counted(x: Node, start: Node, size: int, descending: bool) -> Node:
     if not masks:
         return start
     inner = Builder()
-    types = (_NUMBER, start.type, _NUMBER, x.type)
-    turn, order, mask, keys = _parameters(inner, ("turn", "order", "mask", "keys"), types)
+    types = (_NUMBER, start.type, x.type, _NUMBER)
+    turn, order, keys, mask = _parameters(inner, ("turn", "order", "keys", "mask"), types)
     with inner.active():
         after = _compared(keys, order, mask, descending)
-    body = Graph("sort", (turn, order, mask, keys), (after,), inner)
-    attrs = {"body": body, "carries": 1, "scanned": 1, "length": len(masks), "reverse": False}
-    found: Node = operations["loop"](start, _constant(masks), x, **attrs, result=0)
+    body = Graph("sort", (turn, order, keys, mask), after, inner)
+    attrs = {"body": body, "carries": 2, "scanned": 1, "length": len(masks), "reverse": False}
+    found: Node = operations["loop"](start, x, _constant(masks), **attrs, result=0)
     return found
 
 
 def _searching(x: Node, start: Node, descending: bool) -> Node:
-    """Over a symbolic size each turn finds the next mask: (order, block, mask) is carried on."""
-    types = (start.type, _NUMBER, _NUMBER, x.type)
-    names = ("order", "block", "mask", "keys")
+    """Over a symbolic size each turn finds the next mask, and carries the block's size on."""
+    types = (start.type, x.type, _NUMBER, _NUMBER)
+    names = ("order", "keys", "block", "mask")
     inner = Builder()
-    order, block, mask, keys = values = _parameters(inner, names, types)
+    order, keys, block, mask = values = _parameters(inner, names, types)
     with inner.active():
         after = _compared(keys, order, mask, descending)
         half = bitwise_right_shift(block, 1)
@@ -122,15 +122,15 @@ def _searching(x: Node, start: Node, descending: bool) -> Node:
         done = equal(smaller, 0)
         wider = select(done, block + block, block)
         following = select(done, wider + wider - 1, smaller)
-    body = Graph("sort", values, (after, wider, following), inner)
+    body = Graph("sort", values, (*after, wider, following), inner)
     outer = Builder()
     asked = _parameters(outer, names, types)
     with outer.active():
-        goes_on = less(asked[1], _number(x.shape[-1]))
+        goes_on = less(asked[2], _number(x.shape[-1]))
     condition = Graph("sort", asked, (goes_on,), outer)
     one = _constant(1)
-    attrs = {"condition": condition, "body": body, "carries": 3, "bound": None, "result": 0}
-    found: Node = operations["while_loop"](start, one, one, x, **attrs)
+    attrs = {"condition": condition, "body": body, "carries": 4, "bound": None, "result": 0}
+    found: Node = operations["while_loop"](start, x, one, one, **attrs)
     return found
 
 
@@ -140,24 +140,20 @@ def _parameters(
     return tuple(builder.parameter(n, t) for n, t in zip(names, types, strict=True))
 
 
-def _compared(keys: Node, order: Node, mask: Node, descending: bool) -> Node:
-    """The positions after each place has been compared with its partner."""
+def _compared(keys: Node, order: Node, mask: Node, descending: bool) -> tuple[Node, Node]:
+    """The positions and their elements after each place has been compared with its partner."""
     axis = order.rank - 1
     place = iota(shape=order.shape, axis=axis, dtype=DType.I64)
     partner = bitwise_xor(place, broadcast(mask, shape=order.shape, axes=()))
-    other = take_along_axis(order, partner, axis=axis)
-    mine, theirs = (take_along_axis(keys, at, axis=axis) for at in (order, other))
-    if descending:
-        theirs_first, mine_first = _is_before(mine, theirs), _is_before(theirs, mine)
-    else:
-        theirs_first, mine_first = _is_before(theirs, mine), _is_before(mine, theirs)
+    other, theirs = (take_along_axis(values, partner, axis=axis) for values in (order, keys))
+    pair = (keys, theirs) if descending else (theirs, keys)
+    theirs_first, mine_first = _is_before(*pair), _is_before(*reversed(pair))
     tied = logical_and(logical_not(mine_first), less(other, order))
     first = logical_or(theirs_first, tied)
     is_low = less(place, partner)
     exists = less(partner, broadcast(_number(order.shape[axis]), shape=order.shape, axes=()))
     wins = logical_and(exists, logical_not(logical_xor(is_low, first)))
-    found: Node = select(wins, other, order)
-    return found
+    return select(wins, other, order), select(wins, theirs, keys)
 
 
 def _is_before(x: Node, y: Node) -> Node:
