@@ -130,6 +130,19 @@ def test_any_number_of_rows_on_the_simulated_device() -> None:
             np.testing.assert_allclose(np.asarray(exe(x, weights)), wanted, rtol=2e-3, atol=2e-2)
 
 
+@needs_compiler
+@pytest.mark.parametrize("numerics", ["strict", "fast"])
+def test_singles_lose_digits_only_where_numerics_are_fast(numerics: str) -> None:
+    rng = np.random.default_rng(3)
+    x, y = (rng.normal(size=shape).astype(np.float32) for shape in ((40, 33), (33, 24)))
+    with simulated():
+        exe = sf.compile(plain, x, y, target="cuda", numerics=numerics)
+        error = np.abs(np.asarray(exe(x, y)) - x.astype(np.float64) @ y)
+    assert ("sf_multiply" in exe.as_text("cuda")) is (numerics == "fast")
+    assert error.max() < 2e-2
+    assert bool(error.max() < 1e-4) is (numerics == "strict")
+
+
 # machine code
 
 

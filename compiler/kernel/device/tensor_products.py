@@ -88,7 +88,7 @@ def schedule_fragments(tiling: Tiling, device: Device, *, is_fast: bool) -> Part
     depth = _depth(tiling, fragment)
     axes = (tiling.row, tiling.column)
     both = [
-        _factor(tiling, value, axis, dtype, depth, device)
+        _factor(tiling, value, axis, fragment.dtype, depth, device)
         for value, axis in zip(found, axes, strict=True)
     ]
     sides = _sides(tiling, device, is_copied=all(factor.is_copied for factor in both))
