@@ -29,7 +29,7 @@ _NAMES = {
     "control.loops": ("fori_loop", "map", "scan"),
     "control.whiles": ("while_loop",),
     "control.branches": ("cond", "switch"),
-    "control.checkpoints": ("checkpoint",),
+    "control.checkpoints": ("checkpoint", "remat"),
     "control.associative": ("associative_scan",),
     "checks": ("check_grads",),
     "benchmarking.measure": ("bench",),
@@ -43,7 +43,9 @@ _NAMES = {
     "runtime.dtypes": ("DType",),
     "compiler.ir.location": ("scope",),
 }  # fmt: skip
-_MODULES = ("initializers", "losses", "metrics", "nn", "numpy", "optim", "random", "special")
+_MODULES = (
+    "initializers", "linalg", "losses", "metrics", "nn", "numpy", "optim", "random", "special",
+)  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [*_HOME, *_MODULES, "__version__"]

@@ -94,6 +94,8 @@ class Node(Arithmetic, Struct, frozen=True, eq=False):
 
 def attribute_key(value: Any) -> Any:
     """What identifies an attribute: equal keys are the same value, bit for bit."""
+    if isinstance(value, int | str):
+        return (type(value), value)
     if isinstance(value, float):
         return ("float", struct.pack("<d", value))
     if isinstance(value, tuple):

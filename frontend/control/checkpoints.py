@@ -16,7 +16,7 @@ from ..tracing.trace import call, current
 from ..tracing.tree import flatten, map_leaves
 from .branches import branched
 
-__all__ = ["checkpoint", "in_blocks"]
+__all__ = ["checkpoint", "in_batches", "in_blocks", "remat"]
 
 Function = Callable[..., Any]
 
@@ -42,6 +42,29 @@ def checkpoint(fun: Function) -> Function:
         return branched("checkpoint", np.int32(0), (whole,), (args, kwargs))
 
     return apart
+
+
+remat = checkpoint
+
+
+def in_batches(walk: Function, whole: Function, xs: Any, length: Any, size: Any) -> Any:
+    """The results of `walk` for full batches, and of `whole` for the rest."""
+    if type(size) is not int or size < 1 or not isinstance(length, int):
+        raise UnsupportedError(
+            f"map: {length} slices in batches of {size!r}",
+            fix="both have to be whole numbers; leave batch_size out for other sizes",
+            loc=user_location(),
+        )
+    count = length // size
+    full = count * size
+    rest = map_leaves(lambda x: _part(x, full, length), xs)
+    if not count:
+        return whole(rest)
+    batches = map_leaves(lambda x: _reshaped(_part(x, 0, full), (count, size)), xs)
+    found = map_leaves(lambda y: _reshaped(y, (full,), 2), walk(batches))
+    if full == length:
+        return found
+    return map_leaves(lambda y, z: call("concatenate", y, z, axis=0), found, whole(rest))
 
 
 def in_blocks(

@@ -12,12 +12,13 @@ from symfuse.compiler.ir.dims import Dim, Expr, is_equal, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 
+from ..batching import vmap
 from ..tracing.sizes import plain
 from ..tracing.specs import Described
 from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 from .carries import COUNTER, carried
-from .checkpoints import in_blocks
+from .checkpoints import in_batches, in_blocks
 from .regions import Region, described, expect_function, regional_results
 from .whiles import counted_while
 
@@ -75,21 +76,22 @@ def scan(
     return tree.unflatten(last), region.tree.children()[1].unflatten(stacked)
 
 
-def map(f: Function, xs: Any, *, batch_size: None = None) -> Any:
+def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
     """f of every slice along the first axis of `xs`, one after the other, stacked.
+
+    With `batch_size`, so many slices at a time by vmap.
 
     >>> import numpy as np, symfuse as sf
     >>> sf.map(lambda x: x.sum(), np.ones((2, 3))).tolist()
     [3.0, 3.0]
     """
     expect_function("map", "f", f)
-    if batch_size is not None:
-        raise TraceError(
-            "map: batch_size is not supported",
-            fix="use vmap for the whole, or reshape xs and map a vmap",
-            loc=user_location(),
-        )
-    return scan(_without_carry(f), (), xs)[1]
+    if batch_size is None:
+        return scan(_without_carry(f), (), xs)[1]
+    rows, tree = flatten(xs)
+    count = _length(described(rows, tree.paths("xs"), "map"), tree.paths("xs"), None)
+    arrays = tree.unflatten([_as_array(row) for row in rows])
+    return in_batches(lambda batches: map(vmap(f), batches), vmap(f), arrays, count, batch_size)
 
 
 def fori_loop(

@@ -120,6 +120,16 @@ def test_map_stacks_what_the_function_gives():
     assert found["d"].shape == (2, 3)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 10])
+def test_map_takes_batches(batch_size):
+    xs = np.arange(21.0).reshape((7, 3))
+    found = sf.map(lambda x: {"s": x.sum(), "d": 2 * x}, xs, batch_size=batch_size)
+    assert found["s"].tolist() == xs.sum(1).tolist()
+    assert found["d"].tolist() == (2 * xs).tolist()
+    compiled = sf.compile(lambda x: sf.map(snp.sin, x, batch_size=batch_size), xs)
+    np.testing.assert_allclose(compiled(xs), np.sin(xs))
+
+
 def test_numbers_take_the_types_of_what_is_made_of_them():
     last, _ = sf.scan(lambda c, x: (c + x, None), 0, XS)
     assert last.dtype == np.float32
