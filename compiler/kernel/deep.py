@@ -16,7 +16,7 @@ from .split import Piece, Scratch, can_split, cut_fold
 
 __all__ = ["Deep", "cut_deep_product"]
 
-SHARE = 4  # a piece's data fill all but one part in so many of the cache
+SHARE = 2  # a piece's data fill all but one part in so many of the cache
 SHORTEST = 128  # products in one piece of a sum
 
 
