@@ -1,10 +1,11 @@
-"""Linear algebra under the names of `numpy.linalg`; decompositions on arrays only."""
+"""Linear algebra under the names of `numpy.linalg`; traced, LAPACK computes decompositions.
 
-from typing import Any as _Any
+Where a decomposition or an inverse does not exist, NumPy raises LinAlgError, which is what happens
+on arrays; compiled code gives NaN or infinities.
+"""
 
-from . import matrices as _matrices
+from .decompositions import cholesky, eig, eigh, eigvals, eigvalsh, qr, svd, svdvals
 from .manipulation import matrix_transpose
-from .matrices import DECOMPOSITIONS as _DECOMPOSITIONS
 from .matrices import matrix_norm, matrix_power
 from .products import (
     cross,
@@ -17,14 +18,11 @@ from .products import (
     vecdot,
     vector_norm,
 )
+from .systems import cond, det, inv, lstsq, matrix_rank, pinv, slogdet, solve
 
 __all__ = [
-    "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "norm",
-    "outer", "tensordot", "trace", "vecdot", "vector_norm", *_DECOMPOSITIONS,
+    "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv",
+    "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "norm",
+    "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "trace", "vecdot",
+    "vector_norm",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> _Any:
-    if name in _DECOMPOSITIONS:
-        return getattr(_matrices, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -223,7 +223,8 @@ def polyval(p: Any, x: Any) -> Any:
 @numpy_like(np.linalg.norm)
 @rounded_once
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The Euclidean norm along axes; for vectors also the norms 1, 2, inf and -inf."""
+    """The Euclidean norm along axes; for vectors also other orders, for matrices those of
+    `matrix_norm`."""
     x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_float else traced(x)
     axes = normal_axes(axis, x.ndim)
     size = FUNCTIONS["abs"](x)
@@ -234,6 +235,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if len(axes) == 1 and isinstance(ord, int | float) and ord:
         powers = FUNCTIONS["sum"](FUNCTIONS["power"](size, ord), axes, keepdims=keepdims)
         return powers if ord == 1 else FUNCTIONS["power"](powers, 1 / ord)
+    if len(axes) == 2 and ord is not None:
+        found = FUNCTIONS["matrix_norm"](FUNCTIONS["moveaxis"](x, axes, (-2, -1)), ord=ord)
+        return FUNCTIONS["expand_dims"](found, axes) if keepdims else found
     raise UnsupportedError(
         f"norm of order {ord!r} over {len(axes)} axes", fix="use ord=None", loc=user_location()
     )

@@ -32,6 +32,7 @@ __all__ = [
     "pulled_back",
     "pushed_forward",
     "samples",
+    "signed",
     "sizes",
 ]
 
@@ -136,6 +137,33 @@ def pulled_back(
                     assert share.type == x.type, f"{node.op}: {share.type} for {x.type}"
                     known[x] = operations["add"](known[x], share) if x in known else share
     return [known.get(t) for t in tangents]
+
+
+def signed(op: Op, sample: Sample, found: Any) -> Array:
+    """A result with the one choice of signs, where vectors are determined but for theirs: the
+    greatest element of each is positive."""
+    values = np.array(found)
+    if op.name == "eigh":
+        rows = values[..., :-1, :]
+        values[..., :-1, :] = rows * _signs(rows)
+    if op.name == "svd":
+        n, m = np.shape(sample.inputs[0])[-2:]
+        k = min(m, n)
+        u = values[..., : k * m].reshape(*values.shape[:-1], k, m)
+        v = values[..., k * m : k * (m + n)].reshape(*values.shape[:-1], n, k)
+        signs = _signs(u)
+        values[..., : k * m] = (u * signs).reshape(*values.shape[:-1], k * m)
+        v = v * np.swapaxes(signs, -1, -2)
+        values[..., k * m : k * (m + n)] = v.reshape(*values.shape[:-1], n * k)
+    return values
+
+
+def _signs(rows: Array) -> Array:
+    """The sign of the greatest element of each row."""
+    if not rows.size:
+        return np.ones((*rows.shape[:-1], 1), rows.dtype)
+    places = np.argmax(np.abs(rows), -1, keepdims=True)
+    return np.asarray(np.sign(np.take_along_axis(rows, places, -1)))
 
 
 def assert_close(found: Any, wanted: Any, *, ulp: float = 0.0, rtol: float | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts.cases import OPERATIONS, assert_close, parameter, samples
+from contracts.cases import OPERATIONS, assert_close, parameter, samples, signed
 from running import Compiled, near_enough
 
 from symfuse.compiler.ir.builder import Builder
@@ -81,7 +81,8 @@ def test_samples_give_what_the_reference_gives(op: Op, fused: bool) -> None:
     cases = [case for case in _cases(op) if not fused or _is_first(case)]
     graph, arrays = _graph(cases, fused=fused)
     for (_, sample), found in zip(cases, Compiled(graph)(*arrays), strict=True):
-        assert_close(found, _wanted(op, sample), ulp=op.ulp)
+        wanted = _wanted(op, sample)
+        assert_close(signed(op, sample, found), signed(op, sample, wanted), ulp=op.ulp)
 
 
 @EVERY_MAP

@@ -1,0 +1,179 @@
+"""Decompositions of matrices; those in the leading axes are a batch.
+
+Traced, LAPACK computes them in compiled code. Where a decomposition does not exist, NumPy raises
+LinAlgError; compiled code, which cannot, gives NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import is_equal, minimum
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import OptionError, ShapeError, UnsupportedError
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from .shared import broadcast_shape_to, call, common_dtype, convert, floating, traced
+
+__all__ = [
+    "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "eig", "eigh", "eigvals",
+    "eigvalsh", "factors", "matrices", "permuted",
+    "qr", "svd", "svdvals", "transposed",
+]  # fmt: skip
+
+
+class EighResult(NamedTuple):
+    """What `eigh` gives."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class QRResult(NamedTuple):
+    """What `qr` gives."""
+
+    Q: Any
+    R: Any
+
+
+class SVDResult(NamedTuple):
+    """What `svd` gives."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+class SlogdetResult(NamedTuple):
+    """What `slogdet` gives."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def matrices(x: Any, *, square: bool = False) -> Any:
+    """The argument as matrices of floats."""
+    x = traced(x)
+    x = convert(x, floating(common_dtype(x)))
+    if x.ndim < 2 or (square and is_equal(*x.shape[-2:]) is not True):
+        what = "square matrices" if square else "matrices"
+        raise ShapeError(
+            f"linalg: an array of shape {tuple(x.shape)} holds no {what}",
+            fix="the last two axes are those of the matrices",
+            loc=user_location(),
+        )
+    return x
+
+
+def transposed(x: Any) -> Any:
+    """Every matrix transposed."""
+    return FUNCTIONS["matrix_transpose"](x)
+
+
+@numpy_like(np.linalg.cholesky)
+def cholesky(x: Any, /, *, upper: bool = False) -> Any:
+    """The lower triangle L with L @ L.T = x, or with `upper` its transpose; compiled, NaN where x
+    is not positive definite."""
+    x = matrices(x, square=True)
+    return transposed(call("cholesky", transposed(x))) if upper else call("cholesky", x)
+
+
+def factors(x: Any) -> tuple[Any, Any]:
+    """LU of square matrices: both triangles in one, transposed; and the order of the rows."""
+    n = x.shape[-1]
+    packed = call("lu", transposed(x))
+    return packed[..., :n, :], FUNCTIONS["astype"](packed[..., n, :], np.int64)
+
+
+def permuted(b: Any, order: Any) -> Any:
+    """The rows of matrices in another order."""
+    places = FUNCTIONS["expand_dims"](order, -1)
+    return call("take_along_axis", b, broadcast_shape_to(places, b.shape), axis=b.ndim - 2)
+
+
+@numpy_like(np.linalg.qr)
+def qr(x: Any, /, mode: str = "reduced") -> Any:
+    """Q with orthonormal columns and the upper triangle R with Q @ R = x; modes "reduced",
+    "complete" and "r"."""
+    if mode not in ("reduced", "complete", "r"):
+        raise OptionError(f"qr: mode={mode!r}", fix='use "reduced", "complete" or "r"')
+    x = matrices(x)
+    m = x.shape[-2]
+    packed = call("qr", transposed(x), complete=mode == "complete")
+    r = packed[..., m:]
+    return r if mode == "r" else QRResult(transposed(packed[..., :m]), r)
+
+
+@numpy_like(np.linalg.eigh)
+def eigh(x: Any, /, UPLO: str = "L") -> EighResult:
+    """Eigenvalues of symmetric matrices, the least first, and their vectors as columns; one
+    triangle is read. Derivatives need eigenvalues that differ."""
+    if UPLO not in ("L", "U"):
+        raise OptionError(f"eigh: UPLO={UPLO!r}", fix='use "L" or "U"')
+    x = matrices(x, square=True)
+    n = x.shape[-1]
+    packed = call("eigh", transposed(x) if UPLO == "L" else x)
+    return EighResult(packed[..., n, :], transposed(packed[..., :n, :]))
+
+
+@numpy_like(np.linalg.eigvalsh)
+def eigvalsh(x: Any, /, UPLO: str = "L") -> Any:
+    """The eigenvalues of symmetric matrices, the least first."""
+    return FUNCTIONS["eigh"](x, UPLO)[0]
+
+
+@numpy_like(np.linalg.svd)
+def svd(
+    x: Any, /, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    """U, S and Vh with (U * S) @ Vh = x, the greatest of S first. Derivatives need singular values
+    that differ, and no full matrices of oblong ones."""
+    x = matrices(x)
+    m, n = x.shape[-2:]
+    k = minimum(m, n)
+    packed = call("svd", transposed(x))
+    s = packed[..., k * (m + n) :]
+    if not compute_uv:
+        return s
+    u = transposed(FUNCTIONS["reshape"](packed[..., : k * m], (*x.shape[:-2], k, m)))
+    v = FUNCTIONS["reshape"](packed[..., k * m : k * (m + n)], (*x.shape[:-2], n, k))
+    if full_matrices and is_equal(m, n) is not True:
+        u, v = _completed(u), _completed(v)
+    return SVDResult(u, s, transposed(v))
+
+
+def _completed(u: Any) -> Any:
+    """Orthonormal columns with further ones, as many as there are rows."""
+    m, k = u.shape[-2:]
+    if is_equal(m, k) is True:
+        return u
+    whole = transposed(call("qr", transposed(u), complete=True)[..., :m])
+    return FUNCTIONS["concatenate"]([u, whole[..., k:]], axis=-1)
+
+
+@numpy_like(getattr(np.linalg, "svdvals", None))
+def svdvals(x: Any, /) -> Any:
+    """The singular values, the greatest first."""
+    return FUNCTIONS["svd"](x, full_matrices=False).S
+
+
+def _complex(name: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"linalg.{name} cannot be traced into a graph: its results are complex numbers",
+        fix=f"use linalg.{'eigh' if name == 'eig' else 'eigvalsh'}, if the matrices are symmetric",
+        loc=user_location(),
+    )
+
+
+@numpy_like(np.linalg.eig)
+def eig(x: Any, /) -> Any:
+    """Eigenvalues and eigenvectors, which may be complex. On arrays only, by NumPy."""
+    raise _complex("eig")
+
+
+@numpy_like(np.linalg.eigvals)
+def eigvals(x: Any, /) -> Any:
+    """The eigenvalues, which may be complex. On arrays only, by NumPy."""
+    raise _complex("eigvals")
