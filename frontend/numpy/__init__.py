@@ -18,6 +18,7 @@ from . import joining as _joining
 from . import linalg
 from . import manipulation as _manipulation
 from . import products as _products
+from . import quantiles as _quantiles
 from . import reductions as _reductions
 from . import sets as _sets
 from . import sorting as _sorting
@@ -29,7 +30,7 @@ __all__ = ["linalg"]
 
 TOPICS = (
     _creation, _elementwise, _arithmetic, _reductions, _manipulation, _joining, _products,
-    _indexing, _sorting, _sets, _dtypes, _convolving,
+    _indexing, _sorting, _quantiles, _sets, _dtypes, _convolving,
 )  # fmt: skip
 for _topic in TOPICS:
     for _name in _topic.__all__:
