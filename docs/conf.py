@@ -76,6 +76,8 @@ class OperationsTable(SphinxDirective):
 def _kind(op: Op) -> str:
     if op.regional is not None:
         return "control"
+    if op.library is not None:
+        return "library"
     if op.body is not None:
         return "elementwise" if op.formula else "bitwise"
     if op.moves is not None or op.name in ("pad", "concatenate", "iota", "overlap_add"):

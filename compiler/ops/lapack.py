@@ -40,17 +40,29 @@ def call_cholesky(inputs: Types, out: TensorType, attrs: Any) -> Plan:
 
 
 def call_triangular_solve(inputs: Types, out: TensorType, attrs: Any) -> Plan:
-    """a·x = b by rows is xᵀ·aᵀ = bᵀ by columns."""
+    """a·x = b by rows is xᵀ·aᵀ = bᵀ by columns; of one column there is a routine that is faster."""
     n, k = out.shape[-2:]
+    if k == 1:
+        return _solve_vector(n, attrs)
     letters = (
         "R",
         "U" if attrs["lower"] else "L",
-        "T" if attrs["transposed"] else "N",
-        "U" if attrs["unit"] else "N",
+        "T" if attrs.get("transposed") else "N",
+        "U" if attrs.get("unit") else "N",
     )
     strides = _stride(n), _stride(k)
     args = (*letters, k, n, 1.0, Memory("0"), strides[0], Memory("out"), strides[1])
     return Plan((Copy(Memory("1"), Memory("out"), n * k), Call("trsm", args)))
+
+
+def _solve_vector(n: Dim, attrs: Any) -> Plan:
+    letters = (
+        "U" if attrs["lower"] else "L",
+        "N" if attrs.get("transposed") else "T",
+        "U" if attrs.get("unit") else "N",
+    )
+    args = (*letters, n, Memory("0"), _stride(n), Memory("out"), 1)
+    return Plan((Copy(Memory("1"), Memory("out"), n), Call("trsv", args)))
 
 
 def call_lu(inputs: Types, out: TensorType, attrs: Any) -> Plan:

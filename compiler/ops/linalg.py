@@ -116,7 +116,12 @@ def _systems(rng: np.random.Generator, dtype: DType) -> list[Sample]:
         for lower in (False, True):
             attrs = {"lower": lower, "transposed": columns < 2, "unit": columns == 3}
             found.append(Sample((a, b), attrs))
-    found.append(Sample((a, b), {"lower": True, "transposed": True}))
+    a, b = np.asarray(_apart(rng, (4, 4)), dtype.numpy), draw(rng, dtype, (4, 1))
+    for lower in (False, True):
+        found += [
+            Sample((a, b), {"lower": lower}),
+            Sample((a, b), {"lower": lower, "transposed": True, "unit": True}),
+        ]
     return found
 
 
