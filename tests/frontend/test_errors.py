@@ -68,7 +68,7 @@ def bad_array(x):
 
 
 def bad_numpy(x):
-    return np.median(x)  # here
+    return np.nanmedian(x)  # here
 
 
 def bad_ufunc(x):
@@ -166,7 +166,7 @@ TRACED = [
     (bad_range, (F,), sf.TraceError, "index", "static"),
     (bad_iteration, (F,), sf.TraceError, "iteration", "range(x.shape[0])"),
     (bad_array, (F,), sf.TraceError, "NumPy array", "snp.stack"),
-    (bad_numpy, (F,), sf.UnsupportedError, "np.median", "mean"),
+    (bad_numpy, (F,), sf.UnsupportedError, "np.nanmedian", "nanmean"),
     (bad_ufunc, (F,), sf.UnsupportedError, "np.spacing", ""),
     (bad_method, (F,), sf.UnsupportedError, "argpartition", "arg"),
     (bad_keyword, (F,), sf.UnsupportedError, "where", "it takes"),
