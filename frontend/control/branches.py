@@ -73,10 +73,11 @@ def branched(what: str, index: Any, functions: Sequence[Function], operands: Seq
     """What the function of this number returns for the operands."""
     leaves, tree = flatten(tuple(operands))
     types = described(leaves, tree.paths("operands"), what)
-    regions = [
-        trace_region(f, types, lambda given, f=f: f(*tree.unflatten(given))) for f in functions
-    ]
-    regions = _alike(what, regions)
+
+    def traced(function: Function) -> Region:
+        return trace_region(function, types, lambda given: function(*tree.unflatten(given)))
+
+    regions = _alike(what, [traced(function) for function in functions])
     graphs, captured = with_common_captures(regions)
     values = [index, *leaves, *captured]
     wanted = [TensorType((), DType.I32), *(one.type for one in types)]
