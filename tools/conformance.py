@@ -7,6 +7,7 @@
     --suite PATH        a checkout of data-apis/array-api-tests with its submodule
     --max-examples N    how many inputs are drawn for each test (default 5)
     --only WORDS        files of the suite, as `sorting set`; the others keep what is recorded
+    --keyword WORDS     tests that pytest's -k chooses; the others keep what is recorded
     --record            write what was found into tests/conformance/manifest-MODE.json
 
 Needs pytest-json-report and ndindex. The exit status is 1 if a test fails that is recorded to pass.
@@ -52,6 +53,7 @@ def _arguments() -> Any:
     parser.add_argument("--suite", default=str(ROOT.parent / "array-api-tests"))
     parser.add_argument("--max-examples", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--keyword", default="")
     parser.add_argument("--record", action="store_true")
     return parser.parse_args()
 
@@ -137,8 +139,8 @@ def _short(message: str) -> str:
 
 def _merged(recorded: dict[str, Any], found: dict[str, Any], chosen: Any) -> dict[str, Any]:
     """The record with the outcomes of this run in place of earlier ones."""
-    old = {} if not chosen.only else _flat(recorded)
-    files = {name.split("::")[0] for name in found}
+    old = _flat(recorded) if chosen.only or chosen.keyword else {}
+    files = set() if chosen.keyword else {name.split("::")[0] for name in found}
     kept = {name: one for name, one in old.items() if name.split("::")[0] not in files}
     merged = dict(sorted({**kept, **found}.items()))
     return {
