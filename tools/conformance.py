@@ -81,6 +81,7 @@ def _run(suite: Path, folder: Path, chosen: Any) -> dict[str, Any]:
         "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider",
         f"--max-examples={chosen.max_examples}", "--derandomize", "--disable-deadline",
         "--json-report", f"--json-report-file={report}", "--disable-extension", "fft",
+        *(["-k", chosen.keyword] if chosen.keyword else []),
     ]  # fmt: skip
     settings = {
         "ARRAY_API_TESTS_MODULE": MODULES[chosen.mode],
