@@ -19,7 +19,6 @@ from symfuse.cli.main import parser
 from symfuse.compiler import ops
 from symfuse.compiler.ir.op import Op, operations
 from symfuse.compiler.ops.derive import formula
-from symfuse.numpy.matrices import DECOMPOSITIONS
 from symfuse.runtime import options
 
 assert ops  # loading it completes the table of operations
@@ -137,7 +136,7 @@ def _sentence(topic: Any) -> str:
 
 def _function(name: str, function: Any) -> str:
     text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
-    traced = "no" if name in DECOMPOSITIONS else "yes"
+    traced = "no" if name in ("eig", "eigvals") else "yes"
     if traced == "yes" and "size" in inspect.signature(function).parameters:
         traced = "with `size=`"
     return f"| `{name}` | yes | {traced} | {text.replace('|', chr(92) + '|')} |"

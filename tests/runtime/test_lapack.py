@@ -1,4 +1,4 @@
-"""The LAPACK that compiled code calls: where it comes from, and what is said where there is none."""
+"""The LAPACK that compiled code calls: where it comes from, and the error where there is none."""
 
 from __future__ import annotations
 
