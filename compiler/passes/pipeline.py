@@ -16,7 +16,7 @@ __all__ = ["DERIVATIVE_PASSES", "GRAPH_PASSES", "run_pipeline"]
 
 GRAPH_PASSES: tuple[Pass, ...] = (
     merge_loops,  # before anything else, while what came from one body looks the same
-    fold_constants,  # first: numbers are what most rules look for
+    fold_constants,  # early: numbers are what most rules look for
     simplify_shapes,  # so that algebra sees through views
     simplify_algebra,  # gives quotients and logarithms the one form that the next pass knows
     stabilise,  # needs log(sum(exp(x))) still whole
