@@ -17,7 +17,8 @@ from .split import Piece, Scratch, can_split, cut_fold
 __all__ = ["Deep", "cut_deep_product"]
 
 SHARE = 2  # a piece's data fill all but one part in so many of the cache
-SHORTEST = 128  # products in one piece of a sum
+SHORTEST = 128  # products in one piece of a sum: fewer cost less than to store it
+LARGEST = 8  # bytes of sums for each byte that a piece reads, at most
 
 
 class Deep(Struct, frozen=True):
@@ -52,7 +53,7 @@ def _bytes_of_step(draft: Draft, axis: Symbol) -> int | None:
     total = 0
     for load in loads:
         step = coefficient(load.detail.offset, axis)
-        if not isinstance(step, int) or step < 1:
+        if not isinstance(step, int) or step < 2:  # side by side: read line by line anyway
             return None
         total += step * load.dtype.itemsize
     return total
@@ -70,7 +71,7 @@ def _length(
     partial_bytes = results * draft.bodies[0][-1].dtype.itemsize
     extent = product(draft.extent(axis) for axis in outer)
     short = extent < 2 * length if isinstance(extent, int) else len(folded) == 1
-    if short or length * inner < SHORTEST or 2 * partial_bytes > length * step:
+    if short or length * inner < SHORTEST or partial_bytes > LARGEST * length * step:
         return None
     return length
 

@@ -55,7 +55,7 @@ def wants_panels(draft: Draft, column: Symbol, tile_rows: int) -> bool:
     transposed = any(coefficient(access.offset, column) != 1 for access in loads)
     if transposed:
         return not isinstance(rows, int) or rows >= ROWS
-    depth = draft.extent(inner[-1])
+    depth = product(draft.extent(axis) for axis in inner)
     if isinstance(depth, int) and depth < DEPTH:
         return False
     if isinstance(rows, int) and rows <= 2 * tile_rows:

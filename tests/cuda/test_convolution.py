@@ -30,7 +30,8 @@ def test_a_convolutional_network_gives_the_same_on_the_device(function, sizes):
     with simulated():
         compiled = sf.compile(function, f"f32[{sizes},6]", "f32[3,3,6,6]", target="cuda")
         found = compiled(x, kernel)
-    results = zip(*(r if isinstance(r, tuple) else (r,) for r in (found, function(x, kernel))))
-    for one, other in results:
-        one = np.asarray(one)
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
+    wanted = function(x, kernel)
+    if not isinstance(wanted, tuple):
+        found, wanted = (found,), (wanted,)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(one), other, rtol=1e-4, atol=1e-3)

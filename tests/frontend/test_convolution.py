@@ -242,6 +242,24 @@ def test_batch_and_image_sizes_may_be_symbols(rng):
             np.testing.assert_allclose(compiled(x), one(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", ["8", "N"])
+def test_gradients_of_kernels_are_added_up_in_pieces(count, rng):
+    x = rng.normal(size=(8, 42, 42, 16)).astype(np.float32)
+    slope = rng.normal(size=(8, 40, 40, 24)).astype(np.float32)
+    kernel = np.zeros((3, 3, 16, 24), np.float32)
+
+    def gradient(x, slope):
+        return sf.vjp(lambda kernel: nn.conv(x, kernel), kernel)[1](slope)[0]
+
+    types = f"f32[{count},42,42,16]", f"f32[{count},40,40,24]"
+    one, two = (sf.compile(gradient, *types, threads=threads) for threads in (1, 2))
+    assert "_partial" in one.as_text("schedule")
+    np.testing.assert_array_equal(one(x, slope), two(x, slope))
+    views = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (3, 3), (1, 2))
+    wanted = np.einsum("byxchw,byxo->hwco", views, slope.astype(np.float64))
+    np.testing.assert_allclose(one(x, slope), wanted, rtol=1e-4, atol=1e-2)
+
+
 def test_formulas_of_sizes_are_simple():
     halves = sf.trace(lambda x: nn.max_pool(x, 2), "f32[B,H,W,2]")
     assert str(halves.outputs[0].type) == "f32[B,H//2,W//2,2]"
