@@ -29,8 +29,9 @@ def assert_same(one, other):
 
 
 def test_every_operation_can_be_drawn():
+    # Decompositions of matrices drawn by lot are as badly conditioned as these happen to be.
     made_by_builders = {"parameter", "constant"} | {
-        n for n, op in operations.items() if op.regional
+        n for n, op in operations.items() if op.regional or op.library
     }
     missing = [
         name
