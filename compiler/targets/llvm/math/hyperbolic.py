@@ -103,7 +103,8 @@ def tanh(x: Number) -> Number:
     p, n = exp_parts(capped + capped)
     power = n.power_of_two(x.dtype)
     large = 1.0 - 2.0 / (fma(power, p, power) + 1.0)
-    return select(size < _TANH_SMALL, _odd_polynomial(x, _TANH), large.with_sign_of(x))
+    found = select(size < _TANH_SMALL, _odd_polynomial(size, _TANH), large)
+    return found.with_sign_of(x)  # of zero, too, from which the polynomial takes it
 
 
 @formula
