@@ -11,7 +11,7 @@ from ..ir.inline import moved
 from ..ir.node import Node
 from ..ir.op import operations
 from ..ir.regions import bundles
-from ..ir.walk import rebuild, topological
+from ..ir.walk import rebuild
 
 __all__ = ["merge_loops"]
 
@@ -51,8 +51,10 @@ def _inside(graph: Graph) -> Graph:
 
 def _merged_once(graph: Graph) -> Graph:
     loops = [group for group in bundles(graph.nodes).values() if group[0].op.name == "loop"]
-    for one, other in combinations(loops, 2):
-        replaced = _joined(graph, one, other)
+    waits = _waiting(graph, loops)
+    for (at, one), (number, other) in combinations(enumerate(loops), 2):
+        apart = waits[one[0]] >> number & 1 or waits[other[0]] >> at & 1
+        replaced = None if apart else _joined(graph, one, other)
         if replaced:
             new = rebuild(graph.nodes, graph.builder, replaced)
             return graph.with_outputs(new[output] for output in graph.outputs)
@@ -67,8 +69,6 @@ def _joined(graph: Graph, one: list[Node], other: list[Node]) -> dict[Node, Node
     starts = set(first.inputs[: first.attr("carries")])
     if starts.isdisjoint(second.inputs[: second.attr("carries")]):
         return None
-    if _needs(first, other) or _needs(second, one):
-        return None
     pair = _Pair(first, second)
     if not pair.shared:
         return None
@@ -82,10 +82,16 @@ def _joined(graph: Graph, one: list[Node], other: list[Node]) -> dict[Node, Node
     return replaced
 
 
-def _needs(node: Node, others: list[Node]) -> bool:
-    """Whether a loop waits for a result of another."""
-    before = set(topological(node.inputs))
-    return any(other in before for other in others)
+def _waiting(graph: Graph, loops: list[list[Node]]) -> dict[Node, int]:
+    """For every node the loops that it waits for, as bits."""
+    bit = {node: 1 << number for number, group in enumerate(loops) for node in group}
+    waits: dict[Node, int] = {}
+    for node in graph.nodes:
+        found = 0
+        for source in node.inputs:
+            found |= waits[source] | bit.get(source, 0)
+        waits[node] = found
+    return waits
 
 
 class _Pair:
