@@ -194,6 +194,28 @@ def _along_axis(name: str) -> Callable[[Drawing, Node], Any]:
     return along
 
 
+def _argsort(d: Drawing, x: Node) -> Any:
+    return op["argsort"](x)
+
+
+def _windows(d: Drawing, x: Node) -> Any:
+    return None if (axis := _static_axis(d, x)) is None else _windows_of(d, x, axis)
+
+
+def _windows_of(d: Drawing, x: Node, axis: int) -> Any:
+    size, stride, dilation = d.number(1, 2), d.number(1, 2), d.number(1, 2)
+    return op["windows"](x, axis=axis, size=size, stride=stride, dilation=dilation)
+
+
+def _overlap_add(d: Drawing, x: Node) -> Any:
+    axis = _static_axis(d, x)
+    if axis is None or x.dtype.is_bool:
+        return None
+    parts = _windows_of(d, x, axis)
+    steps = {name: parts.attr(name) for name in ("stride", "dilation")}
+    return op["overlap_add"](parts, axis=axis, length=x.shape[axis], **steps)
+
+
 def _static_axis(d: Drawing, x: Node) -> int | None:
     axes = [a for a in d.axes_of(x, static=True) if x.shape[a] != 0]
     return d.one_of(axes) if axes else None
@@ -214,6 +236,9 @@ MAKERS: dict[str, Callable[[Drawing, Node], Any]] = {
     **{f"reduce_{how}": _reduce(f"reduce_{how}") for how in ("any", "all")},
     **{name: _along(name) for name in ("argmax", "argmin")},
     **{name: _along(name, scan=True) for name in ("cumsum", "cumprod")},
+    "argsort": _argsort,
+    "windows": _windows,
+    "overlap_add": _overlap_add,
     "contract": _contract,
     "take": _take,
     "scatter_add": _scatter_add,
