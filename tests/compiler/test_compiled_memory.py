@@ -95,6 +95,7 @@ def _normed(x: Any) -> Any:
 
 SQUARE = "f32[33,33]"
 
+
 def _stored_last(g: Any, m: Any, v: Any, w: Any) -> Any:
     m = m * 0.9 + g
     v = v * 0.9 + g * g

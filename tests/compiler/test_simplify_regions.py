@@ -66,7 +66,7 @@ def test_what_is_the_same_in_every_turn_is_computed_once():
 
 def test_numbers_go_inside_and_the_same_value_is_given_once():
     def f(x):
-        zeros, again = snp.zeros(5, "float32"), -(-x)
+        zeros, again = snp.zeros(5, "float32"), snp.negative(-x)
         return sf.fori_loop(0, 4, lambda i, c: c * x + again + zeros, x)
 
     assert len(loop_of(simplified(f, "f32[5]")).inputs) == 2

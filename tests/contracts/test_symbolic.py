@@ -23,7 +23,8 @@ from symfuse.compiler.ir.op import Op, Sample
 from symfuse.compiler.ir.types import TensorType
 from symfuse.runtime.dtypes import DType
 
-SIZED = {"shape", "starts", "low", "length"}  # attributes that hold sizes, which symbols would have to match
+# Attributes that hold sizes, which symbols would have to match.
+SIZED = {"shape", "starts", "low", "length"}
 
 Array = np.ndarray[Any, Any]
 
