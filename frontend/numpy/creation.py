@@ -176,7 +176,9 @@ def _eager_linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    return np.linspace(start, stop, num, endpoint, retstep, dtype and element_type(dtype).numpy)
+    target: Any = dtype and element_type(dtype).numpy
+    spread: Any = np.linspace  # whose annotations take no flag for `retstep`
+    return spread(start, stop, num, endpoint, retstep, target)
 
 
 @numpy_like(np.linspace, eager=_eager_linspace, creates=True)

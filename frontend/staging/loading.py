@@ -61,7 +61,8 @@ class LoadedFunction:
     @property
     def program(self) -> Program:
         """The machine code with its signature, guards and records."""
-        return self.executable.program
+        program: Program = self.executable.program
+        return program
 
     @property
     def signature(self) -> str:
