@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -130,19 +131,23 @@ def test_arguments_are_called_what_the_user_calls_them():
     assert caught.value.user_frame[0] == __file__
 
 
+# Without a driver, or already without the library that compiles for a device.
+ABSENT = r"no CUDA driver|libnvrtc\S* is absent"
+
+
 @pytest.mark.parametrize("stage", [sf.jit, lambda f, target: sf.compile(f, X, target=target)])
 def test_a_target_that_is_not_there_is_refused_and_not_replaced(stage, tmp_path):
     nowhere, refused = options.using(cuda_driver=str(tmp_path)), pytest.raises(sf.DeviceError)
     with nowhere, refused as caught:
         stage(lambda x: x + 1, target="cuda")(X)
-    assert "no CUDA driver" in caught.value.what
-    assert 'target="cpu"' in caught.value.fix
+    assert re.search(ABSENT, caught.value.what)
+    assert re.search(r'target="cpu"|pip install', caught.value.fix)
     assert caught.value.user_frame[0] == __file__
 
 
 def test_a_target_from_the_environment_is_refused_too(environment, tmp_path):
     environment(SYMFUSE_TARGET="cuda", SYMFUSE_CUDA_DRIVER=str(tmp_path))
-    with pytest.raises(sf.DeviceError, match="no CUDA driver"):
+    with pytest.raises(sf.DeviceError, match=ABSENT):
         sf.jit(lambda x: x + 1)(X)
 
 
