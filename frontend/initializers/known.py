@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError
-
+from ..names import by_name
 from . import fixed, scaled, spread
 from .initializer import Initializer
 
@@ -32,10 +30,4 @@ def get(identifier: Any) -> Initializer:
         return identifier
     if callable(identifier):
         return Initializer(getattr(identifier, "__name__", "initializer"), identifier)
-    if identifier not in _KNOWN:
-        raise ArgumentError(
-            f"there is no initialiser {identifier!r}",
-            fix=f"give one of {', '.join(sorted(_KNOWN))}",
-            loc=user_location(),
-        )
-    return _KNOWN[identifier]()
+    return by_name("initialiser", identifier, _KNOWN)()

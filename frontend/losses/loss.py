@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
+from ..names import by_name
 from ..numpy.shared import convert, product, size_number, traced
 from ..tracing.trace import dtype_of
 from . import distances, entropies, hinges
@@ -223,11 +224,4 @@ def get(identifier: Any) -> Loss:
         return identifier
     if callable(identifier):
         return Loss(getattr(identifier, "__name__", "loss"), identifier)
-    name = _SHORT.get(identifier, identifier)
-    if name not in _KNOWN:
-        raise ArgumentError(
-            f"there is no loss {identifier!r}",
-            fix=f"give one of {', '.join(sorted(_KNOWN))}",
-            loc=user_location(),
-        )
-    return _KNOWN[name]()
+    return by_name("loss", identifier, _KNOWN, _SHORT)()

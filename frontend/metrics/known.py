@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError
-
+from ..names import by_name
 from . import accuracies, counts, means
 from .means import MeanMetricWrapper
 from .metric import Metric
@@ -41,11 +39,4 @@ def get(identifier: Any) -> Metric:
         return identifier
     if callable(identifier):
         return MeanMetricWrapper(identifier)
-    name = _SHORT.get(identifier, identifier)
-    if name not in _KNOWN:
-        raise ArgumentError(
-            f"there is no metric {identifier!r}",
-            fix=f"give one of {', '.join(sorted(_KNOWN))}",
-            loc=user_location(),
-        )
-    return _KNOWN[name]()
+    return by_name("metric", identifier, _KNOWN, _SHORT)()

@@ -190,6 +190,7 @@ def test_losses_are_found_by_name() -> None:
     assert losses.Huber(delta=2.0).settings["delta"] == 2.0
     for wrong in (
         lambda: losses.get("mistake"),
+        lambda: losses.get(["mse"]),
         lambda: losses.Huber(gamma=1.0),
         lambda: losses.Hinge(reduction="some"),
     ):
