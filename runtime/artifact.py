@@ -7,6 +7,7 @@ The comment of the archive holds the digest of the manifest, and the manifest th
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import platform
@@ -15,12 +16,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cuda.code import DeviceCode
-from .cuda.stored import facts_of, from_facts
 from .dtypes import DType
 from .errors import ArtifactError
 from .host import support
@@ -29,6 +28,9 @@ from .host.layout import fingerprint
 from .host.loader import architecture
 from .program import Argument, Launch, Program, Result
 from .version import VERSION
+
+if TYPE_CHECKING:
+    from .cuda.code import DeviceCode
 
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
@@ -162,7 +164,7 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
         "symfuse": VERSION,
         "target": program.target,
         "architecture": program.image.architecture if program.image else None,
-        "device": facts_of(program.device) if program.device else None,
+        "device": _stored().facts_of(program.device) if program.device else None,
         "features": program.features,
         "layout": fingerprint(),
         "inputs": [asdict(argument) for argument in program.inputs],
@@ -311,8 +313,16 @@ def _artifact(
 
 
 def _device(facts: Mapping[str, Any] | None, members: Mapping[str, bytes]) -> DeviceCode | None:
+    if not facts:
+        return None
     modules = [members[name] for name in sorted(members) if name.startswith("device/")]
-    return from_facts(facts, modules) if facts else None
+    found: DeviceCode = _stored().from_facts(facts, modules)
+    return found
+
+
+def _stored() -> Any:
+    """What turns device code into text and back, which programs for the processor do without."""
+    return importlib.import_module(".cuda.stored", __package__)
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

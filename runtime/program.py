@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .buffers import empty
-from .cuda.code import DeviceCode, KernelLaunch
 from .dtypes import DType
 from .host.image import Image
+
+if TYPE_CHECKING:
+    from .cuda.code import DeviceCode
 
 __all__ = ["Argument", "Launch", "Program", "Result", "Spec"]
 
@@ -170,20 +172,9 @@ class Program:
             yield "symbolic sizes but no symbols"
         if self.image is None and (self.device is None or not self.is_static):
             yield "no code to settle its sizes" if self.device else "no code"
-        yield from () if self.device is None else self._device_problems(self.device)
-
-    def _device_problems(self, device: DeviceCode) -> Iterator[str]:
-        buffers = len(self.inputs) + len(self.outputs) + len(self.constants)
-        if device.prepared and self.is_static:
-            yield f"{device.prepared} numbers to prepare and no symbols"
-        for launch in device.launches:
-            numbers = [place.number for place in launch.pointers if place.number is not None]
-            if not all(0 <= number < buffers for number in numbers):
-                yield f"a launch ({launch.entry}) of buffers beyond its {buffers}"
-            if isinstance(launch, KernelLaunch) and not all(
-                0 <= size < len(self.symbols) for size in launch.sizes
-            ):
-                yield f"a launch ({launch.entry}) of sizes beyond {list(self.symbols)}"
+        if self.device is not None:
+            buffers = len(self.inputs) + len(self.outputs) + len(self.constants)
+            yield from self.device.problems(buffers, self.symbols)
 
 
 def _frozen(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from symfuse.runtime.cuda.code import DeviceCode
 from symfuse.runtime.host.image import Image
 
 from ..ir.graph import Graph
@@ -18,6 +17,9 @@ from ..kernel.schedules import Schedules
 from ..passes.group_kernels import Group, Grouping
 from .layout import Layout
 from .llvm.machine import Level
+
+if TYPE_CHECKING:
+    from symfuse.runtime.cuda.code import DeviceCode
 
 __all__ = ["Assignment", "Code", "Target", "Usage", "Written"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Count", "DeviceCode", "KernelLaunch", "Place", "Prepared", "ProductLaunch"]
@@ -116,3 +116,16 @@ class DeviceCode:
             for count in launch.counts:
                 if isinstance(count, Prepared) and not 0 <= count.index < self.prepared:
                     raise ValueError(f"{launch.entry} needs {count} of {self.prepared} numbers")
+
+    def problems(self, buffers: int, symbols: Sequence[str]) -> Iterator[str]:
+        """What does not fit a program of so many buffers with these symbols."""
+        if self.prepared and not symbols:
+            yield f"{self.prepared} numbers to prepare and no symbols"
+        for launch in self.launches:
+            numbers = [place.number for place in launch.pointers if place.number is not None]
+            if not all(0 <= number < buffers for number in numbers):
+                yield f"a launch ({launch.entry}) of buffers beyond its {buffers}"
+            if isinstance(launch, KernelLaunch) and not all(
+                0 <= size < len(symbols) for size in launch.sizes
+            ):
+                yield f"a launch ({launch.entry}) of sizes beyond {list(symbols)}"

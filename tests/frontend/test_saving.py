@@ -151,7 +151,8 @@ import numpy as np
 import symfuse as sf
 add = sf.load(sys.argv[1])
 found = add({"x": np.ones(3, "f"), "y": [np.ones(3, "f")]})
-heavy = ("symfuse.compiler", "symfuse.tracing", "llvmlite", "optree", "sympy", "networkx")
+heavy = ("symfuse.compiler", "symfuse.tracing", "symfuse.runtime.cuda")
+heavy += ("llvmlite", "optree", "sympy", "networkx")
 print(found["sum"].tolist(), [name for name in heavy if name in sys.modules])
 """
 
