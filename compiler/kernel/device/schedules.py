@@ -31,9 +31,10 @@ class DeviceSchedules(Struct, frozen=True):
         """Maps and folds; a long fold with few results takes two launches."""
         if not draft.reduced:
             return (Step(schedule_map(draft, self.device)),)
-        cut = cut_in_pieces(plan_fold(draft, self.device), self.device, scratch)
+        fold = plan_fold(draft, self.device)
+        cut = cut_in_pieces(fold, self.device, scratch)
         if cut is None:
-            return (Step(schedule_fold(plan_fold(draft, self.device), self.device)),)
+            return (Step(schedule_fold(fold, self.device)),)
         first, second, piece = cut
         partial = schedule_fold(first, self.device, piece)
         rest = schedule_fold(plan_fold(second, self.device), self.device)
