@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..ir.dims import Dim, Symbol, coefficient, product
+from ..ir.dims import Symbol, coefficient, product
 from .build import Draft
-from .device.rewrite import substituted
 from .processor import Processor
+from .rewrite import counted_through
 from .split import Piece, Scratch, can_split, cut_fold
 
 __all__ = ["Deep", "cut_deep_product"]
@@ -41,7 +41,8 @@ def cut_deep_product(draft: Draft, processor: Processor, scratch: Scratch) -> De
         return None
     whole = outer[0]
     if len(outer) > 1:
-        draft, whole = _as_one(draft, outer)
+        draft, whole = counted_through(draft, outer)
+        draft = _outermost(draft, whole)
     return Deep(*cut_fold(draft, whole, length, scratch, pieces_first=True))
 
 
@@ -74,19 +75,6 @@ def _length(
     if short or length * inner < SHORTEST or partial_bytes > LARGEST * length * step:
         return None
     return length
-
-
-def _as_one(draft: Draft, axes: list[Symbol]) -> tuple[Draft, Symbol]:
-    """The draft with some axes counted through by one, outside of the other folded ones."""
-    extent = product(draft.extent(axis) for axis in axes)
-    whole = Symbol(f"{axes[-1].name}_all", 0, extent - 1, 1)
-    places: dict[Symbol, Dim] = {}
-    rest: Dim = whole + 0
-    for axis in reversed(axes[1:]):
-        places[axis] = rest % draft.extent(axis)
-        rest = rest // draft.extent(axis)
-    places[axes[0]] = rest
-    return _outermost(substituted(draft, places, whole, extent), whole), whole
 
 
 def _outermost(draft: Draft, whole: Symbol) -> Draft:

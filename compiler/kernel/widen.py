@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from ..ir.dims import Dim, Symbol, is_equal, product
 from .body import Body
 from .build import Draft
-from .device.rewrite import rewritten
 from .phases import Access, Buffer, Instr
+from .rewrite import rewritten
 from .split import Scratch
 
 __all__ = ["Widened", "widen"]

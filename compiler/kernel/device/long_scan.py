@@ -10,9 +10,9 @@ from ...ir.dims import Dim, Symbol, ceil_div
 from ..build import Draft
 from ..phases import Access, Buffer, Instr, Local, Reduce
 from ..processor import Device
+from ..rewrite import needed, rewritten
 from ..schedules import Step
 from ..split import Piece, Scratch
-from .rewrite import needed, rewritten
 from .rows import plan_fold, schedule_fold
 from .scan import has_columns, schedule_scan
 from .walk import tiles_of

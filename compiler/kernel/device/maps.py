@@ -6,7 +6,7 @@ from ...ir.dims import Symbol
 from ..build import Draft
 from ..phases import Axis, Instr, Local, Part, Phase, body_cost
 from ..processor import Device
-from .rewrite import needed, rewritten
+from ..rewrite import needed, rewritten
 from .walk import Spread, contiguous_axis, cover, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["schedule_map"]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from ...ir.dims import Dim, Symbol, product
+from ...ir.dims import Symbol
 from ..build import Draft
 from ..phases import Access, Axis, Instr, Local, Loop, Part, Phase, Serial
 from ..processor import Device
 from ..products import last_kept, row_axis
-from .rewrite import needed, rewritten, substituted
+from ..rewrite import counted_through, needed, rewritten
 from .walk import Spread, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["Tiling", "factors", "loads_after", "plan_tiling", "schedule_tiling"]
@@ -42,7 +42,9 @@ class Tiling(Struct, frozen=True):
 
 def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
     """The axes and tiles of a product with rows, columns and one folded axis, if it has them."""
-    draft = _with_one_fold(draft)
+    folded = [axis for axis in draft.axes if axis in draft.reduced]
+    if len(folded) > 1:
+        draft, _ = counted_through(draft, folded)
     column = last_kept(draft)
     row = None if column is None else row_axis(draft, column)
     if row is None or column is None or len(draft.reduced) != 1 or len(draft.bodies) != 2:
@@ -54,22 +56,6 @@ def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
     rows, columns = _sides(draft, row, column, device)
     depth = DEPTH if sizes[2] >= DEPTH else SHORT
     return Tiling(draft, row, column, down, rows, columns, depth)
-
-
-def _with_one_fold(draft: Draft) -> Draft:
-    """The draft with its folded axes counted through by one."""
-    folded = [axis for axis in draft.axes if axis in draft.reduced]
-    if len(folded) < 2:
-        return draft
-    sizes = [draft.extent(axis) for axis in folded]
-    whole = Symbol(f"{folded[-1].name}_all", 0, product(tuple(sizes)) - 1, 1)
-    places: dict[Symbol, Dim] = {}
-    rest: Dim = whole + 0
-    for axis, size in zip(reversed(folded[1:]), reversed(sizes[1:]), strict=True):
-        places[axis] = rest % size
-        rest = rest // size
-    places[folded[0]] = rest
-    return substituted(draft, places, whole, product(tuple(sizes)))
 
 
 def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[int, int]:

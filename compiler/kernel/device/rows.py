@@ -10,7 +10,7 @@ from ..build import Draft
 from ..phases import Axis, Loop, Part, body_cost
 from ..processor import Device
 from ..split import Piece
-from .rewrite import keep_loads, kept_words, most_words, recompute
+from .keeping import keep_loads, kept_words, most_words, recompute
 from .walk import (
     WASTE,
     Spread,

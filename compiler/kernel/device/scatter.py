@@ -11,8 +11,8 @@ from symfuse.runtime.dtypes import DType
 from ...ir.dims import Dim, Symbol, ceil_div
 from ..phases import Access, Axis, Instr, Loop, Part, Phase
 from ..processor import Device
+from ..rewrite import needed, rewritten
 from ..scatter import Additions
-from .rewrite import needed, rewritten
 from .walk import lanes_along, power_of_two, size_or
 
 __all__ = ["schedule_scatter"]

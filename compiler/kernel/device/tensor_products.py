@@ -17,8 +17,8 @@ from ..fragments import fragment_loops, fragment_of
 from ..halves import EXACT
 from ..phases import Access, Axis, Fragment, Instr, Local, Loop, Part, Phase, Serial
 from ..processor import Device
+from ..rewrite import needed, rewritten
 from .products import LARGE, Tiling, factors, loads_after
-from .rewrite import needed, rewritten
 from .walk import Spread, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["schedule_fragments"]

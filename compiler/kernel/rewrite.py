@@ -1,26 +1,17 @@
-"""Moves values of a draft into locals and out of them, without a change of what it computes."""
+"""Bodies with other instructions in place of some, and drafts with other axes."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from ...ir.dims import Dim, Expr, Symbol, substitute
-from ..build import Draft
-from ..phases import Access, Instr, Local, Reduce
+from ..ir.dims import Dim, Expr, Symbol, product, substitute
+from .build import Draft
+from .phases import Access, Instr, Reduce
 
-__all__ = [
-    "keep_loads",
-    "kept_words",
-    "most_words",
-    "needed",
-    "recompute",
-    "rewritten",
-    "signature",
-]
+__all__ = ["Body", "counted_through", "needed", "rewritten", "signature"]
 
 Body = tuple[Instr, ...]
 
@@ -86,77 +77,20 @@ def signature(instr: Instr, args: tuple[Any, ...]) -> Any:
     return instr.op, args, instr.dtype, detail
 
 
-def recompute(draft: Draft) -> Draft:
-    """Values over folded axes are computed again in each phase, and none is kept."""
-    values: dict[Local, Instr] = {}
-    bodies = []
-    for body in draft.bodies:
-        instead = {i: values[i.detail] for i in body if i.op == "get" and i.detail in values}
-        new = rewritten(body, instead)
-        for instr in new:
-            if instr.op == "put" and set(instr.detail.axes) & draft.reduced:
-                values[instr.detail] = instr.args[0]
-        kept = [i for i in new if i.is_effect and not (i.op == "put" and i.detail in values)]
-        bodies.append(needed(new, kept))
-    return replace(draft, bodies=tuple(body for body in bodies if body))
+def counted_through(draft: Draft, axes: Sequence[Symbol]) -> tuple[Draft, Symbol]:
+    """The draft with one axis that counts through some, the last of them fastest; and that axis."""
+    extent = product(draft.extent(axis) for axis in axes)
+    whole = Symbol(f"{axes[-1].name}_all", 0, extent - 1, 1)
+    places: dict[Symbol, Dim] = {}
+    rest: Dim = whole + 0
+    for axis in reversed(axes[1:]):
+        places[axis] = rest % draft.extent(axis)
+        rest = rest // draft.extent(axis)
+    places[axes[0]] = rest
+    return _substituted(draft, places, whole, extent), whole
 
 
-def keep_loads(draft: Draft) -> Draft:
-    """What several phases load along folded axes is loaded once and kept."""
-    keys = [_load_keys(body, draft) for body in draft.bodies]
-    count = Counter(key for found in keys for key in set(found.values()))
-    locals_: dict[Any, Local] = {}
-    bodies = []
-    for body, found in zip(draft.bodies, keys, strict=True):
-        instead, puts = {}, []
-        for load, key in found.items():
-            if count[key] < 2:
-                continue
-            if key in locals_:
-                kept = locals_[key]
-                instead[load] = Instr("get", (), load.dtype, kept, frozenset(kept.axes))
-            else:
-                axes = tuple(axis for axis in draft.axes if axis in load.axes)
-                locals_[key] = Local(f"row{len(locals_)}", load.dtype, axes)
-                puts.append(Instr("put", (load,), load.dtype, locals_[key], load.axes))
-        bodies.append(rewritten((*body, *puts), instead))
-    return replace(draft, bodies=tuple(bodies))
-
-
-def _load_keys(body: Body, draft: Draft) -> dict[Instr, Any]:
-    """The loads along folded axes at places known before the kernel runs."""
-    return {
-        i: signature(i, ())
-        for i in body
-        if i.op == "load" and not i.args and i.axes & draft.reduced
-    }
-
-
-def kept_words(draft: Draft) -> dict[Local, int]:
-    """The registers that an element of each value takes which lives along folded axes."""
-    return {
-        instr.detail: -(-instr.dtype.itemsize // 4)
-        for body in draft.bodies
-        for instr in body
-        if instr.op == "put" and set(instr.detail.axes) & draft.reduced
-    }
-
-
-def most_words(draft: Draft) -> int:
-    """The most registers for each index of the folded axes that live from phase to phase."""
-    words = kept_words(draft)
-    uses = {
-        local: [at for at, body in enumerate(draft.bodies) if any(i.detail is local for i in body)]
-        for local in words
-    }
-    alive = (
-        sum(words[local] for local, at in uses.items() if at[0] <= phase < at[-1])
-        for phase in range(len(draft.bodies))
-    )
-    return max(alive, default=0)
-
-
-def substituted(draft: Draft, places: Mapping[Symbol, Dim], whole: Symbol, extent: Dim) -> Draft:
+def _substituted(draft: Draft, places: Mapping[Symbol, Dim], whole: Symbol, extent: Dim) -> Draft:
     """The draft with one axis in place of some, whose indices follow from that of the one."""
     axes = (*(axis for axis in draft.axes if axis not in places), whole)
     extents = (*(draft.extent(axis) for axis in axes[:-1]), extent)
