@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable
 from typing import Any
 
-from symfuse.runtime.cuda.device import STREAM, Device
+from symfuse.runtime.cuda.clock import Clock as StreamClock
+from symfuse.runtime.cuda.device import Device
 
 from .lines import Sample, sampled
 
@@ -19,7 +19,7 @@ class Clock:
 
     def __init__(self, device: Device, quick: bool) -> None:
         self.device, self.quick = device, quick
-        self._events = [device.driver.handle("cuEventCreate", 0) for _ in range(2)]
+        self._stream = StreamClock(device)
 
     def sample(self, run: Callable[[], Any]) -> Sample:
         """The time that the stream takes for one run."""
@@ -27,16 +27,13 @@ class Clock:
 
     def between(self, run: Callable[[], Any], count: int) -> float:
         """The seconds between an event before and one after so many runs."""
-        call, (first, last) = self.device.driver.call, self._events
-        with self.device:
-            call("cuEventRecord", first, STREAM)
+
+        def repeated() -> None:
             for _ in range(count):
                 run()
-            call("cuEventRecord", last, STREAM)
-            call("cuEventSynchronize", last)
-            milliseconds = ctypes.c_float()
-            call("cuEventElapsedTime_v2", ctypes.byref(milliseconds), first, last)
-        return milliseconds.value / 1e3
+
+        with self.device:
+            return self._stream.seconds(repeated)
 
     def host(self, run: Callable[[], Any]) -> Sample:
         """The time until `run` returns, whatever the device has still to do."""

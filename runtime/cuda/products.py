@@ -10,12 +10,12 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .. import cache
 from ..dtypes import DType
+from .clock import Clock
 from .code import Prepared, ProductLaunch
 from .cublaslt import (
     ALGORITHM_BYTES,
@@ -204,7 +204,7 @@ class _Products:
 
     def __init__(self, device: Device, library: Library) -> None:
         self.device, self.library = device, library
-        self.handle = library.make("cublasLtCreate")
+        self.handle = library.handle("cublasLtCreate")
         self._ways: OrderedDict[tuple[Shape, int], _Way] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -304,7 +304,7 @@ def _products(device: Device) -> _Products:
 
 
 def _time(device: Device, way: _Way, candidate: Candidate) -> float:
-    """Milliseconds of the product in this way: the least of a few, on memory of its own."""
+    """Seconds of the product in this way: the least of a few, on memory of its own."""
     sizes = _bytes(way.shape)
     blocks = [device.memory.take(nbytes) for nbytes in (*sizes, way.workspace)]
     left, right, added, result, bias, aux, workspace = (block.address for block in blocks)
@@ -312,30 +312,10 @@ def _time(device: Device, way: _Way, candidate: Candidate) -> float:
     for block, nbytes in zip(blocks, sizes, strict=False):
         device.fill(block.address, 0, nbytes)
     way.run(STREAM, places, candidate)
-    with _events(device) as elapsed:
-        return min(elapsed(lambda: way.run(STREAM, places, candidate)) for _ in range(_REPETITIONS))
-
-
-@contextmanager
-def _events(device: Device) -> Iterator[Callable[[Callable[[], None]], float]]:
-    """Measures the milliseconds that the device needs for what a function enqueues."""
-    driver = device.driver
-    start, stop = (driver.handle("cuEventCreate", 0) for _ in range(2))
-
-    def elapsed(run: Callable[[], None]) -> float:
-        driver.call("cuEventRecord", start, STREAM)
-        run()
-        driver.call("cuEventRecord", stop, STREAM)
-        driver.call("cuEventSynchronize", stop)
-        found = ctypes.c_float()
-        driver.call("cuEventElapsedTime_v2", ctypes.byref(found), start, stop)
-        return found.value
-
-    try:
-        yield elapsed
-    finally:
-        for event in (start, stop):
-            driver.call("cuEventDestroy_v2", event)
+    with Clock(device) as clock:
+        return min(
+            clock.seconds(lambda: way.run(STREAM, places, candidate)) for _ in range(_REPETITIONS)
+        )
 
 
 def _bytes(shape: Shape) -> tuple[int, ...]:

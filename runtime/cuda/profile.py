@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,8 @@ from ..profile import Timeline
 from ..program import Program
 from .arrays import DeviceArray, is_on_device
 from .bound import Bound
-from .device import STREAM, Device
+from .clock import Clock
+from .device import Device
 from .executable import CudaExecutable
 from .graph import Captured
 
@@ -57,20 +57,16 @@ def _copy(value: Any) -> Any:
 def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
     numbered = bound.launches()
     alone = {at: Captured(device, [launch] * REPEATED) for at, launch in numbered}
-    events = [device.driver.handle("cuEventCreate", 0) for _ in range(2)]
     rounds: list[tuple[list[float], float]] = []
     start = time.perf_counter()
-    try:
+    with Clock(device) as clock:
         while len(rounds) < WARM_UP + LEAST or (
             len(rounds) < WARM_UP + MOST and time.perf_counter() - start < SHORTEST
         ):
             row = [0.0] * count
             for at, captured in alone.items():
-                row[at] = _seconds(device, events, captured.launch) / REPEATED
-            rounds.append((row, _seconds(device, events, bound)))
-    finally:
-        for event in events:
-            device.driver.call("cuEventDestroy_v2", event)
+                row[at] = clock.seconds(captured.launch) / REPEATED
+            rounds.append((row, clock.seconds(bound)))
     kept = rounds[WARM_UP:]
     columns = tuple(zip(*(row for row, _ in kept), strict=True))
     timeline = Timeline(columns, tuple(whole for _, whole in kept), 0.0, 1)
@@ -78,15 +74,3 @@ def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
     for at, launch in numbered:
         blocks[at] = getattr(launch, "blocks", 1)
     return DeviceTimeline(timeline, bound.sizes, tuple(blocks))
-
-
-def _seconds(device: Device, events: Sequence[int], run: Callable[[], Any]) -> float:
-    """What the device takes for what `run` puts on the stream."""
-    call, (first, last) = device.driver.call, events
-    call("cuEventRecord", first, STREAM)
-    run()
-    call("cuEventRecord", last, STREAM)
-    call("cuEventSynchronize", last)
-    milliseconds = ctypes.c_float()
-    call("cuEventElapsedTime_v2", ctypes.byref(milliseconds), first, last)
-    return milliseconds.value / 1e3
