@@ -23,7 +23,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import DeviceError
-from .libraries import LIBRARIES, find
+from .libraries import LIBRARIES, Entries, find
 
 __all__ = [
     "ALGORITHM_BYTES",
@@ -194,10 +194,10 @@ class Candidate:
     workspace: int
 
 
-class Library:
-    """The loaded library; `call` raises where it reports an error."""
+class Library(Entries):
+    """The loaded library."""
 
-    __slots__ = ("_functions", "path", "version")
+    __slots__ = ()
 
     def __init__(self, path: str) -> None:
         loaded = ctypes.CDLL(path)
@@ -207,21 +207,6 @@ class Library:
             function.argtypes, function.restype = SIGNATURES[name], c_int
         loaded.cublasLtGetVersion.restype = c_size_t
         self.version = int(loaded.cublasLtGetVersion())
-
-    def function(self, name: str) -> Any:
-        """The entry point itself, which returns a status."""
-        return self._functions[name]
-
-    def call(self, name: str, *args: Any) -> None:
-        """Call an entry point; an error names it."""
-        if status := self._functions[name](*args):
-            raise self.failure(name, status)
-
-    def make(self, name: str, *args: Any) -> int:
-        """The handle that an entry point writes to its first parameter."""
-        made = c_void_p()
-        self.call(name, ctypes.byref(made), *args)
-        return made.value or 0
 
     def set(self, kind: str, handle: int, attribute: str, value: Any) -> None:
         """Set an attribute, named as in the header, of a description."""
@@ -340,7 +325,7 @@ class Operation:
         return self.description, self.right, self.left, self.added, self.result
 
     def _make(self, kind: str, *args: Any) -> int:
-        made = self.library.make(f"cublasLt{kind}Create", *args)
+        made = self.library.handle(f"cublasLt{kind}Create", *args)
         self._made.append((kind, made))
         return made
 

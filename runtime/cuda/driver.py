@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Self
 
 from ..errors import DeviceError, Loc
-from .libraries import driver_candidates
+from .libraries import Entries, driver_candidates
 
 __all__ = [
     "OLDEST",
@@ -124,10 +124,10 @@ class OutOfMemory(CallFailed):
     """A device without room for what was asked of it."""
 
 
-class Driver:
-    """The loaded library; `call` raises where the driver reports an error."""
+class Driver(Entries):
+    """The loaded library; an error comes with the message of CUDA."""
 
-    __slots__ = ("_functions", "_process", "path", "version")
+    __slots__ = ("_process",)
 
     def __init__(self, path: str) -> None:
         library = ctypes.CDLL(path)
@@ -138,21 +138,6 @@ class Driver:
         version = c_int()
         self.call("cuDriverGetVersion", ctypes.byref(version))
         self.version = version.value
-
-    def function(self, name: str) -> Any:
-        """The entry point itself, which returns a status; for hot paths."""
-        return self._functions[name]
-
-    def call(self, name: str, *args: Any) -> None:
-        """Call an entry point; an error names it with the message of CUDA."""
-        if status := self._functions[name](*args):
-            raise self.failure(name, status)
-
-    def handle(self, name: str, *args: Any) -> int:
-        """What an entry point writes to its first parameter."""
-        made = c_void_p()
-        self.call(name, ctypes.byref(made), *args)
-        return made.value or 0
 
     def number(self, name: str, *args: Any) -> int:
         """The whole number that an entry point writes to its first parameter."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from .. import options
 from ..errors import DeviceError
 
-__all__ = ["LIBRARIES", "Found", "Library", "driver_candidates", "find", "load"]
+__all__ = ["LIBRARIES", "Entries", "Found", "Library", "driver_candidates", "find", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,35 @@ class Found:
 
     path: str
     origin: str
+
+
+class Entries(ABC):
+    """The entry points of a library that return a status; `call` raises where it is an error."""
+
+    __slots__ = ("_functions", "path", "version")
+
+    path: str
+    version: int
+    _functions: Mapping[str, Any]
+
+    @abstractmethod
+    def failure(self, name: str, status: int) -> DeviceError:
+        """The error that this status of that entry point means."""
+
+    def function(self, name: str) -> Any:
+        """The entry point itself, which returns a status; for hot paths."""
+        return self._functions[name]
+
+    def call(self, name: str, *args: Any) -> None:
+        """Call an entry point; an error names it."""
+        if status := self._functions[name](*args):
+            raise self.failure(name, status)
+
+    def handle(self, name: str, *args: Any) -> int:
+        """What an entry point writes to its first parameter."""
+        made = ctypes.c_void_p()
+        self.call(name, ctypes.byref(made), *args)
+        return made.value or 0
 
 
 _WHEEL = "nvidia/cu13/lib"

@@ -120,7 +120,7 @@ def test_the_real_library_says_that_it_needs_a_device() -> None:
     if libraries.find("cublasLt") and Path("/dev/nvidiactl").exists():
         pytest.skip("there is a device")
     with pytest.raises(ProductFailed, match=r"cublasLtCreate .* could not start .*no device"):
-        cublaslt().make("cublasLtCreate")
+        cublaslt().handle("cublasLtCreate")
 
 
 def test_an_absent_library_is_an_error_that_names_the_package(
