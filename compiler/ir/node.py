@@ -94,11 +94,11 @@ class Node(Arithmetic, Struct, frozen=True, eq=False):
 
 def attribute_key(value: Any) -> Any:
     """What identifies an attribute: equal keys are the same value, bit for bit."""
-    if isinstance(value, int | str):
+    if isinstance(value, tuple):
+        return tuple(map(attribute_key, value))
+    if isinstance(value, (int, str)):  # by a tuple: it runs for every attribute of every node
         return (type(value), value)
     if isinstance(value, float):
         return ("float", struct.pack("<d", value))
-    if isinstance(value, tuple):
-        return tuple(attribute_key(part) for part in value)
     structure = getattr(value, "structure", None)  # of a graph: what it computes
     return (type(value), value) if structure is None else structure

@@ -7,6 +7,7 @@ operation, inputs and attributes but for `result`, the number of the result that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ __all__ = [
     "Regional",
     "bundle_key",
     "bundles",
+    "changed",
     "every_node",
-    "is_regional",
     "regions",
     "run_region",
 ]
@@ -39,11 +40,6 @@ class Regional(Struct, frozen=True):
     count: Callable[[Mapping[str, Any]], int]
 
 
-def is_regional(node: Node) -> bool:
-    """Whether the node is a result of a loop or branch."""
-    return node.op.regional is not None
-
-
 def regions(node: Node) -> tuple[Dataflow, ...]:
     """The graphs among the attributes of a node."""
     found: list[Dataflow] = []
@@ -55,11 +51,29 @@ def regions(node: Node) -> tuple[Dataflow, ...]:
 
 
 def every_node(graph: Dataflow) -> Iterator[Node]:
-    """The nodes of a graph and of those inside it."""
+    """The nodes of a graph and of those inside it, which several results of a loop share."""
+    inside: dict[Dataflow, None] = {}
     for node in graph.nodes:
         yield node
-        for region in regions(node) if node.op.regional is not None else ():
-            yield from every_node(region)
+        if node.op.regional is not None:
+            inside.update(dict.fromkeys(regions(node)))
+    for region in inside:
+        yield from every_node(region)
+
+
+def changed(node: Node, change: Callable[[Any], Any]) -> dict[str, Any] | None:
+    """The attributes of a node with its graphs changed; None if all are what they were."""
+
+    def inside(value: Any) -> Any:
+        if isinstance(value, Dataflow):
+            return change(value)
+        if not isinstance(value, tuple) or not any(isinstance(one, Dataflow) for one in value):
+            return value
+        found = tuple(map(inside, value))
+        return value if all(map(is_, found, value)) else found
+
+    attrs = {name: inside(value) for name, value in node.attributes}
+    return None if all(attrs[name] is value for name, value in node.attributes) else attrs
 
 
 def bundle_key(node: Node) -> Any:

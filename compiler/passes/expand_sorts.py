@@ -10,16 +10,17 @@ No two elements are equal: ties go by position, which makes the order stable.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
 
 from ..ir.builder import Builder, constant
-from ..ir.dataflow import Dataflow
 from ..ir.dims import Dim
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import operations
+from ..ir.regions import changed
 from ..ir.types import TensorType
 from ..ir.walk import rebuild
 from ..ops.compare import equal, isnan, less, select
@@ -45,29 +46,18 @@ def expand_sorts(graph: Graph) -> Graph:
     """The graph with a loop in place of each argsort, in the graphs inside it as well."""
     if not any(node.op.sorts or node.op.regional for node in graph.nodes):
         return graph
+    inside = cache(expand_sorts)  # the results of a loop share its body
+
+    def change(node: Node) -> Node:
+        if node.op.sorts:
+            return _positions(node.inputs[0], bool(node.attr("descending")))
+        attrs = changed(node, inside) if node.op.regional is not None else None
+        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
+
     kept = {parameter: parameter for parameter in graph.parameters}
     with graph.builder.active():
-        new = rebuild(graph.nodes, graph.builder, kept, _expanded)
+        new = rebuild(graph.nodes, graph.builder, kept, change)
     return graph.with_outputs(new[output] for output in graph.outputs)
-
-
-def _expanded(node: Node) -> Node:
-    if node.op.sorts:
-        return _positions(node.inputs[0], bool(node.attr("descending")))
-    if node.op.regional is None:
-        return node
-    attrs = {name: _inside(value) for name, value in node.attributes}
-    same = all(attrs[name] is value for name, value in node.attributes)
-    return node if same else node.op(*node.inputs, **attrs)
-
-
-def _inside(value: Any) -> Any:
-    if isinstance(value, Graph):
-        return expand_sorts(value)
-    if not isinstance(value, tuple) or not any(isinstance(v, Dataflow) for v in value):
-        return value
-    found = tuple(map(_inside, value))
-    return value if all(a is b for a, b in zip(found, value, strict=True)) else found
 
 
 def _positions(x: Node, descending: bool) -> Node:

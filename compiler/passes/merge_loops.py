@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..ir.graph import Graph
 from ..ir.inline import moved
 from ..ir.node import Node
 from ..ir.op import operations
-from ..ir.regions import bundles
+from ..ir.regions import bundles, changed
 from ..ir.walk import rebuild
 
 __all__ = ["merge_loops"]
@@ -27,22 +28,11 @@ def merge_loops(graph: Graph) -> Graph:
 
 def _inside(graph: Graph) -> Graph:
     """The same for the graphs inside."""
-    done: dict[Graph, Graph] = {}
-
-    def better(value: Any) -> Any:
-        if isinstance(value, tuple) and any(isinstance(one, Graph) for one in value):
-            return tuple(map(better, value))
-        if not isinstance(value, Graph):
-            return value
-        if value not in done:
-            done[value] = merge_loops(value)
-        return done[value]
+    better = cache(merge_loops)
 
     def change(node: Node) -> Node:
-        if node.op.regional is None:
-            return node
-        attrs = {name: better(value) for name, value in node.attributes}
-        return graph.builder.apply(node.op, node.inputs, attrs)
+        attrs = changed(node, better) if node.op.regional is not None else None
+        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
 
     kept = {parameter: parameter for parameter in graph.parameters}
     new = rebuild(graph.nodes, graph.builder, kept, change)

@@ -12,6 +12,7 @@ from symfuse.runtime.errors import VerifyError
 from ..ir.dims import is_equal
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.regions import changed
 from ..ir.types import TensorType
 from ..ops.kinds import filled
 from .rule import Rule, RuleSet
@@ -118,24 +119,14 @@ class _Rewriter:
 
     def _with_nested(self, node: Node) -> Node:
         """The node with the graphs among its attributes at rest."""
-        if node.op.regional is None:
-            return node
-        attrs = {name: self._rewritten(value) for name, value in node.attributes}
-        if all(attrs[name] is value for name, value in node.attributes):
-            return node
-        return self.builder.apply(node.op, node.inputs, attrs)
+        attrs = changed(node, self._rewritten) if node.op.regional is not None else None
+        return self.builder.apply(node.op, node.inputs, attrs) if attrs else node
 
-    def _rewritten(self, value: Any) -> Any:
-        """An attribute, graphs in it at rest; each is rewritten once for all results."""
-        if isinstance(value, tuple) and any(isinstance(one, Graph) for one in value):
-            new = tuple(map(self._rewritten, value))
-            same = all(one is other for one, other in zip(new, value, strict=True))
-            return value if same else new
-        if not isinstance(value, Graph):
-            return value
-        if value not in self.nested:
-            self.nested[value] = rewrite(value, self.rules, self.context)
-        return self.nested[value]
+    def _rewritten(self, graph: Graph) -> Graph:
+        """A graph at rest; each is rewritten once for all results."""
+        if graph not in self.nested:
+            self.nested[graph] = rewrite(graph, self.rules, self.context)
+        return self.nested[graph]
 
     def _chase(self, node: Node) -> VerifyError:
         names = ", ".join(dict.fromkeys(self.recent))
