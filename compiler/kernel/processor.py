@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from .phases import Instr
 
-__all__ = ["PAGE", "Device", "Processor"]
+__all__ = ["DEVICE", "PAGE", "Device", "Processor"]
 
 _TOUCHING = ("load", "store", "reduce", "put")
 PAGE = 4096  # bytes at whose multiples addresses share a set of a first-level cache
@@ -47,4 +47,12 @@ class Device(Struct, frozen=True):
 
     def registers_for(self, threads: int) -> int:
         """What the values of one of so many threads of a tile may fill; the rest is for work."""
-        return min(self.registers_of_thread, self.registers // threads // 2)
+        return min(self.registers_of_thread, self.half_of_registers(threads))
+
+    def half_of_registers(self, threads: int) -> int:
+        """Half of what one of so many threads has where the block is alone."""
+        return self.registers // threads // 2
+
+
+DEVICE = Device()
+"""The device that kernels are written for, whatever they run on."""

@@ -13,7 +13,7 @@ from .folds import exchanges
 from .layout import Layout
 from .storage import Registers, Storage, kept_in
 
-__all__ = ["barriers"]
+__all__ = ["Barriers"]
 
 SCRATCH = "scratch"
 
@@ -30,71 +30,49 @@ class _Touch(Struct, frozen=True):
         return not apart and (self.place is None or self.place != other.place)
 
 
-class _State(Struct):
-    """What was touched since the threads last met, along every way that leads here."""
+class Barriers(Struct):
+    """Looks for the phases before which the threads must meet; those of loops that fetch ahead
+    meet at every block, so what they have `fetched` needs nothing more."""
 
-    touched: set[_Touch] = field(default_factory=set)
-
-    def collides(self, touches: Iterable[_Touch]) -> bool:
-        return any(old.collides(new) for new in touches for old in self.touched)
-
-
-def barriers(
-    part: Part,
-    layouts: list[Layout],
-    storage: Storage,
-    threads: int,
-    alias: Mapping[Buffer, Hashable],
-    fetched: frozenset[Local],
-) -> frozenset[int]:
-    """The numbers of the phases before which the threads must meet; those of loops that fetch
-    ahead meet at every block, so what they have `fetched` needs nothing more."""
-    return _Barriers(part, layouts, storage, threads, alias, fetched).find()
-
-
-class _Barriers:
-    def __init__(
-        self,
-        part: Part,
-        layouts: list[Layout],
-        storage: Storage,
-        threads: int,
-        alias: Mapping[Buffer, Hashable],
-        fetched: frozenset[Local],
-    ) -> None:
-        self.fetched = fetched
-        self.part, self.storage, self.threads, self.alias = part, storage, threads, alias
-        self.layouts = layouts
-        self.found: set[int] = set()
+    part: Part
+    layouts: list[Layout]
+    storage: Storage
+    threads: int
+    alias: Mapping[Buffer, Hashable]
+    fetched: frozenset[Local]
+    _found: set[int] = field(default_factory=set)
 
     def find(self) -> frozenset[int]:
-        state, number = _State(), 0
+        """The numbers of those phases."""
+        touched: set[_Touch] = set()  # since the threads last met, along every way that leads here
+        number = 0
         for item in self.part.phases:
             if isinstance(item, Phase):
-                self._phase(number, state)
+                self._phase(number, touched)
                 number += 1
                 continue
             inside = range(number, number + len(item.phases))
             for _ in range(2):  # the second time, what the block before has left is known
-                entered = set(state.touched)
+                entered = set(touched)
                 for at in inside:
-                    self._phase(at, state)
-                state.touched |= entered
+                    self._phase(at, touched)
+                touched |= entered
             number += len(item.phases)
-            state.touched.add(_Touch(SCRATCH, False, None))
-        return frozenset(self.found)
+            touched.add(_Touch(SCRATCH, False, None))
+        return frozenset(self._found)
 
-    def _phase(self, number: int, state: _State) -> None:
+    def _phase(self, number: int, touched: set[_Touch]) -> None:
         layout = self.layouts[number]
         touches = {touch for i in layout.phase.body for touch in self._touches(i, layout)}
         folds = [i.detail for i in layout.phase.body if i.is_fold]
         meets = any(exchanges(layout, fold) for fold in folds)
         if meets:
             touches.add(_Touch(SCRATCH, True, None))
-        if number in self.found or state.collides(touches):
-            self.found.add(number)
-            state.touched.clear()
-        state.touched |= touches
+        collide = any(old.collides(new) for new in touches for old in touched)
+        if number in self._found or collide:
+            self._found.add(number)
+            touched.clear()
+        touched |= touches
 
     def _touches(self, instr: Instr, layout: Layout) -> list[_Touch]:
         local = kept_in(instr)

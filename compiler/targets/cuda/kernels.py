@@ -12,7 +12,8 @@ from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol, symbols, upper_bound
 from ...kernel.phases import Access, Axis, Buffer, Kernel, Part
-from .barriers import barriers
+from ...kernel.processor import DEVICE
+from .barriers import Barriers
 from .indices import Indices
 from .layout import ENDINGS, Span, layouts, tile_span
 from .memory import Memory
@@ -27,8 +28,6 @@ from .writer import Writer
 __all__ = ["KernelSource", "kernel_source", "prefix"]
 
 _BYTE = DType.U8
-STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel has without asking for more
-MOST_SHARED = 227 << 10  # bytes of a multiprocessor
 FEW_THREADS = 384  # of a multiprocessor, each of which may have 168 registers
 
 
@@ -71,7 +70,8 @@ class _KernelText:
         self.buffers = tuple(dict.fromkeys((*kernel.reads, *kernel.writes)))
         self.pointers = {buffer: self.w.name(buffer.name) for buffer in self.buffers}
         self.alias = _aliases(kernel)
-        self.sizes = tuple(s for s in sizes if s in _sizes(kernel))
+        used = _sizes(kernel)
+        self.sizes = tuple(symbol for symbol in sizes if symbol in used)
         self.shared: list[list[Shared]] = []
         self.scratch = 0
 
@@ -103,7 +103,7 @@ class _KernelText:
 
     def _room(self, dynamic: int) -> str:
         """How many blocks shared memory has room for, where registers then need not be saved."""
-        blocks = MOST_SHARED // dynamic if dynamic else 0
+        blocks = DEVICE.most_shared_bytes // dynamic if dynamic else 0
         return f", {blocks}" if 0 < blocks * self.threads <= FEW_THREADS else ""
 
     def _title(self) -> list[str]:
@@ -128,7 +128,7 @@ class _KernelText:
         """Declarations of shared memory, and the bytes of it that a launch must ask for."""
         scratch = [Shared("scratch", _BYTE, (), self.scratch)] if self.scratch else []
         sizes = [sum(array.size for array in (*scratch, *arrays)) for arrays in self.shared]
-        if sum(sizes) <= STATIC_SHARED:
+        if sum(sizes) <= DEVICE.shared_bytes:
             every = [*scratch, *(array for arrays in self.shared for array in arrays)]
             kinds = ["char" if a in scratch else c_type(a.dtype) for a in every]
             return [
@@ -175,7 +175,7 @@ class _KernelText:
         storage, fetched = pipelined(part, found, memory)
         self.shared.append([x for x in storage.values() if isinstance(x, Shared)])
         tile = Tile(self.w, self.indices, self.threads, self.pointers, storage)
-        meets = barriers(part, found, storage, self.threads, self.alias, fetched)
+        meets = Barriers(part, found, storage, self.threads, self.alias, fetched).find()
         PartText(tile, part, axes, found, meets).write()
         self.scratch = max(self.scratch, tile.scratch_bytes)
 

@@ -13,11 +13,9 @@ from ...kernel.phases import Access, Buffer, Instr, Local
 from .indices import Indices
 from .layout import Layout, Turn, Walk
 from .scalars import Value
-from .storage import Shared, Storage, shared_offset
+from .storage import VECTOR, Shared, Storage, shared_offset
 
 __all__ = ["Here", "Memory", "Vector"]
-
-VECTOR = 16  # bytes of the widest access
 
 
 class Vector(Struct, frozen=True):

@@ -101,7 +101,7 @@ class Plan:
         return tuple(t for t in turns if vector is None or t.symbol != vector.walk.symbol)
 
     def _levels(self, placed: tuple[Instr, ...]) -> list[list[Block]]:
-        ranks, waves = self._ranks(placed), self._waves(placed)
+        ranks, waves = self._ranks(), self._waves(placed)
         keyed: list[dict[tuple[object, ...], list[Instr]]] = [
             {} for _ in range(len(self.loops) + 1)
         ]
@@ -134,7 +134,7 @@ class Plan:
             self.nest[instr] = nest
         return [nests[key] for key in sorted(nests, key=lambda key: key[:2])]
 
-    def _ranks(self, placed: Iterable[Instr]) -> dict[Instr, int]:
+    def _ranks(self) -> dict[Instr, int]:
         """How many scans must be over before an instruction."""
         ranks: dict[Instr, int] = {}
         for instr in self.layout.phase.body:

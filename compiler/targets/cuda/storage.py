@@ -11,14 +11,14 @@ from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol
 from ...kernel.phases import Axis, Instr, Local, Reduce
+from ...kernel.processor import DEVICE
 from .layout import Layout, Turn, Walk
 
 __all__ = ["Registers", "Shared", "Storage", "derive_storage", "is_single", "kept_in"]
 
-WORDS = 65536  # registers of a multiprocessor
 MOST_WORDS = 128  # that one local may take of a thread's registers
 BANK = 4  # bytes of shared memory that one bank serves at once
-VECTOR = 16  # bytes of the widest access
+VECTOR = DEVICE.vector_bytes  # of the widest access
 
 
 class Registers(Struct, frozen=True):
@@ -109,7 +109,7 @@ def _place(
     if known and alike and alone:
         registers = Registers(name, local.dtype, _turns(ways[0]))
         words = registers.size * -(-local.dtype.itemsize // 4)
-        if words <= min(MOST_WORDS, WORDS // threads // 2):
+        if words <= min(MOST_WORDS, DEVICE.half_of_registers(threads)):
             return registers
     if not known:
         raise AssertionError(f"{local} needs a size that is known when it is compiled")

@@ -13,7 +13,7 @@ from ...ir.graph import Graph
 from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
-from ...kernel.processor import Device
+from ...kernel.processor import DEVICE
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
@@ -45,7 +45,7 @@ class CudaTarget(Struct, frozen=True):
 
     def schedules(self, numerics: str) -> DeviceSchedules:
         """Those for threads that share tiles."""
-        return DeviceSchedules(Device(), numerics == "fast")
+        return DeviceSchedules(DEVICE, numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
         """The graph with loops and branches written out; an error if it needs LAPACK."""
@@ -62,7 +62,7 @@ class CudaTarget(Struct, frozen=True):
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
         available = has_products(self.arch)
-        attentions = choose_attention(graph, grouping, numerics, Device(), available=available)
+        attentions = choose_attention(graph, grouping, numerics, DEVICE, available=available)
         closed = attentions.closed
         repeated = attentions.repeated
         if closed:
@@ -97,7 +97,7 @@ class CudaAssignment(Struct, frozen=True):
         if group.kind == "attention" and group.anchor is not None:
             fused = self.attentions.fused[group.anchor]
             see = self.grouping.sees_through
-            return attention_kernel(fused, group, name, see, buffers, Device())
+            return attention_kernel(fused, group, name, see, buffers, DEVICE)
         product = self.choices.products.get(group)
         if product is None:
             return None

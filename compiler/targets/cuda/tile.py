@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ...ir.dims import Symbol
 from ...kernel.phases import Buffer, Instr
+from ...kernel.processor import DEVICE
 from .indices import Indices
 from .layout import Layout, Walk
 from .memory import Memory
@@ -16,7 +17,7 @@ from .writer import Writer
 
 __all__ = ["WARP", "Tile"]
 
-WARP = 32
+WARP = DEVICE.warp
 
 
 @dataclass(eq=False, slots=True)
