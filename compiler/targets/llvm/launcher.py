@@ -11,6 +11,7 @@ from ...kernel.regions import Carry, Choice, Repeat, Rows, While
 from ..layout import Layout
 from .addresses import Indices
 from .kernels import chunks_of
+from .records import call
 from .writer import Writer
 
 __all__ = ["Launcher"]
@@ -67,9 +68,8 @@ class Launcher:
 
     def _share(self, kernel: Kernel, chunks: str) -> None:
         """Hand the chunks of a kernel to the pool."""
-        self.w.declare("declare void @symfuse_parallel(ptr, ptr, i32, i32)")
-        call = f"ptr @{kernel.name}, ptr {self.frame}, i32 {chunks}, i32 %threads"
-        self.w.line(f"call void @symfuse_parallel({call})")
+        given = (f"ptr @{kernel.name}", f"ptr {self.frame}", f"i32 {chunks}", "i32 %threads")
+        call(self.w, "void", "symfuse_parallel", *given)
 
     # regions
 
@@ -191,8 +191,7 @@ class Launcher:
             self.run(region.branches[0])
             return
         index = w.emit(f"load i32, ptr {self._address(region.index)}, align 4")
-        w.declare("declare i32 @llvm.smax.i32(i32, i32)")
-        number = w.emit(f"call i32 @llvm.smax.i32(i32 {index}, i32 0)")
+        number = call(w, "i32", "llvm.smax.i32", f"i32 {index}", "i32 0")
         labels = [w.label("branch") for _ in region.branches]
         done = w.label("chosen")
         cases = " ".join(f"i32 {n}, label %{label}" for n, label in enumerate(labels[:-1]))
@@ -236,9 +235,8 @@ class Launcher:
 
     def _copy(self, source: str, target: Buffer) -> None:
         nbytes = self.at.at_base(product(target.shape) * target.dtype.itemsize)
-        self.w.declare("declare ptr @memcpy(ptr, ptr, i64)")
         place = self._address(target)
-        self.w.emit(f"call ptr @memcpy(ptr {place}, ptr {source}, i64 {nbytes})")
+        call(self.w, "ptr", "memcpy", f"ptr {place}", f"ptr {source}", f"i64 {nbytes}")
 
 
 def _threes(places: Sequence[str]) -> list[tuple[str, str, str]]:

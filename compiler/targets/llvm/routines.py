@@ -16,6 +16,7 @@ from ...ir.node import Node
 from ...kernel.phases import Buffer, Kernel
 from ...passes.separate_operands import in_memory
 from .addresses import Indices
+from .records import call
 from .writer import Writer, llvm_type
 
 __all__ = ["Routines", "routine_kernel", "write_routines"]
@@ -109,8 +110,7 @@ class _Matrix:
     def _copy(self, step: Copy) -> None:
         source, target = self._address(step.source), self._address(step.target)
         nbytes = self.at.at_base(step.count * self.calls.dtype.itemsize)
-        self.w.declare("declare ptr @memcpy(ptr, ptr, i64)")
-        self.w.emit(f"call ptr @memcpy(ptr {target}, ptr {source}, i64 {nbytes})")
+        call(self.w, "ptr", "memcpy", f"ptr {target}", f"ptr {source}", f"i64 {nbytes}")
 
     def _triangle(self, step: Triangle) -> None:
         w, at = self.w, self.at
@@ -150,15 +150,13 @@ class _Matrix:
             narrow = w.emit(f"icmp ugt i64 {first}, 4294967295")
             width = w.emit(f"select i1 {narrow}, i64 4, i64 8")
             last = w.emit(f"sub i64 {count}, 1")
-            for name in ("smax", "smin"):
-                w.declare(f"declare i64 @llvm.{name}.i64(i64, i64)")
             with w.loop(0, count, hint="row") as row:
                 offset = w.emit(f"mul i64 {row.index}, {width}")
                 place = w.emit(f"getelementptr i8, ptr {pivots}, i64 {offset}")
                 pivot = w.emit(f"zext i32 {w.emit(f'load i32, ptr {place}, align 4')} to i64")
                 other = w.emit(f"sub i64 {pivot}, 1")
-                low = w.emit(f"call i64 @llvm.smax.i64(i64 {other}, i64 0)")
-                inside = w.emit(f"call i64 @llvm.smin.i64(i64 {low}, i64 {last})")
+                low = call(w, "i64", "llvm.smax.i64", f"i64 {other}", "i64 0")
+                inside = call(w, "i64", "llvm.smin.i64", f"i64 {low}", f"i64 {last}")
                 self._exchange(target, row.index, inside)
 
     def _count_up(self, target: str, count: str) -> None:
@@ -185,10 +183,7 @@ class _Matrix:
             given.append(f"ptr {place}")
         given += ["i64 1"] * letters
         letter = "s" if self.calls.dtype is DType.F32 else "d"
-        name = f"{PREFIX}{letter}{step.routine}"
-        kinds = ", ".join(text.split()[0] for text in given)
-        w.declare(f"declare void @{name}({kinds})")
-        w.line(f"call void @{name}({', '.join(given)})")
+        call(w, "void", f"{PREFIX}{letter}{step.routine}", *given)
         if step.fails:
             self.failed.append(w.emit(f"load i64, ptr {info}, align 8"))
 
