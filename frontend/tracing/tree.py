@@ -9,6 +9,7 @@ from typing import Any
 import optree
 from msgspec import Struct
 
+from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import TraceError
 
 __all__ = ["Structure", "flatten", "leaf_paths", "map_leaves", "prefix_leaves", "register", "same"]
@@ -88,6 +89,7 @@ def same(tree: Any, structure: Structure, what: str) -> list[Any]:
         raise TraceError(
             f"{what} has the structure {found} where {structure} is needed",
             fix="pass a tree with the same containers and keys",
+            loc=user_location(),
         )
     return leaves
 
@@ -98,13 +100,16 @@ def prefix_leaves(prefix: Any, structure: Structure, what: str) -> list[Any]:
         return [prefix] * structure.count
     children = structure.children()
     if structure.spec.type not in (tuple, list, dict):
-        raise TraceError(f"{what} {prefix!r} does not fit the structure {structure}")
+        raise TraceError(
+            f"{what} {prefix!r} does not fit the structure {structure}", loc=user_location()
+        )
     entries = structure.spec.entries()
     parts = prefix if isinstance(prefix, dict) else dict(enumerate(prefix))
     if len(parts) != len(children) or set(parts) != set(entries):
         raise TraceError(
             f"{what} {prefix!r} has {len(parts)} entries where {structure} has {len(children)}",
             fix=f"give one entry for each of {structure}, or one for all",
+            loc=user_location(),
         )
     pairs = zip(entries, children, strict=True)
     return [leaf for key, child in pairs for leaf in prefix_leaves(parts[key], child, what)]
