@@ -95,12 +95,13 @@ def assert_near(found: Sequence[Array], wanted: Sequence[Array], tolerance: floa
         if not dtype.is_float:
             np.testing.assert_array_equal(one, other)
             continue
+        near_by = tolerance
         if dtype.is_half:
             one, other = one.astype(np.float32), other.astype(np.float32)
-            tolerance = max(tolerance, 4 * float(dtype.limits.eps))
+            near_by = max(tolerance, 4 * float(dtype.limits.eps))
         near = np.abs(other[np.isfinite(other)])
         scale = max(1.0, float(np.max(near, initial=0.0)))
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * scale)
+        np.testing.assert_allclose(one, other, rtol=near_by, atol=near_by * scale)
 
 
 def near_enough(found: Array, wanted: Array, ulp: float) -> bool:

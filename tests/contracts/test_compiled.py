@@ -67,7 +67,8 @@ def _cases(op: Op) -> list[tuple[Op, Sample]]:
 def _is_first(case: tuple[Op, Sample]) -> bool:
     """Whether a sample is of one of the first two element types of its operation."""
     op, sample = case
-    return any(DType.of(np.asarray(x).dtype) in op.dtypes[:2] for x in sample.inputs)
+    types = [DType.of(np.asarray(x).dtype) for x in sample.inputs]
+    return not types or any(dtype in op.dtypes[:2] for dtype in types)
 
 
 def _wanted(op: Op, sample: Sample) -> Array:

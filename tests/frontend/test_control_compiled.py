@@ -125,13 +125,14 @@ def test_symbolic_sizes_give_what_numbers_give(name):
 
 @EVERY
 def test_the_planned_peak_is_the_measured_one(name):
-    if name in ("chosen", "halving", "bounded"):
-        pytest.skip("what runs depends on values")
     function, specs, _ = PROGRAMS[name]
     exe = sf.compile(function, *specs)
     measured = Executable(exe.program, threads=1, verify=True)
     measured(*arguments(name))
-    assert measured.last_high_water == exe.memory.peak_bytes()
+    depends_on_values = name in ("chosen", "halving", "bounded")
+    planned = exe.memory.peak_bytes()
+    assert measured.last_high_water <= planned
+    assert measured.last_high_water == planned or depends_on_values
 
 
 @EVERY
