@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -139,20 +140,32 @@ def _short(message: str) -> str:
 
 
 def _merged(recorded: dict[str, Any], found: dict[str, Any], chosen: Any) -> dict[str, Any]:
-    """The record with the outcomes of this run in place of earlier ones."""
+    """The record with the outcomes of this run in place of earlier ones, and the commands that,
+    one after the other, make it anew."""
     old = _flat(recorded) if chosen.only or chosen.keyword else {}
     files = set() if chosen.keyword else {name.split("::")[0] for name in found}
     kept = {name: one for name, one in old.items() if name.split("::")[0] not in files}
     merged = dict(sorted({**kept, **found}.items()))
+    parts = [_command(chosen)]
+    if chosen.only or chosen.keyword:
+        parts = [*(part for part in recorded.get("commands", ()) if part != parts[0]), *parts]
     return {
-        "command": f"python tools/conformance.py {chosen.mode} "
-        f"--max-examples {chosen.max_examples}",
+        "commands": parts,
         "version": VERSION,
         "counts": _counts(merged),
         "failed": {name: why for name, (outcome, why) in merged.items() if outcome == "failed"},
         "skipped": {name: why for name, (outcome, why) in merged.items() if outcome == "skipped"},
         "passed": [name for name, (outcome, _) in merged.items() if outcome == "passed"],
     }
+
+
+def _command(chosen: Any) -> str:
+    """The command that finds again what this run found."""
+    words = ["python", "tools/conformance.py", chosen.mode]
+    words += ["--max-examples", str(chosen.max_examples)]
+    words += ["--only", *chosen.only] if chosen.only else []
+    words += ["--keyword", chosen.keyword] if chosen.keyword else []
+    return shlex.join(words)
 
 
 def _flat(recorded: dict[str, Any]) -> dict[str, tuple[str, str]]:
