@@ -171,7 +171,11 @@ def _stages_once(trace: Callable[[], Any]) -> dict[str, float]:
     with clock.time("LLVM"):
         image = link(machine.emit_object(done.written.text + machine.attributes + "\n"))
     row = {stage: 1e3 * seconds for stage, seconds in clock.seconds.items()}
-    sizes = {"kernels": len(done.launches), "lines": done.written.text.count("\n"), "bytes": image.size}
+    sizes = {
+        "kernels": len(done.launches),
+        "lines": done.written.text.count("\n"),
+        "bytes": image.size,
+    }
     return {"total": sum(row.values()), **row, **sizes}
 
 
