@@ -116,10 +116,9 @@ class FunctionsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines: list[str] = []
-        for topic in snp.TOPICS:
+        for topic, names in snp.topics():
             lines += ["", f"**{_sentence(topic)}**", "", *_HEADING]
-            lines += [_function(name, getattr(snp, name)) for name in topic.__all__
-                      if name in snp.__all__]  # fmt: skip
+            lines += [_function(name, getattr(snp, name)) for name in names]
         lines += ["", "**Linear algebra**: `symfuse.numpy.linalg`", "", *_HEADING]
         lines += [_function(name, getattr(snp.linalg, name)) for name in sorted(snp.linalg.__all__)]
         missing = [f"`{name}`" for name in sorted(numpy.__all__) if _is_missing(name)]

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
-Samples = Callable[[np.random.Generator, DType], list[Sample]]
+Samples = Callable[["np.random.Generator", DType], list[Sample]]  # its module loads slowly
 
 FLOATS = (DType.F32, DType.F64, DType.F16, DType.BF16)
 INTEGERS = tuple(d for d in DType if d.is_integer)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
+from importlib import import_module
 from typing import Any, TypeVar
 
 from symfuse.compiler.ir.location import user_location
@@ -15,8 +16,10 @@ from symfuse.runtime.errors import UnsupportedError
 __all__ = [
     "ACTIVE",
     "FUNCTIONS",
+    "HOMES",
     "STANDS_FOR",
     "Traceable",
+    "builder_of",
     "has_tracer",
     "numpy_like",
     "unsupported",
@@ -25,7 +28,19 @@ __all__ = [
 ACTIVE: ContextVar[Any] = ContextVar("symfuse_trace", default=None)
 """The trace that is recording in this context, or None."""
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {}
+HOMES: dict[str, str] = {}
+"""The modules that are loaded when one of their functions is first used, by its name."""
+
+
+class _Functions(dict[str, Callable[..., Any]]):
+    """Functions by name; the module of one that is missing is loaded."""
+
+    def __missing__(self, name: str) -> Callable[..., Any]:
+        import_module(HOMES[name])
+        return dict.__getitem__(self, name)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = _Functions()
 """What builds the graph of each function, by the name that users know."""
 
 STANDS_FOR: dict[Any, Callable[..., Any]] = {}
@@ -96,7 +111,7 @@ def _fresh(build: Callable[..., Any]) -> Callable[..., Any]:
 
 def unsupported(name: str) -> UnsupportedError:
     """The error for a NumPy function that has no graph form, with the nearest one that has."""
-    names = sorted(FUNCTIONS)
+    names = sorted({*FUNCTIONS, *HOMES})
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     parts = [known for known in names if known in name or name in known]
     nearest = close[0] if close else (parts[0] if parts else "")
@@ -110,9 +125,18 @@ def unsupported(name: str) -> UnsupportedError:
     )
 
 
+def builder_of(function: Any) -> Callable[..., Any] | None:
+    """What builds the graph of a NumPy function; None if nothing does."""
+    known = STANDS_FOR.get(function)
+    if known is None and (home := HOMES.get(_name(function))):
+        import_module(home)
+        known = STANDS_FOR.get(function)
+    return known
+
+
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """The graph of a NumPy function that was called on a tracer."""
-    known = STANDS_FOR.get(function)
+    known = builder_of(function)
     if known is None:
         raise unsupported(_name(function))
     try:

@@ -1,0 +1,35 @@
+"""The functions whose modules are loaded when one of them is first used."""
+
+from __future__ import annotations
+
+from ..tracing.dispatch import HOMES
+
+__all__ = ["LATER", "LINALG"]
+
+LATER: dict[str, str] = {
+    "sorting": "argsort argwhere flatnonzero isin nonzero searchsorted sort top_k",
+    "quantiles": "median percentile quantile",
+    "sets": "unique_all unique_counts unique_inverse unique_values",
+    "convolving": "convolve correlate",
+    "dtypes": "can_cast finfo iinfo isdtype result_type",
+}
+"""Of `symfuse.numpy`, by module."""
+
+LINALG: dict[str, str] = {
+    "decompositions": "cholesky eig eigh eigvals eigvalsh qr svd svdvals",
+    "matrices": "matrix_norm matrix_power",
+    "systems": "cond det inv lstsq matrix_rank pinv slogdet solve",
+}
+"""Of `symfuse.numpy.linalg`."""
+
+
+def homes() -> dict[str, str]:
+    """The module of each function, by its name and by the one that NumPy knows it under."""
+    found = {name: module for module, names in LATER.items() for name in names.split()}
+    for module, names in LINALG.items():
+        for name in names.split():
+            found[name] = found[f"linalg.{name}"] = module
+    return {name: f"symfuse.numpy.{module}" for name, module in found.items()}
+
+
+HOMES.update(homes())
