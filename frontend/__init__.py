@@ -35,7 +35,7 @@ _NAMES = {
     "benchmarking.measure": ("bench",),
     # errors and element types
     "runtime.errors": (
-        "ArgumentError", "ArtifactError", "CompileError", "DTypeError", "DeviceError",
+        "ArgumentError", "ArtifactError", "CompileError", "DTypeError", "DataError", "DeviceError",
         "GraphSyntaxError",
         "GuardError", "OptionError", "ShapeError", "SymfuseError", "TraceError",
         "UnsupportedError", "VerifyError",
@@ -44,7 +44,8 @@ _NAMES = {
     "compiler.ir.location": ("scope",),
 }  # fmt: skip
 _MODULES = (
-    "initializers", "linalg", "losses", "metrics", "nn", "numpy", "optim", "random", "special",
+    "data", "datasets", "initializers", "linalg", "losses", "metrics", "nn", "numpy", "optim",
+    "random", "special",
 )  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

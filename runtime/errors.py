@@ -13,6 +13,7 @@ __all__ = [
     "ArtifactError",
     "CompileError",
     "DTypeError",
+    "DataError",
     "DeviceError",
     "GraphSyntaxError",
     "GuardError",
@@ -125,6 +126,10 @@ class CompileError(SymfuseError, RuntimeError):
 
 class ArtifactError(SymfuseError, ValueError):
     """A saved program that is damaged, foreign, or from a newer symfuse."""
+
+
+class DataError(SymfuseError, ValueError):
+    """A file of data that is missing, cut off, or not as its format says."""
 
 
 class DeviceError(SymfuseError, RuntimeError):
