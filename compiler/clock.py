@@ -1,10 +1,12 @@
-"""Times the stages of a compilation."""
+"""Times the stages of a compilation, and tells those who wait for it which one it is at."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from . import progress
 
 __all__ = ["Clock"]
 
@@ -17,6 +19,7 @@ class Clock:
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
+        progress.at(stage)
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start

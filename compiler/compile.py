@@ -24,6 +24,7 @@ from symfuse.runtime.program import Launch, Program
 from .clock import Clock
 from .fingerprint import fingerprint
 from .ir.graph import Graph
+from .progress import shown
 from .targets import TARGETS, resolve
 
 if TYPE_CHECKING:
@@ -115,9 +116,10 @@ def compile_graph(
     if kept is not None:
         log("cache", "%s comes from the cache", graph.name)
         return _told(Compilation(kept, graph, numerics, chosen, True, clock.seconds))
-    stages = _part("stages").run_stages(graph, numerics, clock, chosen)
-    with clock.time("generate"):
-        program: Program = _part("generate").generate(stages, level)
+    with shown(graph.name):
+        stages = _part("stages").run_stages(graph, numerics, clock, chosen)
+        with clock.time("generate"):
+            program: Program = _part("generate").generate(stages, level)
     store().put(entry, to_bytes(Artifact(program)))
     log("passes", "compiled %s: %s", graph.name, clock.seconds)
     program = _with_captured(program, graph)

@@ -70,7 +70,7 @@ def load(graph: ir.Graph, choices: Choices) -> Loaded:
             _check_memory(compilation, choices.max_memory)
         executable = _executable(compilation, choices)
     except DeviceError as error:
-        raise error.at(user_location()) from None
+        raise _nowhere(error).at(user_location()) from None
     return Loaded(graph, executable.entry, executable, compilation, choices.mode)
 
 
@@ -86,6 +86,14 @@ def _executable(compilation: Any, choices: Choices) -> Any:
     if program.device is not None:
         found.live_set = lambda: _largest(compilation)
     return found
+
+
+def _nowhere(error: DeviceError) -> DeviceError:
+    """What stands in the way of compiling for a device: first of all that there may be none."""
+    problem = importlib.import_module("symfuse.runtime.cuda.unplaced").why_not_here()
+    if problem is None or problem.what == error.what:
+        return error
+    return DeviceError(f"{problem.what}; and {error.what}", fix=f"{problem.fix}; {error.fix}")
 
 
 def _check_memory(compilation: Any, limit: int | str) -> None:

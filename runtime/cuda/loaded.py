@@ -69,10 +69,11 @@ class LoadedCode:
 
     def describe(self, at: int) -> str:
         """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""
-        entry = self.code.launches[at].entry
         records = self.program.launches
-        lines = records[at].lines if at < len(records) else ()
-        return f"kernel {entry} ({', '.join(lines)})" if lines else f"kernel {entry}"
+        if at >= len(records):
+            return f"kernel {self.code.launches[at].entry}"
+        name, lines = records[at].name, records[at].lines
+        return f"kernel {name} ({', '.join(lines)})" if lines else f"kernel {name}"
 
     def _module(self, image: bytes) -> int:
         try:

@@ -12,6 +12,8 @@ LAYERS = ("runtime", "compiler", "frontend")
 COMPILER_PARTS = (
     "kernel.scalar",  # the instruction table: operations write their bodies in it
     "kernel.numpy_scalars",  # and the evaluator runs them by it
+    "kernel.number",  # operators over them, in which mathematical functions are written
+    "special",  # the steps of special functions, the same on every target
     "ir",
     "ops",
     "autodiff",
@@ -20,6 +22,7 @@ COMPILER_PARTS = (
     "passes",
     "fingerprint",
     "ahead",
+    "progress",
     "targets",
     "explain",
     "clock",

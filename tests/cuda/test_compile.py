@@ -13,6 +13,7 @@ from cuda.on_device import needs_nvrtc
 import symfuse as sf
 from symfuse.compiler.compile import Compilation, compile_graph
 from symfuse.compiler.explain.stages import as_text, explain, kernels, stages_of
+from symfuse.compiler.targets.cuda import nvrtc
 from symfuse.compiler.targets.cuda.sass import disassembler
 from symfuse.runtime import options
 from symfuse.runtime.cuda.code import Prepared
@@ -47,7 +48,7 @@ def test_a_static_program_has_nothing_for_the_processor(fresh):
     assert program.target == "cuda"
     assert program.image is None
     assert program.device.arch == "sm_90"
-    assert len(program.device.modules) == len(program.device.launches) == len(program.launches)
+    assert len(program.device.launches) == len(program.launches)
     assert all(isinstance(launch.blocks, int) for launch in program.device.launches)
 
 
@@ -75,6 +76,43 @@ def test_kernels_of_another_program_come_from_the_cache(fresh):
     first = compiled(numerics="strict").written.usage()
     again = compiled(numerics="strict", level="max").written.usage()
     assert [usage.seconds for usage in first] == [usage.seconds for usage in again]
+
+
+def layers(x, params):
+    for weights, scale in params:
+        x = sf.nn.functional.softmax(x * scale, axis=-1) @ weights
+    return x
+
+
+def layered(count: int) -> Compilation:
+    params = [("f32[40,40]", "f32[40]")] * count
+    return compile_graph(sf.make_graph(layers)("f32[8,40]", params).ir, target="cuda", arch="sm_90")
+
+
+@needs_nvrtc
+def test_equal_kernels_of_all_layers_are_compiled_once(fresh, monkeypatch):
+    compiled_names = []
+    monkeypatch.setattr(nvrtc, "_run", lambda r, run=nvrtc._run: compiled_names.append(r) or run(r))
+    code = layered(6).program.device
+    assert len(code.launches) == 12
+    assert len(code.modules) == len(compiled_names) == 4
+    assert len({(launch.module, launch.entry) for launch in code.launches}) == 4
+    assert layered(3).program.device.modules == code.modules
+    assert len(compiled_names) == 4  # other programs find them on disk
+
+
+@needs_nvrtc
+def test_names_of_the_user_and_lines_change_no_code(fresh):
+    def renamed(data, factor):
+        scaled = data * factor
+        powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+    specs = ("f32[64,512]", "f32[512]")
+    other = compile_graph(sf.make_graph(renamed)(*specs).ir, target="cuda", arch="sm_90")
+    one, two = (done.written.distinct for done in (compiled(), other))
+    assert one == two
+    assert compiled().written.text != other.written.text
 
 
 @needs_nvrtc

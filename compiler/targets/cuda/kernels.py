@@ -35,7 +35,8 @@ class KernelSource(Struct, frozen=True):
     """The text of a kernel and how it is launched.
 
     Its parameters are `pointers`, then one i64 for each of `sizes`; `shared` counts the bytes of
-    dynamic shared memory. `body` is the text without what stands in front of every kernel.
+    dynamic shared memory. `body` is the text without what stands in front of every kernel, `names`
+    are the identifiers that it declares.
     """
 
     name: str
@@ -44,6 +45,7 @@ class KernelSource(Struct, frozen=True):
     shared: int
     pointers: tuple[Buffer, ...]
     sizes: tuple[Symbol, ...]
+    names: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -97,7 +99,8 @@ class _KernelText:
             f"SF_EXPORT({exported});",
         )
         body = "\n".join(lines) + "\n"
-        return KernelSource(self.name, body, self.threads, dynamic, self.buffers, self.sizes)
+        names = self.w.names
+        return KernelSource(self.name, body, self.threads, dynamic, self.buffers, self.sizes, names)
 
     # the head
 

@@ -26,7 +26,8 @@ __all__ = ["Form", "Request", "Translation", "nvrtc_version", "translate", "tran
 
 Form: TypeAlias = Literal["cubin", "ptx"]
 
-_FLAGS = ("-std=c++17", "-default-device", "--ptxas-options=-v", "--diag-suppress=177")
+# --minimal leaves out what kernels never use: textures, launches from the device, the runtime.
+_FLAGS = ("-std=c++17", "-default-device", "--ptxas-options=-v", "--diag-suppress=177", "--minimal")
 _EXCERPT = 3
 _LONGEST_LOG = 2000
 _REPORT = "report this as a defect of symfuse, with the function that was compiled"

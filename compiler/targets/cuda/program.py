@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 
 from msgspec import Struct
@@ -17,12 +16,14 @@ from symfuse.runtime.log import log
 from ...ir.dims import Dim
 from ...kernel.lower import Buffers
 from ...kernel.phases import Buffer, Kernel
+from ...progress import count
 from ..layout import Layout
 from ..llvm.link import link
 from ..llvm.machine import Level, host_machine
 from ..llvm.prepare import prepare_text
 from ..target import Code, Usage
-from .kernels import KernelSource, kernel_source
+from .functions import Function, functions_of
+from .kernels import KernelSource, kernel_source, prefix
 from .machine import SIMULATED
 from .nvrtc import Form, Request, Translation, translate_all
 from .preamble import preamble
@@ -42,15 +43,17 @@ def write_program(
     place = partial(_place, layout, counts)
     own = [kernel for kernel in kernels if kernel.by_library is None]
     sources = {kernel: kernel_source(kernel, layout.symbols) for kernel in own}
-    modules = {kernel: 0 if arch == SIMULATED else at for at, kernel in enumerate(own)}
+    functions = functions_of(sources.values())
+    distinct = tuple(dict.fromkeys(functions.values()))
+    modules = {f: 0 if arch == SIMULATED else at for at, f in enumerate(distinct)}
 
     def launch(kernel: Kernel) -> KernelLaunch | ProductLaunch:
         if kernel.by_library is not None:
             return product_launch(kernel, buffers, place, counts)
         source = sources[kernel]
         return KernelLaunch(
-            source.name,
-            modules[kernel],
+            functions[source].entry,
+            modules[functions[source]],
             counts(kernel.tiles),
             source.threads,
             source.shared,
@@ -60,7 +63,8 @@ def write_program(
 
     launches = tuple(map(launch, kernels))
     found = tuple(sources.get(kernel) for kernel in kernels)
-    return CudaProgram(arch, found, launches, replace(layout, extra=counts.formulas), is_fast)
+    layout = replace(layout, extra=counts.formulas)
+    return CudaProgram(arch, found, functions, distinct, launches, layout, is_fast)
 
 
 class _Counts:
@@ -85,10 +89,15 @@ def _place(layout: Layout, counts: _Counts, buffer: Buffer) -> DevicePlace:
 
 
 class CudaProgram(Struct, frozen=True, eq=False, dict=True):
-    """The sources of the kernels and how all is launched; `sources` has None for products."""
+    """The sources of the kernels and how all is launched; `sources` has None for products.
+
+    `distinct` are the functions that are compiled: those of `functions`, each once.
+    """
 
     arch: str
     sources: tuple[KernelSource | None, ...]
+    functions: Mapping[KernelSource, Function]
+    distinct: tuple[Function, ...]
     launches: tuple[KernelLaunch | ProductLaunch, ...]
     layout: Layout
     is_fast: bool
@@ -96,7 +105,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def text(self) -> str:
         """All kernels behind what each of them needs."""
-        return "\n".join([preamble(), helpers(), *(source.body for source in self._own)])
+        return "\n".join([preamble(), helpers(), *(s.body for s in self.sources if s)])
 
     def as_text(self, stage: str) -> str:
         """The sources, or what the compiler makes of each of them."""
@@ -116,8 +125,8 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         """Threads and memory of each launch, and what the compiler says of its registers."""
         if self.arch == SIMULATED:
             return [Usage(s.threads, s.shared) if s else None for s in self.sources]
-        made = iter(self._translated("default"))
-        return [self._used(s, next(made)) if s else None for s in self.sources]
+        made = dict(zip(self.distinct, self._translated("default"), strict=True))
+        return [self._used(s, made) if s else None for s in self.sources]
 
     def generate(self, level: Level) -> Code:
         """The modules with the launches, and code for the processor where sizes are left open."""
@@ -126,14 +135,11 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
             return Code(None, device)
         return Code(self._prepare(level), device, host_machine().features)
 
-    @property
-    def _own(self) -> list[KernelSource]:
-        return [source for source in self.sources if source is not None]
-
     def _modules(self, level: Level) -> tuple[bytes, ...]:
         if self.arch != SIMULATED:
             return tuple(one.code for one in self._translated(level))
-        return (self.text.encode(),) if self._own else ()
+        every = [prefix(), *(function.body for function in self.distinct)]
+        return ("\n".join(every).encode(),) if self.distinct else ()
 
     def _prepare(self, level: Level) -> Image:
         declarations: set[str] = set()
@@ -145,11 +151,15 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     def _translated(self, level: Level, form: Form = "cubin") -> tuple[Translation, ...]:
         effort = ("--ptxas-options=-O1",) if level == "fast-compile" else ()
         flags = (f"-fmad={str(self.is_fast).lower()}", *effort)
-        requests = [Request(s.name, _bare(s.text), self.arch, form, flags) for s in self._own]
+        requests = [
+            Request(f.entry, prefix() + f.body, self.arch, form, flags) for f in self.distinct
+        ]
         return translate_all(requests, _tell)
 
-    def _used(self, source: KernelSource, made: Translation) -> Usage:
-        found = read_log(made.log)[source.name]
+    def _used(self, source: KernelSource, every: Mapping[Function, Translation]) -> Usage:
+        function = self.functions[source]
+        made = every[function]
+        found = read_log(made.log)[function.entry]
         room = occupancy(self.arch, found, source.threads, source.shared)
         return Usage(
             source.threads,
@@ -163,12 +173,8 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         )
 
 
-def _bare(text: str) -> str:
-    """The text without comments, which name lines of the user that move while kernels stay."""
-    return re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE)
-
-
 def _tell(request: Request, made: Translation, number: int, total: int) -> None:
-    """A line on the channel of compilations for each kernel."""
+    """A line on the channel of compilations for each kernel, and a count for those who wait."""
     how = "from the cache" if made.from_cache else f"in {1e3 * made.seconds:.0f} ms"
     log("passes", "kernel %d of %d, %s, %s", number, total, request.name, how)
+    count("kernels", number, total)

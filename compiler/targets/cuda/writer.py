@@ -18,6 +18,7 @@ _TAKEN = """
     using
     virtual void volatile while i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 thread block scratch shared
 """
+_RESERVED = frozenset(_TAKEN.split())
 
 
 class Writer:
@@ -26,7 +27,7 @@ class Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._depth = 1
-        self._used: set[str] = set(_TAKEN.split())
+        self._used: set[str] = set(_RESERVED)
         self._numbers: dict[str, int] = {}
 
     def line(self, text: str) -> None:
@@ -47,6 +48,11 @@ class Writer:
         self.line("SF_UNROLL")
         with self.block(f"for (i32 {variable} = {first}; {variable} < {count}; ++{variable})"):
             yield
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every identifier that has been given out."""
+        return frozenset(self._used - _RESERVED)
 
     def name(self, wanted: str, endings: tuple[str, ...] = ()) -> str:
         """An identifier like the one that is wanted, which nothing else has in this function, and
