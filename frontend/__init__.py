@@ -44,8 +44,8 @@ _NAMES = {
     "compiler.ir.location": ("scope",),
 }  # fmt: skip
 _MODULES = (
-    "data", "datasets", "initializers", "linalg", "losses", "metrics", "nn", "numpy", "optim",
-    "random", "special",
+    "callbacks", "data", "datasets", "initializers", "linalg", "losses", "metrics", "nn",
+    "numpy", "optim", "random", "special",
 )  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -7,6 +7,7 @@ from .averages import ExponentialMovingAverage
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from .factored import Adadelta, Adagrad, RMSprop
 from .freezing import Frozen, freeze
+from .known import get
 from .moments import Adam, Adamax, AdamW, AMSGrad, Lamb, Lion, Nadam
 from .optimizer import Optimizer, with_learning_rate, with_settings
 from .plain import SGD
@@ -52,6 +53,7 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
     "freeze",
+    "get",
     "global_norm",
     "with_learning_rate",
     "with_settings",

@@ -1,0 +1,159 @@
+"""Layers of products with weights, and layers that are functions of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import DTypeError
+
+from ..numpy.shared import common_dtype, convert
+from .activations import activation
+from .layer import Layer
+from .scope import Scope
+
+__all__ = ["Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda", "Maxout"]
+
+
+class Dense(Layer):
+    """activation(x · kernel + bias), along the last axis.
+
+    >>> import symfuse as sf
+    >>> params, _ = sf.nn.Dense(4).init(sf.random.key(0), "f32[N,3]")
+    >>> params["kernel"].shape, params["bias"].shape
+    ((3, 4), (4,))
+    """
+
+    units: int
+    activation: Any = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        y = x @ scope.weight(
+            "kernel",
+            (x.shape[-1], self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        return activation(self.activation)(with_bias(self, scope, y))
+
+
+class EinsumDense(Layer):
+    """activation(einsum(equation, x, kernel) + bias), such as "abc,cd->abd".
+
+    `shape` is that of the kernel; `bias_shape` that of the bias, None for none.
+    """
+
+    equation: str
+    shape: tuple[int, ...]
+    activation: Any = None
+    bias_shape: tuple[int, ...] | None = None
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        kernel = scope.weight("kernel", self.shape, self.kernel_initializer)
+        y = np.einsum(self.equation, x, kernel)
+        if self.bias_shape is not None:
+            y = y + scope.weight("bias", self.bias_shape, self.bias_initializer)
+        return activation(self.activation)(y)
+
+
+class Maxout(Layer):
+    """The greatest of `pieces` linear functions: max(w₁ᵀx + b₁, w₂ᵀx + b₂, …), for each unit."""
+
+    units: int
+    pieces: int = 2
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        kernel = scope.weight(
+            "kernel", (x.shape[-1], self.units * self.pieces), self.kernel_initializer
+        )
+        bias = scope.weight("bias", self.units * self.pieces, self.bias_initializer)
+        y = x @ kernel + bias
+        return np.max(np.reshape(y, (*y.shape[:-1], self.units, self.pieces)), axis=-1)
+
+
+class Embedding(Layer):
+    """The row of a table for each whole number.
+
+    >>> import numpy as np
+    >>> import symfuse as sf
+    >>> layer = sf.nn.Embedding(10, 4)
+    >>> params, _ = layer.init(sf.random.key(0), "i64[N,3]")
+    >>> layer.apply(params, {}, np.array([[1, 2, 1]]))[0].shape
+    (1, 3, 4)
+    """
+
+    input_dim: int
+    output_dim: int
+    embeddings_initializer: Any = "random_uniform"
+    embeddings_regularizer: Any = None
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        if common_dtype(x).is_float:
+            raise DTypeError(
+                f"Embedding: an input of {common_dtype(x)} has no whole numbers",
+                fix='convert it, as in x.astype("int64"), or Input(shape, dtype="int64")',
+                loc=user_location(),
+            )
+        table = scope.weight(
+            "embeddings",
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            regularizer=self.embeddings_regularizer,
+        )
+        return np.take(table, convert(x, DType.I64), axis=0)
+
+
+class GCNConv(Layer):
+    """activation(Â · x · kernel + bias) for nodes x and a normalised adjacency matrix Â.
+
+    Called as `layer(x, adjacency)`: nodes by features, nodes by nodes.
+    """
+
+    units: int
+    activation: Any = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def call(self, scope: Scope, x: Any, adjacency: Any) -> Any:
+        kernel = scope.weight(
+            "kernel",
+            (x.shape[-1], self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        y = adjacency @ (x @ kernel)
+        return activation(self.activation)(with_bias(self, scope, y))
+
+
+class Lambda(Layer):
+    """A function of the user's, of one value or several, without weights."""
+
+    function: Callable[..., Any]
+
+    def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
+        return self.function(*inputs, **options)
+
+
+def with_bias(layer: Any, scope: Scope, y: Any, axis: int = -1) -> Any:
+    """y and, where the layer has one, a bias along an axis."""
+    if not layer.use_bias:
+        return y
+    size = y.shape[axis]
+    bias = scope.weight("bias", size, layer.bias_initializer, regularizer=layer.bias_regularizer)
+    return y + (bias if axis == -1 else np.reshape(bias, (size, *(1,) * (y.ndim - 1 - axis))))

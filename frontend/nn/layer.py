@@ -1,0 +1,174 @@
+"""What all layers are: a description, and one function of what they are called with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import UnsupportedError
+
+from ..tracing.tree import flatten, map_leaves
+from ..transforms import eval_shape
+from .policies import Policy, policy
+from .scope import Declared, Row, Run, Scope
+from .symbolic import called, is_symbolic
+
+__all__ = ["Layer", "Variables"]
+
+Tree = Any
+DEFAULT = "float32"
+
+
+class Variables(NamedTuple):
+    """The arrays of a layer: what training moves, and what the layer moves itself."""
+
+    params: Tree
+    state: Tree
+
+
+class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
+    """A layer: fields that describe it, and `call(scope, *inputs)`, which is what it does.
+
+    `call` asks the scope for weights: `init` writes down what it asks for and draws it, `apply`
+    hands it in. Both are pure. A layer that is called with an `Input` becomes part of a model.
+
+    >>> import numpy as np
+    >>> import symfuse as sf
+    >>> class Scale(sf.nn.Layer):
+    ...     begin: float = 1.0
+    ...     def call(self, scope, x):
+    ...         return x * scope.weight("scale", x.shape[-1], sf.initializers.Constant(self.begin))
+    >>> params, state = Scale(2.0).init(sf.random.key(0), "f32[N,3]")
+    >>> y, state = Scale(2.0).apply(params, state, np.ones((1, 3), "float32"))
+    >>> y.tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+
+    name: str | None = None
+    trainable: bool = True
+    dtype: Any = None
+
+    def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
+        """What the layer makes of its inputs; written by each layer."""
+        raise UnsupportedError(
+            f"{type(self).__name__} does not say what it computes",
+            fix="define call(self, scope, *inputs)",
+            loc=user_location(),
+        )
+
+    def init(self, key: Any, *specs: Any, **options: Any) -> tuple[Tree, Tree]:
+        """The params and the state before training, for inputs of these specs."""
+        declared, _ = self.declared(*specs, **options)
+        drawn = map_leaves(lambda one: one.drawn(key), declared)
+        return drawn.params, drawn.state
+
+    def apply(
+        self,
+        params: Tree,
+        state: Tree,
+        *inputs: Any,
+        training: bool = False,
+        key: Any = None,
+        **options: Any,
+    ) -> tuple[Any, Tree]:
+        """What the layer makes of the inputs with these arrays, and the state afterwards."""
+        run = Run(training=training, key=key)
+        return self.run(run, params, state, *inputs, **options)
+
+    def run(
+        self, run: Run, params: Tree, state: Tree, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tree]:
+        """`apply` in a run of one's own, which has the losses that layers added."""
+        new = _copied(state)
+        scope = Scope(run, params, new, self.policy, moves=self.trainable)
+        return scope.run(self, inputs, options), new
+
+    def declared(
+        self, *specs: Any, seen: list[Row] | None = None, **options: Any
+    ) -> tuple[Variables, Any]:
+        """What the layer asks for, and the specs of what it gives, for inputs of these specs.
+
+        The calls of layers inside are added to `seen`, where it is given.
+        """
+        params: dict[str, Any] = {}
+        state: dict[str, Any] = {}
+
+        def declaring(*inputs: Any, **named: Any) -> Any:
+            run = Run(declares=True, training=True, seen=seen)
+            scope = Scope(run, params, state, self.policy)
+            return scope.run(self, inputs, {**fixed, **named})
+
+        fixed = {name: value for name, value in options.items() if not _has_specs(value)}
+        others = {name: value for name, value in options.items() if _has_specs(value)}
+        result = eval_shape(declaring, *specs, **others)
+        return Variables(_pruned(params), _pruned(state)), result
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """The symbolic outputs for symbolic inputs; this layer is then part of their model."""
+        if not is_symbolic((inputs, options)):
+            raise UnsupportedError(
+                f"{type(self).__name__} is called with arrays, and has none of its own",
+                fix="use params, state = layer.init(key, x) and layer.apply(params, state, x),"
+                " or make a model of it: sf.nn.Sequential([layer])",
+                loc=user_location(),
+            )
+        return called(self, inputs, options)
+
+    @property
+    def policy(self) -> Policy:
+        """The element types of the layer where no model says otherwise."""
+        return policy(self.dtype or DEFAULT)
+
+    # What is kept with a layer, for models that share it ---------------------------------------
+
+    def children(self) -> dict[str, Layer]:
+        """The layers whose arrays are kept with themselves, by the name that they have here."""
+        return {}
+
+    @property
+    def held(self) -> Variables | None:
+        """The arrays that are kept with the layer; None before a model is built."""
+        parts = {name: child.held for name, child in self.children().items()}
+        if not parts:
+            return self.__dict__.get("_held")
+        if any(part is None for part in parts.values()):
+            return None
+        params = {name: part.params for name, part in parts.items() if part and part.params}
+        return Variables(
+            params, {name: part.state for name, part in parts.items() if part and part.state}
+        )
+
+    def hold(self, values: Variables, *, keep: bool = False) -> None:
+        """Keep these arrays with the layer and its parts; `keep` leaves what is there already."""
+        children = self.children()
+        for name, child in children.items():
+            part = Variables(values.params.get(name, {}), values.state.get(name, {}))
+            child.hold(part, keep=keep)
+        if not children and not (keep and self.held is not None):
+            self.__dict__["_held"] = values
+
+    def moving(self, params: Tree) -> Tree:
+        """True for the weights that training moves: those of layers whose `trainable` is true."""
+        children = self.children()
+        if not self.trainable or not children:
+            return map_leaves(lambda _: self.trainable, params)
+        return {name: children[name].moving(part) for name, part in params.items()}
+
+
+def _has_specs(value: Any) -> bool:
+    return any(hasattr(leaf, "shape") for leaf in flatten(value)[0])
+
+
+def _copied(tree: Tree) -> Tree:
+    """Dicts of one's own around the same arrays."""
+    return {name: _copied(part) for name, part in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _pruned(tree: Tree) -> Tree:
+    """The tree without dicts that hold nothing."""
+    if isinstance(tree, Declared):
+        return tree
+    parts = {name: _pruned(part) for name, part in tree.items()}
+    return {name: part for name, part in parts.items() if part != {}}

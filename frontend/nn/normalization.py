@@ -1,0 +1,152 @@
+"""Layers that bring values to mean 0 and variance 1, by statistics of different parts of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError
+
+from ..numpy.shared import common_dtype, convert, normal_axes, normal_axis
+from .layer import Layer
+from .scope import Scope
+
+__all__ = [
+    "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization",
+]  # fmt: skip
+
+
+def _moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Mean and variance along the axes, which stay with size 1."""
+    mean = np.mean(x, axis=axes, keepdims=True)
+    return mean, np.mean(np.square(x - mean), axis=axes, keepdims=True)
+
+
+def _wide(x: Any) -> Any:
+    """Halves in f32: statistics are rounded once, with the result."""
+    return convert(x, common_dtype(x).computed)
+
+
+def _weight(layer: Any, scope: Scope, which: str, sizes: tuple[Any, ...], shape: Any) -> Any:
+    """`gamma` or `beta` of some sizes, in a shape that meets the values."""
+    initializer = getattr(layer, f"{which}_initializer")
+    return np.reshape(_wide(scope.weight(which, sizes, initializer)), shape)
+
+
+def _scaled(layer: Any, scope: Scope, y: Any, axes: tuple[int, ...]) -> Any:
+    """gamma · y + beta, with weights along some axes, in the type that the scope computes in."""
+    sizes = tuple(y.shape[axis] for axis in axes)
+    shape = tuple(n if axis in axes else 1 for axis, n in enumerate(y.shape))
+    if layer.scale:
+        y = y * _weight(layer, scope, "gamma", sizes, shape)
+    if layer.center:
+        y = y + _weight(layer, scope, "beta", sizes, shape)
+    return convert(y, scope.policy.compute)
+
+
+class BatchNormalization(Layer):
+    """γ · (x − mean) / √(variance + ε) + β, for each channel.
+
+    In training, mean and variance are those of the batch, and running averages of them move by
+    1 − `momentum`; otherwise the averages are used. A layer that is not trainable keeps them.
+    As in Keras, the running variance is that of the batch, not of a sample (torch: n / (n − 1)).
+    """
+
+    axis: int = -1
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    moving_mean_initializer: Any = "zeros"
+    moving_variance_initializer: Any = "ones"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        x = _wide(x)
+        channel = normal_axis(self.axis, x.ndim)
+        shape = tuple(n if at == channel else 1 for at, n in enumerate(x.shape))
+        size = x.shape[channel]
+        mean = scope.variable("moving_mean", size, self.moving_mean_initializer)
+        variance = scope.variable("moving_variance", size, self.moving_variance_initializer)
+        if scope.training and scope.moves:
+            found = _moments(x, tuple(at for at in range(x.ndim) if at != channel))
+            for name, old, new in zip(_AVERAGES, (mean, variance), found, strict=True):
+                moved = np.reshape(new, (size,)) - old
+                scope.update(name, old + (1.0 - self.momentum) * moved)
+            mean, variance = found
+        else:
+            mean, variance = np.reshape(mean, shape), np.reshape(variance, shape)
+        y = (x - mean) / np.sqrt(variance + self.epsilon)
+        return _scaled(self, scope, y, (channel,))
+
+
+_AVERAGES = ("moving_mean", "moving_variance")
+
+
+class LayerNormalization(Layer):
+    """γ · (x − mean) / √(variance + ε) + β, with the statistics of each example along `axis`."""
+
+    axis: Any = -1
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        x = _wide(x)
+        axes = normal_axes(self.axis, x.ndim)
+        mean, variance = _moments(x, axes)
+        return _scaled(self, scope, (x - mean) / np.sqrt(variance + self.epsilon), axes)
+
+
+class RMSNormalization(Layer):
+    """γ · x / √(mean of x² + ε), along `axis`."""
+
+    axis: Any = -1
+    epsilon: float = 1e-6
+    scale: bool = True
+    gamma_initializer: Any = "ones"
+
+    @property
+    def center(self) -> bool:
+        """Whether something is added; nothing is."""
+        return False
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        x = _wide(x)
+        axes = normal_axes(self.axis, x.ndim)
+        square = np.mean(np.square(x), axis=axes, keepdims=True)
+        return _scaled(self, scope, x / np.sqrt(square + self.epsilon), axes)
+
+
+class GroupNormalization(Layer):
+    """`LayerNormalization` with statistics over space and a group of channels; -1: one each."""
+
+    groups: int = 32
+    axis: int = -1
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        x = _wide(x)
+        channel = normal_axis(self.axis, x.ndim)
+        size = x.shape[channel]
+        groups = size if self.groups == -1 else self.groups
+        if size % groups:
+            raise ShapeError(
+                f"GroupNormalization: {size} channels in {groups} groups",
+                fix="give a number of groups that divides the number of channels",
+                loc=user_location(),
+            )
+        parts = (*x.shape[:channel], groups, size // groups, *x.shape[channel + 1 :])
+        apart = np.reshape(x, parts)
+        mean, variance = _moments(apart, tuple(a for a in range(1, apart.ndim) if a != channel))
+        y = np.reshape((apart - mean) / np.sqrt(variance + self.epsilon), x.shape)
+        return _scaled(self, scope, y, (channel,))

@@ -1,0 +1,96 @@
+"""Layers that keep the greatest element or the mean of each window; `functional` computes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import functional
+from .layer import Layer
+from .scope import Scope
+
+__all__ = [
+    "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
+]  # fmt: skip
+
+
+class MaxPooling2D(Layer):
+    """The greatest element of each window; windows lie side by side unless `strides` says else.
+
+    >>> import symfuse as sf
+    >>> sf.nn.MaxPooling2D(2)(sf.nn.Input((28, 28, 8))).shape
+    (N, 14, 14, 8)
+    """
+
+    pool_size: Any = 2
+    strides: Any = None
+    padding: Any = "valid"
+    data_format: str = "channels_last"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return functional.max_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
+
+
+class MaxPooling1D(MaxPooling2D):
+    """`MaxPooling2D` along one axis of space."""
+
+
+class MaxPooling3D(MaxPooling2D):
+    """`MaxPooling2D` along three axes of space."""
+
+
+class AveragePooling2D(Layer):
+    """The mean of each window; of what padding adds nothing is counted."""
+
+    pool_size: Any = 2
+    strides: Any = None
+    padding: Any = "valid"
+    data_format: str = "channels_last"
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return functional.avg_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
+
+
+class AveragePooling1D(AveragePooling2D):
+    """`AveragePooling2D` along one axis of space."""
+
+
+class AveragePooling3D(AveragePooling2D):
+    """`AveragePooling2D` along three axes of space."""
+
+
+class GlobalMaxPooling2D(Layer):
+    """The greatest element of each channel."""
+
+    data_format: str = "channels_last"
+    keepdims: bool = False
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return functional.global_max_pool(x, self.data_format, self.keepdims)
+
+
+class GlobalMaxPooling1D(GlobalMaxPooling2D):
+    """The greatest element of each channel of sequences."""
+
+
+class GlobalMaxPooling3D(GlobalMaxPooling2D):
+    """The greatest element of each channel of volumes."""
+
+
+class GlobalAveragePooling2D(Layer):
+    """The mean of each channel."""
+
+    data_format: str = "channels_last"
+    keepdims: bool = False
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return functional.global_avg_pool(x, self.data_format, self.keepdims)
+
+
+class GlobalAveragePooling1D(GlobalAveragePooling2D):
+    """The mean of each channel of sequences."""
+
+
+class GlobalAveragePooling3D(GlobalAveragePooling2D):
+    """The mean of each channel of volumes."""

@@ -1,0 +1,269 @@
+"""Recurrent layers: cells, and the scan that runs them along the second axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+from ..control.loops import scan
+from ..numpy.creation import full
+from ..numpy.shared import common_dtype
+from .activations import activation
+from .layer import Layer
+from .noise import dropped
+from .scope import Scope
+
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "SimpleRNN", "TimeDistributed"]
+
+Array = Any
+
+
+class RNN(Layer):
+    """A recurrent layer: `step` is one turn, `gates` how many blocks of `units` a turn needs.
+
+    Inputs are batch, time, features. Called with `initial_state=`, a list of arrays, and `mask=`,
+    batch by time: where it is false, the state and the output stay what they were.
+    """
+
+    units: int
+    activation: Any = "tanh"
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    recurrent_initializer: Any = "orthogonal"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    recurrent_regularizer: Any = None
+    bias_regularizer: Any = None
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+
+    gates = 1  # blocks of units in the kernels
+    states = 1  # arrays that are carried from turn to turn
+
+    def call(self, scope: Scope, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        x = dropped(scope, x, self.dropout, (x.shape[0], 1, x.shape[2]))
+        projected, weights = self.projected(scope, x)
+        start = self._start(x, initial_state)
+        kept = dropped(scope, _ones_like(start[0]), self.recurrent_dropout)
+        rows = [projected] if mask is None else [projected, mask]
+        rows = [np.moveaxis(row, 1, 0) for row in rows]
+        if self.go_backwards:
+            rows = [np.flip(row, 0) for row in rows]
+
+        def turn(carry: Any, row: list[Array]) -> Any:
+            state, before = carry[:-1], carry[-1]
+            held = (state[0] * kept, *state[1:]) if self._drops(scope) else state
+            output, *new = self.step(row[0], held, weights)
+            if mask is not None:
+                seen = row[1][:, None]
+                new = [np.where(seen, now, old) for now, old in zip(new, state, strict=True)]
+                output = np.where(seen, output, before)
+            return (*new, output), output if self.return_sequences else None
+
+        last, outputs = scan(turn, (*start, _zeros_like(start[0])), rows)
+        result = np.moveaxis(outputs, 0, 1) if self.return_sequences else last[-1]
+        return (result, *last[:-1]) if self.return_state else result
+
+    def projected(self, scope: Scope, x: Array) -> tuple[Array, tuple[Array, ...]]:
+        """What the inputs of all turns add, in one product; and the weights of a turn."""
+        wide = self.units * self.gates
+        kernel = scope.weight(
+            "kernel",
+            (x.shape[-1], wide),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        recurrent = scope.weight(
+            "recurrent_kernel",
+            (self.units, wide),
+            self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+        )
+        y = x @ kernel
+        if self.use_bias:
+            y = y + scope.weight("bias", wide, self.bias_start(), regularizer=self.bias_regularizer)
+        return y, (recurrent,)
+
+    def bias_start(self) -> Any:
+        """The initialiser of the bias."""
+        return self.bias_initializer
+
+    def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
+        """One turn: the output, and the new state."""
+        h = activation(self.activation)(x + state[0] @ weights[0])
+        return h, h
+
+    def _drops(self, scope: Scope) -> bool:
+        return scope.training and self.recurrent_dropout > 0
+
+    def _start(self, x: Array, given: Any) -> tuple[Array, ...]:
+        if given is None:
+            zeros = full((x.shape[0], self.units), 0.0, dtype=common_dtype(x).numpy)
+            return (zeros,) * self.states
+        found = tuple(given) if isinstance(given, list | tuple) else (given,)
+        if len(found) != self.states:
+            raise ArgumentError(
+                f"{type(self).__name__}: initial_state has {len(found)} arrays",
+                fix=f"give {self.states}, each batch by units",
+                loc=user_location(),
+            )
+        return found
+
+
+class SimpleRNN(RNN):
+    """h = activation(x · W + h · U + b), the output being h.
+
+    >>> import symfuse as sf
+    >>> sf.nn.SimpleRNN(8, return_sequences=True)(sf.nn.Input((5, 3))).shape
+    (N, 5, 8)
+    """
+
+
+class LSTM(RNN):
+    """Hochreiter and Schmidhuber's, with forget gates: c = f · c + i · g, h = o · tanh(c).
+
+    The blocks of the kernels are those of Keras: input, forget, candidate, output.
+
+    >>> import symfuse as sf
+    >>> y, h, c = sf.nn.LSTM(8, return_state=True)(sf.nn.Input((5, 3)))
+    >>> y.shape, h.shape, c.shape
+    ((N, 8), (N, 8), (N, 8))
+    """
+
+    recurrent_activation: Any = "sigmoid"
+    unit_forget_bias: bool = True
+
+    gates = 4
+    states = 2
+
+    def bias_start(self) -> Any:
+        if not self.unit_forget_bias:
+            return self.bias_initializer
+        return _ForgetOne(self.units)
+
+    def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
+        h, c = state
+        gate, squashed = activation(self.recurrent_activation), activation(self.activation)
+        i, f, g, o = _blocks(x + h @ weights[0], 4)
+        c = gate(f) * c + gate(i) * squashed(g)
+        h = gate(o) * squashed(c)
+        return h, h, c
+
+
+class GRU(RNN):
+    """Cho's gated recurrent unit: h = z · h + (1 − z) · g.
+
+    The blocks are those of Keras: update, reset, candidate. With `reset_after` (as in cuDNN and
+    torch) the reset gate multiplies the product with h, and there are two biases.
+    """
+
+    recurrent_activation: Any = "sigmoid"
+    reset_after: bool = True
+
+    gates = 3
+
+    def projected(self, scope: Scope, x: Array) -> tuple[Array, tuple[Array, ...]]:
+        if not (self.reset_after and self.use_bias):
+            return super().projected(scope, x)
+        y, weights = replace(self, use_bias=False).projected(scope, x)
+        bias = scope.weight(
+            "bias",
+            (2, 3 * self.units),
+            self.bias_initializer,
+            regularizer=self.bias_regularizer,
+        )
+        return y + bias[0], (*weights, bias[1])
+
+    def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
+        h, recurrent = state[0], weights[0]
+        gate, squashed = activation(self.recurrent_activation), activation(self.activation)
+        if self.reset_after:
+            inner = h @ recurrent
+            inner = inner + weights[1] if len(weights) > 1 else inner
+            (xz, xr, xg), (hz, hr, hg) = _blocks(x, 3), _blocks(inner, 3)
+            z, r = gate(xz + hz), gate(xr + hr)
+            g = squashed(xg + r * hg)
+        else:
+            two = 2 * self.units
+            z, r = _blocks(gate(x[..., :two] + h @ recurrent[:, :two]), 2)
+            g = squashed(x[..., two:] + (r * h) @ recurrent[:, two:])
+        h = z * h + (1.0 - z) * g
+        return h, h
+
+
+class Bidirectional(Layer):
+    """A recurrent layer forth and back; `merge_mode`: "concat", "sum", "mul", "ave" or None."""
+
+    layer: Any
+    merge_mode: str | None = "concat"
+    backward_layer: Any = None
+
+    def call(self, scope: Scope, x: Any, mask: Any = None) -> Any:
+        back = self.backward_layer or replace(self.layer, go_backwards=True, name=None)
+        first = scope(self.layer, x, name="forward", **_given(mask))
+        second = scope(back, x, name="backward", **_given(mask))
+        if not self.layer.return_state:
+            return self._merged(first, second)
+        return (self._merged(first[0], second[0]), *first[1:], *second[1:])
+
+    def _merged(self, first: Array, second: Array) -> Any:
+        if self.layer.return_sequences:
+            second = np.flip(second, 1)
+        if self.merge_mode is None:
+            return first, second
+        return _MERGES[self.merge_mode](first, second)
+
+
+_MERGES: dict[str, Callable[[Array, Array], Array]] = {
+    "concat": lambda x, y: np.concatenate([x, y], axis=-1),
+    "sum": lambda x, y: x + y,
+    "mul": lambda x, y: x * y,
+    "ave": lambda x, y: (x + y) * 0.5,
+}
+
+
+class TimeDistributed(Layer):
+    """A layer applied to every step along the second axis, with the same weights."""
+
+    layer: Any
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        y = scope(self.layer, np.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:])), name="layer")
+        return np.reshape(y, (*x.shape[:2], *y.shape[1:]))
+
+
+class _ForgetOne:
+    """Zeros, and ones for the forget gate: what there is, is kept at first."""
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+
+    def __call__(self, key: Any, shape: Any, dtype: Any) -> Any:
+        at = np.arange(shape[0]) // self._units
+        return (at == 1).astype(dtype.numpy)
+
+
+def _blocks(x: Array, count: int) -> list[Array]:
+    size = x.shape[-1] // count
+    return [x[..., at * size : (at + 1) * size] for at in range(count)]
+
+
+def _given(mask: Any) -> dict[str, Any]:
+    return {} if mask is None else {"mask": mask}
+
+
+def _zeros_like(x: Array) -> Array:
+    return full(x.shape, 0.0, dtype=common_dtype(x).numpy)
+
+
+def _ones_like(x: Array) -> Array:
+    return full(x.shape, 1.0, dtype=common_dtype(x).numpy)

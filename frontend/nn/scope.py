@@ -1,0 +1,244 @@
+"""What a layer may ask for while it computes: weights, state, random keys, other layers."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, field
+
+from symfuse.compiler.ir.location import scope as provenance
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import ArgumentError, ShapeError
+
+from ..initializers import get as initializer_of
+from ..numpy.creation import full
+from ..numpy.shared import convert, traced
+from ..random import fold_in
+from ..tracing.sizes import plain
+from ..tracing.specs import Spec
+from ..tracing.trace import dtype_of
+from ..tracing.tree import map_leaves
+from .policies import Policy, policy
+from .regularizers import regularizer as regularizer_of
+
+__all__ = ["Declared", "Row", "Run", "Scope", "snake"]
+
+Array = Any
+
+
+class Declared(Struct, frozen=True, eq=False):
+    """An array that a layer keeps: how large it is, and what it begins with."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    initializer: Any
+    order: int
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self.size * self.dtype.itemsize
+
+    def drawn(self, key: Array) -> Array:
+        """The first values, for the key of the whole model."""
+        own = fold_in(key, self.order)
+        return np.asarray(initializer_of(self.initializer)(own, self.shape, self.dtype))
+
+
+class Row(Struct, frozen=True, eq=False):
+    """One call of a layer while its model is declared: with specs of what, and of what came."""
+
+    path: tuple[str, ...]
+    layer: Any
+    types: Policy
+    params: dict[str, Any]
+    state: dict[str, Any]
+    inputs: Any
+    options: Any
+    outputs: Any
+
+
+class Run(Struct, eq=False):
+    """What all scopes of one computation share."""
+
+    training: bool = False
+    key: Array = None
+    declares: bool = False
+    drawn: int = 0
+    declared: int = 0
+    losses: list[Array] = field(default_factory=list)
+    seen: list[Row] | None = None
+
+
+class Scope:
+    """The surroundings of one layer in one computation.
+
+    `params` and `state` are this layer's own, dicts by name; where the run declares, they are
+    filled with what the layer asks for.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        params: dict[str, Any],
+        state: dict[str, Any],
+        types: Policy,
+        path: tuple[str, ...] = (),
+        moves: bool = True,
+    ) -> None:
+        self._run, self._params, self._state = run, params, state
+        self._types, self._path = types, path
+        self.moves = moves  # whether the layer and all around it are trainable
+        self._names: dict[int, str] = {}
+        self._layers: list[Any] = []
+
+    @property
+    def training(self) -> bool:
+        """Whether the model is being trained: dropout drops, normalisation takes statistics."""
+        return self._run.training
+
+    @property
+    def policy(self) -> Policy:
+        """The element types of this layer."""
+        return self._types
+
+    def weight(
+        self,
+        name: str,
+        shape: Any,
+        initializer: Any = "glorot_uniform",
+        *,
+        regularizer: Any = None,
+    ) -> Array:
+        """An array that training moves; a regulariser adds its penalty to the loss."""
+        value = self._kept(self._params, name, shape, initializer)
+        penalty = regularizer_of(regularizer)
+        if penalty is not None:
+            self.add_loss(penalty(value))
+        return convert(value, self._types.compute)
+
+    def variable(self, name: str, shape: Any, initializer: Any = "zeros") -> Array:
+        """An array that the layer itself moves, by `update`; it is no weight."""
+        return self._kept(self._state, name, shape, initializer)
+
+    def update(self, name: str, value: Array) -> None:
+        """Give a variable the value that it has from the next run on."""
+        if not self._run.declares:
+            self._state[name] = convert(traced(value), self._types.variable.computed)
+
+    def key(self) -> Array:
+        """A random key that nothing else in this computation has."""
+        run = self._run
+        if run.declares:
+            return np.zeros(2, np.uint32)
+        if run.key is None:
+            raise ArgumentError(
+                f"{self._shown()} draws random numbers, and there is no key",
+                fix="pass key=sf.random.key(seed) to apply, or training=False",
+                loc=user_location(),
+            )
+        run.drawn += 1
+        return fold_in(run.key, run.drawn)
+
+    def add_loss(self, value: Array) -> None:
+        """Add a term to the loss of the model, such as a penalty of activations."""
+        self._run.losses.append(value)
+
+    def __call__(self, layer: Any, *inputs: Any, name: str | None = None, **options: Any) -> Any:
+        """What another layer makes of the inputs; the same layer again has the same weights."""
+        title = self._name_of(layer, name)
+        inner = Scope(
+            self._run,
+            self._part(self._params, title),
+            self._part(self._state, title),
+            self._types if layer.dtype is None else policy(layer.dtype),
+            (*self._path, title),
+            self.moves and layer.trainable,
+        )
+        with provenance(title):
+            result = inner.run(layer, inputs, options)
+        if self._run.seen is not None:
+            inner._note(self._run.seen, layer, inputs, options, result)
+        return result
+
+    def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """What the layer whose scope this is makes of the inputs."""
+        inputs, options = self._types.converted((inputs, options))
+        return layer.call(self, *inputs, **options)
+
+    def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> None:
+        specs = (map_leaves(_spec_of, tree) for tree in (inputs, options, result))
+        seen.append(Row(self._path, layer, self._types, self._params, self._state, *specs))
+
+    def _kept(self, kept: dict[str, Any], name: str, shape: Any, initializer: Any) -> Array:
+        if not self._run.declares:
+            if name not in kept:
+                raise self._missing(name)
+            return traced(kept[name])
+        sizes = self._sizes(name, shape)
+        if name not in kept:
+            self._run.declared += 1
+            # Statistics of halves are kept in f32: they move by less than a half can tell apart.
+            dtype = self._types.variable
+            dtype = dtype.computed if kept is self._state else dtype
+            kept[name] = Declared(sizes, dtype, initializer, self._run.declared)
+        return traced(full(sizes, 0.0, dtype=kept[name].dtype.numpy))
+
+    def _sizes(self, name: str, shape: Any) -> tuple[int, ...]:
+        sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
+            raise ShapeError(
+                f"{self._shown()}: {name} would have the shape {sizes}",
+                fix="give this axis of the input a number; the batch alone may be symbolic",
+                loc=user_location(),
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _missing(self, name: str) -> ArgumentError:
+        return ArgumentError(
+            f"{self._shown()} has no {name!r} in what was passed",
+            fix="pass params and state as init gives them for inputs of these shapes",
+            loc=user_location(),
+        )
+
+    def _part(self, whole: dict[str, Any], name: str) -> dict[str, Any]:
+        part: dict[str, Any] = whole.get(name, {})
+        return whole.setdefault(name, part) if self._run.declares else part
+
+    def _name_of(self, layer: Any, asked: str | None) -> str:
+        """The name of a layer here; a second one of its kind is dense_1."""
+        known = self._names.get(id(layer))
+        if known is not None:
+            return known
+        base = asked or layer.name or snake(type(layer).__name__)
+        taken = set(self._names.values())
+        found, at = base, 0
+        while found in taken:
+            at += 1
+            found = f"{base}_{at}"
+        self._names[id(layer)] = found
+        self._layers.append(layer)  # so that its id stays its own
+        return found
+
+    def _shown(self) -> str:
+        return "/".join(self._path) or "the layer"
+
+
+def _spec_of(leaf: Any) -> Any:
+    return Spec(plain(leaf.shape), dtype_of(leaf).numpy) if hasattr(leaf, "shape") else leaf
+
+
+def snake(title: str) -> str:
+    """The name of a class as Keras writes it for a layer: Conv2D is conv2d, ReLU is re_lu."""
+    parted = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", title)
+    parted = re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
+    return re.sub(r"_(\d)_?d\b", r"\1d", parted)

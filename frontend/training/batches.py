@@ -1,0 +1,155 @@
+"""What users pass as data, brought into batches: dicts of "x", "y" and "weight"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import ArgumentError, DTypeError
+
+from ..data.dataset import Dataset
+from ..tracing.tree import flatten, map_leaves
+
+__all__ = ["Batches", "array_of", "batches", "example_count", "split"]
+
+Array = Any
+Tree = Any
+Batch = dict[str, Any]
+
+
+class Batches(Struct, frozen=True, eq=False):
+    """Batches for every epoch, from arrays or from an iterable of the user's."""
+
+    source: Any
+    dtype: DType
+    class_weight: Mapping[int, float] | None = None
+
+    def of(self, epoch: int) -> Iterator[Batch]:
+        """The batches of the epoch of this number, from 0."""
+        made = self.source.batches(epoch) if isinstance(self.source, Dataset) else self.source
+        return (self._batch(one) for one in made)
+
+    @property
+    def count(self) -> int | None:
+        """How many batches an epoch has, where that is known."""
+        return len(self.source) if hasattr(self.source, "__len__") else None
+
+    def _batch(self, given: Any) -> Batch:
+        if isinstance(given, tuple) and isinstance(given[0], _Whole):
+            found = dict(given[0])
+        else:
+            parts = given if isinstance(given, tuple | list) else (given,)
+            found = dict(zip(("x", "y", "weight"), parts, strict=False))
+            found = {key: prepared(part, self.dtype) for key, part in found.items()}
+        return _weighed(_without_none(found), self.class_weight)
+
+
+class _Whole(dict[str, Any]):
+    """All arrays of a fit in one container; a data set of symfuse keeps its type."""
+
+
+def batches(
+    x: Any,
+    y: Any = None,
+    weight: Any = None,
+    *,
+    dtype: DType,
+    batch_size: int | None,
+    shuffle: bool = False,
+    seed: int = 0,
+    class_weight: Mapping[int, float] | None = None,
+) -> Batches:
+    """Arrays as batches; a `Dataset`, or any iterable of (x, y, weight), as it is."""
+    if isinstance(x, Dataset) or (hasattr(x, "__iter__") and not _is_arrays(x)):
+        if y is not None or weight is not None:
+            raise ArgumentError(
+                f"{type(x).__name__} gives batches, and y or sample_weight is given as well",
+                fix="let it give tuples (x, y) or (x, y, sample_weight)",
+                loc=user_location(),
+            )
+        return Batches(x, dtype, class_weight)
+    whole = _without_none({"x": x, "y": y, "weight": weight})
+    whole = {key: prepared(part, dtype) for key, part in whole.items()}
+    data = Dataset(whole, None, batch_size=batch_size or 32, shuffle=shuffle, seed=seed)
+    return Batches(_Arrays(data), dtype, class_weight)
+
+
+class _Arrays(Dataset):
+    """A data set whose batches have all parts in one container."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.__dict__.update(vars(data))
+
+    def batches(self, epoch: int) -> Iterator[Any]:
+        return ((_Whole(whole), None) for whole, _ in super().batches(epoch))
+
+
+def prepared(tree: Tree, dtype: DType) -> Tree:
+    """Arrays of numbers; floating-point ones of 64 bits in the type of the model."""
+    return map_leaves(lambda leaf: array_of(leaf, dtype), tree)
+
+
+def array_of(value: Any, dtype: DType) -> Array:
+    """One argument as an array that a program takes."""
+    array = np.asarray(value)
+    if array.dtype.kind in "OUSV" and array.dtype.itemsize != 2:
+        raise DTypeError(
+            f"the data are of type {array.dtype}, which are no numbers",
+            fix="give arrays of numbers, all examples of the same shape",
+            loc=user_location(),
+        )
+    return array.astype(dtype.numpy) if array.dtype == np.float64 else array
+
+
+def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:
+    """(x, y, weight) of the first examples, and of the last ones, a share of `fraction`."""
+    if not 0 < fraction < 1:
+        raise ArgumentError(
+            f"validation_split={fraction}", fix="give a number between 0 and 1",
+            loc=user_location(),
+        )  # fmt: skip
+    parts = tuple(map_leaves(np.asarray, part) for part in (x, y, weight))
+    count = example_count(parts)
+    cut = count - round(count * fraction)
+    return (
+        map_leaves(lambda leaf: leaf[:cut], parts),
+        map_leaves(lambda leaf: leaf[cut:], parts),
+    )
+
+
+def example_count(tree: Tree) -> int:
+    """The size of the first axis."""
+    leaves = flatten(tree)[0]
+    return int(leaves[0].shape[0]) if leaves and np.ndim(leaves[0]) else 0
+
+
+def _is_arrays(x: Any) -> bool:
+    """Whether these are arrays in containers, rather than an iterable of batches."""
+    if isinstance(x, Mapping):
+        return True
+    if isinstance(x, list | tuple):
+        return not (x and isinstance(x[0], tuple))
+    return hasattr(x, "__array__") or not isinstance(x, Iterable)
+
+
+def _without_none(parts: Mapping[str, Any]) -> Batch:
+    return {key: part for key, part in parts.items() if part is not None}
+
+
+def _weighed(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
+    """The batch with the weights of classes times those of examples."""
+    if class_weight is None:
+        return batch
+    labels = np.asarray(flatten(batch.get("y"))[0][0])
+    if labels.ndim > 1:
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
+    labels = labels.astype(np.int64)
+    table = np.ones(max(int(labels.max(initial=0)), *class_weight) + 1, np.float32)
+    table[list(class_weight)] = list(class_weight.values())
+    own = table[labels]
+    return {**batch, "weight": own * batch["weight"] if "weight" in batch else own}

@@ -1,0 +1,282 @@
+"""Layers that can be trained: `compile`, `fit`, `evaluate`, `predict`, as in Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+from ..callbacks.callback import Callbacks
+from ..nn.layer import Layer, Variables
+from ..nn.symbolic import is_symbolic
+from ..optim import get as optimizer_of
+from ..optim import with_learning_rate
+from ..random import fold_in, key
+from ..tracing.tree import flatten, map_leaves
+from .batches import batches, prepared, split
+from .history import History
+from .loop import Validation, copied, evaluated, expect_finite, fitted, predicted
+from .objectives import Goals, Objectives
+from .programs import Programs, batch_specs
+from .progress import display
+from .summary import Summary, summarised
+
+__all__ = ["Module"]
+
+Tree = Any
+_INIT, _STEPS = 0, 1  # what keys of the seed are for
+
+
+class Module(Layer):
+    """A layer with the methods of Keras' models; `Model` and `Sequential` are modules.
+
+    A class of one's own says in `call(scope, x)` what it computes, as every layer does.
+
+    >>> import numpy as np, symfuse as sf
+    >>> class Line(sf.nn.Module):
+    ...     def call(self, scope, x):
+    ...         return x * scope.weight("slope", (), "zeros")
+    >>> line = Line()
+    >>> line.compile(sf.optim.SGD(0.1), "mse")
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> history = line.fit(x, 3 * x, epochs=100, verbose=0)
+    >>> line.params["slope"].round(2).item()
+    3.0
+    """
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        *,
+        seed: int = 0,
+        dynamic_batch: bool = True,
+        **options: Any,
+    ) -> None:
+        """Say what the model is trained for, and how.
+
+        Losses, metrics and their weights are one, a list for each output, or a dict by output.
+        All that is random (first weights, dropout, order of examples) follows from `seed`. With
+        `dynamic_batch` each step is compiled once for batches of every size, without it once for
+        each size. Other options are those of `sf.compile`: target, threads, numerics, mode.
+        """
+        objectives = Objectives(loss, loss_weights, metrics, weighted_metrics)
+        found = optimizer_of(optimizer)
+        self.programs = Programs(self, found, objectives, options, dynamic_batch)
+        self.optimizer, self.seed = found, seed
+        self.optimizer_state: Tree = None
+        self.step_key = fold_in(key(seed), _STEPS)
+        self.epoch = 0
+        self.stop_training = False
+        self.history = History()
+
+    def build(self, *specs: Any, seed: int | None = None) -> None:
+        """Draw the weights for inputs of these specs; layers that have theirs keep them."""
+        given = seed if seed is not None else self.__dict__.get("seed", 0)
+        params, state = self.init(fold_in(key(given), _INIT), *specs)
+        self.hold(Variables(params, state), keep=True)
+        self.built_for = specs
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Sequence[Any] = (),
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Train on arrays, a `Dataset`, or any iterable of (x, y) or (x, y, sample_weight).
+
+        The order of the examples depends on the seed and on how many epochs the model has been
+        trained. Raises ArithmeticError where the loss is no number any more; Ctrl-C stops after
+        the step that runs, and the model keeps what it has learnt.
+        """
+        self._expect_compiled("fit")
+        if validation_split:
+            (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
+        size = validation_batch_size or batch_size
+        validation = None
+        if validation_data is not None:
+            found = self._batches(*_parts(validation_data), batch_size=size)
+            validation = Validation(found, validation_freq)
+        given = self._batches(
+            x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, seed=self.seed,
+            class_weight=class_weight,
+        )  # fmt: skip
+        each = Callbacks(callbacks, self)
+        epoch_range = range(initial_epoch, epochs)
+        return fitted(self, given, epoch_range, each, display(verbose), validation, steps_per_epoch)
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, or a list of the loss and the metrics, or all by name with `return_dict`."""
+        self._expect_compiled("evaluate")
+        given = self._batches(x, y, sample_weight, batch_size=batch_size)
+        logs = evaluated(self, given, display(verbose))
+        values = list(logs.values())
+        return logs if return_dict else values if len(values) > 1 else values[0]
+
+    def predict(self, x: Any, batch_size: int | None = None) -> Tree:
+        """The outputs for all examples, in inference mode."""
+        if "programs" not in self.__dict__:
+            self.compile(loss=None)
+        return predicted(self, self._batches(x, batch_size=batch_size))
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step of training; the loss, and the metrics, of this batch before it."""
+        self._expect_compiled("train_on_batch")
+        batch = self._one(x, y, sample_weight)
+        goals = self.ready(batch)
+        carry = {**self.carry(), "metrics": goals.init()}
+        carry = self.programs.train(carry, self.step_key, batch)(carry, self.step_key, batch)
+        self.take(carry)
+        expect_finite(carry["metrics"]["loss"], self.epoch, 0)
+        logs = goals.logs(carry["metrics"])
+        values = list(logs.values())
+        return logs if return_dict else values if len(values) > 1 else values[0]
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Symbolic outputs for symbolic inputs; for arrays the outputs in inference mode."""
+        if is_symbolic((inputs, options)):
+            return super().__call__(*inputs, **options)
+        values = self.values()
+        return self.apply(values["params"], values["state"], *inputs, **options)[0]
+
+    def summary(self, *specs: Any, depth: int = 1) -> Summary:
+        """Layers with their output shapes, parameters, operations and bytes; prints as a table."""
+        found = specs or self._known_specs()
+        if found is None:
+            raise ArgumentError(
+                "the shapes of the inputs are not known",
+                fix='pass a spec, as in model.summary("f32[N,784]"), or begin with sf.nn.Input',
+                loc=user_location(),
+            )
+        return summarised(self, found, depth)
+
+    # The arrays of the model -------------------------------------------------------------------
+
+    @property
+    def params(self) -> Tree:
+        """The weights, by layer and name."""
+        return self.values()["params"]
+
+    @property
+    def state(self) -> Tree:
+        """What layers move themselves, such as running means, by layer and name."""
+        return self.values()["state"]
+
+    def values(self) -> dict[str, Tree]:
+        """All arrays: `params` and `state`."""
+        held = self.held
+        if held is None:
+            specs = self._known_specs()
+            if specs is None:
+                raise ArgumentError(
+                    "the model has no weights yet",
+                    fix='build it, as in model.build("f32[N,784]"), or fit it',
+                    loc=user_location(),
+                )
+            self.build(*specs)
+            return self.values()
+        return {"params": held.params, "state": held.state}
+
+    def get_weights(self) -> list[Any]:
+        """Copies of all arrays, in a fixed order."""
+        return [np.copy(leaf) for leaf in flatten(self.values())[0]]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Take copies of arrays in the order of `get_weights`."""
+        old, tree = flatten(self.values())
+        shapes = [leaf.shape for leaf in old]
+        if [np.shape(one) for one in weights] != shapes:
+            raise ArgumentError(
+                f"the model has {len(shapes)} arrays of shapes {shapes}",
+                fix="give what get_weights gives",
+                loc=user_location(),
+            )
+        pairs = zip(weights, old, strict=True)
+        new = tree.unflatten([np.array(one, leaf.dtype) for one, leaf in pairs])
+        self.hold(Variables(new["params"], new["state"]))
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next update; it may be set."""
+        return float(self.carry()["optimizer"]["learning_rate"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self.optimizer_state = with_learning_rate(self.carry()["optimizer"], float(value))
+
+    # What the loop asks for --------------------------------------------------------------------
+
+    def ready(self, batch: Tree) -> Goals:
+        """Build what is not built yet; what the model is trained for with such batches."""
+        if self.held is None:
+            self.build(batch_specs(self, batch)["x"])
+        return self.programs.goals_for(batch)
+
+    def carry(self) -> dict[str, Tree]:
+        """What a step of training takes and gives back, but for the metrics."""
+        values = self.values()
+        optimizer = self.programs.frozen(values["params"])
+        if self.optimizer_state is None:
+            self.hold(copied(Variables(values["params"], values["state"])))
+            values = self.values()
+            self.optimizer_state = map_leaves(np.array, optimizer.init(values["params"]))
+        return {**values, "optimizer": self.optimizer_state}
+
+    def take(self, carry: Mapping[str, Tree]) -> None:
+        """Keep what a step gave."""
+        self.hold(Variables(carry["params"], carry["state"]))
+        self.optimizer_state = carry["optimizer"]
+
+    def _known_specs(self) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self.__dict__.get("built_for")
+        return found
+
+    def _batches(self, x: Any, y: Any = None, weight: Any = None, **options: Any) -> Any:
+        return batches(x, y, weight, dtype=self.policy.variable.computed, **options)
+
+    def _one(self, x: Any, y: Any, weight: Any) -> dict[str, Any]:
+        parts = {"x": x, "y": y, "weight": weight}
+        dtype = self.policy.variable.computed
+        return {k: prepared(part, dtype) for k, part in parts.items() if part is not None}
+
+    def _expect_compiled(self, what: str) -> None:
+        if "programs" not in self.__dict__:
+            raise ArgumentError(
+                f"{what}: the model has no loss and no optimiser yet",
+                fix='call model.compile(optimizer="adam", loss="mse") first',
+                loc=user_location(),
+            )
+
+
+def _parts(data: Any) -> tuple[Any, ...]:
+    """Validation data: (x, y), (x, y, weight), or what gives batches."""
+    return tuple(data) if isinstance(data, tuple | list) else (data,)

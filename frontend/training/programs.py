@@ -1,0 +1,131 @@
+"""Programs of a model: each step compiled once for all sizes of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from symfuse.compiler.ir.dims import is_equal
+
+from ..nn.layer import Layer
+from ..nn.symbolic import BATCH
+from ..optim.freezing import freeze
+from ..staging.aot import CompiledFunction, compile
+from ..tracing.specs import Spec
+from ..tracing.tree import flatten, map_leaves
+from .objectives import Goals, Objectives
+from .steps import predict_step, test_step, train_step
+
+__all__ = ["Programs", "batch_specs", "output_names"]
+
+Tree = Any
+
+
+class Programs(Struct, eq=False):
+    """The steps of a model as compiled functions, by what they do and the types of a batch."""
+
+    model: Any
+    optimizer: Any
+    objectives: Objectives
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dynamic_batch: bool = True
+    known: dict[Any, CompiledFunction] = field(default_factory=dict)
+    goals: dict[Any, Goals] = field(default_factory=dict)
+
+    def train(self, carry: Tree, key: Any, batch: Tree) -> CompiledFunction:
+        """The program of one training step; its first argument is overwritten."""
+
+        def make() -> CompiledFunction:
+            step = train_step(self.model, self.goals_for(batch), self.frozen(carry["params"]))
+            specs = (carry, key, self._specs(batch))
+            return compile(step, *specs, donate_argnums=0, **self.options)
+
+        return self._found("train", batch, make)
+
+    def test(self, carry: Tree, values: Tree, batch: Tree) -> CompiledFunction:
+        """The program that brings metrics up to date."""
+
+        def make() -> CompiledFunction:
+            step = test_step(self.model, self.goals_for(batch))
+            specs = (carry, values, self._specs(batch))
+            return compile(step, *specs, donate_argnums=0, **self.options)
+
+        return self._found("test", batch, make)
+
+    def predict(self, values: Tree, batch: Tree) -> CompiledFunction:
+        """The program that computes the outputs."""
+
+        def make() -> CompiledFunction:
+            return compile(predict_step(self.model), values, self._specs(batch), **self.options)
+
+        return self._found("predict", batch, make)
+
+    def goals_for(self, batch: Tree) -> Goals:
+        """Losses and metrics for targets of these types."""
+        key = _types(batch)
+        if key not in self.goals:
+            specs = batch_specs(self.model, batch)
+            _, outputs = self.model.declared(specs["x"])
+            names = output_names(self.model, outputs)
+            self.goals[key] = self.objectives.goals(names, specs.get("y"), outputs)
+        return self.goals[key]
+
+    def frozen(self, params: Tree) -> Any:
+        """The optimiser of the weights that move."""
+        moving = self.model.moving(params)
+        return self.optimizer if all(flatten(moving)[0]) else freeze(self.optimizer, moving)
+
+    def _specs(self, batch: Tree) -> Tree:
+        return batch_specs(self.model, batch) if self.dynamic_batch else batch
+
+    def _found(
+        self, what: str, batch: Tree, make: Callable[[], CompiledFunction]
+    ) -> CompiledFunction:
+        sizes = None if self.dynamic_batch else len(flatten(batch)[0][0])
+        key = (what, _types(batch), sizes)
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
+
+
+def batch_specs(model: Layer, batch: Tree) -> Tree:
+    """The types of a batch with its size symbolic, and what else the model's inputs leave open."""
+    given = {key: map_leaves(_opened, part) for key, part in batch.items()}
+    declared = flatten(getattr(model, "input_specs", lambda: None)())[0]
+    leaves, tree = flatten(given["x"])
+    if len(declared) == len(leaves):
+        pairs = zip(leaves, declared, strict=True)
+        given["x"] = tree.unflatten([_as_declared(leaf, spec) for leaf, spec in pairs])
+    return given
+
+
+def output_names(model: Layer, outputs: Tree) -> list[str]:
+    """What the outputs are called: by the model, by keys, or by numbers."""
+    count = len(flatten(outputs)[0])
+    named: Sequence[str] | None = getattr(model, "output_names", None)
+    if named is not None and len(named) == count:
+        return list(named)
+    if isinstance(outputs, dict) and len(outputs) == count:
+        return list(outputs)
+    return ["output"] if count == 1 else [f"output_{at}" for at in range(count)]
+
+
+def _opened(array: Any) -> Spec:
+    return Spec((BATCH, *array.shape[1:]), array.dtype)
+
+
+def _as_declared(given: Spec, declared: Spec) -> Spec:
+    """Sizes that the input leaves open stay open; all others are those of the data."""
+    if given.ndim != declared.ndim:
+        return given
+    pairs = zip(given.shape[1:], declared.shape[1:], strict=True)
+    tail = (n if is_equal(own, n) is False or isinstance(own, int) else own for n, own in pairs)
+    return Spec((given.shape[0], *tail), given.dtype)
+
+
+def _types(batch: Tree) -> Any:
+    """What tells programs apart: containers, element types and all sizes but the first."""
+    leaves, tree = flatten(batch)
+    return str(tree), tuple((leaf.dtype, *leaf.shape[1:]) for leaf in leaves)

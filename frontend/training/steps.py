@@ -1,0 +1,75 @@
+"""What a compiled program of a model does: one step of training, of testing, of predicting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..nn.layer import Layer
+from ..nn.scope import Run
+from ..numpy.shared import traced
+from ..random import fold_in
+from ..transforms import value_and_grad
+from .objectives import Goals
+
+__all__ = ["loss_of", "predict_step", "test_step", "train_step"]
+
+Tree = Any
+Step = Callable[..., Any]
+
+
+def loss_of(model: Layer, goals: Goals) -> Step:
+    """(params, state, batch, key or None) → the loss, and what else there is to know of it."""
+
+    def loss(params: Tree, state: Tree, batch: Tree, key: Any) -> Any:
+        run = Run(training=key is not None, key=key)
+        y_pred, state = model.run(run, params, state, batch["x"])
+        parts = goals.losses(batch.get("y"), y_pred, batch.get("weight"))
+        total = sum((one for one in run.losses), goals.total(parts))
+        return traced(total), (state, y_pred, parts)
+
+    return loss
+
+
+def train_step(model: Layer, goals: Goals, optimizer: Any) -> Step:
+    """(carry, key, batch) → carry: loss, gradients, update and metrics in one program."""
+    loss = loss_of(model, goals)
+
+    def train(carry: Tree, key: Any, batch: Tree) -> Tree:
+        own = fold_in(key, carry["optimizer"]["step"])
+        gradient = value_and_grad(loss, has_aux=True)
+        (value, (state, y_pred, parts)), grads = gradient(
+            carry["params"], carry["state"], batch, own
+        )
+        params, moved = optimizer.update(grads, carry["optimizer"], carry["params"])
+        metrics = _metrics(goals, carry, value, parts, batch, y_pred)
+        return {"params": params, "state": state, "optimizer": moved, "metrics": metrics}
+
+    return train
+
+
+def test_step(model: Layer, goals: Goals) -> Step:
+    """(carry, values, batch) → carry, which is the metrics alone."""
+    loss = loss_of(model, goals)
+
+    def test(carry: Tree, values: Tree, batch: Tree) -> Tree:
+        value, (_, y_pred, parts) = loss(values["params"], values["state"], batch, None)
+        return {"metrics": _metrics(goals, carry, value, parts, batch, y_pred)}
+
+    return test
+
+
+def predict_step(model: Layer) -> Step:
+    """(values, batch) → outputs."""
+
+    def predict(values: Tree, batch: Tree) -> Tree:
+        y_pred, _ = model.run(Run(), values["params"], values["state"], batch["x"])
+        return y_pred
+
+    return predict
+
+
+def _metrics(
+    goals: Goals, carry: Tree, value: Any, parts: Any, batch: Tree, y_pred: Tree
+) -> dict[str, Any]:
+    return goals.update(carry["metrics"], value, parts, batch.get("y"), y_pred, batch.get("weight"))
