@@ -94,13 +94,13 @@ def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Leve
 
     A device has its kernels one by one as it is; there, `chunks` are blocks.
     """
-    if compiled.program.device is not None:
-        return _profile_of_device(compiled, values)
     if any(kernel.region for kernel in compiled.tree):
         raise UnsupportedError(
             "kernels inside loops and branches cannot be timed one by one yet",
             fix="time calls of the whole program, or profile the body of the loop by itself",
         )
+    if compiled.program.device is not None:
+        return _profile_of_device(compiled, values)
     program = _opened(compiled, level)
     sizes: dict[str, int] = {}
 
@@ -123,7 +123,7 @@ def _profile_of_device(compiled: Compiled, values: Sequence[Any]) -> Profile:
 def _opened(compiled: Compiled, level: Level) -> Program:
     """The program with its kernels among the symbols of its image."""
     machine = host_machine()
-    text = compiled.written.text.replace("define internal void @", "define dso_local void @")
+    text = compiled.written.text.replace("define hidden void @", "define dso_local void @")
     image = link(machine.emit_object(f"{text}{machine.attributes}\n", level=level))
     program: Program = replace(compiled.program, image=image)
     return program

@@ -24,6 +24,7 @@ SMALL_TILES = (
     *((8, 1), (6, 1), (4, 1), (2, 1), (2, 2), (2, 3)),
 )
 MOST_VECTORS = 8  # of one row, where there are no rows to share the columns
+WHOLE = 1.03  # times as good is a tile that needs no code for what is cut off at an edge
 CONFLICT_ROWS = 8  # of a tile, where elements of neighbouring rows displace each other in cache
 
 
@@ -140,7 +141,7 @@ def _tile_shape(
 
     def merit(shape: tuple[int, int]) -> float:
         wanted = _use(draft.extent(row), shape[0]) * _use(columns, shape[1] * lanes)
-        return wanted * _rate(*shape)
+        return wanted * _rate(*shape) * (WHOLE if wanted == 1.0 else 1.0)
 
     return max((s for s in known if s[1] <= most and s[0] <= rows), key=merit)
 

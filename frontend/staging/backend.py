@@ -14,7 +14,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import options
 from symfuse.runtime.errors import CompileError, DeviceError, OptionError
 
-__all__ = ["Choices", "Loaded", "get_ready", "load"]
+__all__ = ["Choices", "Loaded", "load"]
 
 _TARGETS = ("cpu", "cuda", "interpret")
 
@@ -50,11 +50,6 @@ class Loaded(Struct):
     executable: Any = None  # a runtime Executable; None for the interpreter
     compilation: Any = None  # the compiler's records; None for the interpreter
     mode: str | None = None  # how much the code was optimised
-
-
-def get_ready() -> None:
-    """Begin with what takes no graph, while the function is traced."""
-    importlib.import_module("symfuse.compiler.ahead").build_ahead()
 
 
 def load(graph: ir.Graph, choices: Choices) -> Loaded:

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from symfuse.compiler.interpreter import without_collection
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import CompileError, SymfuseError
 from symfuse.runtime.log import log
@@ -29,7 +30,7 @@ from ..tracing.record import (
 )
 from ..tracing.tree import flatten
 from .aot import Lowered, lower
-from .backend import Choices, get_ready, load
+from .backend import Choices, load
 from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
 from .variants import CacheInfo, Compilation, Family, Variant, described, first_line, is_plain
 
@@ -213,10 +214,10 @@ class Jit:
     ) -> Variant:
         start = time.perf_counter()
         types = [described(kind, leaf, shape, names) for leaf, shape in enumerate(shapes)]
-        get_ready()
-        recorded = record_flat(self._function, found, types)
-        graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
-        loaded = load(graph, self._choices)
+        with without_collection():
+            recorded = record_flat(self._function, found, types)
+            graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
+            loaded = load(graph, self._choices)
         one = Compilation(
             f"{graph.name}({', '.join(str(t.type) for t in types)})",
             reason,

@@ -21,7 +21,7 @@ COMPILER_PARTS = (
     "kernel",
     "passes",
     "fingerprint",
-    "ahead",
+    "interpreter",
     "progress",
     "targets",
     "explain",

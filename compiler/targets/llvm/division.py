@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from symfuse.runtime.dtypes import DType
 
-from .math.number import Number, select
+from ...kernel.number import Number, select
 from .vectors import Vectors
 from .writer import Value
 

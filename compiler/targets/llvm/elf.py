@@ -17,6 +17,8 @@ _PROGBITS, _SYMTAB, _RELA, _NOBITS, _UNWIND = 1, 2, 4, 8, 0x70000001
 _WRITE, _ALLOC = 1, 2
 _UNDEFINED = 0
 _LOCAL = 0
+_HIDDEN = 2  # visibility: for the parts of one image alone
+_RESERVED = 0xFF00  # section numbers from here on say something else
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
@@ -56,6 +58,7 @@ class Symbol(Struct, frozen=True):
     section: int
     value: int
     is_local: bool
+    is_hidden: bool = False
 
     @property
     def is_external(self) -> bool:
@@ -73,9 +76,12 @@ class Relocation(Struct, frozen=True):
 
 
 class ElfObject:
-    """The object file `data`, read piece by piece as it is asked for."""
+    """The object file `data`, read piece by piece as it is asked for.
 
-    def __init__(self, data: bytes) -> None:
+    The numbers of its sections begin at `base`, so that those of several objects differ.
+    """
+
+    def __init__(self, data: bytes, base: int = 0) -> None:
         machine = struct.unpack_from("<H", data, 18)[0] if data[:6] == b"\x7fELF\2\1" else None
         if machine not in _MACHINES:
             raise CompileError(
@@ -83,7 +89,7 @@ class ElfObject:
                 fix="run on Linux or macOS on one of these two architectures",
             )
         self.architecture = _MACHINES[machine]
-        self._data = data
+        self._data, self._base = data, base
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
@@ -91,7 +97,9 @@ class ElfObject:
         stride, count, names = struct.unpack_from("<HHH", self._data, 58)
         rows = [_SECTION.unpack_from(self._data, start + i * stride) for i in range(count)]
         return tuple(
-            Section(i, self._text(rows[names][4] + name), type_, flags, offset, size, *more)
+            Section(
+                self._base + i, self._text(rows[names][4] + name), type_, flags, offset, size, *more
+            )
             for i, (name, type_, flags, _, offset, size, *more, _) in enumerate(rows)
         )
 
@@ -113,22 +121,28 @@ class ElfObject:
         names = self.sections[table.link].offset
         rows = _SYMBOL.iter_unpack(self.content(table))
         return tuple(
-            Symbol(self._text(names + name), section, value, is_local=info >> 4 == _LOCAL)
-            for name, info, _, section, value, _ in rows
+            Symbol(
+                self._text(names + name),
+                section + self._base * (_UNDEFINED < section < _RESERVED),
+                value,
+                is_local=info >> 4 == _LOCAL,
+                is_hidden=other & 3 == _HIDDEN,
+            )
+            for name, info, other, section, value, _ in rows
         )
 
     @property
     def exported(self) -> tuple[Symbol, ...]:
-        """The symbols that are defined here for others to use."""
+        """The symbols that are defined here for others to use, be it for other objects alone."""
         return tuple(s for s in self.symbols if not s.is_local and s.section != _UNDEFINED)
 
     def relocations(self) -> Iterator[Relocation]:
         """The relocations of all loaded sections."""
         for table in self.sections:
-            if table.type == _RELA and self.sections[table.info].is_loaded:
+            if table.type == _RELA and (patched := self.sections[table.info]).is_loaded:
                 for offset, info, addend in _RELOCATION.iter_unpack(self.content(table)):
                     symbol = self.symbols[info >> 32]
-                    yield Relocation(table.info, offset, info & 0xFFFFFFFF, symbol, addend)
+                    yield Relocation(patched.index, offset, info & 0xFFFFFFFF, symbol, addend)
 
     def content(self, section: Section) -> bytes:
         """The bytes of the section as stored; zeros are not."""

@@ -6,7 +6,7 @@ how many threads there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
@@ -17,21 +17,20 @@ from ...kernel.phases import Instr
 from .scalars import LlvmScalars
 from .writer import Value
 
-__all__ = ["Key", "Totals", "across_lanes", "identity", "renamed", "tree"]
+__all__ = ["Key", "State", "Totals", "across_lanes", "identity", "renamed", "tree"]
 
+State = tuple[Value, ...]
 Key = tuple[tuple[Symbol, int], ...]  # which copy of each unrolled axis
-Totals = dict[tuple[Instr, Key], tuple[Value, ...]]
+Totals = dict[tuple[Instr, Key], State]
 
 
-def identity(s: LlvmScalars, reduction: Reduction, dtype: DType, lanes: int) -> tuple[Value, ...]:
+def identity(s: LlvmScalars, reduction: Reduction, dtype: DType, lanes: int) -> State:
     """The state of a fold over nothing."""
     numbers = zip(reduction.identity(dtype), reduction.dtypes(dtype), strict=True)
     return tuple(s.splat(s.const(number, kind), lanes) for number, kind in numbers)
 
 
-def tree(
-    s: LlvmScalars, reduction: Reduction, states: list[tuple[Value, ...]]
-) -> tuple[Value, ...]:
+def tree(s: LlvmScalars, reduction: Reduction, states: list[State]) -> State:
     """All states in one, neighbours first."""
     while len(states) > 1:
         pairs = zip(states[::2], states[1::2], strict=False)
@@ -40,17 +39,43 @@ def tree(
     return states[0]
 
 
-def across_lanes(
-    s: LlvmScalars, reduction: Reduction, state: tuple[Value, ...]
-) -> tuple[Value, ...]:
-    """The lanes of a state in one, by halves."""
-    lanes = state[0].lanes
+def across_lanes(s: LlvmScalars, reduction: Reduction, states: Sequence[State]) -> list[State]:
+    """The lanes of each state in one, by halves; on their way states share vectors."""
+    lanes, vectors = states[0][0].lanes, list(states)
     while lanes > 1:
+        vectors = [_halved(s, reduction, some, lanes) for some in _pairs(vectors)]
         lanes //= 2
-        low = tuple(s.part(value, 0, lanes) for value in state)
-        high = tuple(s.part(value, lanes, lanes) for value in state)
-        state = reduction.combine(s, low, high)
-    return state
+    return [
+        tuple(s.part(value, lane, 1) for value in state)
+        for state in vectors
+        for lane in range(state[0].lanes)
+    ]
+
+
+def _pairs(vectors: Sequence[State]) -> Iterator[Sequence[State]]:
+    """Neighbours of one width; what has no such neighbour stays alone."""
+    at = 0
+    while at < len(vectors):
+        two = vectors[at : at + 2]
+        some = two if two[0][0].lanes == two[-1][0].lanes else two[:1]
+        yield some
+        at += len(some)
+
+
+def _halved(s: LlvmScalars, reduction: Reduction, vectors: Sequence[State], lanes: int) -> State:
+    """In one vector: of every `lanes` lanes the first half combined with the second."""
+    half = lanes // 2
+    every = range(0, sum(state[0].lanes for state in vectors), lanes)
+    low, high = (
+        tuple(
+            s.chosen(
+                values, [lane for block in every for lane in range(block + at, block + at + half)]
+            )
+            for values in zip(*vectors, strict=True)
+        )
+        for at in (0, half)
+    )
+    return reduction.combine(s, low, high)
 
 
 def renamed(totals: Totals, keys: Sequence[Any], names: Sequence[str]) -> Totals:

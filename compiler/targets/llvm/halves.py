@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from symfuse.runtime.dtypes import DType
 
+from ...kernel.number import Number, select
 from .machine import converts_f16
-from .math.number import Number, select
 from .vectors import Vectors
 from .writer import Value
 

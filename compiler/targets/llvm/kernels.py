@@ -57,7 +57,7 @@ class _KernelText:
     ) -> None:
         params = (("ptr", "%frame"), ("i32", "%chunk"), ("i32", "%chunks"))
         self.kernel, self.places, self.sizes = kernel, places, sizes
-        self.w = Writer(kernel.name, params, linkage="internal", declarations=declarations)
+        self.w = Writer(kernel.name, params, linkage="hidden", declarations=declarations)
         self.s = LlvmScalars(self.w)
         self.at = Indices(self.w, self.s)
         self.pointers: dict[Buffer, str] = {}

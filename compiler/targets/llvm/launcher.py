@@ -12,6 +12,7 @@ from ..layout import Layout
 from .addresses import Indices
 from .kernels import chunks_of
 from .records import call
+from .units import kernel_head
 from .writer import Writer
 
 __all__ = ["Launcher"]
@@ -43,6 +44,7 @@ class Launcher:
 
     def _launch(self, kernel: Kernel) -> None:
         """Call a kernel directly, or hand its chunks to the pool when that is worth it."""
+        self.w.declare(kernel_head(kernel.name))
         chunks = chunks_of(kernel)
         if chunks == 1:
             self._call(kernel)

@@ -1,10 +1,11 @@
-"""Turns a relocatable object into one flat image that runs wherever it is mapped."""
+"""Turns relocatable objects into one flat image that runs wherever it is mapped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.image import POINTER_BYTES, Image
@@ -17,19 +18,21 @@ __all__ = ["link"]
 _ALIGN = 64
 
 
-def link(data: bytes) -> Image:
-    """The image of the object file `data`: table, stubs, code, constants, then what is written."""
-    elf = ElfObject(data)
-    architecture = ARCHITECTURES[elf.architecture]
-    relocations = tuple(elf.relocations())
-    layout = _lay_out(elf.loaded, architecture, relocations)
-    code = _fill(elf, architecture, layout)
+def link(*files: bytes) -> Image:
+    """The image of object files: table, stubs, code, constants, then what is written."""
+    objects = _read(files)
+    architecture = ARCHITECTURES[objects[0].architecture]
+    exported = {symbol.name: symbol for elf in objects for symbol in elf.exported}
+    relocations = tuple(_bound(r, exported) for elf in objects for r in elf.relocations())
+    layout = _lay_out([s for elf in objects for s in elf.loaded], architecture, relocations)
+    code = _fill(objects, architecture, layout)
     for relocation in relocations:
         _resolve(code, relocation, _patch(relocation, architecture), layout)
+    visible = (symbol for symbol in exported.values() if not symbol.is_hidden)
     return Image(
-        architecture=elf.architecture,
+        architecture=objects[0].architecture,
         code=bytes(code),
-        symbols={s.name: layout.sections[s.section] + s.value for s in elf.exported},
+        symbols={s.name: layout.sections[s.section] + s.value for s in visible},
         externals=tuple(layout.slots),
         data_offset=layout.data_offset,
         size=layout.size,
@@ -45,6 +48,23 @@ class _Layout(Struct, frozen=True):
     data_offset: int
     zeros_offset: int
     size: int
+
+
+def _read(files: Iterable[bytes]) -> list[ElfObject]:
+    objects: list[ElfObject] = []
+    base = 0
+    for data in files:
+        objects.append(ElfObject(data, base))
+        base += len(objects[-1].sections)
+    return objects
+
+
+def _bound(relocation: Relocation, exported: Mapping[str, Symbol]) -> Relocation:
+    """The relocation, to the symbol of another object where that defines it."""
+    symbol = relocation.symbol
+    if not symbol.is_external or symbol.name not in exported:
+        return relocation
+    return replace(relocation, symbol=exported[symbol.name])
 
 
 def _table_names(relocations: Iterable[Relocation], architecture: Architecture) -> list[str]:
@@ -99,14 +119,15 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _fill(elf: ElfObject, architecture: Architecture, layout: _Layout) -> bytearray:
+def _fill(objects: Iterable[ElfObject], architecture: Architecture, layout: _Layout) -> bytearray:
     code = bytearray(layout.zeros_offset)
     for name, place in layout.stubs.items():
         architecture.stub(code, place, layout.slots[name])
-    for section in elf.loaded:
-        if not section.is_zeros:
-            start = layout.sections[section.index]
-            code[start : start + section.size] = elf.content(section)
+    for elf in objects:
+        for section in elf.loaded:
+            if not section.is_zeros:
+                start = layout.sections[section.index]
+                code[start : start + section.size] = elf.content(section)
     return code
 
 

@@ -14,7 +14,7 @@ from ...ir.dims import Dim, Symbol
 from ...kernel.fused import fused_products
 from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
-from .folds import Key, Totals, across_lanes, identity, renamed, tree
+from .folds import Key, State, Totals, across_lanes, identity, renamed, tree
 from .memory import Memory, Position
 from .scalars import LlvmScalars
 from .writer import Value, Writer
@@ -337,18 +337,19 @@ class Nest:
 
     def _finish(self, totals: Totals) -> None:
         """Combine the copies, then the lanes, of each fold, in an order fixed by sizes alone."""
-        kept: dict[tuple[Instr, Key], list[tuple[Value, ...]]] = {}
+        kept: dict[Instr, dict[Key, list[State]]] = {}
         for (fold, key), state in totals.items():
             if fold.op == "scan":
                 continue
             own = tuple((a, n) for a, n in key if a not in fold.detail.over)
-            kept.setdefault((fold, own), []).append(state)
-        for (fold, own), states in kept.items():
+            kept.setdefault(fold, {}).setdefault(own, []).append(state)
+        for fold, copies in kept.items():
             reduce: Reduce = fold.detail
-            state = tree(self.s, reduce.reduction, states)
+            states = [tree(self.s, reduce.reduction, some) for some in copies.values()]
             if self.vector and self.vector.symbol in reduce.over:
-                state = across_lanes(self.s, reduce.reduction, state)
-            self.registers[(reduce.local, own)] = reduce.reduction.result(self.s, state)
+                states = across_lanes(self.s, reduce.reduction, states)
+            for own, state in zip(copies, states, strict=True):
+                self.registers[(reduce.local, own)] = reduce.reduction.result(self.s, state)
 
     def _lanes(self, reduce: Reduce) -> int:
         if self.vector is None:

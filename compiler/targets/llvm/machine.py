@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import string_at
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -12,11 +15,14 @@ from msgspec import Struct
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.loader import architecture
 
+from ...interpreter import quick_turns
+
 __all__ = [
     "Level",
     "Machine",
     "baseline_machine",
     "converts_f16",
+    "emit_objects",
     "host_machine",
     "llvm_version",
 ]
@@ -58,8 +64,7 @@ class Machine(Struct, frozen=True):
     def emit_object(self, text: str, *, level: Level = "default") -> bytes:
         """The ELF object file of a module; all its addresses are relative to one another."""
         target, module = self._compile(text, level)
-        emitted: bytes = target.emit_object(module)
-        return emitted
+        return _emitted(target, module)
 
     def assembly(self, text: str, *, level: Level = "default") -> str:
         """The same code as `emit_object` gives, as assembly text."""
@@ -69,11 +74,23 @@ class Machine(Struct, frozen=True):
 
     def _compile(self, text: str, level: Level) -> tuple[Any, Any]:
         target = _target_machine(self, level)
-        module = _parse(text)
-        module.triple = self.triple
-        module.data_layout = str(target.target_data)
+        facts = f'target triple = "{self.triple}" target datalayout = "{_data_layout(self)}" '
+        module = _parse(facts + text)
         _optimise(module, target, level)
         return target, module
+
+
+def emit_objects(machine: Machine, texts: Iterable[str], level: Level) -> list[bytes]:
+    """The object files of modules; while later ones are written, threads work on those before."""
+    before: str | None = None
+    with ThreadPoolExecutor(os.cpu_count()) as pool, quick_turns():
+        jobs = []
+        for text in texts:
+            if before is not None:
+                jobs.append(pool.submit(machine.emit_object, before, level=level))
+            before = text
+        last = [] if before is None else [machine.emit_object(before, level=level)]
+        return [*(job.result() for job in jobs), *last]
 
 
 @cache
@@ -129,7 +146,12 @@ def _triple(name: str) -> str:
 
 
 @cache
+def _data_layout(machine: Machine) -> str:
+    return str(_target_machine(machine, "default").target_data)
+
+
 def _target_machine(machine: Machine, level: Level) -> Any:
+    """What generates code, which serves one thread only."""
     llvm = _llvm()
     if not machine.triple.startswith(architecture()):
         _all_targets()
@@ -151,19 +173,40 @@ def _optimise(module: Any, target: Any, level: Level) -> None:
     if level == "max":
         builder.getModulePassManager().run(module, builder)
         return
-    passes = llvm.create_new_function_pass_manager()
+    passes = llvm.create_new_module_pass_manager()
     # The text has no variables, no common subexpressions and whole vectors: constants are what
     # is left to find, such as what a formula makes of an operand that is a number.
     passes.add_sccp_pass()
     passes.add_dead_code_elimination_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            passes.run(function, builder)
+    passes.run(module, builder)
+
+
+def _emitted(target: Any, module: Any) -> bytes:
+    """The object file. llvmlite lets one thread at a time into LLVM; as nothing of this module and
+    of what generates its code is known to others, this call need not wait for them."""
+    ffi = _llvm().ffi
+    emit = ffi.lib.LLVMPY_TargetMachineEmitToMemory
+    emit = getattr(emit, "_cfn", emit)  # the function without the lock
+    with ffi.OutputString() as message:
+        buffer = emit(target, module, 1, message)
+        if not buffer:
+            raise CompileError(
+                f"LLVM cannot generate code: {message}",
+                fix="report this as a defect of symfuse, with the function that was compiled",
+            )
+    try:
+        return string_at(
+            ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        )
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def _parse(text: str) -> Any:
+    """The module, in a context of its own."""
+    llvm = _llvm()
     try:
-        module = _llvm().parse_assembly(text)
+        module = llvm.parse_assembly(text, llvm.create_context())
         module.verify()
     except RuntimeError as error:
         raise CompileError(

@@ -1,8 +1,9 @@
-"""All kernels of a program, its `main` and its `prepare`, as one LLVM module."""
+"""All kernels of a program, its `main` and its `prepare`, as LLVM functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from ...ir.dims import evaluate
 from ...kernel.phases import Kernel
@@ -13,22 +14,25 @@ from .kernels import chunks_of, kernel_text, load_sizes
 from .launcher import Launcher
 from .prepare import prepare_text
 from .scalars import LlvmScalars
+from .units import Function
 from .writer import Writer
 
-__all__ = ["chunk_count", "module_text"]
+__all__ = ["chunk_count", "program_functions"]
 
 
-def module_text(kernels: Sequence[Kernel], layout: Layout, attributes: str) -> str:
-    """The module of a whole program."""
-    declarations: set[str] = set()
-    functions = [
-        kernel_text(kernel, layout.places, layout.symbols, declarations)
-        for kernel in leaves(kernels)
-    ]
-    functions.append(_main(kernels, layout, declarations))
+def program_functions(kernels: Sequence[Kernel], layout: Layout) -> Iterator[Function]:
+    """The functions of a whole program, each written when it is asked for."""
+    for kernel in leaves(kernels):
+        write = partial(kernel_text, kernel, layout.places, layout.symbols)
+        yield _function(kernel.name, write)
+    yield _function("main", partial(_main, kernels, layout))
     if layout.symbols:
-        functions.append(prepare_text(layout, declarations))
-    return "\n".join([*sorted(declarations), *functions, attributes, ""])
+        yield _function("prepare", partial(prepare_text, layout))
+
+
+def _function(name: str, write: Callable[[set[str]], str]) -> Function:
+    declarations: set[str] = set()
+    return Function(name, write(declarations), frozenset(declarations))
 
 
 def _main(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> str:

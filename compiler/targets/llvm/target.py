@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from symfuse.runtime.host.features import host_features
 
@@ -19,10 +19,11 @@ from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
 from .link import link
-from .machine import Level, host_machine
-from .program import module_text
+from .machine import Level, emit_objects, host_machine
+from .program import program_functions
 from .routines import routine_kernel
 from .support import load_support
+from .units import Function, module_text, units
 
 __all__ = ["HostTarget", "target"]
 
@@ -67,15 +68,29 @@ class HostAssignment(Struct, frozen=True):
         return routine_kernel(group.anchor, name, buffers)
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
-        """The module of the program."""
-        return HostText(tuple(leaves(launches)), module_text(launches, layout, ""))
+        """The functions of the program."""
+        return HostText(tuple(leaves(launches)), program_functions(launches, layout))
 
 
 class HostText(Struct, frozen=True, eq=False):
-    """An LLVM module, without the attributes of the processor."""
+    """LLVM functions, each written when it is first asked for."""
 
     launches: tuple[Kernel, ...]
-    text: str
+    _source: Iterator[Function]
+    _written: list[Function] = field(default_factory=list)
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        """All functions, those that are not written yet as they come."""
+        yield from self._written
+        for function in self._source:
+            self._written.append(function)
+            yield function
+
+    @property
+    def text(self) -> str:
+        """All of them as one module, without the attributes of the processor."""
+        return module_text(self.functions)
 
     def as_text(self, stage: str) -> str:
         """The module, or what it is in assembly."""
@@ -96,7 +111,7 @@ class HostText(Struct, frozen=True, eq=False):
 
     def generate(self, level: Level) -> Code:
         """The image."""
-        load_support()  # what writes a program to disk adds the shared code to it
         machine = host_machine()
-        emitted = machine.emit_object(f"{self.text}{machine.attributes}\n", level=level)
-        return Code(link(emitted), features=machine.features)
+        objects = emit_objects(machine, units(self.functions, machine.attributes), level)
+        load_support()  # what writes a program to disk adds the shared code to it
+        return Code(link(*objects), features=machine.features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -96,12 +97,17 @@ class Vectors(Scalars):
 
     def part(self, value: Value, start: int, lanes: int) -> Value:
         """Some neighbouring lanes of a value."""
-        if lanes == 1:
-            return self.extract(value, start)
-        chosen = ", ".join(f"i32 {lane}" for lane in range(start, start + lanes))
-        mask = f"<{lanes} x i32> <{chosen}>"
-        name = self.writer.emit(f"shufflevector {value}, {value.type} poison, {mask}")
-        return Value(name, value.dtype, lanes)
+        return self.chosen([value], range(start, start + lanes))
+
+    def chosen(self, values: Sequence[Value], lanes: Sequence[int]) -> Value:
+        """Lanes of one value or of two of one type, whose lanes go on counting."""
+        value = values[0]
+        if len(lanes) == 1:
+            return self.extract(value, lanes[0])
+        other = str(values[1]) if len(values) > 1 else f"{value.type} poison"
+        mask = f"<{len(lanes)} x i32> <{', '.join(f'i32 {lane}' for lane in lanes)}>"
+        name = self.writer.emit(f"shufflevector {value}, {other}, {mask}")
+        return Value(name, value.dtype, len(lanes))
 
     def any_lane(self, condition: Value) -> Value:
         """Whether the condition holds in some lane."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from symfuse.runtime.dtypes import DType
 
+from ....kernel.number import Number, Table, fma, formula, horner, select
 from .exponential import exp_parts, scale
-from .number import Number, Table, fma, formula, horner, select
 from .twofold import fast_two_sum
 
 __all__ = ["erf", "erfc"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symfuse.runtime.dtypes import DType
 
-from .number import Number, Table, fma, formula, horner, select
+from ....kernel.number import Number, Table, fma, formula, horner, select
 
 __all__ = ["exp", "exp2", "exp_parts", "expm1", "limit", "scale"]
 

@@ -6,9 +6,9 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
+from ....kernel.number import Number, Table, fma, formula, horner, select
 from .exponential import exp_parts
 from .logarithm import log1p_of
-from .number import Number, Table, fma, formula, horner, select
 from .twofold import fast_two_sum
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]

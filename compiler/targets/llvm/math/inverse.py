@@ -6,7 +6,7 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
-from .number import Number, Table, formula, horner, select
+from ....kernel.number import Number, Table, formula, horner, select
 from .trigonometric import PI
 from .twofold import fast_two_sum
 

@@ -6,8 +6,8 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
+from ....kernel.number import Number, Table, fma, formula, horner, select
 from .exponential import LN2
-from .number import Number, Table, fma, formula, horner, select
 from .twofold import fast_two_sum, two_product
 
 __all__ = ["beyond_linear", "log", "log1p", "log1p_of", "log2", "log10", "split"]

@@ -6,9 +6,9 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
+from ....kernel.number import Number, fma, formula, horner, select
 from .exponential import LOG2_E, exp_parts, limit, scale
 from .logarithm import split
-from .number import Number, fma, formula, horner, select
 from .twofold import fast_two_sum, two_product
 
 __all__ = ["pow"]

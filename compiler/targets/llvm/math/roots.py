@@ -6,7 +6,7 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
-from .number import Number, fma, formula, select
+from ....kernel.number import Number, fma, formula, select
 
 __all__ = ["cbrt", "hypot", "rsqrt"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .number import Number, fma, formula, select
+from ....kernel.number import Number, fma, formula, select
 
 __all__ = ["floordiv", "fmod", "mod", "nextafter"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symfuse.runtime.dtypes import DType
 
-from .number import Number, Table, fma, formula, horner, select
+from ....kernel.number import Number, Table, fma, formula, horner, select
 from .twofold import fast_two_sum, two_product
 
 __all__ = ["cos", "sin", "tan"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .number import Number, fma
+from ....kernel.number import Number, fma
 
 __all__ = ["fast_two_sum", "two_product", "two_sum"]
 
