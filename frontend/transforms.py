@@ -19,6 +19,7 @@ from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.node import Node
 from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
@@ -37,14 +38,19 @@ Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 
 
-def grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def grad(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
     """The function that returns the gradient of `fun`, which returns one number.
+
+    In a complex argument x + iy the gradient of a real function is ∂f/∂x - i·∂f/∂y, as in JAX;
+    `holomorphic` promises a complex function of complex arguments, whose derivative comes back.
 
     >>> import symfuse as sf
     >>> float(sf.grad(lambda x: x**3)(2.0))
     12.0
     """
-    differentiated = value_and_grad(fun, argnums, has_aux)
+    differentiated = value_and_grad(fun, argnums, has_aux, holomorphic)
 
     @wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -54,7 +60,9 @@ def grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
     return gradient
 
 
-def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def value_and_grad(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
     """The function that returns the value of `fun` and its gradient.
 
     >>> import symfuse as sf
@@ -69,6 +77,9 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
         wrt, rebuild_tree = _selected(recorded, argnums, "grad")
         _expect_scalar(recorded, has_aux)
         graph = recorded.graph
+        _expect_kind("grad", "output", graph.outputs[:1], holomorphic)
+        if holomorphic:
+            _expect_kind("grad", "input", [graph.parameters[at] for at in wrt], holomorphic)
         found = grad_graph(graph, [graph.parameters[at] for at in wrt])
         both = replace(found, outputs=(*graph.outputs, *found.outputs))
         results = call_graph(both, recorded.arguments.leaves)
@@ -131,7 +142,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
         floats = [
             _cast(ct, node.dtype.numpy)
             for ct, node in zip(given, main.outputs, strict=True)
-            if node.dtype.is_float
+            if node.dtype.is_inexact
         ]
         found = iter(call_graph(backward, [*recorded.arguments.leaves, *floats]))
         leaves = [
@@ -143,28 +154,40 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     return (results[0], pull, results[1]) if has_aux else (results, pull)
 
 
-def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The function that returns the derivative of every output in every input, by forward mode."""
-    return _jacobian(fun, argnums, has_aux, jacfwd_graph)
+def jacfwd(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
+    """The function that returns the derivative of every output in every input, by forward mode.
+
+    Inputs are real, or complex where `holomorphic` promises a complex function of these.
+    """
+    return _jacobian(fun, argnums, has_aux, jacfwd_graph, holomorphic)
 
 
-def jacrev(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def jacrev(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
     """The function that returns the derivative of every output in every input, by reverse mode.
+
+    Outputs are real, or complex where `holomorphic` promises a complex function of complex inputs.
 
     >>> import numpy as np, symfuse as sf
     >>> sf.jacrev(lambda x: x * x)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
     """
-    return _jacobian(fun, argnums, has_aux, jacrev_graph)
+    return _jacobian(fun, argnums, has_aux, jacrev_graph, holomorphic)
 
 
 jacobian = jacrev
 
 
-def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def hessian(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
     """The function that returns the second derivatives of `fun`."""
-    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+    first = jacrev(fun, argnums, has_aux, holomorphic)
+    return jacfwd(first, argnums, has_aux, holomorphic)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -185,14 +208,23 @@ def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
 
 
 def _jacobian(
-    fun: Function, argnums: Argnums, has_aux: bool, transform: Callable[..., ir.Graph]
+    fun: Function,
+    argnums: Argnums,
+    has_aux: bool,
+    transform: Callable[..., ir.Graph],
+    holomorphic: bool,
 ) -> Function:
     @wraps(fun)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         recorded = _stable(record(fun, args, kwargs))
         main, aux = _parted(recorded, has_aux)
         wrt, rebuild_tree = _selected(recorded, argnums, "the Jacobian")
-        blocks = transform(main, [main.parameters[at] for at in wrt])
+        inputs = [main.parameters[at] for at in wrt]
+        if holomorphic or transform is jacfwd_graph:
+            _expect_kind("jacfwd", "input", inputs, holomorphic)
+        if holomorphic or transform is jacrev_graph:
+            _expect_kind("jacrev", "output", main.outputs, holomorphic)
+        blocks = transform(main, inputs)
         full = replace(blocks, outputs=(*blocks.outputs, *aux))
         results = call_graph(full, recorded.arguments.leaves)
         rows = [
@@ -232,7 +264,7 @@ def _selected(
     leaves = [at for n in chosen for at in range(starts[n], starts[n + 1])]
     for at in leaves:
         type_ = recorded.graph.parameters[at].type
-        if not type_.dtype.is_float:
+        if not type_.dtype.is_inexact:
             raise DTypeError(
                 f"{what} in {recorded.names[at]}, which is {type_}: only floating-point numbers "
                 "can change a little",
@@ -262,11 +294,26 @@ def _expect_scalar(recorded: Recorded, has_aux: bool) -> None:
             loc=user_location(),
         )
     output = recorded.graph.outputs[0]
-    if output.shape or not output.dtype.is_float:
+    if output.shape or not output.dtype.is_inexact:
         raise (ShapeError if output.shape else DTypeError)(
             f"grad: {name} returns {output.type}, but a gradient is of one floating-point number",
             fix="return the sum or the mean, or use jacrev for all derivatives",
             loc=output.source.loc or user_location(),
+        )
+
+
+def _expect_kind(what: str, side: str, nodes: Sequence[Node], holomorphic: bool) -> None:
+    """Refuse complex values where derivatives are of real ones, or real ones where they are not."""
+    for node in nodes:
+        if node.dtype.is_complex == holomorphic:
+            continue
+        kind, fix = ("real", "take its real part, or pass holomorphic=True")
+        if holomorphic:
+            kind, fix = ("complex", "leave out holomorphic=True")
+        raise DTypeError(
+            f"{what}: an {side} is {node.type}, but has to be {kind} here",
+            fix=fix,
+            loc=node.source.loc or user_location(),
         )
 
 
@@ -293,7 +340,7 @@ def _parted(recorded: Recorded, has_aux: bool) -> tuple[ir.Graph, tuple[Any, ...
 def _float_leaves(recorded: Recorded) -> list[int]:
     graph = recorded.graph
     visible = graph.parameters[: len(recorded.arguments.leaves)]
-    return [at for at, node in enumerate(visible) if node.dtype.is_float]
+    return [at for at, node in enumerate(visible) if node.dtype.is_inexact]
 
 
 def _check_tangents(recorded: Recorded, wrt: list[int], directions: list[Any]) -> None:
@@ -321,7 +368,7 @@ def _with_tangents(recorded: Recorded, main: ir.Graph, results: list[Any], has_a
     count = len(main.outputs)
     values, rest = results[:count], iter(results[count:])
     changes = [
-        next(rest) if node.dtype.is_float else _zeros(value)
+        next(rest) if node.dtype.is_inexact else _zeros(value)
         for node, value in zip(main.outputs, values, strict=True)
     ]
     if not has_aux:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DType", "is_numeric", "native", "promoted"]
+__all__ = ["SCALARS", "DType", "is_numeric", "native", "promoted"]
 
 
 class DType(enum.StrEnum):
     """An element type; its value is the spelling used in printed graphs.
 
     The halves, f16 and bf16, are stored in 16 bits and computed in f32: each result is rounded.
+    Complex numbers are stored as two floats, the real part first, and computed as these.
     """
 
     BOOL = "bool"
@@ -30,6 +31,8 @@ class DType(enum.StrEnum):
     BF16 = "bf16"
     F32 = "f32"
     F64 = "f64"
+    C64 = "c64"
+    C128 = "c128"
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -50,6 +53,34 @@ class DType(enum.StrEnum):
     @property
     def is_float(self) -> bool:
         return self[0] == "f" or self is DType.BF16
+
+    @property
+    def is_complex(self) -> bool:
+        return self[0] == "c"
+
+    @property
+    def is_inexact(self) -> bool:
+        """Whether the values can change a little: floats and complex numbers."""
+        return self.is_float or self.is_complex
+
+    @property
+    def order(self) -> int:
+        """Which kinds hold which: 0 for bools, 1 integers, 2 floats, 3 complex numbers."""
+        return 3 if self.is_complex else 2 if self.is_float else 1 if self.is_integer else 0
+
+    @property
+    def real(self) -> DType:
+        """The type of the parts of complex numbers; this one if it has no parts."""
+        return _REAL.get(self, self)
+
+    @property
+    def complex(self) -> DType:
+        """The complex type that holds these values, as NumPy chooses it."""
+        if self.is_complex:
+            return self
+        return (
+            DType.C128 if self is DType.F64 or (self.is_integer and self.bits > 16) else DType.C64
+        )
 
     @property
     def is_half(self) -> bool:
@@ -100,15 +131,17 @@ class DType(enum.StrEnum):
             raise TypeError(f"symfuse has no element type {dtype!r}; it has {known}") from None
 
 
-def promoted(*operands: DType | int | float) -> DType:
+def promoted(*operands: DType | complex) -> DType:
     """What operands meet in: NumPy 2's promotion, by which Python numbers are weak.
 
     NumPy does not know bf16. With integers it stays itself, with any other float it meets in f32
-    at least: neither half holds the other.
+    at least, with complex numbers in these: neither half holds the other.
     """
     if DType.BF16 not in operands:
         given = (x.numpy if isinstance(x, DType) else x for x in operands)
         return DType.of(np.result_type(*given))
+    if any((isinstance(x, DType) and x.is_complex) or type(x) is complex for x in operands):
+        return promoted(*(DType.F32 if x is DType.BF16 else x for x in operands))
     floats = {x for x in operands if isinstance(x, DType) and x.is_float}
     if floats == {DType.BF16}:
         return DType.BF16
@@ -128,8 +161,14 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.F16: np.dtype(np.float16),
     DType.F32: np.dtype(np.float32),
     DType.F64: np.dtype(np.float64),
+    DType.C64: np.dtype(np.complex64),
+    DType.C128: np.dtype(np.complex128),
 }
+_REAL = {DType.C64: DType.F32, DType.C128: DType.F64}
 _BYTES = {**{dtype: numpy.itemsize for dtype, numpy in _NUMPY.items()}, DType.BF16: 2}
+SCALARS = tuple(dtype for dtype in DType if dtype not in _REAL)
+"""The element types that kernels compute with: all but the complex ones."""
+
 _FROM_NUMPY = {numpy: dtype for dtype, numpy in _NUMPY.items()}
 _BFLOAT16 = "bfloat16"
 _SPELLED = {**{dtype.value: dtype for dtype in DType}, _BFLOAT16: DType.BF16}

@@ -32,7 +32,7 @@ def dense_outputs(linear: Linear) -> tuple[Node, ...]:
     return tuple(
         zeros_like(linear.graph.builder, output) if tangent is None else tangent
         for output, tangent in zip(linear.graph.outputs, linear.outputs, strict=True)
-        if output.dtype.is_float
+        if output.dtype.is_inexact
     )
 
 

@@ -115,7 +115,7 @@ def _reshaped(node: Node, shape: tuple[object, ...]) -> Node:
 
 def _expect_floats(graph: Graph) -> None:
     for output in graph.outputs:
-        if not output.dtype.is_float:
+        if not output.dtype.is_inexact:
             raise DTypeError(
                 f"a Jacobian is of floats, but {graph.name} returns {output.type}",
                 fix="return it as auxiliary data, or convert it",

@@ -48,7 +48,7 @@ def push(
     known = dict(tangents)
     with builder.active():
         for node in nodes:
-            if node in known or not node.dtype.is_float:
+            if node in known or not node.dtype.is_inexact:
                 continue
             incoming = tuple(known.get(source) for source in node.inputs)
             if any(tangent is not None for tangent in incoming):
@@ -85,7 +85,7 @@ def expect_type(node: Node, found: Node, expected: TensorType, what: str) -> Non
 
 def _tangent(builder: Builder, node: Node) -> Node:
     """A parameter for the change of a node."""
-    if not node.dtype.is_float:
+    if not node.dtype.is_inexact:
         name = node.source.variable() or "an argument"
         raise DTypeError(
             f"cannot differentiate with respect to {name}, which is {node.type}",

@@ -69,7 +69,7 @@ def cotangent_parameters(graph: Graph) -> tuple[Node | None, ...]:
     """A parameter for the cotangent of each output, None for outputs that are no floats."""
     return tuple(
         graph.builder.parameter(f"ct_{at}", output.type, _named(output, f"ct_{at}"))
-        if output.dtype.is_float
+        if output.dtype.is_inexact
         else None
         for at, output in enumerate(graph.outputs)
     )
@@ -77,7 +77,7 @@ def cotangent_parameters(graph: Graph) -> tuple[Node | None, ...]:
 
 def _scalar_gradients(graph: Graph, wrt: Iterable[Node], of: int) -> tuple[Node, ...]:
     output = graph.outputs[of]
-    if output.shape or not output.dtype.is_float:
+    if output.shape or not output.dtype.is_inexact:
         raise ShapeError(
             f"a gradient is of one float, but {graph.name} returns {output.type}",
             fix="return the sum or the mean, or ask for the Jacobian (jacrev, jacfwd)",

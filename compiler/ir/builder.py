@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import SymfuseError
+from symfuse.runtime.errors import DTypeError, SymfuseError
 
 from .evaluator import CURRENT
 from .location import Source, here
@@ -53,6 +53,8 @@ class Builder:
         attrs = {**_defaults(op), **attrs}
         try:
             inputs = op.align(self, args, attrs) if op.align else self.nodes(args)
+            if op.parts is None and op.regional is None:
+                _expect_real(op, inputs)
             type_ = op.result_type(*(node.type for node in inputs), **attrs)
         except SymfuseError as error:
             source = self._source or here()
@@ -122,6 +124,15 @@ class Builder:
             node = Node(op, inputs, attrs, type_, self._source or here())
             self._interned[key] = node
         return node
+
+
+def _expect_real(op: Op, inputs: tuple[Node, ...]) -> None:
+    for node in inputs:
+        if node.type.dtype.is_complex:
+            raise DTypeError(
+                f"{op} is of real numbers, got {node.type}",
+                fix="take the real part, the imaginary part or the absolute value first",
+            )
 
 
 @cache

@@ -79,14 +79,14 @@ class Node(Arithmetic, Struct, frozen=True, eq=False):
 
     @property
     def number(self) -> float | int | bool | None:
-        """The one number that every element is, seen through broadcasts; None if computed."""
+        """The one real number that every element is, seen through broadcasts; None if computed."""
         node = self
         while node.op.name in ("broadcast", "reshape"):
             node = node.inputs[0]
         if not node.is_constant:
             return None
         value = node.attr("value")
-        return None if isinstance(value, Literal) else value
+        return None if isinstance(value, Literal | complex) else value
 
     def __repr__(self) -> str:
         return f"<{self.op} {self.type}>"
@@ -100,5 +100,7 @@ def attribute_key(value: Any) -> Any:
         return (type(value), value)
     if isinstance(value, float):
         return ("float", struct.pack("<d", value))
+    if isinstance(value, complex):
+        return ("complex", struct.pack("<dd", value.real, value.imag))
     structure = getattr(value, "structure", None)  # of a graph: what it computes
     return (type(value), value) if structure is None else structure

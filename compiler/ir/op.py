@@ -75,10 +75,12 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
     sorts: bool = False  # as a loop of comparisons: `passes/expand_sorts.py`
     regional: Any = None  # loops and branches (`ir/regions.py`): graphs among the attributes
 
+    parts: Callable[..., Any] | None = None  # (node, operands) on complex numbers: `ops/pairs.py`
     library: Callable[..., Plan] | None = None  # (input types, out, attrs) → calls of routines
 
     body: Callable[..., Any] | None = None  # elementwise: the scalar program of one element
     moves: Callable[..., Any] | None = None  # views: (index, input type, attrs) → input index
+    is_view: bool = False  # of the memory of its operand, as another element type
     samples: Callable[..., list[Sample]] | None = None  # (rng, dtype) → samples
     dtypes: tuple[DType, ...] = (DType.F32, DType.F64)  # that the contract tests draw
     errors: tuple[tuple[Any, ...], ...] = ()  # (input types, attributes, error class)

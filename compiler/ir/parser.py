@@ -35,7 +35,8 @@ _OPERATION = re.compile(r"[A-Za-z_]\w*")
 _TYPE = re.compile(r"\w+\[[^\]\n]*\]")
 _DTYPE = re.compile(r"\w+")
 _KEY = re.compile(r"([A-Za-z_]\w*)\s*=")
-_NUMBER = re.compile(r"-?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|inf|nan|True|False)(?!\w)")
+_REAL = r"(?:\d+\.?\d*(?:[eE][+-]?\d+)?|inf|nan)"
+_NUMBER = re.compile(rf"-?(?:{_REAL}(?:[+-]{_REAL}j)?|True|False)(?!\w)")
 _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _BYTES = re.compile(r"0x([0-9a-f]*)")
 _GRAPH = re.compile(r"graph\s+[\w.]+\s*\(")
@@ -307,9 +308,11 @@ def _source(name: str) -> Source:
     return Source(name=None if name.isdigit() else name)
 
 
-def _number(text: str) -> float | int | bool:
+def _number(text: str) -> complex | float | int | bool:
     if text in ("True", "False"):
         return text == "True"
+    if text.endswith("j"):
+        return complex(text)
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 

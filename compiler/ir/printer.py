@@ -107,15 +107,18 @@ def is_inline(node: Node) -> bool:
 
 def format_number(value: Any, dtype: DType) -> str:
     """A number with the fewest digits that give it back in its element type."""
+    if isinstance(value, complex):
+        real, imag = (format_number(part, dtype.real) for part in (value.real, value.imag))
+        return f"{real}{'' if imag.startswith('-') else '+'}{imag}j"
     if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+        return f"{'-' * (math.copysign(1, value) < 0)}{'nan' if math.isnan(value) else 'inf'}"
     return str(dtype.numpy.type(value))
 
 
 def format_elements(literal: Literal) -> str:
     """The elements in row-major order, or their bytes where these are many or not exact."""
     array = literal.array().reshape(-1)
-    if array.size > _LONG or (literal.dtype.is_float and bool(np.isnan(array).any())):
+    if array.size > _LONG or (literal.dtype.is_inexact and bool(np.isnan(array).any())):
         return f"{{0x{literal.data.hex()}}}"
     return f"{{{', '.join(format_number(x, literal.dtype) for x in array.tolist())}}}"
 

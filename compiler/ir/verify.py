@@ -124,7 +124,13 @@ def _constant(node: Node) -> Iterator[str]:
 
 
 def _holds(dtype: DType, value: object) -> bool:
-    kind = bool if dtype.is_bool else (float if dtype.is_float else int)
+    kind = (
+        bool
+        if dtype.is_bool
+        else complex
+        if dtype.is_complex
+        else (float if dtype.is_float else int)
+    )
     return type(value) is kind
 
 

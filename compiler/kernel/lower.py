@@ -36,7 +36,8 @@ class Order(Struct, frozen=True):
 class Buffers:
     """The memory of each stored node, made when it is first asked for.
 
-    `shared` names nodes that lie in the memory of another, its elements in the same order.
+    `shared` names nodes that lie in the memory of another, its elements in the same order; views
+    lie in that of their operands. Complex numbers lie in memory as pairs of reals.
     """
 
     def __init__(self, names: Mapping[Node, str], shared: Mapping[Node, Node]) -> None:
@@ -52,14 +53,22 @@ class Buffers:
 
     def adopt(self, node: Node, buffer: Buffer) -> None:
         """Let a node lie in memory that exists."""
-        self._of[self._shared.get(node, node)] = buffer
+        self._of[self._owner(node)] = buffer
 
     def __call__(self, node: Node) -> Buffer:
-        node = self._shared.get(node, node)
+        node = self._owner(node)
         if node not in self._of:
             name = self._names.get(node, "").lstrip("%") or f"t{len(self._of)}"
-            self._of[node] = Buffer(name, node.dtype, node.shape)
+            shape = (*node.shape, 2) if node.dtype.is_complex else node.shape
+            self._of[node] = Buffer(name, node.dtype.real, shape)
         return self._of[node]
+
+    def _owner(self, node: Node) -> Node:
+        """The node whose memory this one lies in."""
+        node = self._shared.get(node, node)
+        while node.op.is_view:
+            node = node.inputs[0]
+        return node
 
     def scratch(self, like: Buffer, shape: tuple[Dim, ...]) -> Buffer:
         """New memory that belongs to no node."""

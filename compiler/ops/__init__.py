@@ -34,11 +34,14 @@ from .compare import (
     signbit,
 )
 from .contract import contract
+from .complex import as_complex, as_real, complex, conjugate, imag, interleave, real
 from .control import branch, loop, while_loop
 from .conversion import convert, stop_gradient
 from .copying import copy
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
+from .fourier import fft
+from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
 from .linalg import cholesky, eigh, lu, qr, svd, triangular_solve
 from .logic import (
     bitwise_and,
@@ -96,6 +99,8 @@ __all__ = [
     "argsort",
     "asin",
     "asinh",
+    "as_complex",
+    "as_real",
     "atan",
     "atan2",
     "atanh",
@@ -115,6 +120,7 @@ __all__ = [
     "contract",
     "convert",
     "copy",
+    "complex",
     "copysign",
     "cos",
     "cosh",
@@ -137,6 +143,7 @@ __all__ = [
     "hypot",
     "iota",
     "isfinite",
+    "fft",
     "isinf",
     "isnan",
     "less",
@@ -145,6 +152,12 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "imag",
+    "interleave",
     "logaddexp",
     "logical_and",
     "logical_not",
@@ -177,6 +190,7 @@ __all__ = [
     "round",
     "rsqrt",
     "scatter_add",
+    "real",
     "scatter_add_along_axis",
     "select",
     "sigmoid",

@@ -50,7 +50,9 @@ def as_floats(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
 def as_quotient(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
     """Promoted and broadcast; integers of any width divide in f64."""
     common = common_dtype(args)
-    return _broadcast(builder, _converted(builder, args, common if common.is_float else DType.F64))
+    return _broadcast(
+        builder, _converted(builder, args, common if common.is_inexact else DType.F64)
+    )
 
 
 def as_truths(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
@@ -92,14 +94,15 @@ def common_dtype(args: Iterable[Any]) -> DType:
     """NumPy 2's promotion: Python numbers take the element type of the other operands."""
     operands = tuple(args)
     dtypes = {_dtype(arg) for arg in operands if not _is_weak(arg)}
-    if len(dtypes) == 1 and (only := next(iter(dtypes))).is_float:
+    only = next(iter(dtypes)) if len(dtypes) == 1 else DType.BOOL
+    if only.is_complex or (only.is_float and not any(type(arg) is complex for arg in operands)):
         return only
     return promoted(*(arg if _is_weak(arg) else _dtype(arg) for arg in operands))
 
 
 def float_dtype(dtype: DType) -> DType:
     """The floats that NumPy computes functions of this type in; f32 stands in for its f16."""
-    if dtype.is_float:
+    if dtype.is_inexact:
         return dtype
     return DType.F64 if dtype.is_integer and dtype.bits >= 32 else DType.F32
 
@@ -185,11 +188,11 @@ def _as_wide(builder: Builder, value: Any) -> Node:
 
 def _is_weak(value: Any) -> bool:
     """Whether a value is a Python number; NumPy's f64 derives from float and is none."""
-    return type(value) in (bool, int, float)
+    return type(value) in (bool, int, float, complex)
 
 
-def _fits(value: float | int, dtype: DType) -> bool:
-    if not dtype.is_integer or isinstance(value, float):
+def _fits(value: complex, dtype: DType) -> bool:
+    if not dtype.is_integer or not isinstance(value, int):
         return True
     limits = np.iinfo(dtype.numpy)
     return int(limits.min) <= value <= int(limits.max)

@@ -12,10 +12,12 @@ from symfuse.runtime.errors import DTypeError
 from ..ir.builder import Builder
 from ..ir.node import Node
 from ..ir.op import Op, Sample
+from . import complex_functions as of_complex
 from .alignment import as_one_type, as_quotient
 from .compare import equal, select
 from .exponential import log
 from .kinds import like, mapped, not_differentiable
+from .pairs import formula, partwise
 from .sampling import ALL, NUMBERS, draw, numbers
 
 __all__ = [
@@ -44,6 +46,7 @@ add: Op = mapped(
     body=lambda s, x, y: s.bitor(x, y) if x.dtype.is_bool else s.add(x, y),
     partials=lambda x, y, out: (1, 1),
     transpose=lambda ct, which, inputs, attrs: ct,
+    parts=partwise,
     reference=np.add,
     samples=numbers(2),
 )
@@ -56,6 +59,7 @@ subtract: Op = mapped(
     body=lambda s, x, y: s.sub(x, y),
     partials=lambda x, y, out: (1, -1),
     transpose=lambda ct, which, inputs, attrs: ct if which == 0 else negative(ct),
+    parts=partwise,
     reference=np.subtract,
     samples=numbers(2),
 )
@@ -68,6 +72,7 @@ multiply: Op = mapped(
     body=lambda s, x, y: s.bitand(x, y) if x.dtype.is_bool else s.mul(x, y),
     partials=lambda x, y, out: (y, x),
     transpose=lambda ct, which, inputs, attrs: ct * inputs[1 - which],
+    parts=formula(lambda x, y: x * y),
     reference=np.multiply,
     samples=numbers(2),
 )
@@ -80,6 +85,7 @@ divide: Op = mapped(
     body=lambda s, x, y: s.div(x, y),
     partials=lambda x, y, out: (reciprocal(y), -out / y),
     transpose=lambda ct, which, inputs, attrs: ct / inputs[1],
+    parts=formula(of_complex.quotient),
     reference=np.divide,
     samples=numbers(2, 0.5),
 )
@@ -92,6 +98,7 @@ negative: Op = mapped(
     body=lambda s, x: s.neg(x),
     partials=lambda x, out: (-1,),
     transpose=lambda ct, which, inputs, attrs: negative(ct),
+    parts=partwise,
     reference=np.negative,
     samples=numbers(),
 )
@@ -104,6 +111,7 @@ positive: Op = mapped(
     body=lambda s, x: x,
     partials=lambda x, out: (1,),
     transpose=lambda ct, which, inputs, attrs: ct,
+    parts=partwise,
     reference=np.positive,
     samples=numbers(),
 )
@@ -148,6 +156,7 @@ square: Op = mapped(
     takes=NUMBERS,
     body=lambda s, x: s.mul(x, x),
     partials=lambda x, out: (2 * x,),
+    parts=formula(of_complex.square),
     reference=np.square,
     samples=numbers(),
 )
@@ -158,6 +167,7 @@ reciprocal: Op = mapped(
     formula="1/x",
     body=lambda s, x: s.div(s.const(1, x.dtype), x),
     partials=lambda x, out: (-square(out),),
+    parts=formula(of_complex.reciprocal),
     reference=np.reciprocal,
     samples=numbers(low=0.5),
 )
@@ -169,6 +179,7 @@ sqrt: Op = mapped(
     formula="sqrt(x)",
     body=lambda s, x: s.sqrt(x),
     partials=lambda x, out: (0.5 / out,),
+    parts=formula(of_complex.sqrt),
     reference=np.sqrt,
     samples=numbers(low=0.5),
 )
@@ -179,6 +190,7 @@ rsqrt: Op = mapped(
     formula="1/sqrt(x)",
     body=lambda s, x: s.rsqrt(x),
     partials=lambda x, out: (-0.5 * out / x,),
+    parts=formula(lambda x: of_complex.reciprocal(of_complex.sqrt(x))),
     reference=lambda x: 1 / np.sqrt(x),
     samples=numbers(low=0.5),
     ulp=1,
@@ -229,7 +241,7 @@ def _as_powers(builder: Builder, args: tuple[Any, ...], attrs: Any) -> tuple[Nod
 def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
     """y·x^(y-1) is 0 for y = 0 at every x, and exact at x ≤ 0 for a constant y; x^y·log x is 0 at
     x = 0, and NaN below, where x^y has no derivative in y."""
-    number = getattr(y, "number", y if isinstance(y, int | float) else None)
+    number = getattr(y, "number", y if isinstance(y, int | float | complex) else None)
 
     def in_x() -> Any:
         if number is None:
@@ -243,7 +255,7 @@ def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
 
 
 def _powers(rng: np.random.Generator, dtype: DType) -> list[Sample]:
-    if dtype.is_float:
+    if dtype.is_inexact:
         return numbers(2, 0.5)(rng, dtype)
     small = (draw(rng, dtype, (3, 4)), draw(rng, dtype, (3, 4), 0, 5))
     wrapping = (np.array([3, 5, 7], dtype.numpy), np.array([2, 50, 127], dtype.numpy))
@@ -258,6 +270,7 @@ power: Op = mapped(
     align=_as_powers,
     body=lambda s, x, y: s.pow(x, y),
     partials=_power_partials,
+    parts=formula(of_complex.power),
     reference=np.power,
     samples=_powers,
     ulp=2,

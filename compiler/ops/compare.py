@@ -13,10 +13,12 @@ from symfuse.runtime.errors import DTypeError
 from ..ir.node import Node
 from ..ir.op import Op, Sample
 from ..ir.types import TensorType
+from . import complex_functions as of_complex
 from .alignment import as_choice, as_comparison
 from .kinds import checked, like, mapped, not_differentiable
 from .logic import logical_and
-from .sampling import ALL, NUMBERS, draw, numbers
+from .pairs import formula, partwise
+from .sampling import ALL, COMPLEX, NUMBERS, draw, numbers
 
 __all__ = [
     "clip",
@@ -39,11 +41,20 @@ _STEP = "a truth value is piecewise constant"
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
 
 
-def _comparison(name: str, instruction: str, doc: str, formula: str, reference: Any) -> Op:
+def _comparison(
+    name: str,
+    instruction: str,
+    doc: str,
+    equation: str,
+    reference: Any,
+    parts: Callable[..., Any] | None = None,
+) -> Op:
+    takes = (*ALL, *COMPLEX) if parts else ALL
+
     def result_type(x: TensorType, y: TensorType) -> TensorType:
         is_mixed = {x.dtype, y.dtype} == {DType.I64, DType.U64}
         same = (x, y.with_dtype(x.dtype)) if is_mixed else (x, y)
-        return checked(name, same, ALL).with_dtype(DType.BOOL)
+        return checked(name, same, takes).with_dtype(DType.BOOL)
 
     def body(s: Any, x: Any, y: Any) -> Any:
         if x.dtype is y.dtype:
@@ -56,8 +67,9 @@ def _comparison(name: str, instruction: str, doc: str, formula: str, reference: 
         name,
         _STEP,
         doc=doc,
-        formula=formula,
+        formula=equation,
         takes=ALL,
+        parts=parts,
         result_type=result_type,
         align=as_comparison,
         body=body,
@@ -75,8 +87,10 @@ def _signed_first(s: Any, instruction: str, x: Any, y: Any) -> Any:
     return s.bitand(s.bitnot(is_negative), among_unsigned)
 
 
-equal = _comparison("equal", "eq", "x = y", "Eq(x, y)", np.equal)
-not_equal = _comparison("not_equal", "ne", "x ≠ y", "Ne(x, y)", np.not_equal)
+equal = _comparison("equal", "eq", "x = y", "Eq(x, y)", np.equal, formula(of_complex.equal))
+not_equal = _comparison(
+    "not_equal", "ne", "x ≠ y", "Ne(x, y)", np.not_equal, formula(of_complex.not_equal)
+)
 less = _comparison("less", "lt", "x < y", "x < y", np.less)
 less_equal = _comparison("less_equal", "le", "x ≤ y", "x <= y", np.less_equal)
 greater = _comparison("greater", "gt", "x > y", "x > y", np.greater)
@@ -167,7 +181,7 @@ def _select_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorT
     if not condition.dtype.is_bool:
         raise DTypeError(f"the condition is {condition}", fix="compare it with something")
     checked("select", (condition, x.with_dtype(DType.BOOL)), ALL)
-    return checked("select", (x, y), ALL)
+    return checked("select", (x, y), (*ALL, *COMPLEX))
 
 
 def _select_jvp(tangents: Any, inputs: Any, out: Node, attrs: Any) -> Any:
@@ -201,6 +215,7 @@ select: Op = mapped(
     body=lambda s, condition, x, y: s.select(condition, x, y),
     jvp=_select_jvp,
     transpose=_select_transpose,
+    parts=partwise,
     reference=np.where,
     samples=_choices,
 )

@@ -15,7 +15,8 @@ from ..ir.node import Node
 from ..ir.op import Op
 from ..ir.types import TensorType
 from .alignment import as_one_dtype
-from .sampling import FLOATS, NUMBERS, arrays, several
+from .pairs import Pair, complex_product
+from .sampling import COMPLEX, FLOATS, NUMBERS, arrays, several
 from .shape import inverse, moved_to_front, transpose
 
 __all__ = ["contract"]
@@ -32,7 +33,7 @@ def free_axes(rank: int, *taken: Axes) -> Axes:
 def _contract_type(
     x: TensorType, y: TensorType, *, batch: Pairing, contracting: Pairing
 ) -> TensorType:
-    if x.dtype is not y.dtype or x.dtype not in NUMBERS:
+    if x.dtype is not y.dtype or x.dtype not in (*NUMBERS, *COMPLEX):
         raise DTypeError(f"{x} and {y} cannot be multiplied", fix="convert both to one number type")
     for role, (left, right) in (("batch", batch), ("contracting", contracting)):
         _require_pairs(role, x, y, left, right)
@@ -133,6 +134,11 @@ def _shifted(axes: Axes, by: int) -> Axes:
     return tuple(a + int(by) for a in axes)
 
 
+def _contract_parts(node: Node, operands: tuple[Any, ...]) -> Pair:
+    x, y = operands
+    return complex_product(lambda one, other: contract(one, other, **node.attrs), x, y)
+
+
 def _pairs(batch: Pairing, contracting: Pairing) -> dict[str, Pairing]:
     return {"batch": batch, "contracting": contracting}
 
@@ -146,6 +152,7 @@ contract: Op = Op(
     jvp=_contract_jvp,
     transpose=_contract_transpose,
     batch=_contract_batch,
+    parts=_contract_parts,
     reference=_contract_reference,
     dtypes=(*FLOATS, DType.I32, DType.I64),
     samples=several(

@@ -8,6 +8,7 @@ from ..ir.op import Op
 from ..ir.types import TensorType
 from .alignment import as_is
 from .kinds import mapped
+from .pairs import partwise
 from .sampling import ALL, numbers
 
 __all__ = ["copy"]
@@ -27,6 +28,7 @@ copy: Op = mapped(
     body=lambda s, x, *, number=0: x,
     partials=lambda x, out, *, number=0: (1,),
     transpose=lambda ct, which, inputs, attrs: ct,
+    parts=partwise,
     reference=lambda x, *, number=0: np.array(x),
     samples=numbers(),
 )

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..ir.op import Op
+from . import complex_functions as of_complex
 from .kinds import mapped
+from .pairs import formula
 from .sampling import numbers
 
 __all__ = ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "logaddexp"]
@@ -21,6 +23,7 @@ exp: Op = mapped(
     formula="exp(x)",
     body=lambda s, x: s.exp(x),
     partials=lambda x, out: (out,),
+    parts=formula(of_complex.exp),
     reference=np.exp,
     samples=numbers(),
     ulp=2,
@@ -32,6 +35,7 @@ exp2: Op = mapped(
     formula="2**x",
     body=lambda s, x: s.exp2(x),
     partials=lambda x, out: (_LN2 * out,),
+    parts=formula(of_complex.scaled_exp(2)),
     reference=np.exp2,
     samples=numbers(),
     ulp=2,
@@ -43,6 +47,7 @@ expm1: Op = mapped(
     formula="exp(x) - 1",
     body=lambda s, x: s.expm1(x),
     partials=lambda x, out: (out + 1,),
+    parts=formula(of_complex.expm1),
     reference=np.expm1,
     samples=numbers(),
     ulp=2,
@@ -54,6 +59,7 @@ log: Op = mapped(
     formula="log(x)",
     body=lambda s, x: s.log(x),
     partials=lambda x, out: (1 / x,),
+    parts=formula(of_complex.log),
     reference=np.log,
     samples=numbers(low=0.2),
     ulp=2,
@@ -65,6 +71,7 @@ log2: Op = mapped(
     formula="log(x)/log(2)",
     body=lambda s, x: s.log2(x),
     partials=lambda x, out: (1 / _LN2 / x,),
+    parts=formula(of_complex.scaled_log(2)),
     reference=np.log2,
     samples=numbers(low=0.2),
     ulp=2,
@@ -76,6 +83,7 @@ log10: Op = mapped(
     formula="log(x)/log(10)",
     body=lambda s, x: s.log10(x),
     partials=lambda x, out: (1 / _LN10 / x,),
+    parts=formula(of_complex.scaled_log(10)),
     reference=np.log10,
     samples=numbers(low=0.2),
     ulp=2,
@@ -87,6 +95,7 @@ log1p: Op = mapped(
     formula="log(1 + x)",
     body=lambda s, x: s.log1p(x),
     partials=lambda x, out: (1 / (1 + x),),
+    parts=formula(of_complex.log1p),
     reference=np.log1p,
     samples=numbers(low=-0.5),
     ulp=2,

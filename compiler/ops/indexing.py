@@ -19,6 +19,7 @@ from ..ir.op import Op, Sample, operations
 from ..ir.types import TensorType
 from .alignment import as_is, as_one_dtype
 from .kinds import spread, zeros
+from .pairs import partwise
 from .sampling import MOVED, NUMBERS, draw
 from .shape import broadcast, checked_axes, moved_to_front, reshape
 
@@ -133,6 +134,7 @@ take: Op = Op(
         zeros(inputs[0].type), inputs[1], ct, **attrs
     ),
     batch=_take_batch,
+    parts=partwise,
     reference=lambda x, indices, *, axis: np.take(x, indices, axis, mode="clip"),
     dtypes=MOVED,
     samples=_takes,
@@ -204,6 +206,7 @@ scatter_add: Op = Op(
     jvp=_adding_jvp("scatter_add"),
     transpose=lambda ct, which, inputs, attrs: ct if which == 0 else take(ct, inputs[1], **attrs),
     batch=_scatter_batch,
+    parts=partwise,
     reference=_scatter_reference,
     dtypes=NUMBERS,
     samples=_scatters,
@@ -276,6 +279,7 @@ take_along_axis: Op = Op(
         zeros(inputs[0].type), inputs[1], ct, **attrs
     ),
     batch=_batched_along("take_along_axis"),
+    parts=partwise,
     reference=_take_along_reference,
     dtypes=MOVED,
     samples=_alongs,
@@ -318,6 +322,7 @@ scatter_add_along_axis: Op = Op(
         ct if which == 0 else take_along_axis(ct, inputs[1], **attrs)
     ),
     batch=_batched_along("scatter_add_along_axis"),
+    parts=partwise,
     reference=_scatter_along_reference,
     dtypes=NUMBERS,
     samples=_scatter_alongs,

@@ -17,7 +17,8 @@ from ..ir.node import Node
 from ..ir.op import Op, operations
 from ..ir.types import TensorType
 from .alignment import as_floats, as_is, as_one_type, common_dtype, float_dtype
-from .sampling import BITS, FLOATS, INTEGERS, MOVED, NUMBERS
+from .pairs import partwise
+from .sampling import BITS, COMPLEX, FLOATS, INTEGERS, MOVED, NUMBERS
 
 __all__ = [
     "checked",
@@ -56,8 +57,10 @@ def mapped(
     1 or -1; a bool expression, which lets the tangent through where it holds; None for none; or
     a function that returns one of these, called only if that input has a tangent.
 
-    A real function of halves is one of f32, rounded once, unless it does not `widens`.
+    A real function of halves is one of f32, rounded once, unless it does not `widens`. What says
+    by `parts` what it is on pairs takes complex numbers, too.
     """
+    accepted = (*takes, *COMPLEX) if facts.get("parts") else takes
     arity = body.__code__.co_argcount - 1
     floats_only = takes == FLOATS
 
@@ -82,7 +85,7 @@ def mapped(
     if floats_only:
         facts["reference"] = _in_floats(facts["reference"], widens)
     facts.setdefault("align", align)
-    facts.setdefault("result_type", _result_type(name, arity, takes, gives))
+    facts.setdefault("result_type", _result_type(name, arity, accepted, gives))
     facts.setdefault("dtypes", takes)
     facts.setdefault("jvp", None if "not_differentiable" in facts else jvp)
     op = Op(name=name, body=body, element=element, batch=batch, **facts)
@@ -116,6 +119,7 @@ def linear(
     facts.setdefault("align", as_is)
     facts.setdefault("jvp", jvp)
     facts.setdefault("dtypes", MOVED)
+    facts.setdefault("parts", partwise)
     op = Op(name=name, transpose=transpose, moves=moves, **facts)
     return op
 
@@ -127,7 +131,7 @@ def not_differentiable(name: str, reason: str, **facts: Any) -> Op:
     return Op(name=name, not_differentiable=reason, **facts)
 
 
-def like(number: float | int, x: Any) -> Any:
+def like(number: complex, x: Any) -> Any:
     """The number in the element type of x."""
     dtype = getattr(x, "dtype", None)
     return number if dtype is None else constant(number, DType.of(dtype))
@@ -138,7 +142,7 @@ def zeros(type_: TensorType) -> Any:
     return filled(0, type_)
 
 
-def filled(value: float | int | bool, type_: TensorType) -> Any:
+def filled(value: complex, type_: TensorType) -> Any:
     """One number in every element of a type."""
     number = constant(value, type_.dtype)
     if not type_.shape:
@@ -173,7 +177,8 @@ def checked(name: str, types: tuple[TensorType, ...], takes: tuple[DType, ...]) 
         if not same or not all(map(is_equal, first.shape, other.shape)):
             raise ShapeError(f"{first} and {other} differ", fix="broadcast one of them")
     if first.dtype not in takes:
-        wanted = _KINDS_OF_NUMBER.get(takes) or ", ".join(takes)
+        wanted = _KINDS_OF_NUMBER.get(real := tuple(d for d in takes if not d.is_complex))
+        wanted = wanted or ", ".join(real)
         raise DTypeError(
             f"{name} takes {wanted}, got {first}", fix=f"convert the operand to {takes[0]} first"
         )
@@ -212,10 +217,10 @@ def _result_type(
 def _in_floats(reference: Callable[..., Any], widens: bool) -> Callable[..., Any]:
     """A NumPy function that is given floats for integers, and f32 for halves, as the graph does."""
 
-    def on_floats(*args: Any) -> Any:
+    def on_floats(*args: Any, **attrs: Any) -> Any:
         dtype = float_dtype(common_dtype(args))
         taken = dtype.computed if widens else dtype
-        found = np.asarray(reference(*(np.asarray(arg, taken.numpy) for arg in args)))
+        found = np.asarray(reference(*(np.asarray(arg, taken.numpy) for arg in args), **attrs))
         is_wide = taken is not dtype and found.dtype == taken.numpy
         return found.astype(dtype.numpy) if is_wide else found
 

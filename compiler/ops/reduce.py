@@ -10,14 +10,17 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError
 
+from ..ir.builder import Builder
 from ..ir.dims import product
+from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import Op, Reduction, operations
 from ..ir.types import TensorType
 from .alignment import as_is
 from .compare import equal, select
-from .kinds import like
-from .sampling import ALL, NUMBERS, Samples, arrays, exact, several
+from .kinds import filled, like
+from .pairs import Pair, complex_product, partwise
+from .sampling import ALL, COMPLEX, NUMBERS, Samples, arrays, exact, several
 from .shape import broadcast, checked_axes, reshape, transpose
 
 __all__ = [
@@ -81,9 +84,11 @@ def folded(function: Callable[..., Any], x: Any, axis: Any) -> Any:
 def _reduction(
     name: str, *, takes: tuple[DType, ...], needs_elements: bool = False, **facts: Any
 ) -> Op:
+    accepted = (*takes, *COMPLEX) if facts.get("parts") else takes
+
     def result_type(x: TensorType, *, axes: Axes) -> TensorType:
         checked_axes(x, axes)
-        if x.dtype not in takes:
+        if x.dtype not in accepted:
             raise DTypeError(f"{name} takes {', '.join(takes)}, got {x}", fix="convert it first")
         if needs_elements and any(x.shape[a] == 0 for a in axes):
             raise ShapeError(
@@ -124,6 +129,7 @@ reduce_sum: Op = _reduction(
     reduction=simple("add", lambda dtype: 0),
     jvp=lambda tangents, inputs, out, attrs: reduce_sum(tangents[0], **attrs),
     transpose=lambda ct, which, inputs, attrs: spread_back(ct, inputs[0], attrs["axes"]),
+    parts=partwise,
     reference=lambda x, *, axes: folded(np.add.reduce, x, axes),
     ulp=16,
 )
@@ -171,12 +177,46 @@ def product_before(x: Node, *, reverse: bool = False) -> Any:
     )
 
 
+def _prod_parts(node: Node, operands: tuple[Any, ...]) -> Pair:
+    rows = operands[0].each(lambda part: _rows(part, node.attr("axes")))
+    return product_loop(rows)[0]
+
+
+def product_loop(rows: Pair) -> tuple[Pair, Pair]:
+    """The complex product along the last axis, and at each place the one up to it."""
+    x = rows.re
+    kept, length = x.type.with_shape(x.shape[:-1]), x.shape[-1]
+    inner = Builder()
+    counter = inner.parameter("turn", TensorType((), DType.I64))
+    given = [inner.parameter(name, kept) for name in ("re", "im", "x", "y")]
+    with inner.active():
+        found = complex_product(operations["multiply"], Pair(*given[:2]), Pair(*given[2:]))
+    outputs = (found.re, found.im)
+    body = Graph("product", (counter, *given), (*outputs, *outputs), inner)
+    attrs = {"body": body, "carries": 2, "scanned": 2, "length": length, "reverse": False}
+    laid = rows.each(_along_first_axis)
+    operands = (filled(1, kept), filled(0, kept), laid.re, laid.im)
+    results = [operations["loop"](*operands, **attrs, result=k) for k in range(4)]
+    return Pair(*results[:2]), Pair(*results[2:]).each(_along_last_axis)
+
+
+def _along_first_axis(x: Node) -> Node:
+    found: Node = transpose(x, axes=(x.rank - 1, *range(x.rank - 1)))
+    return found
+
+
+def _along_last_axis(x: Node) -> Node:
+    found: Node = transpose(x, axes=(*range(1, x.rank), 0))
+    return found
+
+
 reduce_prod: Op = _reduction(
     "reduce_prod",
     doc="the product along some axes; integers wrap around",
     takes=NUMBERS,
     reduction=simple("mul", lambda dtype: 1),
     jvp=_prod_jvp,
+    parts=_prod_parts,
     samples=several(_SAMPLES, _EMPTY, exact([[1, 0, 3], [0, 2, 0]], smooth=True, axes=(1,))),
     reference=lambda x, *, axes: folded(np.multiply.reduce, x, axes),
     ulp=16,

@@ -14,6 +14,7 @@ from ..ir.op import Sample
 __all__ = [
     "ALL",
     "BITS",
+    "COMPLEX",
     "FLOATS",
     "INTEGERS",
     "MOVED",
@@ -31,6 +32,7 @@ Array = np.ndarray[Any, Any]
 Samples = Callable[["np.random.Generator", DType], list[Sample]]  # its module loads slowly
 
 FLOATS = (DType.F32, DType.F64, DType.F16, DType.BF16)
+COMPLEX = (DType.C64, DType.C128)
 INTEGERS = tuple(d for d in DType if d.is_integer)
 NUMBERS = (*FLOATS, *INTEGERS)
 BITS = (DType.BOOL, *INTEGERS)
@@ -91,6 +93,9 @@ def draw(
     """Random elements between bounds, as far as the type holds them."""
     if dtype.is_bool:
         return np.asarray(rng.integers(0, 2, shape), bool)
+    if dtype.is_complex:
+        re, im = (rng.uniform(low, high, shape) for _ in range(2))
+        return np.asarray(re + 1j * im, dtype.numpy)
     if dtype.is_float:
         return np.asarray(rng.uniform(low, high, shape), dtype.numpy)
     least = max(int(low), 0) if dtype.is_unsigned else int(low)
@@ -101,6 +106,9 @@ def edges(dtype: DType) -> Array:
     """Zeros, ones, limits, and for floats all that is not an ordinary number."""
     if dtype.is_bool:
         return np.array([False, True])
+    if dtype.is_complex:
+        parts = (0.0, -0.0, 0.5, -1.0, 2.5)
+        return np.array([complex(re, im) for re in parts for im in parts], dtype.numpy)
     if dtype.is_integer:
         limits = np.iinfo(dtype.numpy)
         small = (-2, -1, 0, 1, 2, 3, 7) if dtype.is_signed else (0, 1, 2, 3, 7)

@@ -16,9 +16,18 @@ from ..ir.types import TensorType
 from .alignment import as_is
 from .compare import greater, greater_equal, select
 from .kinds import like, stretch
-from .reduce import folded, highest, lowest, product_before, reduce_sum, simple
-from .sampling import ALL, NUMBERS, Samples, arrays, exact, several
-from .shape import checked_axes, iota, moved_from_front, moved_to_front, transpose
+from .pairs import Pair, partwise
+from .reduce import folded, highest, lowest, product_before, product_loop, reduce_sum, simple
+from .sampling import ALL, COMPLEX, NUMBERS, Samples, arrays, exact, several
+from .shape import (
+    checked_axes,
+    inverse,
+    iota,
+    moved_from_front,
+    moved_to_front,
+    reverse,
+    transpose,
+)
 from .slicing import pad, slice
 
 __all__ = ["argmax", "argmin", "cumprod", "cumsum"]
@@ -27,7 +36,7 @@ __all__ = ["argmax", "argmin", "cumprod", "cumsum"]
 def _scan(name: str, **facts: Any) -> Op:
     def result_type(x: TensorType, *, axis: int, reverse: bool = False) -> TensorType:
         checked_axes(x, (axis,))
-        if x.dtype not in NUMBERS:
+        if x.dtype not in (*NUMBERS, *COMPLEX):
             raise DTypeError(f"{name} takes numbers, got {x}", fix="convert it first")
         return x
 
@@ -72,6 +81,7 @@ cumsum: Op = _scan(
     reduction=simple("add", lambda dtype: 0, is_scan=True),
     jvp=lambda tangents, inputs, out, attrs: cumsum(tangents[0], **attrs),
     transpose=lambda ct, which, inputs, attrs: cumsum(ct, **_turned(attrs)),
+    parts=partwise,
     reference=lambda x, *, axis, reverse=False: _scanned(np.add, x, axis, reverse),
 )
 
@@ -132,11 +142,25 @@ def _all_pairs(t: Any, x: Any, axis: int, reverse: bool) -> Any:
     return moved_from_front(moved_to_front(reduce_sum(terms, axes=(last - 1,)), last - 1), axis)
 
 
+def _cumprod_parts(node: Node, operands: tuple[Any, ...]) -> Pair:
+    axis, is_reversed = node.attr("axis"), node.attr("reverse")
+    last = node.rank - 1
+    order = (*(a for a in range(node.rank) if a != axis), axis)
+
+    def turned(x: Node) -> Any:
+        return reverse(x, axes=(last,)) if is_reversed else x
+
+    rows = operands[0].each(lambda x: turned(transpose(x, axes=order)))
+    found = product_loop(rows)[1]
+    return found.each(lambda x: transpose(turned(x), axes=inverse(order)))
+
+
 cumprod: Op = _scan(
     "cumprod",
     doc="at each place the product up to it, or with reverse from it on",
     reduction=simple("mul", lambda dtype: 1, is_scan=True),
     jvp=_cumprod_jvp,
+    parts=_cumprod_parts,
     reference=lambda x, *, axis, reverse=False: _scanned(np.multiply, x, axis, reverse),
 )
 

@@ -16,6 +16,7 @@ from ..ir.op import Op
 from ..ir.types import Guard, TensorType
 from .alignment import as_one_dtype
 from .kinds import linear, spread
+from .pairs import Pair
 from .sampling import arrays, several
 
 __all__ = ["concatenate", "pad", "slice", "slice_guards"]
@@ -129,7 +130,7 @@ def _pad_type(
     low: Dims,
     high: Dims,
     interior: tuple[int, ...],
-    value: float | int | bool,
+    value: complex | float | int | bool,
 ) -> TensorType:
     _require_rank(x, low=low, high=high, interior=interior)
     if any(is_at_most(0, n) is False for n in (*low, *high, *interior)):
@@ -186,6 +187,14 @@ def _pad_batch(inputs: Any, batched: Any, attrs: Any) -> Any:
     return pad(inputs[0], **widened, value=attrs["value"])
 
 
+def _pad_parts(node: Node, operands: tuple[Any, ...]) -> Pair:
+    value, (x,) = node.attr("value"), operands
+    return Pair(
+        pad(x.re, **{**node.attrs, "value": value.real}),
+        pad(x.im, **{**node.attrs, "value": value.imag}),
+    )
+
+
 pad: Op = linear(
     "pad",
     doc="`low` elements before, `high` behind and `interior` between those of every axis",
@@ -195,6 +204,7 @@ pad: Op = linear(
     jvp=_pad_jvp,
     transpose=_cut_out,
     batch=_pad_batch,
+    parts=_pad_parts,
     reference=_pad_reference,
     samples=several(
         arrays((2, 3), low=(1, 0), high=(2, 1), interior=(0, 2), value=1),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir.op import Op
+from . import complex_functions as of_complex
 from .arithmetic import reciprocal, rsqrt, square
 from .kinds import mapped
+from .pairs import formula
 from .sampling import numbers
 
 __all__ = [
@@ -31,6 +33,7 @@ sin: Op = mapped(
     formula="sin(x)",
     body=lambda s, x: s.sin(x),
     partials=lambda x, out: (cos(x),),
+    parts=formula(of_complex.sin),
     reference=np.sin,
     samples=numbers(),
     ulp=2,
@@ -42,6 +45,7 @@ cos: Op = mapped(
     formula="cos(x)",
     body=lambda s, x: s.cos(x),
     partials=lambda x, out: (-sin(x),),
+    parts=formula(of_complex.cos),
     reference=np.cos,
     samples=numbers(),
     ulp=2,
@@ -53,6 +57,7 @@ tan: Op = mapped(
     formula="tan(x)",
     body=lambda s, x: s.tan(x),
     partials=lambda x, out: (1 + square(out),),
+    parts=formula(of_complex.tan),
     reference=np.tan,
     samples=numbers(low=-1.2, high=1.2),
     ulp=3,
@@ -64,6 +69,7 @@ asin: Op = mapped(
     formula="asin(x)",
     body=lambda s, x: s.asin(x),
     partials=lambda x, out: (rsqrt(1 - square(x)),),
+    parts=formula(of_complex.asin),
     reference=np.arcsin,
     samples=numbers(low=-0.9, high=0.9),
     ulp=2,
@@ -75,6 +81,7 @@ acos: Op = mapped(
     formula="acos(x)",
     body=lambda s, x: s.acos(x),
     partials=lambda x, out: (-rsqrt(1 - square(x)),),
+    parts=formula(of_complex.acos),
     reference=np.arccos,
     samples=numbers(low=-0.9, high=0.9),
     ulp=2,
@@ -86,6 +93,7 @@ atan: Op = mapped(
     formula="atan(x)",
     body=lambda s, x: s.atan(x),
     partials=lambda x, out: (reciprocal(1 + square(x)),),
+    parts=formula(of_complex.atan),
     reference=np.arctan,
     samples=numbers(),
     ulp=2,
@@ -111,6 +119,7 @@ sinh: Op = mapped(
     formula="sinh(x)",
     body=lambda s, x: s.sinh(x),
     partials=lambda x, out: (cosh(x),),
+    parts=formula(of_complex.sinh),
     reference=np.sinh,
     samples=numbers(),
     ulp=3,
@@ -122,6 +131,7 @@ cosh: Op = mapped(
     formula="cosh(x)",
     body=lambda s, x: s.cosh(x),
     partials=lambda x, out: (sinh(x),),
+    parts=formula(of_complex.cosh),
     reference=np.cosh,
     samples=numbers(),
     ulp=3,
@@ -133,6 +143,7 @@ tanh: Op = mapped(
     formula="tanh(x)",
     body=lambda s, x: s.tanh(x),
     partials=lambda x, out: (1 - square(out),),
+    parts=formula(of_complex.tanh),
     reference=np.tanh,
     samples=numbers(),
     ulp=2,
@@ -144,6 +155,7 @@ asinh: Op = mapped(
     formula="asinh(x)",
     body=lambda s, x: s.asinh(x),
     partials=lambda x, out: (rsqrt(square(x) + 1),),
+    parts=formula(of_complex.asinh),
     reference=np.arcsinh,
     samples=numbers(),
     ulp=3,
@@ -154,7 +166,8 @@ acosh: Op = mapped(
     doc="the inverse of cosh on [1, ∞)",
     formula="acosh(x)",
     body=lambda s, x: s.acosh(x),
-    partials=lambda x, out: (rsqrt((x - 1) * (x + 1)),),
+    partials=lambda x, out: (rsqrt(x - 1) * rsqrt(x + 1),),
+    parts=formula(of_complex.acosh),
     reference=np.arccosh,
     samples=numbers(low=1.5),
     ulp=3,
@@ -166,6 +179,7 @@ atanh: Op = mapped(
     formula="atanh(x)",
     body=lambda s, x: s.atanh(x),
     partials=lambda x, out: (reciprocal(1 - square(x)),),
+    parts=formula(of_complex.atanh),
     reference=np.arctanh,
     samples=numbers(low=-0.9, high=0.9),
     ulp=3,

@@ -15,6 +15,7 @@ from ..kernel.body import Index
 from ..kernel.domain import Domain, is_scan, own_domain, reads, sources, visited_shape
 from .drafts import Draft, common_domain, in_order, is_below, kind, rank, row_size
 from .inlining import inlined_nodes, is_free
+from .separate_operands import in_memory
 
 __all__ = ["Group", "Grouping", "Verdict", "group_kernels"]
 
@@ -92,7 +93,7 @@ class _Grouper:
 
     def run(self) -> Grouping:
         for node in self.graph.nodes:
-            given = node.is_parameter or node.is_constant
+            given = node.is_parameter or node.is_constant or node.op.is_view
             if not given and node not in self.inlined:
                 self._place(node)
         reshaped = self._reshaped()
@@ -106,9 +107,7 @@ class _Grouper:
         """Outputs that are another node's elements in the same order: they share its memory."""
         taken: dict[Node, Node] = {}
         for output in self.graph.outputs:
-            source = output
-            while source.op.name == "reshape":
-                source = source.inputs[0]
+            source = in_memory(output)
             free = source in self.home and source not in (*self.graph.outputs, *taken.values())
             if source is not output and free:
                 taken[output] = source

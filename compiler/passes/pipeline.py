@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..ir.graph import Graph
 from .detach_shifts import detach_shifts
+from .expand_complex import expand_complex
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
 from .regional import merge_loops, simplify_regions
@@ -15,7 +16,8 @@ from .stabilise import stabilise
 __all__ = ["DERIVATIVE_PASSES", "GRAPH_PASSES", "run_pipeline"]
 
 GRAPH_PASSES: tuple[Pass, ...] = (
-    merge_loops,  # before anything else, while what came from one body looks the same
+    expand_complex,  # before anything else: rules are equations between real numbers
+    merge_loops,  # early, while what came from one body looks the same
     fold_constants,  # early: numbers are what most rules look for
     simplify_shapes,  # so that algebra sees through views
     simplify_algebra,  # gives quotients and logarithms the one form that the next pass knows

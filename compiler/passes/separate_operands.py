@@ -29,8 +29,8 @@ def separate_operands(graph: Graph) -> Graph:
 
 
 def in_memory(node: Node) -> Node:
-    """The node in whose memory a value lies, if it is nothing but another shape of one."""
-    while node.op.name == "reshape":
+    """The node in whose memory a value lies, if it is nothing but another shape or view of one."""
+    while node.op.name == "reshape" or node.op.is_view:
         node = node.inputs[0]
     return node
 

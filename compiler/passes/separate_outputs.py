@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ops.complex import interleave, parts_of, whole_of
 from ..ops.copying import copy
 
 __all__ = ["separate_outputs"]
@@ -15,9 +16,23 @@ def separate_outputs(graph: Graph) -> Graph:
     outputs = []
     with graph.builder.active():
         for number, output in enumerate(graph.outputs):
-            if output.is_parameter or output.is_constant or output in seen:
+            if _is_given(output) or output in seen:
                 with graph.builder.deriving(output.source):
-                    output = copy(output, number=number)
+                    output = _copied(output, number)
             seen.add(output)
             outputs.append(output)
     return graph.with_outputs(outputs)
+
+
+def _is_given(output: Node) -> bool:
+    """Whether nothing computes the output: complex numbers are computed as pairs side by side."""
+    if output.op.is_view:
+        return output.inputs[0].op is not interleave
+    return output.is_parameter or output.is_constant
+
+
+def _copied(output: Node, number: int) -> Node:
+    if output.dtype.is_complex:
+        return whole_of(parts_of(output).each(lambda part: copy(part, number=number)))
+    found: Node = copy(output, number=number)
+    return found

@@ -95,6 +95,8 @@ class _Rewriter:
             nested = self._with_nested(node)
             if nested is not node:
                 return nested
+            if node.dtype.is_complex or any(x.dtype.is_complex for x in node.inputs):
+                return node  # rules are equations between real numbers
             for rule in self.rules.worth_trying(node, self.context.numerics):
                 found = rule(node)
                 if found is not None and found is not node:

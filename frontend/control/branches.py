@@ -107,11 +107,7 @@ def _alike(what: str, regions: list[Region]) -> list[Region]:
 def _common(column: Sequence[Described]) -> Described:
     """The first result that is no bare number; of numbers, the widest."""
     strong = [one for one in column if not one.weak]
-    return strong[0] if strong else max(column, key=lambda one: _kind(one.type.dtype))
-
-
-def _kind(dtype: DType) -> int:
-    return 0 if dtype.is_bool else (2 if dtype.is_float else 1)
+    return strong[0] if strong else max(column, key=lambda one: one.type.dtype.order)
 
 
 def _told(region: Region) -> str:

@@ -58,7 +58,7 @@ def _met(start: Described, result: Described) -> Described:
         return start
     if start.type == result.type:
         return start if result.weak else result
-    return start if result.weak and start.type.dtype.is_float else result
+    return start if result.weak and start.type.dtype.order >= result.type.dtype.order else result
 
 
 def _same_tree(what: str, region: Region, tree: Structure) -> None:

@@ -189,12 +189,11 @@ def _identity(value: Any) -> int:
 
 def _takes(number: TensorType, wanted: TensorType) -> bool:
     """Whether a Python number may take the wanted type."""
-    kinds = [0 if t.dtype.is_bool else (2 if t.dtype.is_float else 1) for t in (number, wanted)]
-    return number.shape == wanted.shape and kinds[0] <= kinds[1]
+    return number.shape == wanted.shape and number.dtype.order <= wanted.dtype.order
 
 
 def _is_weak(leaf: Any) -> bool:
-    return leaf._weak if isinstance(leaf, Tracer) else type(leaf) in (bool, int, float)
+    return leaf._weak if isinstance(leaf, Tracer) else type(leaf) in (bool, int, float, complex)
 
 
 def _output(trace: Trace, leaf: Any, path: str) -> Node:

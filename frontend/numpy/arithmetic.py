@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.runtime.dtypes import DType
-
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import call, common_dtype, convert, element_type, traced
 
 __all__ = [
-    "allclose", "array_equal", "array_equiv", "astype", "clip", "conj", "deg2rad", "degrees",
-    "fmax", "fmin", "heaviside", "imag", "isclose", "isneginf", "isposinf", "nan_to_num",
-    "rad2deg", "radians", "real", "round", "select", "sinc", "where",
+    "allclose", "array_equal", "array_equiv", "astype", "clip", "deg2rad", "degrees",
+    "fmax", "fmin", "heaviside", "isclose", "isneginf", "isposinf", "nan_to_num",
+    "rad2deg", "radians", "round", "select", "sinc", "where",
 ]  # fmt: skip
 
 
@@ -38,11 +36,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Elements of x where the condition holds, of y elsewhere."""
     if x is None or y is None:
         return FUNCTIONS["nonzero"](condition)
-    dtype = common_dtype(x, y)
-    parts = [
-        part if type(part) in (int, float) else convert(traced(part), dtype) for part in (x, y)
-    ]
-    if all(type(part) in (int, float) for part in parts):
+    dtype, numbers = common_dtype(x, y), (int, float, complex)
+    parts = [part if type(part) in numbers else convert(traced(part), dtype) for part in (x, y)]
+    if all(type(part) in numbers for part in parts):
         parts = [convert(traced(part), dtype) for part in parts]
     return call("select", _truth(condition), *parts)
 
@@ -205,21 +201,3 @@ def isposinf(x: Any) -> Any:
 def isneginf(x: Any) -> Any:
     """Whether each element is negative infinity."""
     return call("equal", x, -math.inf)
-
-
-@numpy_like(np.real, view=True)
-def real(val: Any) -> Any:
-    """The real part: the array itself."""
-    return traced(val)
-
-
-@numpy_like(np.conj)
-def conj(x: Any, /) -> Any:
-    """The complex conjugate: the array itself."""
-    return traced(x)
-
-
-@numpy_like(np.imag)
-def imag(val: Any) -> Any:
-    """The imaginary part: zeros."""
-    return convert(FUNCTIONS["zeros_like"](val), DType.of(traced(val).dtype))

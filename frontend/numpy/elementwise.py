@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,10 @@ def _plain(op: str, args: tuple[Any, ...]) -> Any:
 
 def _real(op: str, args: tuple[Any, ...]) -> Any:
     """Integers become floating-point numbers first."""
-    if any(isinstance(a, Tracer) and a._node.dtype.is_float for a in args):
+    if any(isinstance(a, Tracer) and a._node.dtype.is_inexact for a in args):
         return call(op, *args)
     dtype = common_dtype(*args)
-    if dtype.is_float:
+    if dtype.is_inexact:
         return call(op, *args)
     target = DType.F64 if op == "divide" or all(map(is_weak, args)) else floating(dtype)
     return call(op, *(convert(traced(a), target) for a in args))
@@ -79,7 +80,7 @@ def _real(op: str, args: tuple[Any, ...]) -> Any:
 def _whole(op: str, args: tuple[Any, ...]) -> Any:
     """Integers are their own result."""
     dtype = common_dtype(*args)
-    return call(op, *args) if dtype.is_float else convert(args[0], dtype)
+    return call(op, *args) if dtype.is_inexact else convert(args[0], dtype)
 
 
 def _logical(op: str, args: tuple[Any, ...]) -> Any:
@@ -130,7 +131,7 @@ def as_bool(x: Any) -> Any:
 def _power(op: str, args: tuple[Any, ...]) -> Any:
     """The exponents that NumPy computes otherwise, too."""
     x, exponent = args
-    if type(exponent) in (int, float) and isinstance(x, Tracer) and x._node.dtype.is_float:
+    if type(exponent) in (int, float) and isinstance(x, Tracer) and x._node.dtype.is_inexact:
         if exponent == 2:
             return call("square", x)
         if exponent == 0.5:
@@ -144,12 +145,28 @@ def _power(op: str, args: tuple[Any, ...]) -> Any:
 
 def _test(op: str, args: tuple[Any, ...]) -> Any:
     """Questions about floating-point numbers, answered for integers without looking."""
-    if common_dtype(*args).is_float:
+    if (dtype := common_dtype(*args)).is_complex:
+        return (_complexes().both if op == "isfinite" else _complexes().either)(op, *args)
+    if dtype.is_float:
         return call(op, *args)
     x = traced(args[0])
     if op == "signbit":
         return call("less", x, 0)
     return call("equal" if op == "isfinite" else "not_equal", x, x)
+
+
+def _of_complex(name: str) -> _Prepare:
+    """Complex numbers have another function, which may have a real result."""
+
+    def prepare(op: str, args: tuple[Any, ...]) -> Any:
+        is_complex = common_dtype(*args).is_complex
+        return getattr(_complexes(), name)(*args) if is_complex else call(op, *args)
+
+    return prepare
+
+
+def _complexes() -> Any:
+    return import_module("symfuse.numpy.complexes")
 
 
 _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
@@ -165,8 +182,8 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("minimum", np.minimum, "minimum", _numeric("logical_and"), ""),
     ("negative", np.negative, "negative", _numeric(""), ""),
     ("positive", np.positive, "positive", _numeric(""), ""),
-    ("abs", np.absolute, "abs", _plain, "absolute"),
-    ("sign", np.sign, "sign", _plain, ""),
+    ("abs", np.absolute, "abs", _of_complex("size"), "absolute"),
+    ("sign", np.sign, "sign", _of_complex("direction"), ""),
     ("square", np.square, "square", _plain, ""),
     ("reciprocal", np.reciprocal, "reciprocal", _plain, ""),
     ("sqrt", np.sqrt, "sqrt", _real, ""),

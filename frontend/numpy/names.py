@@ -20,6 +20,16 @@ LINALG: dict[str, str] = {
     "matrices": "matrix_norm matrix_power",
     "systems": "cond det inv lstsq matrix_rank pinv slogdet solve",
 }
+    "contraction": "einsum einsum_path",
+    "padding": "pad",
+    "selecting": "choose compress delete diagflat extract insert piecewise resize",
+    "placement": "copyto fill_diagonal place put put_along_axis putmask",
+    "places": "diag_indices diag_indices_from ix_ ravel_multi_index tril_indices "
+    "tril_indices_from triu_indices triu_indices_from unravel_index",
+    "applying": "apply_along_axis apply_over_axes fromfunction vectorize",
+    "floats": "frexp ldexp modf spacing",
+    "integers": "bitwise_count gcd lcm packbits unpackbits",
+    "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real",
 """Of `symfuse.numpy.linalg`."""
 
 

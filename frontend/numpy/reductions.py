@@ -43,7 +43,7 @@ def _reduce(op: str, x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _wide(dtype: DType) -> DType:
     """The element type that NumPy sums integers in."""
-    if dtype.is_float:
+    if dtype.is_inexact:
         return dtype
     return DType.U64 if dtype.is_unsigned else DType.I64
 
@@ -132,7 +132,7 @@ def _float_of(a: Any, dtype: Any) -> tuple[Any, DType]:
     """The values as floats to compute with, and the element type of the result."""
     x = traced(a)
     own = common_dtype(x)
-    wanted = element_type(dtype) if dtype is not None else own if own.is_float else DType.F64
+    wanted = element_type(dtype) if dtype is not None else own if own.is_inexact else DType.F64
     return convert(x, wanted.computed), wanted
 
 
@@ -153,12 +153,14 @@ def var(
 ) -> Any:  # fmt: skip
     """The mean squared distance from the mean along axes."""
     x, wanted = _float_of(a, dtype)
-    return convert(_variance(x, axis, ddof if correction is None else correction, keepdims), wanted)
+    less = ddof if correction is None else correction
+    return convert(_variance(x, axis, less, keepdims), wanted.real)
 
 
 def _variance(x: Any, axis: Any, less: Any, keepdims: bool) -> Any:
-    away = call("square", call("subtract", x, mean(x, axis, keepdims=True)))
-    total = _reduce("reduce_sum", away, axis, keepdims)
+    away = call("subtract", x, mean(x, axis, keepdims=True))
+    away = FUNCTIONS["abs"](away) if common_dtype(x).is_complex else away
+    total = _reduce("reduce_sum", call("square", away), axis, keepdims)
     return call("divide", total, _or_size(_count(x, axis) - less))
 
 
@@ -174,7 +176,7 @@ def std(
     """The square root of the variance along axes."""
     x, wanted = _float_of(a, dtype)
     found = _variance(x, axis, ddof if correction is None else correction, keepdims)
-    return convert(call("sqrt", found), wanted)
+    return convert(call("sqrt", found), wanted.real)
 
 
 @numpy_like(np.average)

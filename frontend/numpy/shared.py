@@ -45,7 +45,7 @@ def traced(value: Any) -> Any:
         return as_array(value)
     if isinstance(value, Expr):
         return size_value(value)
-    weak = type(value) in (bool, int, float)
+    weak = type(value) in (bool, int, float, complex)
     return Tracer(trace, trace.lift(value), weak=weak)
 
 
@@ -69,7 +69,7 @@ def convert(x: Any, dtype: DType) -> Any:
         return x
     if not isinstance(x, Tracer) and dtype_of(x) is dtype and isinstance(x, np.ndarray):
         return x
-    if type(x) in (bool, int, float) and (trace := ACTIVE.get()) is not None:
+    if type(x) in (bool, int, float, complex) and (trace := ACTIVE.get()) is not None:
         return Tracer(trace, trace.builder.constant(x, dtype))
     return call("convert", x, dtype=dtype)
 
@@ -90,12 +90,12 @@ def is_weak(value: Any) -> bool:
     """Whether a value takes the element type of what it meets."""
     if isinstance(value, Tracer):
         return value._weak
-    return isinstance(value, Expr) or type(value) in (bool, int, float)
+    return isinstance(value, Expr) or type(value) in (bool, int, float, complex)
 
 
 def floating(dtype: DType) -> DType:
     """The element type of a real function of values of this one."""
-    if dtype.is_float:
+    if dtype.is_inexact:
         return dtype
     return DType.F32 if dtype.itemsize < 4 else DType.F64
 

@@ -87,7 +87,7 @@ def _described(value: Any, known: dict[str, Symbol]) -> Described:
         return Described(value._node.type, value._weak)
     if isinstance(value, Spec):
         return Described(value.type)
-    if isinstance(value, bool | int | float) and not isinstance(value, np.generic):
+    if isinstance(value, bool | int | float | complex) and not isinstance(value, np.generic):
         return Described(TensorType((), DType.of(np.asarray(value).dtype)), True)
     return Described(_type_of(value))
 

@@ -288,11 +288,9 @@ def weak_dtype(weak: DType, strong: Sequence[DType]) -> DType:
     if not strong:
         return weak
     met = promoted(*strong)
-    return met if _rank(weak) <= _rank(met) else weak
-
-
-def _rank(dtype: DType) -> int:
-    return 0 if dtype.is_bool else (2 if dtype.is_float else 1)
+    if weak.is_complex and met.is_float:
+        return promoted(met, 1j)
+    return met if weak.order <= met.order else weak
 
 
 def _is_weak(value: Any) -> bool:
@@ -300,4 +298,4 @@ def _is_weak(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (bool, int, float)
+    return type(value) in (bool, int, float, complex)

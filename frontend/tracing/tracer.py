@@ -18,13 +18,21 @@ from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
 from .hints import rewritten
 from .sizes import shown_to_users
 
-__all__ = ["Tracer"]
+__all__ = ["NoValueError", "Tracer"]
+
+_DECIDES = frozenset({"a branch", "an index or size", "iteration", "len() of a symbolic size"})
+
+
+class NoValueError(TraceError):
+    """A line that needs a traced value to go on, as it is written; rewritten it may not."""
+
+    is_final = False  # True: rewriting has been tried
 
 
 def _is_writable(source: DType, target: DType) -> bool:
     """Whether in-place arithmetic may write these values into an array, as NumPy has it."""
     if DType.BF16 in (source, target):
-        return target.is_float
+        return target.is_inexact
     return np.can_cast(source.numpy, target.numpy, "same_kind")
 
 
@@ -79,7 +87,9 @@ def _no_value(what: str) -> Callable[..., Any]:
 class Tracer(Traceable):
     """A value of the graph that is being traced; it has a shape and a dtype but no elements."""
 
-    __slots__ = ("__weakref__", "_node", "_pending", "_trace", "_version", "_view", "_weak")
+    __slots__ = (
+        "__weakref__", "_is_owned", "_node", "_pending", "_trace", "_version", "_view", "_weak",
+    )  # fmt: skip
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
     __symfuse_leaf__ = True
@@ -91,9 +101,11 @@ class Tracer(Traceable):
         *,
         weak: bool = False,
         view: tuple[Tracer, int] | None = None,
+        owned: bool = False,
     ) -> None:
         self._trace, self._node, self._weak = trace, node, weak
         self._view = view  # the array whose memory NumPy would share, and its version then
+        self._is_owned = owned  # a parameter that no caller has another name for
         self._version = 0  # counts in-place writes
         self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
 
@@ -134,7 +146,11 @@ class Tracer(Traceable):
 
     @property
     def real(self) -> Any:
-        return self
+        return FUNCTIONS["real"](self)
+
+    @property
+    def imag(self) -> Any:
+        return FUNCTIONS["imag"](self)
 
     @property
     def at(self) -> Any:
@@ -240,7 +256,7 @@ class Tracer(Traceable):
 
     def _check_writable(self) -> None:
         reason, fix = "", ""
-        if self._node.is_parameter:
+        if self._node.is_parameter and not self._is_owned:
             reason, fix = "is an argument, which belongs to the caller", "x = x.copy()"
         elif self._view is not None:
             reason, fix = (
@@ -270,7 +286,8 @@ class Tracer(Traceable):
 
     def _has_no_value(self, what: str) -> TraceError:
         loc = user_location()
-        return TraceError(
+        kind = NoValueError if what in _DECIDES else TraceError
+        return kind(
             f"{what} needs the value of {self!r}, which is known only when the graph runs",
             fix=rewritten(what, loc.source() if loc else ""),
             loc=loc,
@@ -311,9 +328,10 @@ for _symbol, _name in {
     setattr(Tracer, f"__{_symbol}__", _unary(_name))
 
 _METHODS = (
-    "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "copy", "cumprod",
-    "cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel",
-    "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+    "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "conjugate", "copy",
+    "cumprod", "cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "nonzero", "prod",
+    "ptp", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes",
+    "take", "trace", "var",
 )  # fmt: skip
 for _name in _METHODS:
     setattr(Tracer, _name, _method(_name))

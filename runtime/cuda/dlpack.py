@@ -33,7 +33,7 @@ CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 VERSION = (1, 0)
 _READ_ONLY = 1
 
-_INT, _UINT, _FLOAT, _BFLOAT, _BOOL = 0, 1, 2, 4, 6
+_INT, _UINT, _FLOAT, _BFLOAT, _COMPLEX, _BOOL = 0, 1, 2, 4, 5, 6
 
 
 class _Tensor(Structure):
@@ -197,6 +197,8 @@ def _code(dtype: DType) -> tuple[int, int]:
         return _BOOL, 8
     if dtype is DType.BF16:
         return _BFLOAT, 16
+    if dtype.is_complex:
+        return _COMPLEX, dtype.bits
     kind = _FLOAT if dtype.is_float else _INT if dtype.is_signed else _UINT
     return kind, dtype.bits
 

@@ -17,10 +17,10 @@ from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Op
 from symfuse.compiler.ir.types import TensorType, parse_type
-from symfuse.runtime.dtypes import DType
+from symfuse.runtime.dtypes import SCALARS, DType
 from symfuse.runtime.errors import DTypeError, ShapeError
 
-DTYPES = st.sampled_from([dtype for dtype in DType if dtype is not DType.BF16])  # not NumPy's
+DTYPES = st.sampled_from([dtype for dtype in SCALARS if dtype is not DType.BF16])  # not NumPy's
 BINARY = [ops.add, ops.multiply, ops.maximum, ops.equal, ops.less]
 FLOATING = [ops.exp, ops.sqrt, ops.sin, ops.sigmoid, ops.reciprocal, ops.relu, ops.erf]
 
@@ -120,8 +120,8 @@ def test_bools_are_refused_where_numpy_refuses_them(op: Op) -> None:
 
 
 def test_element_types_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(DTypeError, match="complex128"):
-        applied(ops.add, "f32[2]", np.ones(2, np.complex128))
+    with pytest.raises(DTypeError, match="longdouble|float128"):
+        applied(ops.add, "f32[2]", np.ones(2, np.longdouble))
 
 
 @pytest.mark.parametrize("op", [ops.less, ops.less_equal, ops.greater, ops.equal, ops.not_equal])

@@ -21,6 +21,7 @@ from symfuse.compiler.ir.walk import topological
 from symfuse.runtime.dtypes import DType
 
 __all__ = [
+    "EVERY",
     "EVERY_CASE",
     "EVERY_DERIVATIVE",
     "EVERY_OP",
@@ -39,7 +40,10 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 _OTHERS = ("branch", "constant", "loop", "parameter", "while_loop")
-OPERATIONS = [op for op in operations.values() if op.name not in _OTHERS]
+EVERY = [op for op in operations.values() if op.name not in _OTHERS]
+# What is of complex numbers alone has no elements: `test_complex.py` tests it.
+_COMPLEX = ("as_complex", "as_real", "complex", "conjugate", "fft", "imag", "real")
+OPERATIONS = [op for op in EVERY if op.name not in _COMPLEX]
 _BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d in op.dtypes]
 _SMOOTH = [pytest.param(op, id=op.name) for op in OPERATIONS if op.jvp is not None]
 
