@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numpy import matmul
 from ..numpy.shared import common_dtype
 from . import functional
 from .layer import Layer
@@ -21,11 +22,11 @@ def attended(
     scope: Scope, q: Array, k: Array, v: Array, mask: Any, rate: float = 0.0
 ) -> tuple[Array, Array]:
     """softmax(q · kᵀ / √d) · v over the last two axes, and the softmax; d is the size of keys."""
-    scores = q @ np.swapaxes(k, -1, -2) * float(k.shape[-1]) ** -0.5
+    scores = matmul(q, np.swapaxes(k, -1, -2)) * float(k.shape[-1]) ** -0.5
     if mask is not None:
         scores = np.where(mask, scores, _least(scores))
     weights = functional.softmax(scores, axis=-1)
-    return dropped(scope, weights, rate) @ v, weights
+    return matmul(dropped(scope, weights, rate), v), weights
 
 
 class Attention(Layer):
@@ -96,12 +97,13 @@ class MultiHeadAttention(Layer):
         return np.transpose(y, (0, 2, 1, 3))
 
     def _projected(self, scope: Scope, name: str, x: Array, width: int) -> Array:
-        y = x @ scope.weight(
+        kernel = scope.weight(
             f"{name}_kernel",
             (x.shape[-1], width),
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
         )
+        y = matmul(x, kernel)
         return (
             y + scope.weight(f"{name}_bias", width, self.bias_initializer) if self.use_bias else y
         )

@@ -11,6 +11,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError
 
+from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
 from .activations import activation
 from .layer import Layer
@@ -37,13 +38,13 @@ class Dense(Layer):
     bias_regularizer: Any = None
 
     def call(self, scope: Scope, x: Any) -> Any:
-        y = x @ scope.weight(
+        kernel = scope.weight(
             "kernel",
             (x.shape[-1], self.units),
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
         )
-        return activation(self.activation)(with_bias(self, scope, y))
+        return activation(self.activation)(with_bias(self, scope, matmul(x, kernel)))
 
 
 class EinsumDense(Layer):
@@ -61,7 +62,7 @@ class EinsumDense(Layer):
 
     def call(self, scope: Scope, x: Any) -> Any:
         kernel = scope.weight("kernel", self.shape, self.kernel_initializer)
-        y = np.einsum(self.equation, x, kernel)
+        y = einsum(self.equation, x, kernel)
         if self.bias_shape is not None:
             y = y + scope.weight("bias", self.bias_shape, self.bias_initializer)
         return activation(self.activation)(y)
@@ -80,7 +81,7 @@ class Maxout(Layer):
             "kernel", (x.shape[-1], self.units * self.pieces), self.kernel_initializer
         )
         bias = scope.weight("bias", self.units * self.pieces, self.bias_initializer)
-        y = x @ kernel + bias
+        y = matmul(x, kernel) + bias
         return np.max(np.reshape(y, (*y.shape[:-1], self.units, self.pieces)), axis=-1)
 
 
@@ -137,7 +138,7 @@ class GCNConv(Layer):
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
         )
-        y = adjacency @ (x @ kernel)
+        y = matmul(adjacency, matmul(x, kernel))
         return activation(self.activation)(with_bias(self, scope, y))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numpy import matmul
 from .layer import Layer
 from .scope import Scope
 
@@ -86,7 +87,7 @@ class Dot(Layer):
             x, y = (v / np.sqrt(np.sum(v * v, axis=-1, keepdims=True)) for v in (x, y))
         if x.ndim == y.ndim == 2:
             return np.sum(x * y, axis=-1, keepdims=True)
-        return x @ np.swapaxes(y, -1, -2)
+        return matmul(x, np.swapaxes(y, -1, -2))
 
 
 def _pair(axes: Any) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
 from ..control.loops import scan
+from ..numpy import matmul
 from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from .activations import activation
@@ -88,7 +89,7 @@ class RNN(Layer):
             self.recurrent_initializer,
             regularizer=self.recurrent_regularizer,
         )
-        y = x @ kernel
+        y = matmul(x, kernel)
         if self.use_bias:
             y = y + scope.weight("bias", wide, self.bias_start(), regularizer=self.bias_regularizer)
         return y, (recurrent,)
@@ -99,7 +100,7 @@ class RNN(Layer):
 
     def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
         """One turn: the output, and the new state."""
-        h = activation(self.activation)(x + state[0] @ weights[0])
+        h = activation(self.activation)(x + matmul(state[0], weights[0]))
         return h, h
 
     def _drops(self, scope: Scope) -> bool:
@@ -153,7 +154,7 @@ class LSTM(RNN):
     def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
         h, c = state
         gate, squashed = activation(self.recurrent_activation), activation(self.activation)
-        i, f, g, o = _blocks(x + h @ weights[0], 4)
+        i, f, g, o = _blocks(x + matmul(h, weights[0]), 4)
         c = gate(f) * c + gate(i) * squashed(g)
         h = gate(o) * squashed(c)
         return h, h, c
@@ -187,15 +188,15 @@ class GRU(RNN):
         h, recurrent = state[0], weights[0]
         gate, squashed = activation(self.recurrent_activation), activation(self.activation)
         if self.reset_after:
-            inner = h @ recurrent
+            inner = matmul(h, recurrent)
             inner = inner + weights[1] if len(weights) > 1 else inner
             (xz, xr, xg), (hz, hr, hg) = _blocks(x, 3), _blocks(inner, 3)
             z, r = gate(xz + hz), gate(xr + hr)
             g = squashed(xg + r * hg)
         else:
             two = 2 * self.units
-            z, r = _blocks(gate(x[..., :two] + h @ recurrent[:, :two]), 2)
-            g = squashed(x[..., two:] + (r * h) @ recurrent[:, two:])
+            z, r = _blocks(gate(x[..., :two] + matmul(h, recurrent[:, :two])), 2)
+            g = squashed(x[..., two:] + matmul(r * h, recurrent[:, two:]))
         h = z * h + (1.0 - z) * g
         return h, h
 

@@ -173,7 +173,9 @@ class Scope:
     def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """What the layer whose scope this is makes of the inputs."""
         inputs, options = self._types.converted((inputs, options))
-        return layer.call(self, *inputs, **options)
+        result = layer.call(self, *inputs, **options)
+        # What other layers gave stays: one of float32 may stand at the end of a model of halves.
+        return result if self._layers else self._types.converted(result)
 
     def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> None:
         specs = (map_leaves(_spec_of, tree) for tree in (inputs, options, result))
