@@ -253,8 +253,9 @@ def _axis(axis: Axis) -> str:
 
 def _serial(serial: Serial) -> str:
     stages = f", {serial.stages} on their way" if serial.stages > 1 else ""
+    start = "" if serial.start is None else f" from {serial.first}"
     stop = "" if serial.stop is None else f" below {serial.stop}"
-    return f"for each block of {serial.symbol} by {serial.block}{stop}{stages}"
+    return f"for each block of {serial.symbol} by {serial.block}{start}{stop}{stages}"
 
 
 def _same(phase: Phase) -> str:

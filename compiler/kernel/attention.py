@@ -18,40 +18,14 @@ from symfuse.runtime.dtypes import DType
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
 from ..ir.op import Reduction, operations
-from .body import Body, Index
+from .attention_form import AttentionForm, Places
+from .body import Body
 from .build import Storage
 from .phases import Instr, Local, Reduce
 
-__all__ = ["AttentionDraft", "AttentionForm", "Roles", "build_attention"]
+__all__ = ["AttentionDraft", "build_attention", "reduction_of"]
 
 Instrs = tuple[Instr, ...]
-
-
-class Roles(Struct, frozen=True):
-    """The axes of an operand: batches, its own (queries, keys or width of v), summed over."""
-
-    batch: tuple[int, ...]
-    own: tuple[int, ...]
-    summed: tuple[int, ...]
-
-
-class AttentionForm(Struct, frozen=True):
-    """root = softmax(f(q · kᵀ)) · v: `modified` is f of the `scores`.
-
-    The keys are an axis of the scores, the last, or with `keys_first` the first, of those that
-    are no batches. `batch` tells which batch of the scores each batch of the root is. The other
-    axes of the root are queries and width, or with `turned` width and queries.
-    """
-
-    root: Node
-    operands: tuple[Node, Node, Node]  # q, k, v
-    roles: tuple[Roles, Roles, Roles]
-    scores: Node
-    modified: Node
-    nodes: frozenset[Node]
-    batch: tuple[int, ...]
-    keys_first: bool
-    turned: bool
 
 
 class AttentionDraft(Struct, frozen=True):
@@ -59,7 +33,8 @@ class AttentionDraft(Struct, frozen=True):
 
     Queries, then rows and sums begin; for every block of keys follow keys and values, the scores
     (summed along the depth), what they are and the greatest of each row, the factors by which rows
-    shrink, the weights, the sums of rows and those of values; then the results.
+    shrink, the weights, the sums of rows and those of values; then the results, and what is
+    stored of each row.
     """
 
     outer: tuple[Symbol, ...]
@@ -82,6 +57,7 @@ class AttentionDraft(Struct, frozen=True):
     shrink_sums: Instrs
     products: Instrs
     results: Instrs
+    stored_rows: Instrs
     carried: tuple[Local, ...]
 
 
@@ -96,29 +72,14 @@ class _Build:
     def __init__(
         self, form: AttentionForm, sees_through: Callable[[Node], bool], storage: Storage
     ) -> None:
-        self.form, self.storage = form, storage
+        self.form, self.storage, self.places = form, storage, Places(form)
         members = form.nodes - {form.scores}
         self.body = Body(lambda n: n in members or sees_through(n), storage)
         self.dtype = form.modified.dtype.computed
-        self.sizes: dict[Symbol, Dim] = {}
-        q, k, v = form.operands
-        of_q, of_k, of_v = form.roles
-        self.batch = [self._axis(f"b{j}", q, axis) for j, axis in enumerate(of_q.batch)]
-        self.queries = [self._axis(f"query{j}", q, axis) for j, axis in enumerate(of_q.own)]
-        self.key = self._axis("key", k, of_k.own[0])
-        self.depth = self._axis("depth", q, of_q.summed[0])
-        self.width = self._axis("width", v, of_v.own[0])
-        self.row = self.queries[-1]
         self._locals()
 
-    def _axis(self, name: str, node: Node, axis: int) -> Symbol:
-        size = node.shape[axis]
-        symbol = Symbol(name, 0, size - 1, 1)
-        self.sizes[symbol] = size
-        return symbol
-
     def _locals(self) -> None:
-        row, key, depth, width = self.row, self.key, self.depth, self.width
+        row, key, depth, width = self.axes
         of_q, of_k, of_v = (node.dtype for node in self.form.operands)
         total = self.form.scores.dtype.computed
         self.q = Local("q_block", of_q, (row, depth))
@@ -131,37 +92,18 @@ class _Build:
         self.rows = {name: Local(name, self.dtype, (row,)) for name in rows}
         self.sum = Local("sum", self.dtype, (row, width))
 
-    # where things are
-
-    def _at(self, symbol: Symbol) -> Dim:
-        return 0 if self.sizes[symbol] == 1 else symbol + 0
-
-    def _operand(self, number: int) -> Index:
-        roles = self.form.roles[number]
-        own = (self.queries, [self.key], [self.width])[number]
-        summed = (self.depth, self.depth, self.key)[number]
-        batch = self.batch if number < 2 else [self.batch[j] for j in self.form.batch]
-        found: dict[int, Dim] = {roles.summed[0]: self._at(summed)}
-        found |= {axis: self._at(s) for axis, s in zip(roles.own, own, strict=True)}
-        found |= {axis: self._at(s) for axis, s in zip(roles.batch, batch, strict=True)}
-        return tuple(found[axis] for axis in sorted(found))
-
-    def _score(self) -> Index:
-        rest = [self.key, *self.queries] if self.form.keys_first else [*self.queries, self.key]
-        return tuple(map(self._at, (*self.batch, *rest)))
-
-    def _root(self) -> Index:
-        rest = [self.width, *self.queries] if self.form.turned else [*self.queries, self.width]
-        return tuple(map(self._at, (*(self.batch[j] for j in self.form.batch), *rest)))
+    @property
+    def axes(self) -> tuple[Symbol, Symbol, Symbol, Symbol]:
+        at = self.places
+        return at.row, at.key, at.depth, at.width
 
     # bodies
 
     def draft(self) -> AttentionDraft:
-        outer = (*self.batch, *self.queries[:-1])
         rows = self.rows
         return AttentionDraft(
-            tuple(s for s in outer if self.sizes[s] != 1),
-            *(self.row, self.key, self.depth, self.width, self.sizes, self.dtype),
+            self.places.outer,
+            *(*self.axes, self.places.sizes, self.dtype),
             query=self._load(0, self.q),
             begin_rows=self._begin((rows["greatest"], -inf), (rows["total"], 0.0)),
             begin_sums=self._begin((self.sum, 0.0)),
@@ -175,13 +117,15 @@ class _Build:
             shrink_sums=self._shrink_sums(),
             products=self._products(),
             results=self._results(),
+            stored_rows=self._stored_rows(),
             carried=(rows["greatest"], rows["total"], self.sum),
         )
 
     def _load(self, number: int, local: Local) -> Instrs:
         """Put a block of an operand."""
-        self.body.put(local, self.body.value(self.form.operands[number], self._operand(number)))
-        return self.body.finish()
+        b, node = self.body, self.form.operands[number]
+        b.put(local, b.value(node, self.places.operand(number)))
+        return b.finish()
 
     def _begin(self, *pairs: tuple[Local, float]) -> Instrs:
         for local, number in pairs:
@@ -191,22 +135,23 @@ class _Build:
     def _scores(self) -> Instrs:
         b, total = self.body, self.score.dtype
         product = b.mul(*(b.convert(b.get(local), total) for local in (self.q, self.k)))
-        b.reduce(Reduce(self.score, _reduction("reduce_sum"), frozenset({self.depth})), product)
+        over = frozenset({self.places.depth})
+        b.reduce(Reduce(self.score, reduction_of("reduce_sum"), over), product)
         done = b.finish()
-        b.locals[(self.form.scores, self._score())] = self.score
+        b.locals[(self.form.scores, self.places.score())] = self.score
         return done
 
     def _greatest(self) -> Instrs:
         b = self.body
-        power = b.convert(b.value(self.form.modified, self._score()), self.dtype)
+        power = b.convert(b.value(self.form.modified, self.places.score()), self.dtype)
         b.put(self.power, power)
         self._fold("in_block", "reduce_max", power)
         return b.finish()
 
     def _fold(self, name: str, reduction: str, value: Instr) -> None:
         """Fold along the keys of a block."""
-        over = frozenset({self.key})
-        self.body.reduce(Reduce(self.rows[name], _reduction(reduction), over, anew=True), value)
+        over = frozenset({self.places.key})
+        self.body.reduce(Reduce(self.rows[name], reduction_of(reduction), over, anew=True), value)
 
     def _shrink(self) -> Instrs:
         """The new greatest score of a row, and the factor for what was relative to the old one;
@@ -240,19 +185,30 @@ class _Build:
         return b.finish()
 
     def _products(self) -> Instrs:
-        b, over = self.body, frozenset({self.key})
+        b, over = self.body, frozenset({self.places.key})
         product = b.mul(b.get(self.weight), b.convert(b.get(self.v), self.dtype))
-        b.reduce(Reduce(self.sum, _reduction("reduce_sum"), over, onto=True), product)
+        b.reduce(Reduce(self.sum, reduction_of("reduce_sum"), over, onto=True), product)
         return b.finish()
 
     def _results(self) -> Instrs:
-        b, root = self.body, self.form.root
-        found = b.div(b.get(self.sum), b.get(self.rows["total"]))
-        b.store(self.storage(root), self._root(), root.shape, b.convert(found, root.dtype))
+        b, form, at = self.body, self.form, self.places
+        index = at.result(form.batch, at.queries, at.width, turned=form.turned)
+        found = b.convert(b.div(b.get(self.sum), b.get(self.rows["total"])), form.root.dtype)
+        b.store(self.storage(form.root), index, form.root.shape, found)
+        return b.finish()
+
+    def _stored_rows(self) -> Instrs:
+        b, form, index = self.body, self.form, self.places.of_row()
+        if form.greatest is not None and form.total is not None:
+            b.locals[(form.greatest, index)] = self.rows["greatest"]
+            b.locals[(form.total, index)] = self.rows["total"]
+        for node in form.rows:
+            b.store(self.storage(node), index, node.shape, b.value(node, index))
         return b.finish()
 
 
-def _reduction(name: str) -> Reduction:
+def reduction_of(name: str) -> Reduction:
+    """The fold that an operation of this name does."""
     found = operations[name].reduction
     assert found is not None
     return found

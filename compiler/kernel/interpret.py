@@ -121,10 +121,11 @@ class _PartRun(Struct):
     ) -> None:
         """The phases in every block; of no block, what they make of no index."""
         end = ranges[serial.symbol].stop
-        last = end if serial.stop is None else _evaluate(serial.stop, numbers, self.sizes)
+        first = _evaluate(serial.first, numbers, self.sizes)
+        last = _evaluate(serial.end(end), numbers, self.sizes)
         outer = self.locals
         totals: Totals = {}
-        for start in range(0, max(min(last, end), 1), serial.block):
+        for start in range(first, max(last, 1), serial.block):
             block = {**ranges, serial.symbol: range(start, min(start + serial.block, end))}
             self.locals = dict(outer)
             for phase in serial.phases:

@@ -113,10 +113,13 @@ def _steps(
     return schedules.rows(merge_axes(draft), buffers.scratch)
 
 
-def scheduled_kernel(order: Order, name: str, part: Part) -> Kernel:
-    """The launch of one part."""
-    reads, writes = _buffers((part,))
-    kernel = Kernel(name, order.kind, (part,), _work(part), order.nodes, reads, writes)
+def scheduled_kernel(order: Order, name: str, *parts: Part) -> Kernel:
+    """The launch of parts that do not wait for each other, usually one."""
+    reads, writes = _buffers(parts)
+    work: Dim = 0
+    for part in parts:
+        work = work + _work(part)
+    kernel = Kernel(name, order.kind, parts, work, order.nodes, reads, writes)
     if options.get("verify"):
         verify_kernel(kernel)
     return kernel

@@ -32,7 +32,7 @@ from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
 
-from ..ir.dims import Dim, Symbol, ceil_div
+from ..ir.dims import Dim, Symbol, ceil_div, maximum, minimum
 from ..ir.op import Reduction
 from .scalar import INSTRUCTIONS
 
@@ -219,9 +219,10 @@ class Serial(Struct, frozen=True):
     To them a block is what a tile is to other phases: a loop over the axis walks the block, and
     the last block may be cut off. A fold over the axis goes on from block to block; its local is
     there once the loop is over. The locals `carried` have values before the loop; each block puts
-    new ones, for the block after it, and what the last has put is there after the loop. The put
-    alone reads what such a local has held before, in its phase. Any other local that the phases
-    write is new in every block, and gone after the loop. Blocks from `stop` on are left out.
+    new ones, or folds onto them, for the block after it, and what the last has left is there after
+    the loop. The put alone reads what such a local has held before, in its phase. Any other local
+    that the phases write is new in every block, and gone after the loop. Blocks that end before
+    `start`, and those from `stop` on, are left out.
     `stages`: so many blocks are worth having on their way from memory.
     """
 
@@ -231,6 +232,16 @@ class Serial(Struct, frozen=True):
     stages: int = 1
     carried: tuple[Local, ...] = ()
     stop: Dim | None = None
+    start: Dim | None = None
+
+    @property
+    def first(self) -> Dim:
+        """Where the first block begins."""
+        return 0 if self.start is None else maximum(self.start, 0) // self.block * self.block
+
+    def end(self, extent: Dim) -> Dim:
+        """Where blocks no longer begin."""
+        return extent if self.stop is None else minimum(extent, self.stop)
 
 
 class Part(Struct, frozen=True):

@@ -159,6 +159,7 @@ class _Check:
         if fold.onto:
             carried = self.serial is not None and fold.local in self.serial.carried
             _require(carried, f"{instr.op} folds onto {fold.local}, which no loop carries")
+            self.carried.discard(fold.local)
         elif instr.op == "reduce":
             self._keep(fold.local)
 

@@ -7,7 +7,8 @@ stays in registers; the weights go from one division to the other through shared
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 
 from msgspec import Struct
 
@@ -17,9 +18,18 @@ from ..phases import Access, Axis, Instr, Loop, Part, Phase, Serial
 from ..processor import Device
 from .walk import Spread, lanes_along, size_or, stride_along
 
-__all__ = ["AttentionTiling", "plan_attention", "schedule_attention"]
+__all__ = [
+    "AttentionTiling",
+    "load_block",
+    "neighbours",
+    "plan_attention",
+    "schedule_attention",
+    "spread_of_width",
+    "too_few_tiles",
+]
 
 DOWN, ACROSS = 8, 16  # threads along the queries, and along keys or width
+THREADS = DOWN * ACROSS
 ROWS, KEYS = (8, 4, 2), (4, 2, 1)  # that each thread has, the most first
 WORDS = 64  # registers for scores and sums
 SHARED = 99 << 10  # bytes that each device has for a block
@@ -48,7 +58,7 @@ def plan_attention(draft: AttentionDraft, device: Device) -> AttentionTiling | s
     if not isinstance(depth, int) or not isinstance(width, int):
         return "the depth of a head is not known when it is compiled"
     words = -(-draft.dtype.itemsize // 4)
-    across = _width_spread(width)
+    across = spread_of_width(width)
     each = across.lanes * across.copies
     for stages in (2, 1):
         for rows in ROWS:
@@ -66,24 +76,26 @@ def _shared_bytes(draft: AttentionDraft, tiling: AttentionTiling, depth: int, wi
     q, k, v = (body[-1].dtype.itemsize for body in (draft.query, draft.keys, draft.values))
     pad = 16
     queries: int = tiling.row_tile * (depth * q + pad)
-    blocks: int = tiling.block * (depth * k + pad + _width_spread(width).step * v)
+    blocks: int = tiling.block * (depth * k + pad + spread_of_width(width).step * v)
     weights: int = tiling.row_tile * (tiling.block * draft.dtype.itemsize + pad)
     return queries + tiling.stages * blocks + weights
 
 
 def _is_too_large(draft: AttentionDraft, tiling: AttentionTiling, device: Device) -> bool:
     """Whether a smaller tile has fewer idle rows, or more of the multiprocessors at work."""
-    if tiling.rows == ROWS[-1]:
-        return False
-    rows = draft.sizes[draft.row]
-    tiles = -(-size_or(rows, LARGE) // tiling.row_tile)
-    for axis in draft.outer:
-        tiles *= size_or(draft.sizes[axis], 1)
-    short = isinstance(rows, int) and rows <= tiling.row_tile // 2
+    outer = [draft.sizes[axis] for axis in draft.outer]
+    fewer = too_few_tiles(draft.sizes[draft.row], tiling.row_tile, outer, device)
+    return tiling.rows != ROWS[-1] and fewer
+
+
+def too_few_tiles(size: Dim, tile: int, outer: Iterable[Dim], device: Device) -> bool:
+    """Whether tiles of an axis are half idle, or leave multiprocessors without one."""
+    tiles = -(-size_or(size, LARGE) // tile) * prod(size_or(n, 1) for n in outer)
+    short = isinstance(size, int) and size <= tile // 2
     return short or tiles < device.multiprocessors
 
 
-def _width_spread(width: int) -> Spread:
+def spread_of_width(width: int) -> Spread:
     """The width among the threads of a row, in vectors where it is wide enough."""
     lanes = next(n for n in (4, 2, 1) if n == 1 or (width % n == 0 and width // n >= ACROSS))
     return Spread(lanes, -(-width // (lanes * ACROSS)), ACROSS)
@@ -101,18 +113,17 @@ class _Schedule:
         self, draft: AttentionDraft, tiling: AttentionTiling, device: Device, diagonal: int | None
     ) -> None:
         self.draft, self.tiling, self.device, self.diagonal = draft, tiling, device, diagonal
-        self.threads = DOWN * ACROSS
         self.depth, self.width = (size_or(draft.sizes[s], 1) for s in (draft.depth, draft.width))
         self.number = Symbol(f"{draft.row.name}_tile", 0, None, 1)
         self.lengths = {
             draft.row: tiling.row_tile,
             draft.key: tiling.block,
             draft.depth: self.depth,
-            draft.width: _width_spread(self.width).step,
+            draft.width: spread_of_width(self.width).step,
         }
         self.of_rows = Loop(draft.row, 1, tiling.rows, DOWN, rolled=False)
         self.of_keys = Loop(draft.key, 1, tiling.keys, ACROSS, rolled=False)
-        self.of_width = _width_spread(self.width).loop(draft.width)
+        self.of_width = spread_of_width(self.width).loop(draft.width)
 
     def part(self) -> Part:
         draft = self.draft
@@ -129,8 +140,10 @@ class _Schedule:
             self._of_rows(draft.begin_rows),
             Phase((self.of_rows, self.of_width), draft.begin_sums),
         )
-        results = Phase((self.of_rows, self.of_width), draft.results)
-        return Part(tuple(self._axes()), (*begin, serial, results))
+        results = [Phase((self.of_rows, self.of_width), draft.results)]
+        if draft.stored_rows:
+            results.append(self._of_rows(draft.stored_rows))
+        return Part(tuple(self._axes()), (*begin, serial, *results))
 
     def _axes(self) -> Iterator[Axis]:
         sizes, draft = self.draft.sizes, self.draft
@@ -152,35 +165,43 @@ class _Schedule:
         yield self._load(draft.keys, draft.key, draft.depth)
         yield self._load(draft.values, draft.key, draft.width)
         square = (self.of_rows, self.of_keys)
-        yield Phase((Loop(draft.depth, _vector(self.depth)), *square), draft.scores)
+        yield Phase((Loop(draft.depth, neighbours(self.depth)), *square), draft.scores)
         yield Phase(square, draft.greatest)
         yield self._of_rows(draft.shrink)
         yield Phase(square, draft.weights)
         yield self._of_rows(draft.next_rows)
         results = (self.of_rows, self.of_width)
         yield Phase(results, draft.shrink_sums)
-        yield Phase((Loop(draft.key, _vector(self.tiling.block)), *results), draft.products)
+        yield Phase((Loop(draft.key, neighbours(self.tiling.block)), *results), draft.products)
+
+    def _load(self, body: tuple[Instr, ...], down: Symbol, along: Symbol) -> Phase:
+        return load_block(body, (down, along), self.lengths, self.device)
 
     def _of_rows(self, body: tuple[Instr, ...]) -> Phase:
         """What the threads of a row of the square all do."""
         return Phase((self.of_rows,), body, ACROSS)
 
-    def _load(self, body: tuple[Instr, ...], down: Symbol, along: Symbol) -> Phase:
-        """All threads load a block, neighbours along the axis where they find neighbours."""
-        inner, outer = along, down
-        loads = [i for i in body if isinstance(i.detail, Access)]
-        if any(stride_along(i, down) == 1 for i in loads):
-            inner, outer = down, along
-        lanes = lanes_along(body, inner, self.device)
-        while lanes > 1 and self.lengths[inner] % lanes:
-            lanes //= 2
-        near = _power_below(min(self.threads, -(-self.lengths[inner] // lanes)))
-        far = _power_below(min(self.threads // near, self.lengths[outer]))
-        loops = (Loop(outer, 1, 1, far), Loop(inner, lanes, 1, near))
-        return Phase(loops, body)
+
+def load_block(
+    body: tuple[Instr, ...],
+    axes: tuple[Symbol, Symbol],
+    lengths: Mapping[Symbol, int],
+    device: Device,
+) -> Phase:
+    """All threads load a block, neighbours along the axis where they find neighbours."""
+    outer, inner = axes
+    loads = [i for i in body if isinstance(i.detail, Access)]
+    if any(stride_along(i, outer) == 1 for i in loads):
+        inner, outer = outer, inner
+    lanes = lanes_along(body, inner, device)
+    while lanes > 1 and lengths[inner] % lanes:
+        lanes //= 2
+    near = _power_below(min(THREADS, -(-lengths[inner] // lanes)))
+    far = _power_below(min(THREADS // near, lengths[outer]))
+    return Phase((Loop(outer, 1, 1, far), Loop(inner, lanes, 1, near)), body)
 
 
-def _vector(length: int) -> int:
+def neighbours(length: int) -> int:
     """Neighbours that are read at once."""
     return next(n for n in (4, 2, 1) if length % n == 0)
 

@@ -7,7 +7,7 @@ intermediate values others read, and, where f is made of a scale, masks and term
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...ir.dims import Dim, product
 from ...ir.evaluator import evaluating
 from ...ir.graph import Graph
 from ...ir.node import Node
-from ...kernel.attention import Roles
+from ...kernel.attention_form import Roles
 from ...ops import (
     broadcast,
     divide,
@@ -35,7 +35,7 @@ from ...rewrite.match import matches
 from ...rewrite.pattern import PatternEvaluator, Wildcard, orders
 from .scores import Step, steps_of
 
-__all__ = ["Attention", "Sighting", "find_attention"]
+__all__ = ["Attention", "Sighting", "exact", "find_attention", "roles_of"]
 
 Found = dict[str, Any]
 
@@ -45,6 +45,8 @@ class Attention(Struct, frozen=True, eq=False):
 
     `scores` is q · kᵀ, `modified` f of it and `weights` the softmax. `between` are the maps of f;
     `steps` says what they do, from the scores on, or is None where they are of other kinds.
+    `greatest` is the greatest of each row, `powers` are exponentials relative to that,
+    `total` is their sum.
     The axes of the root are batches, queries, width; with `turned` width comes before queries.
     `read_elsewhere` are values other than the root that must be stored, or computed again.
     """
@@ -56,6 +58,9 @@ class Attention(Struct, frozen=True, eq=False):
     scores: Node
     modified: Node
     weights: Node
+    greatest: Node
+    powers: Node
+    total: Node
     between: tuple[Node, ...]
     steps: tuple[Step, ...] | None
     nodes: frozenset[Node]
@@ -68,6 +73,12 @@ class Attention(Struct, frozen=True, eq=False):
         parts = ((q, of_q.batch), (q, of_q.own), (k, of_k.own), (q, of_q.summed), (v, of_v.own))
         found = [product(node.shape[a] for a in axes) for node, axes in parts]
         return found[0], found[1], found[2], found[3], found[4]
+
+    @property
+    def key_axis(self) -> int:
+        """The axis of the scores along which the keys lie."""
+        (axis,) = self.total.attr("axes")
+        return int(axis)
 
     @property
     def scale(self) -> float:
@@ -188,7 +199,7 @@ def _softmaxes(node: Node) -> Iterator[tuple[Node, Found, Node]]:
     """
     if node.op.contraction:
         for operand in node.inputs:
-            weights = _exact(operand)
+            weights = exact(operand)
             if (found := _match("softmax", weights)) is not None:
                 yield weights, found, node
     elif node.op.name == "divide" and node.inputs[0].op.contraction:
@@ -208,7 +219,7 @@ def _source(node: Node) -> Node:
     return node.inputs[0] if node.op.name == "broadcast" else node
 
 
-def _exact(node: Node) -> Node:
+def exact(node: Node) -> Node:
     """The value before it was rounded to another float, or after none was."""
     while node.op.name == "convert" and node.inputs[0].dtype.is_float:
         node = node.inputs[0]
@@ -220,13 +231,13 @@ def _exact(node: Node) -> Node:
 
 def _seen(graph: Graph, root: Node, weights: Node, found: Found, product_of: Node) -> Sighting:
     """The attention around a softmax, or the first reason why it is none."""
-    side = next(n for n in (0, 1) if _exact(product_of.inputs[n]) is weights)
-    of_weights, of_v = _roles(product_of, side), _roles(product_of, 1 - side)
+    side = next(n for n in (0, 1) if exact(product_of.inputs[n]) is weights)
+    of_weights, of_v = roles_of(product_of, side), roles_of(product_of, 1 - side)
     if found["over"] != of_weights.summed or len(of_weights.summed) != 1:
         return Sighting(root, None, "the softmax does not run over what is summed with v")
     if reason := _why_no_division(root, product_of, side, of_weights):
         return Sighting(root, None, reason)
-    modified = _exact(found["s"])
+    modified = exact(found["s"])
     traced = steps_of(graph, modified)
     if isinstance(traced, str):
         return Sighting(root, None, traced)
@@ -237,6 +248,7 @@ def _seen(graph: Graph, root: Node, weights: Node, found: Found, product_of: Nod
     (q, of_q), (k, of_k) = arranged
     operands = (q, k, product_of.inputs[1 - side])
     nodes = _computed(graph, root, operands, scores)
+    greatest, powers, total = _parts_of_softmax(nodes, found["s"], found["over"])
     attention = Attention(
         root,
         operands,
@@ -245,6 +257,9 @@ def _seen(graph: Graph, root: Node, weights: Node, found: Found, product_of: Nod
         scores,
         modified,
         weights,
+        greatest,
+        powers,
+        total,
         between,
         steps,
         nodes,
@@ -253,7 +268,21 @@ def _seen(graph: Graph, root: Node, weights: Node, found: Found, product_of: Nod
     return Sighting(root, attention)
 
 
-def _roles(contraction: Node, number: int) -> Roles:
+def _parts_of_softmax(
+    nodes: Iterable[Node], s: Node, over: tuple[int, ...]
+) -> tuple[Node, Node, Node]:
+    """The greatest of each row, the exponentials, and their sum."""
+    found: dict[str, Node] = {}
+    powers = next(n for n in nodes if n.op is exp and n.inputs[0].inputs[0] is s)
+    for node in nodes:
+        folded = {reduce_max: s, reduce_sum: powers}.get(node.op)
+        if folded is not None and node.inputs[0] is folded and node.attr("axes") == over:
+            found[node.op.name] = node
+    return found["reduce_max"], powers, found["reduce_sum"]
+
+
+def roles_of(contraction: Node, number: int) -> Roles:
+    """The roles of the axes of one of its operands."""
     batch, summed = contraction.attr("batch")[number], contraction.attr("contracting")[number]
     rank = contraction.inputs[number].rank
     own = tuple(axis for axis in range(rank) if axis not in (*batch, *summed))
@@ -279,7 +308,7 @@ Operand = tuple[Node, Roles]
 
 def _arranged(scores: Node, of_weights: Roles) -> tuple[Operand, Operand] | str:
     """q and k with their roles: k is the operand that the axis of the softmax is from."""
-    sides = [(node, _roles(scores, n)) for n, node in enumerate(scores.inputs)]
+    sides = [(node, roles_of(scores, n)) for n, node in enumerate(scores.inputs)]
     count = len(sides[0][1].batch)
     split = count + len(sides[0][1].own)
     of_left, of_right = tuple(range(count, split)), tuple(range(split, scores.rank))

@@ -13,16 +13,27 @@ from symfuse.runtime.dtypes import DType
 from ...ir.dims import is_at_most, product
 from ...ir.graph import Graph
 from ...ir.node import Node
-from ...kernel.attention import AttentionForm, build_attention
+from ...kernel.attention import build_attention
+from ...kernel.attention_form import AttentionForm
+from ...kernel.attention_slopes import build_slopes
 from ...kernel.device.attention import plan_attention, schedule_attention
+from ...kernel.device.attention_slopes import plan_slopes, schedule_slopes
 from ...kernel.domain import element_cost
 from ...kernel.lower import Buffers, Order, scheduled_kernel
-from ...kernel.phases import Kernel
+from ...kernel.phases import Kernel, Part
 from ...kernel.processor import Device
 from ...passes.group_kernels import Group, Grouping
+from ...passes.inlining import inlined_nodes, is_free
 from .attention import Attention, Sighting, find_attention
+from .attention_slopes import Slopes, by_rows, named, slopes_of
 
-__all__ = ["Attentions", "FusedAttention", "attention_kernel", "choose_attention"]
+__all__ = [
+    "Attentions",
+    "FusedAttention",
+    "attention_kernel",
+    "choose_attention",
+    "without_sums_over_keys",
+]
 
 AFFORDABLE = 1 << 30  # bytes of scores in halves that are stored where that is faster
 CHEAP = 48  # cost up to which a mask is computed for each score rather than read
@@ -32,80 +43,164 @@ LARGE_FILL = -1e30  # a mask's number that leaves nothing of a key beside one th
 
 
 class FusedAttention(Struct, frozen=True, eq=False):
-    """An attention for one kernel; with a diagonal, keys that far ahead are not looked at."""
+    """An attention for one kernel, and perhaps its derivatives for another.
 
-    attention: Attention
+    With a diagonal, keys that far ahead are not looked at. `beside` are masks and the like, of the
+    size of scores, that are cheaper computed than read. `nodes` are computed by the kernel of each
+    anchor, in the order of the graph: those inside by both of them.
+    """
+
     form: AttentionForm
+    slopes: Slopes | None
     diagonal: int | None
     beside: frozenset[Node]
+    nodes: dict[Node, tuple[Node, ...]]
 
     @property
-    def anchor(self) -> Node:
-        """The product with the values."""
-        return _product_of(self.attention)
+    def anchors(self) -> tuple[Node, ...]:
+        """The product with the values, and the first of the derivatives."""
+        return tuple(self.nodes)
+
+    @property
+    def stored(self) -> dict[Node, Node]:
+        """The nodes that others can read, each with its anchor."""
+        anchor, *others = self.anchors
+        found = dict.fromkeys((anchor, self.form.root, *self.form.rows), anchor)
+        if self.slopes is not None:
+            found |= dict.fromkeys(self.slopes.roots, others[0])
+        return found
 
 
 class Attentions(Struct, frozen=True):
-    """Those that are fused, by their product with the values, and a sentence for each seen."""
+    """Those that are fused, by the anchors of their kernels, and a sentence for each seen."""
 
     fused: dict[Node, FusedAttention] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
     @property
+    def every(self) -> tuple[FusedAttention, ...]:
+        """Each of them once."""
+        return tuple(dict.fromkeys(self.fused.values()))
+
+    @property
     def closed(self) -> Mapping[Node, Node]:
-        """Every node of one of them, with its anchor."""
-        found = self.fused.items()
-        return {node: anchor for anchor, fused in found for node in fused.attention.nodes}
+        """Every node that one of the kernels stores, with its anchor."""
+        return {node: anchor for fused in self.every for node, anchor in fused.stored.items()}
 
     @property
     def repeated(self) -> frozenset[Node]:
-        """Masks and the like, of the size of scores, that are cheaper computed than read."""
-        return frozenset().union(*(fused.beside for fused in self.fused.values()))
+        """What each kernel computes for itself, and nothing else reads."""
+        found: set[Node] = set()
+        for fused in self.every:
+            found |= fused.beside
+            found |= {n for nodes in fused.nodes.values() for n in nodes} - set(fused.stored)
+        return frozenset(found)
 
     def named(self, grouping: Grouping) -> Grouping:
-        """The grouping, its groups with an attention called so."""
-        groups = tuple(
-            replace(group, kind="attention") if group.anchor in self.fused else group
-            for group in grouping.groups
-        )
-        return replace(grouping, groups=groups)
+        """The grouping, its groups with an attention called so, and with all that they compute."""
+
+        def named(group: Group) -> Group:
+            fused = None if group.anchor is None else self.fused.get(group.anchor)
+            if fused is None or group.anchor is None:
+                return group
+            return replace(group, kind="attention", nodes=fused.nodes[group.anchor])
+
+        return replace(grouping, groups=tuple(map(named, grouping.groups)))
 
 
 def choose_attention(
-    graph: Graph, grouping: Grouping, numerics: str, device: Device, *, available: bool
+    graph: Graph,
+    sees_through: Callable[[Node], bool],
+    numerics: str,
+    device: Device,
+    *,
+    available: bool,
 ) -> Attentions:
     """Every attention of a graph, and whether one kernel computes it; `available`: the library
     would compute its products."""
     fused: dict[Node, FusedAttention] = {}
-    reasons = []
+    told: dict[Node, str] = {}
     for sighting in find_attention(graph):
-        reason = _why_not(sighting, grouping.sees_through, device)
-        if not reason and available and sighting.attention is not None:
-            reason = _why_library(sighting.attention)
-        reasons.append(str(sighting) if sighting.attention is None else _told(sighting, reason))
-        if sighting.attention is not None and not reason:
-            seen = sighting.attention
-            beside = _beside(graph, seen)
-            found = FusedAttention(seen, _form(seen), _diagonal(seen, numerics), beside)
-            fused[found.anchor] = found
-    return Attentions(fused, tuple(reasons))
+        seen = sighting.attention
+        if seen is None:
+            told[sighting.root] = str(sighting)
+            continue
+        found = _fused(graph, seen, sees_through, numerics, device)
+        if not isinstance(found, str) and available and (reason := _why_library(seen)):
+            found = reason
+        if not isinstance(found, str):
+            fused |= dict.fromkeys(found.anchors, found)
+        told[sighting.root] = _told(sighting, found)
+    inside = {node for found in dict.fromkeys(fused.values()) for node in found.stored}
+    inside -= {found.form.root for found in fused.values()}
+    return Attentions(fused, tuple(told[root] for root in told if root not in inside))
 
 
-def _told(sighting: Sighting, reason: str) -> str:
-    if reason:
-        return f"{sighting}; the scores are stored: {reason}"
-    return f"{sighting}; one kernel computes it block by block and stores no scores"
+def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> Graph:
+    """The graph in which derivatives that become kernels read no sums over scores."""
+    inlined = inlined_nodes(graph)
+
+    def sees_through(node: Node) -> bool:
+        return node in inlined or is_free(node)
+
+    found = choose_attention(graph, sees_through, "strict", device, available=available)
+    return by_rows(graph, [one.slopes for one in found.every if one.slopes is not None])
 
 
-def _why_not(sighting: Sighting, sees_through: Callable[[Node], bool], device: Device) -> str:
+def _told(sighting: Sighting, found: FusedAttention | str) -> str:
+    if isinstance(found, str):
+        return f"{sighting}; the scores are stored: {found}"
+    told = f"{sighting}; one kernel computes it block by block and stores no scores"
+    return told if found.slopes is None else f"{told}, another does so with its derivatives"
+
+
+def _fused(
+    graph: Graph,
+    seen: Attention,
+    sees_through: Callable[[Node], bool],
+    numerics: str,
+    device: Device,
+) -> FusedAttention | str:
+    """The kernels of an attention, or why its scores are stored."""
+    form = _form(seen)
+    apart = [node for node in seen.read_elsewhere if not _is_of_rows(node, seen)]
+    slopes = slopes_of(graph, seen, form) if apart else None
+    if isinstance(slopes, str):
+        return f"{named(apart[0])} is also read elsewhere: {slopes}"
+    if reason := _why_not(seen, form, sees_through, device):
+        return reason
+    if slopes is not None and (reason := _why_no_slopes(slopes, sees_through, device)):
+        return reason
+    rows = {_stored(node) for node in seen.read_elsewhere if node not in apart}
+    parts = {_product_of(seen): seen.nodes}
+    if slopes is not None:
+        rows |= seen.nodes.intersection(slopes.form.rows)
+        parts[slopes.roots[0]] = slopes.nodes
+    nodes = {
+        anchor: tuple(node for node in graph.nodes if node in inside)
+        for anchor, inside in parts.items()
+    }
+    form = replace(form, rows=tuple(node for node in graph.nodes if node in rows))
+    beside = _beside(graph, seen, frozenset() if slopes is None else slopes.form.nodes)
+    return FusedAttention(form, slopes, _diagonal(seen, numerics), beside, nodes)
+
+
+def _is_of_rows(node: Node, seen: Attention) -> bool:
+    """Whether there is one number of each row, perhaps copied."""
+    return _stored(node).shape == seen.total.shape
+
+
+def _stored(node: Node) -> Node:
+    """What a view shows."""
+    while node.op.moves is not None:
+        node = node.inputs[0]
+    return node
+
+
+def _why_not(
+    found: Attention, form: AttentionForm, sees_through: Callable[[Node], bool], device: Device
+) -> str:
     """The first reason to store the scores; empty if there is none."""
-    found = sighting.attention
-    if found is None:
-        return sighting.reason
-    if found.read_elsewhere:
-        first = found.read_elsewhere[0]
-        place = f" ({first.source.loc})" if first.source.loc else ""
-        return f"{first.op}{place} is also read elsewhere"
     if found.root.dtype not in COMPUTED or found.modified.dtype not in COMPUTED:
         return f"{found.root.dtype} is no float"
     of_q, of_k, of_v = found.roles
@@ -118,9 +213,19 @@ def _why_not(sighting: Sighting, sees_through: Callable[[Node], bool], device: D
             return f"there are only {size} {name}"
     if 1 in (q.shape[of_q.summed[0]], found.operands[2].shape[of_v.own[0]]):
         return "a head has one element"
-    draft = build_attention(_form(found), sees_through, Buffers({}, {}))
+    draft = build_attention(form, sees_through, Buffers({}, {}))
     tiling = plan_attention(draft, device)
     return tiling if isinstance(tiling, str) else ""
+
+
+def _why_no_slopes(slopes: Slopes, sees_through: Callable[[Node], bool], device: Device) -> str:
+    """The first reason to store the scores for the derivatives; empty if there is none."""
+    for root in slopes.roots:
+        if root.dtype not in COMPUTED:
+            return f"{root.dtype} is no float"
+    draft = build_slopes(slopes.form, sees_through, Buffers({}, {}))
+    tilings = plan_slopes(draft, device)
+    return tilings if isinstance(tilings, str) else ""
 
 
 def _why_library(found: Attention) -> str:
@@ -145,18 +250,21 @@ def _form(found: Attention) -> AttentionForm:
         found.modified,
         found.nodes,
         product.attr("batch")[found.turned],
-        product.attr("contracting")[found.turned][0] != found.scores.rank - 1,
+        found.key_axis != found.scores.rank - 1,
         found.turned,
+        found.greatest,
+        found.total,
     )
 
 
-def _beside(graph: Graph, found: Attention) -> frozenset[Node]:
+def _beside(graph: Graph, found: Attention, slopes: frozenset[Node]) -> frozenset[Node]:
     """The maps of the size of scores that follow cheaply from what is smaller, as masks do from
     positions."""
     chosen: set[Node] = set()
-    for step in found.between:
+    for step in (*found.between, *slopes):
         for source in step.inputs:
-            maps = None if source in found.nodes else _maps_from_less(source)
+            inside = source in found.nodes or source in slopes
+            maps = None if inside else _maps_from_less(source)
             if maps is None or any(user.op.regional for n in maps for user in graph.users[n]):
                 continue
             if sum(map(element_cost, maps)) <= CHEAP:
@@ -197,7 +305,7 @@ def _diagonal(found: Attention, numerics: str) -> int | None:
     """
     masks = [step for step in found.steps or () if step.kind == "mask"]
     diagonal = found.diagonal
-    if numerics != "fast" or diagonal is None or _form(found).keys_first:
+    if numerics != "fast" or diagonal is None or found.key_axis != found.scores.rank - 1:
         return None
     fill = masks[0].number
     return diagonal if fill == -inf or (fill <= LARGE_FILL and diagonal >= 0) else None
@@ -211,10 +319,29 @@ def attention_kernel(
     buffers: Buffers,
     device: Device,
 ) -> Kernel:
-    """The kernel of an attention."""
+    """The kernel of an attention, or that of its derivatives."""
+    if group.anchor is fused.anchors[0]:
+        parts = _parts(fused, sees_through, buffers, device)
+    else:
+        parts = _parts_of_slopes(fused, sees_through, buffers, device)
+    order = Order("attention", group.nodes, group.outputs, group.domain, group.anchor)
+    return scheduled_kernel(order, name, *parts)
+
+
+def _parts(
+    fused: FusedAttention, sees_through: Callable[[Node], bool], buffers: Buffers, device: Device
+) -> tuple[Part, ...]:
     draft = build_attention(fused.form, sees_through, buffers)
     tiling = plan_attention(draft, device)
     assert not isinstance(tiling, str)
-    part = schedule_attention(draft, tiling, device, fused.diagonal)
-    order = Order("attention", group.nodes, group.outputs, group.domain, group.anchor)
-    return scheduled_kernel(order, name, part)
+    return (schedule_attention(draft, tiling, device, fused.diagonal),)
+
+
+def _parts_of_slopes(
+    fused: FusedAttention, sees_through: Callable[[Node], bool], buffers: Buffers, device: Device
+) -> tuple[Part, ...]:
+    assert fused.slopes is not None
+    draft = build_slopes(fused.slopes.form, sees_through, buffers)
+    tilings = plan_slopes(draft, device)
+    assert not isinstance(tilings, str)
+    return schedule_slopes(draft, tilings, device, fused.diagonal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ...ir.dims import Dim, Symbol, minimum
+from ...ir.dims import Dim, Symbol
 from ...kernel.phases import Axis, Instr, Local, Loop, Part, Phase, Serial
 from .folds import Fold, Folds
 from .layout import Layout, block_start
@@ -100,9 +100,8 @@ class PartText:
         axis = self.axes[serial.symbol]
         start = block_start(serial, axis)
         at = self.w.name(start.name)
-        end = axis.extent if serial.stop is None else minimum(axis.extent, serial.stop)
-        kind, stop = self.indices.c_type(axis.extent), self.indices.text(end)
-        first, block = -early * serial.block, serial.block
+        kind, stop = self.indices.c_type(axis.extent), self.indices.text(serial.end(axis.extent))
+        first, block = self.indices.text(serial.first - early * serial.block), serial.block
         with self.w.block(f"for ({kind} {at} = {first}; {at} < {stop}; {at} += {block})"):
             yield at, kind, start
 
@@ -118,19 +117,19 @@ class PartText:
         self.w.line(f"i32 {slot} = {1 % serial.stages};")
         with self._blocks(serial, early) as (at, kind, start):
             wide = kind == "i64"
-            with self.w.block(f"if ({at} >= 0)"):
+            begun = f"if ({at} >= {self.indices.text(serial.first)})"
+            with self.w.block(begun):
                 self.w.line(f"sf_copy_wait<{serial.stages - 2}>();")
                 self.w.line("sf_barrier();")
             later = self.w.name(f"{at}_ahead")
             self.w.line(f"const {kind} {later} = {at} + {early * serial.block};")
-            end = extent if serial.stop is None else minimum(extent, serial.stop)
-            with self.w.block(f"if ({later} < {self.indices.text(end)})"):
+            with self.w.block(f"if ({later} < {self.indices.text(serial.end(extent))})"):
                 self.indices.bind(start, later, wide=wide)
                 self._enter(slots, f"({slot} + {early}) % {serial.stages}")
                 for _ in ahead:
                     self._phase({}, is_ahead=True)
             self.w.line("sf_copy_commit();")
-            with self.w.block(f"if ({at} >= 0)"):
+            with self.w.block(begun):
                 self.indices.bind(start, at, wide=wide)
                 self._enter(slots, slot)
                 for states in rest:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from symfuse.runtime.errors import OptionError, UnsupportedError
 
 from ...ir.graph import Graph
+from ...ir.regions import every_node
 from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
@@ -17,7 +18,12 @@ from ...kernel.processor import DEVICE
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
-from .fused_attention import Attentions, attention_kernel, choose_attention
+from .fused_attention import (
+    Attentions,
+    attention_kernel,
+    choose_attention,
+    without_sums_over_keys,
+)
 from .machine import SIMULATED, has_products
 from .product_launches import product_kernel
 from .products import Choices, choose_products
@@ -48,9 +54,11 @@ class CudaTarget(Struct, frozen=True):
         return DeviceSchedules(DEVICE, numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
-        """The graph with loops and branches written out; an error if it needs LAPACK."""
-        found = unroll_regions(graph, "cuda")
-        for node in found.nodes:
+        """The graph with loops and branches written out, and derivatives of attention in the form
+        that needs no scores; an error if it needs LAPACK."""
+        found = unroll_regions(graph)
+        found = without_sums_over_keys(found, DEVICE, available=has_products(self.arch))
+        for node in every_node(found):
             if node.op.library is not None:
                 raise UnsupportedError(
                     f"linalg: {node.op} is computed by LAPACK, which runs on the processor only",
@@ -62,7 +70,8 @@ class CudaTarget(Struct, frozen=True):
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> CudaAssignment:
         """Kernels for everything that no library computes better."""
         available = has_products(self.arch)
-        attentions = choose_attention(graph, grouping, numerics, DEVICE, available=available)
+        see = grouping.sees_through
+        attentions = choose_attention(graph, see, numerics, DEVICE, available=available)
         closed = attentions.closed
         repeated = attentions.repeated
         if closed:
@@ -105,4 +114,4 @@ class CudaAssignment(Struct, frozen=True):
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> CudaProgram:
         """The source of every kernel, and the grid and the operands of every launch."""
-        return write_program(launches, layout, buffers, self.arch, is_fast=self.is_fast)
+        return write_program(launches, layout, self.arch, is_fast=self.is_fast)
