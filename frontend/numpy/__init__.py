@@ -25,7 +25,7 @@ from . import updates as _updates
 
 assert _updates  # x[i] = v and x.at[i] are looked up by name
 
-__all__ = ["linalg"]
+__all__ = ["fft", "linalg"]
 
 _LOADED = (
     _creation, _elementwise, _arithmetic, _reductions, _manipulation, _joining, _products,
@@ -57,8 +57,8 @@ def __array_namespace_info__() -> _Any:
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "linalg":
-        return _import_module(f"{__name__}.linalg")
+    if name in ("fft", "linalg"):
+        return _import_module(f"{__name__}.{name}")
     # It takes a package that is imported where bfloat16 is used, and nowhere else.
     if name == "bfloat16":
         return _DType.BF16.numpy.type

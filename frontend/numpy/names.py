@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..tracing.dispatch import HOMES
 
-__all__ = ["LATER", "LINALG"]
+__all__ = ["FFT", "LATER", "LINALG", "UFUNC_METHODS"]
 
 LATER: dict[str, str] = {
     "sorting": "argsort argwhere flatnonzero isin nonzero searchsorted sort top_k",
@@ -38,8 +38,26 @@ def homes() -> dict[str, str]:
     found = {name: module for module, names in LATER.items() for name in names.split()}
     for module, names in LINALG.items():
         for name in names.split():
-            found[name] = found[f"linalg.{name}"] = module
+            found[f"linalg.{name}"] = module
+            found.setdefault(name, module)
+    for methods, names in UFUNC_METHODS.items():
+        for method in methods.split():
+            found |= {f"{name}.{method}": "ufunc_methods" for name in names.split()}
+    found |= {f"fft.{name}": "fft" for name in FFT.split()}
     return {name: f"symfuse.numpy.{module}" for name, module in found.items()}
 
+
+FFT = (
+    "fft fft2 fftfreq fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft "
+    "rfft2 rfftfreq rfftn"
+)
+"""Of `symfuse.numpy.fft`."""
+
+UFUNC_METHODS: dict[str, str] = {
+    "reduce accumulate reduceat": "add multiply maximum minimum logical_and logical_or "
+    "bitwise_and bitwise_or bitwise_xor logical_xor logaddexp fmax fmin gcd lcm hypot",
+    "at": "add subtract multiply divide maximum minimum",
+}
+"""The ufuncs whose methods can be traced."""
 
 HOMES.update(homes())

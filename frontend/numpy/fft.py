@@ -1,0 +1,286 @@
+"""Fourier transforms under the names of `numpy.fft`; traced, they are compiled for any length.
+
+All are made of one operation, the complex transform along one axis (`compiler/ops/fourier.py`).
+`n` and `s` cut axes or fill them with zeros first, `norm` says which direction is divided: the
+inverse ("backward", the default), the other one ("forward"), or both by the root ("ortho"). Single
+precision stays single. Sizes along transformed axes have to be numbers when they are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
+
+from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.trace import constant
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    element_type,
+    floating,
+    normal_axis,
+    size_number,
+    traced,
+)
+
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
+    "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+]  # fmt: skip
+
+_NORMS = ("backward", "ortho", "forward")
+
+
+# along one axis
+
+
+@numpy_like(np.fft.fft)
+def fft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The discrete Fourier transform: c128[...] or c64[...] of any numbers.
+
+    >>> import numpy as np, symfuse as sf
+    >>> sf.numpy.fft.fft(np.array([1.0, 2.0, 3.0])).round(3)
+    array([ 6. +0.j   , -1.5+0.866j, -1.5-0.866j])
+    """
+    return _transformed(traced(a), n, axis, norm, inverse=False)
+
+
+@numpy_like(np.fft.ifft)
+def ifft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The inverse of `fft`."""
+    return _transformed(traced(a), n, axis, norm, inverse=True)
+
+
+@numpy_like(np.fft.rfft)
+def rfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The first n // 2 + 1 elements of the transform of real numbers; the others mirror them."""
+    x = traced(a)
+    if common_dtype(x).is_complex:
+        raise DTypeError(
+            f"rfft of {common_dtype(x)}: its input is real",
+            fix="use fft, or take the real part",
+            loc=user_location(),
+        )
+    at = normal_axis(axis, x.ndim)
+    found = _transformed(x, n, at, norm, inverse=False)
+    return _cut(found, at, found.shape[at] // 2 + 1)
+
+
+@numpy_like(np.fft.irfft)
+def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The inverse of `rfft`: n real numbers, 2·(m - 1) of m where n is not given."""
+    x = _complex(traced(a))
+    at = normal_axis(axis, x.ndim)
+    size = 2 * (x.shape[at] - 1) if n is None else n
+    _expect_elements("irfft", size)
+    half = _resized(x, at, size // 2 + 1)
+    mirrored = call("conjugate", _reversed(_range(half, at, 1, size - size // 2), at))
+    whole = call("concatenate", half, mirrored, axis=at)
+    return call("real", _transformed(whole, None, at, norm, inverse=True))
+
+
+@numpy_like(np.fft.hfft)
+def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The real transform of a signal of which the second half mirrors the first."""
+    return irfft(call("conjugate", _complex(traced(a))), n, axis, _other(norm))
+
+
+@numpy_like(np.fft.ihfft)
+def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
+    """The inverse of `hfft`."""
+    return call("conjugate", rfft(a, n, axis, _other(norm)))
+
+
+# along several axes
+
+
+@numpy_like(np.fft.fftn)
+def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
+    """`fft` along several axes, all of them where none are named."""
+    return _along(fft, traced(a), s, axes, norm)
+
+
+@numpy_like(np.fft.ifftn)
+def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
+    """The inverse of `fftn`."""
+    return _along(ifft, traced(a), s, axes, norm)
+
+
+@numpy_like(np.fft.rfftn)
+def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
+    """`rfft` along the last of the axes, and `fft` along the others."""
+    x = traced(a)
+    sizes, chosen = _sizes(x, s, axes)
+    found = rfft(x, sizes[-1], chosen[-1], norm)
+    return _along(fft, found, sizes[:-1], chosen[:-1], norm)
+
+
+@numpy_like(np.fft.irfftn)
+def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
+    """The inverse of `rfftn`."""
+    x = traced(a)
+    sizes, chosen = _sizes(x, s, axes)
+    found = _along(ifft, x, sizes[:-1], chosen[:-1], norm)
+    return irfft(found, None if s is None else sizes[-1], chosen[-1], norm)
+
+
+@numpy_like(np.fft.fft2)
+def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: None = None) -> Any:
+    """`fft` along two axes."""
+    return fftn(a, s, axes, norm)
+
+
+@numpy_like(np.fft.ifft2)
+def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: None = None) -> Any:
+    """The inverse of `fft2`."""
+    return ifftn(a, s, axes, norm)
+
+
+@numpy_like(np.fft.rfft2)
+def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: None = None) -> Any:
+    """`rfftn` along two axes."""
+    return rfftn(a, s, axes, norm)
+
+
+@numpy_like(np.fft.irfft2)
+def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: None = None) -> Any:
+    """The inverse of `rfft2`."""
+    return irfftn(a, s, axes, norm)
+
+
+# frequencies, and the order of them
+
+
+def fftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    """The frequencies that belong to the elements of a transform of samples d apart."""
+    return constant(np.fft.fftfreq(n, d), _real_type(dtype))
+
+
+def rfftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    """The frequencies that belong to the elements of `rfft`."""
+    return constant(np.fft.rfftfreq(n, d), _real_type(dtype))
+
+
+@numpy_like(np.fft.fftshift)
+def fftshift(x: Any, axes: Any = None) -> Any:
+    """The elements with frequency zero in the middle."""
+    return _shifted(traced(x), axes, lambda size: size // 2)
+
+
+@numpy_like(np.fft.ifftshift)
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    """The inverse of `fftshift`."""
+    return _shifted(traced(x), axes, lambda size: -(size // 2))
+
+
+def _shifted(x: Any, axes: Any, by: Any) -> Any:
+    chosen = range(x.ndim) if axes is None else [axes] if isinstance(axes, int) else list(axes)
+    sizes = tuple(by(x.shape[axis]) for axis in chosen)
+    return FUNCTIONS["roll"](x, sizes, tuple(chosen))
+
+
+def _real_type(dtype: Any) -> Any:
+    return None if dtype is None else element_type(dtype).numpy
+
+
+# what they are made of
+
+
+def _transformed(x: Any, n: Any, axis: int, norm: Any, *, inverse: bool) -> Any:
+    """The complex transform along one axis, cut or filled to n elements and divided as asked."""
+    at = normal_axis(axis, x.ndim)
+    size = x.shape[at] if n is None else n
+    _expect_elements("ifft" if inverse else "fft", size)
+    whole = _resized(_complex(x), at, size)
+    found = call("fft", whole, axis=at, inverse=inverse)
+    if _normal(norm) == ("forward" if inverse else "backward"):
+        return found
+    total = convert(traced(size_number(size)), common_dtype(found).real)
+    share = call("divide", 1, call("sqrt", total) if norm == "ortho" else total)
+    return call("multiply", found, share)
+
+
+def _normal(norm: Any) -> str:
+    if norm is None:
+        return "backward"
+    if norm not in _NORMS:
+        raise ArgumentError(
+            f"there is no norm {norm!r}", fix=f"use one of {', '.join(_NORMS)}", loc=user_location()
+        )
+    return str(norm)
+
+
+def _other(norm: Any) -> str:
+    """The norm for the opposite direction."""
+    return {"backward": "forward", "forward": "backward"}.get(_normal(norm), "ortho")
+
+
+def _complex(x: Any) -> Any:
+    dtype = common_dtype(x)
+    return convert(x, (dtype if dtype.is_complex else floating(dtype)).complex)
+
+
+def _expect_elements(what: str, size: Any) -> None:
+    if isinstance(size, int) and size < 1:
+        raise ShapeError(
+            f"{what}: a transform of {size} elements",
+            fix="transform at least one",
+            loc=user_location(),
+        )
+
+
+def _resized(x: Any, axis: int, size: Any) -> Any:
+    """The axis cut, or filled with zeros, so that it has this size."""
+    has = x.shape[axis]
+    if is_equal(has, size) is True:
+        return x
+    if isinstance(has, int) and isinstance(size, int) and has > size:
+        return _cut(x, axis, size)
+    zeros = (0,) * x.ndim
+    high = tuple(size - has if at == axis else 0 for at in range(x.ndim))
+    return call("pad", x, low=zeros, high=high, interior=zeros, value=0)
+
+
+def _cut(x: Any, axis: int, size: Any) -> Any:
+    return _range(x, axis, 0, size)
+
+
+def _range(x: Any, axis: int, start: Any, stop: Any) -> Any:
+    ones = (1,) * x.ndim
+    starts = tuple(start if at == axis else 0 for at in range(x.ndim))
+    stops = tuple(stop if at == axis else size for at, size in enumerate(x.shape))
+    return call("slice", x, starts=starts, stops=stops, steps=ones)
+
+
+def _reversed(x: Any, axis: int) -> Any:
+    return call("reverse", x, axes=(axis,))
+
+
+def _sizes(x: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:
+    """The sizes that are asked for, and the axes that they belong to."""
+    first = 0 if s is None else x.ndim - len(s)
+    given = range(first, x.ndim) if axes is None else axes
+    chosen = [normal_axis(axis, x.ndim) for axis in given]
+    sizes = [None] * len(chosen) if s is None else [None if n == -1 else n for n in s]
+    if len(sizes) != len(chosen):
+        raise ShapeError(
+            f"{len(sizes)} sizes for {len(chosen)} axes",
+            fix="give a size for each axis",
+            loc=user_location(),
+        )
+    return sizes, chosen
+
+
+def _along(transform: Any, x: Any, s: Any, axes: Sequence[int] | None, norm: Any) -> Any:
+    sizes, chosen = _sizes(x, s, axes)
+    found = _complex(x)
+    for size, axis in reversed(list(zip(sizes, chosen, strict=True))):
+        found = transform(found, size, axis, norm)
+    return found
