@@ -112,10 +112,6 @@ class Model(Module):
         """The layer of this name."""
         return _found(self.children(), name)
 
-    def input_specs(self) -> Any:
-        """The specs of the inputs, in their containers."""
-        return self.built_for[0]
-
     @property
     def output_names(self) -> list[str]:
         """What the outputs are called: by their keys, or by the layers that they come from."""

@@ -16,6 +16,7 @@ from ..nn.symbolic import is_symbolic
 from ..optim import get as optimizer_of
 from ..optim import with_learning_rate
 from ..random import fold_in, key
+from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
 from .batches import batches, prepared, split
 from .history import History
@@ -82,7 +83,7 @@ class Module(Layer):
         given = seed if seed is not None else self.__dict__.get("seed", 0)
         params, state = self.init(fold_in(key(given), _INIT), *specs)
         self.hold(Variables(params, state), keep=True)
-        self.built_for = specs
+        self.built_for = map_leaves(_as_spec, specs)
 
     def fit(
         self,
@@ -275,6 +276,10 @@ class Module(Layer):
                 fix='call model.compile(optimizer="adam", loss="mse") first',
                 loc=user_location(),
             )
+
+
+def _as_spec(one: Any) -> Spec:
+    return spec(one) if isinstance(one, str) else Spec(tuple(one.shape), np.dtype(one.dtype))
 
 
 def _parts(data: Any) -> tuple[Any, ...]:

@@ -7,14 +7,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from symfuse.compiler.ir.dims import is_equal
-
 from ..nn.layer import Layer
 from ..nn.symbolic import BATCH
 from ..optim.freezing import freeze
 from ..staging.aot import CompiledFunction, compile
-from ..tracing.specs import Spec
+from ..tracing.specs import Spec, describe
 from ..tracing.tree import flatten, map_leaves
+from .batches import example_count
 from .objectives import Goals, Objectives
 from .steps import predict_step, test_step, train_step
 
@@ -32,33 +31,32 @@ class Programs(Struct, eq=False):
     options: Mapping[str, Any] = field(default_factory=dict)
     dynamic_batch: bool = True
     known: dict[Any, CompiledFunction] = field(default_factory=dict)
+    routes: dict[Any, CompiledFunction] = field(default_factory=dict)
     goals: dict[Any, Goals] = field(default_factory=dict)
 
     def train(self, carry: Tree, key: Any, batch: Tree) -> CompiledFunction:
         """The program of one training step; its first argument is overwritten."""
 
-        def make() -> CompiledFunction:
+        def make(specs: Tree) -> CompiledFunction:
             step = train_step(self.model, self.goals_for(batch), self.frozen(carry["params"]))
-            specs = (carry, key, self._specs(batch))
-            return compile(step, *specs, donate_argnums=0, **self.options)
+            return compile(step, carry, key, specs, donate_argnums=0, **self.options)
 
         return self._found("train", batch, make)
 
     def test(self, carry: Tree, values: Tree, batch: Tree) -> CompiledFunction:
         """The program that brings metrics up to date."""
 
-        def make() -> CompiledFunction:
+        def make(specs: Tree) -> CompiledFunction:
             step = test_step(self.model, self.goals_for(batch))
-            specs = (carry, values, self._specs(batch))
-            return compile(step, *specs, donate_argnums=0, **self.options)
+            return compile(step, carry, values, specs, donate_argnums=0, **self.options)
 
         return self._found("test", batch, make)
 
     def predict(self, values: Tree, batch: Tree) -> CompiledFunction:
         """The program that computes the outputs."""
 
-        def make() -> CompiledFunction:
-            return compile(predict_step(self.model), values, self._specs(batch), **self.options)
+        def make(specs: Tree) -> CompiledFunction:
+            return compile(predict_step(self.model), values, specs, **self.options)
 
         return self._found("predict", batch, make)
 
@@ -77,23 +75,25 @@ class Programs(Struct, eq=False):
         moving = self.model.moving(params)
         return self.optimizer if all(flatten(moving)[0]) else freeze(self.optimizer, moving)
 
-    def _specs(self, batch: Tree) -> Tree:
-        return batch_specs(self.model, batch) if self.dynamic_batch else batch
-
     def _found(
-        self, what: str, batch: Tree, make: Callable[[], CompiledFunction]
+        self, what: str, batch: Tree, make: Callable[[Tree], CompiledFunction]
     ) -> CompiledFunction:
-        sizes = None if self.dynamic_batch else len(flatten(batch)[0][0])
-        key = (what, _types(batch), sizes)
-        if key not in self.known:
-            self.known[key] = make()
-        return self.known[key]
+        """The program for such a batch, which others with the same open sizes may have made."""
+        route = (what, _types(batch), None if self.dynamic_batch else example_count(batch))
+        if route not in self.routes:
+            specs = batch_specs(self.model, batch) if self.dynamic_batch else batch
+            leaves, tree = flatten(specs)
+            key = (what, tree, tuple(str(describe([leaf])[0].type) for leaf in leaves))
+            if key not in self.known:
+                self.known[key] = make(specs)
+            self.routes[route] = self.known[key]
+        return self.routes[route]
 
 
 def batch_specs(model: Layer, batch: Tree) -> Tree:
     """The types of a batch with its size symbolic, and what else the model's inputs leave open."""
     given = {key: map_leaves(_opened, part) for key, part in batch.items()}
-    declared = flatten(getattr(model, "input_specs", lambda: None)())[0]
+    declared = flatten(model.__dict__.get("built_for"))[0]
     leaves, tree = flatten(given["x"])
     if len(declared) == len(leaves):
         pairs = zip(leaves, declared, strict=True)
@@ -121,11 +121,11 @@ def _as_declared(given: Spec, declared: Spec) -> Spec:
     if given.ndim != declared.ndim:
         return given
     pairs = zip(given.shape[1:], declared.shape[1:], strict=True)
-    tail = (n if is_equal(own, n) is False or isinstance(own, int) else own for n, own in pairs)
+    tail = (n if isinstance(own, int) else own for n, own in pairs)
     return Spec((given.shape[0], *tail), given.dtype)
 
 
 def _types(batch: Tree) -> Any:
     """What tells programs apart: containers, element types and all sizes but the first."""
     leaves, tree = flatten(batch)
-    return str(tree), tuple((leaf.dtype, *leaf.shape[1:]) for leaf in leaves)
+    return tree, tuple((leaf.dtype, *leaf.shape[1:]) for leaf in leaves)

@@ -1,0 +1,306 @@
+"""Models: what fit, evaluate and predict compute, in how many programs, and how they end."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symfuse as sf
+from symfuse import nn
+from symfuse.tracing.tree import flatten
+
+KEPT = {"verbose": 0}
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Any, Any]:
+    data = pytest.importorskip("sklearn.datasets").load_digits()
+    return (data.data / 16).astype("float32"), data.target
+
+
+def perceptron(**options: Any) -> Any:
+    model = nn.Sequential(
+        [nn.Input(64), nn.Dense(48, activation="relu"), nn.Dropout(0.1), nn.Dense(10)]
+    )
+    loss = sf.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"], **options)
+    return model
+
+
+def same(first: Any, second: Any) -> bool:
+    pairs = zip(flatten(first)[0], flatten(second)[0], strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+@pytest.fixture(scope="module")
+def trained(digits: Any) -> tuple[Any, Any]:
+    x, y = digits
+    model = perceptron()
+    history = model.fit(
+        x[:1000], y[:1000], epochs=12, batch_size=96, validation_data=(x[1000:], y[1000:]), **KEPT
+    )
+    return model, history
+
+
+def test_a_step_is_one_program_for_batches_of_every_size(trained: Any, digits: Any) -> None:
+    model, history = trained
+    x, _ = digits
+    assert 1000 % 96 and len(x) % 96  # there were smaller batches
+    assert [key[0] for key in model.programs.known] == ["train", "test"]
+    train = next(iter(model.programs.known.values()))
+    assert len(train.kernels) <= 9
+    given = flatten({k: v for k, v in model.carry().items() if k != "metrics"})[0]
+    model.train_on_batch(x[:7], np.zeros(7, int))
+    now = flatten({k: v for k, v in model.carry().items() if k != "metrics"})[0]
+    overwritten = [one is other for one, other in zip(given, now, strict=True)]
+    assert sum(overwritten) >= len(flatten(model.params)[0]) * 3  # weights and two slots each
+    assert len(model.programs.known) == 2
+    assert history.epoch == list(range(12)) and len(history.history["val_accuracy"]) == 12
+    assert history.history["val_accuracy"][-1] > 0.8
+
+
+def test_evaluate_and_predict_are_those_of_numpy(trained: Any, digits: Any) -> None:
+    model, _ = trained
+    x, y = (part[:200] for part in digits)
+    first, last = model.params["dense"], model.params["dense_1"]
+    hidden = np.maximum(x @ first["kernel"] + first["bias"], 0)
+    scores = hidden @ last["kernel"] + last["bias"]
+    np.testing.assert_allclose(model.predict(x, batch_size=64), scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model(x), scores, rtol=1e-4, atol=1e-5)
+    shifted = scores - scores.max(1, keepdims=True)
+    loss = np.mean(np.log(np.exp(shifted).sum(1)) - shifted[np.arange(200), y])
+    found = model.evaluate(x, y, batch_size=64)
+    assert found == pytest.approx([loss, np.mean(scores.argmax(1) == y)], rel=1e-5)
+    assert model.evaluate(x, y, return_dict=True)["accuracy"] == found[1]
+
+
+def test_training_is_what_its_parts_are_by_hand(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(12, 3)).astype("f"), rng.normal(size=(12, 1)).astype("f")
+    model = nn.Sequential([nn.Input(3), nn.Dense(1)])
+    model.compile(sf.optim.SGD(0.1), "mse")
+    kernel, bias = (np.copy(model.params["dense"][name]) for name in ("kernel", "bias"))
+    model.fit(x, y, batch_size=4, epochs=2, shuffle=False, **KEPT)
+    for start in (0, 4, 8) * 2:
+        part, target = x[start : start + 4], y[start : start + 4]
+        error = 2 * (part @ kernel + bias - target) / 4
+        kernel, bias = kernel - 0.1 * part.T @ error, bias - 0.1 * error.sum(0)
+    np.testing.assert_allclose(model.params["dense"]["kernel"], kernel, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.params["dense"]["bias"], bias, rtol=1e-4, atol=1e-6)
+
+
+def test_everything_random_follows_from_the_seed(digits: Any) -> None:
+    x, y = (part[:200] for part in digits)
+    models = [perceptron(seed=seed) for seed in (5, 5, 6)]
+    for model in models:
+        model.fit(x, y, epochs=2, **KEPT)
+    first, again, other = (model.params for model in models)
+    assert same(first, again) and not same(first, other)
+    models[0].fit(x, y, epochs=1, **KEPT)
+    long = perceptron(seed=5)
+    long.fit(x, y, epochs=3, **KEPT)
+    assert same(models[0].params, long.params)  # three epochs are two and one more
+
+
+def two_headed() -> Any:
+    a, b = nn.Input(4, name="a"), nn.Input(4, name="b")
+    shared = nn.Dense(8, activation="tanh", name="shared")
+    joined = nn.Concatenate()([shared(a), shared(b)])
+    size, kind = nn.Dense(1, name="size")(joined), nn.Dense(3, name="kind")(joined)
+    return nn.Model([a, b], [size, nn.Softmax()(kind)])
+
+
+def test_models_have_several_inputs_and_outputs(rng: np.random.Generator) -> None:
+    model = two_headed()
+    assert model.output_names == ["size", "softmax"]
+    model.compile(
+        "adam",
+        loss={"size": "mse", "softmax": "sparse_categorical_crossentropy"},
+        loss_weights={"size": 0.5},
+        metrics={"softmax": ["accuracy"]},
+    )
+    x, sizes = rng.normal(size=(2, 30, 4)), rng.normal(size=30)
+    kinds = rng.integers(0, 3, 30)
+    logs = model.evaluate(list(x), [sizes, kinds], return_dict=True)
+    assert list(logs) == ["loss", "size_loss", "softmax_loss", "softmax_accuracy"]
+    assert logs["loss"] == pytest.approx(logs["size_loss"] / 2 + logs["softmax_loss"], rel=1e-6)
+    found, chances = model.predict({"a": x[0], "b": x[1]})
+    assert logs["size_loss"] == pytest.approx(np.mean((found[:, 0] - sizes) ** 2), rel=1e-5)
+    chosen = chances[np.arange(30), kinds]
+    assert logs["softmax_loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-5)
+    assert sorted(model.params) == ["kind", "shared", "size"]
+    by_name = model.fit({"a": x[0], "b": x[1]}, {"size": sizes, "softmax": kinds}, epochs=2, **KEPT)
+    assert by_name.history["loss"][1] < by_name.history["loss"][0]
+
+
+def test_models_that_share_layers_share_weights(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(20, 6)).astype("f")
+    inputs = nn.Input(6)
+    code = nn.Dense(2, name="code")(inputs)
+    encoder = nn.Model(inputs, code)
+    whole = nn.Model(inputs, nn.Dense(6)(encoder(inputs)))
+    whole.compile(sf.optim.SGD(0.1), "mse")
+    before = encoder.predict(x)
+    whole.fit(x, x, **KEPT)
+    after = encoder.predict(x)
+    assert not np.array_equal(before, after)
+    weights = whole.get_layer("model").params["code"]
+    np.testing.assert_allclose(after, x @ weights["kernel"] + weights["bias"], rtol=1e-5, atol=1e-6)
+    middle = nn.Model(code, nn.Dense(1)(code))  # what comes before is left out
+    assert list(middle.children()) == ["dense"]
+
+
+def test_frozen_layers_stay(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(20, 4)).astype("f"), rng.normal(size=20).astype("f")
+    inner = nn.Sequential([nn.Input(4), nn.Dense(3), nn.BatchNormalization()])
+    model = nn.Sequential([inner, nn.Dense(1)])
+    inner.trainable = False
+    model.compile("adam", "mse")
+    model.build("f32[N,4]")
+    before, head = inner.get_weights(), np.copy(model.params["dense"]["kernel"])
+    model.fit(x, y, epochs=2, **KEPT)
+    assert same(before, inner.get_weights()) and not same(head, model.params["dense"]["kernel"])
+    assert len(flatten(model.optimizer_state["slots"])[0]) == 2 * 2
+    summary = model.summary()
+    assert (summary.params, summary.trainable, summary.state) == (25, 4, 6)
+
+
+def test_weights_of_classes_and_examples_multiply(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(9, 2)).astype("f"), np.arange(9) % 3
+    model = nn.Sequential([nn.Input(2), nn.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    own, by_class = rng.random(9).astype("f"), {0: 1.0, 1: 0.0, 2: 2.0}
+    weights = own * np.array([by_class[int(one)] for one in y])
+    chances = model.predict(x)
+    expected = np.mean(weights * -np.log(chances[np.arange(9), y]))
+    logs = model.fit(x, y, class_weight=by_class, sample_weight=own, **KEPT).history
+    assert logs["loss"][0] == pytest.approx(expected, rel=1e-5)
+    right = chances.argmax(1) == y
+    assert logs["accuracy"][0] == pytest.approx((right * weights).sum() / weights.sum(), rel=1e-5)
+
+
+def test_penalties_are_part_of_the_loss(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(8, 3)).astype("f")
+    model = nn.Sequential([nn.Input(3), nn.Dense(1, kernel_regularizer=nn.L2(0.5))])
+    model.compile("sgd", "mse")
+    plain = np.mean(model.predict(x) ** 2)
+    penalty = 0.5 * np.sum(model.params["dense"]["kernel"] ** 2)
+    assert model.evaluate(x, np.zeros(8)) == pytest.approx(plain + penalty, rel=1e-5)
+
+
+def test_own_modules_losses_and_metrics_are_functions(rng: np.random.Generator) -> None:
+    class Line(nn.Module):
+        begin: float = 0.0
+
+        def call(self, scope: Any, x: Any) -> Any:
+            return x * scope.weight("slope", (), sf.initializers.Constant(self.begin))
+
+    def cubic(y_true: Any, y_pred: Any) -> Any:
+        return np.abs(y_true - y_pred) ** 3
+
+    x = rng.normal(size=(16, 1))
+    line = Line(1.0)
+    line.compile(sf.optim.SGD(0.05), cubic, metrics=[cubic, "mae"])
+    logs = line.fit(x, 3 * x, epochs=40, **KEPT).history
+    assert sorted(logs) == ["cubic", "loss", "mean_absolute_error"]
+    assert logs["loss"][0] == pytest.approx(np.mean(np.abs(2 * x) ** 3), rel=1e-4)
+    assert logs["loss"][0] == pytest.approx(logs["cubic"][0], rel=1e-6)
+    assert 1.5 < float(line.params["slope"]) < 3.5
+
+
+def test_data_may_come_as_batches(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(20, 4)).astype("f"), rng.normal(size=(20, 1)).astype("f")
+    models = [nn.Sequential([nn.Input(4), nn.Dense(1)]) for _ in range(3)]
+    for model in models:
+        model.compile("sgd", "mse")
+    arrays, data, batches = models
+    arrays.fit(x, y, batch_size=8, epochs=2, **KEPT)
+    data.fit(sf.data.Dataset(x, y, batch_size=8, shuffle=True), epochs=2, **KEPT)
+    assert same(arrays.params, data.params)
+    pieces = [(x[at : at + 8], y[at : at + 8]) for at in (0, 8, 16)]
+    batches.fit(pieces, epochs=2, **KEPT)
+    assert batches.epoch == 2 and batches.evaluate(pieces) == pytest.approx(
+        batches.evaluate(x, y), rel=1e-6
+    )
+    long = ((x, y) for _ in range(100))
+    assert len(batches.fit(long, steps_per_epoch=3, epochs=2, **KEPT).epoch) == 2
+
+
+def test_sequences_of_every_length_are_one_program(rng: np.random.Generator) -> None:
+    model = nn.Sequential(
+        [nn.Input((None,), dtype="int64"), nn.Embedding(9, 4), nn.GRU(3), nn.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    for length in (5, 3):
+        model.train_on_batch(rng.integers(0, 9, (4, length)), np.zeros(4))
+    assert len(model.programs.known) == 1
+
+
+def test_a_loss_that_is_no_number_stops(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(8, 3)).astype("f")
+    model = nn.Sequential([nn.Input(3), nn.Dense(1)])
+    model.compile(sf.optim.SGD(1e20), "mse")
+    with pytest.raises(ArithmeticError, match=r"the loss is .* in batch \d of epoch") as caught:
+        model.fit(x, x[:, :1], batch_size=2, epochs=9, **KEPT)
+    assert "test_fit.py" in str(caught.value)
+
+
+def test_an_interrupt_leaves_a_usable_model(digits: Any) -> None:
+    x, y = (part[:200] for part in digits)
+
+    def press(batch: int, logs: Any) -> None:
+        if batch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    model, other = perceptron(), perceptron()
+    pressed = sf.callbacks.LambdaCallback(on_train_batch_end=press)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=20, shuffle=False, callbacks=[pressed], **KEPT)
+    assert signal.getsignal(signal.SIGINT) is before
+    other.fit(x[:80], y[:80], batch_size=20, shuffle=False, **KEPT)
+    assert same(model.params, other.params)
+    assert np.isfinite(model.evaluate(x, y)[0])
+    model.fit(x, y, **KEPT)
+
+
+def test_the_model_of_three_four_two_has_26_parameters() -> None:
+    model = nn.Sequential(
+        [nn.Input(3), nn.Dense(4, activation="sigmoid"), nn.Dense(2, activation="softmax")]
+    )
+    summary = model.summary()
+    assert (summary.params, [row.params for row in summary.rows]) == (26, [16, 10])
+    assert [row.shapes for row in summary.rows] == ["(N, 4)", "(N, 2)"]
+    products = 2 * (3 * 4 + 4 * 2)
+    assert sf.compiler.ir.dims.evaluate(summary.flops, {"N": 1}) >= products
+    assert "26 (26 trainable, 0 frozen)" in str(summary) and summary.nbytes == 26 * 4
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: nn.Sequential([3]), "cannot be layer 0"),
+        (lambda m: nn.Sequential([nn.Dense(1)]).summary(), "not known"),
+        (lambda m: nn.Sequential([nn.Dense(1)]).fit(np.ones((2, 2))), "no loss and no optimiser"),
+        (lambda m: nn.Sequential([nn.Dense(1)]).get_weights(), "no weights yet"),
+        (lambda m: m.compile("addam"), "no optimiser 'addam'"),
+        (lambda m: m.fit(np.ones((2, 4)), np.ones(2)), "has 2 inputs"),
+        (lambda m: m.fit([np.ones((2, 4))] * 2, [np.ones(2)]), "1 targets for 2 outputs"),
+        (lambda m: m.fit([np.ones((2, 4)), np.ones((3, 4))], np.ones(2)), "first axis"),
+        (lambda m: m.fit([["a", "b"], ["c", "d"]]), "no numbers"),
+        (lambda m: m.get_layer("none"), "no layer 'none'"),
+        (lambda m: nn.Model(nn.Input(2), nn.Dense(1)(nn.Input(3))), "not among the inputs"),
+        (lambda m: nn.Model(np.ones(2), nn.Input(3)), "is no value of a model"),
+        (lambda m: m.fit([], validation_split=2.0), "validation_split=2.0"),
+        (lambda m: m.set_weights([1]), "of shapes"),
+    ],
+)
+def test_errors_say_what_and_where(call: Any, words: str) -> None:
+    model = two_headed()
+    model.compile("sgd", "mse")
+    with pytest.raises(sf.SymfuseError) as caught:
+        call(model)
+    assert words in str(caught.value)
+    assert "test_fit.py" in str(caught.value)
