@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 __all__ = ["fingerprint"]
 
@@ -12,8 +13,17 @@ __all__ = ["fingerprint"]
 @cache
 def fingerprint() -> str:
     """The dates of the compiler's files, and of llvmlite's, which is not loaded for it."""
-    folder = Path(__file__).parent
-    files = sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".cu"))
+    dates = sorted(_dates(os.path.dirname(__file__)))
     llvm = find_spec("llvmlite")
-    files += [Path(llvm.origin)] if llvm and llvm.origin else []
-    return str([(file.name, file.stat().st_mtime_ns) for file in files])
+    if llvm and llvm.origin:
+        dates.append((llvm.origin, os.stat(llvm.origin).st_mtime_ns))
+    return str(dates)
+
+
+def _dates(folder: str) -> Iterator[tuple[str, int]]:
+    """The sources in a folder, by plain calls of the system: every process asks for them."""
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from _dates(entry.path)
+        elif entry.name.endswith((".py", ".cu")):
+            yield entry.name, entry.stat().st_mtime_ns

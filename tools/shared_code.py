@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from symfuse.compiler.targets.llvm.machine import llvm_version
-from symfuse.compiler.targets.llvm.support import shared_image, shared_ir
+from symfuse.compiler.targets.llvm.shared import shared_image, shared_ir
 from symfuse.runtime.host.shipped import FOLDER, file_name, packed
 
 ARCHITECTURES = ("x86_64", "aarch64")

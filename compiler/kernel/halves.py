@@ -20,7 +20,10 @@ EXACT = frozenset({"neg", "abs", "min", "max", "copysign", "floor", "ceil", "tru
 
 def is_on_halves(name: str, operands: tuple[Any, ...]) -> bool:
     """Whether an instruction computes with halves; a choice between two only moves them."""
-    return name != "select" and any(x.dtype.is_half for x in operands)
+    for operand in operands:  # plainly, as it is asked for every instruction that is written
+        if operand.dtype.is_half:
+            return name != "select"
+    return False
 
 
 def emit_in_single(s: Scalars, name: str, operands: tuple[Any, ...]) -> Any:

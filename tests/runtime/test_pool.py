@@ -16,7 +16,8 @@ import pytest
 from symfuse.compiler.targets.llvm.link import link
 from symfuse.compiler.targets.llvm.machine import baseline_machine
 from symfuse.compiler.targets.llvm.pool import pool_ir
-from symfuse.compiler.targets.llvm.support import load_support, support_ir
+from symfuse.compiler.targets.llvm.shared import support_ir
+from symfuse.compiler.targets.llvm.support import load_support
 from symfuse.runtime import options
 from symfuse.runtime.host.features import available_cores
 from symfuse.runtime.host.loader import LoadedImage, load_image

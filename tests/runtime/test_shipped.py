@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from symfuse.compiler.targets.llvm.machine import llvm_version
-from symfuse.compiler.targets.llvm.support import load_support, shared_image
+from symfuse.compiler.targets.llvm.shared import shared_image
+from symfuse.compiler.targets.llvm.support import load_support
 from symfuse.runtime.host import shipped
 from symfuse.runtime.host.image import Image
 from symfuse.runtime.host.loader import architecture

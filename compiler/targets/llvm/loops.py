@@ -42,6 +42,14 @@ class Range(Struct, frozen=True):
         return None
 
 
+class Copy(Struct, frozen=True):
+    """One copy of an unrolled body: its number along each axis, where it stands, what is inside."""
+
+    numbers: Mapping[Symbol, int]
+    position: Position
+    active: Value | None  # the lanes that lie inside the axis; None for all
+
+
 class Nest:
     """Writes the phases of a tile. `edge`: tiles of unrolled loops may be cut off."""
 
@@ -189,105 +197,102 @@ class Nest:
         self.at.prepare(i.detail.offset for i in self.phase.body if isinstance(i.detail, Access))
         if not inner:
             return
+        here = self._copy({})
         for instr in self.phase.body:
             settled = self.at.known(instr.axes) and not instr.axes & blocks
             if not instr.is_effect and not instr.is_fold and settled:
-                self._value(instr, {})
+                self._value(instr, here)
 
     def _points(self, totals: Totals) -> Totals:
         """The body once for every combination of copies; each stores after all that it reads."""
         fused = fused_products(self.phase.body)
         totals = dict(totals)
-        for steps in self._combinations():
+        for copy in self._combinations():
             for instr in self.phase.body:
                 if instr.is_fold:
-                    self._accumulate(instr, steps, totals, fused)
+                    self._accumulate(instr, copy, totals, fused)
                 elif not instr.is_effect and instr not in fused:
-                    self._value(instr, steps)
+                    self._value(instr, copy)
             for instr in self.phase.body:
                 if instr.is_effect and not instr.is_fold:
-                    self._effect(instr, steps)
+                    self._effect(instr, copy)
         return totals
 
-    def _combinations(self) -> Iterator[dict[Symbol, int]]:
+    def _combinations(self) -> Iterator[Copy]:
         symbols = [loop.symbol for loop in self.phase.loops if loop.step > 1]
         for numbers in product(*(range(self.copies[symbol]) for symbol in symbols)):
-            yield dict(zip(symbols, numbers, strict=True))
+            yield self._copy(dict(zip(symbols, numbers, strict=True)))
 
-    def _value(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
-        key = self._place(instr, steps)
+    def _copy(self, numbers: Mapping[Symbol, int]) -> Copy:
+        """Where each unrolled axis stands in a copy, and which of its lanes lie inside the axis."""
+        position = Position(
+            {a: n * self.loops[a].lanes for a, n in numbers.items()},
+            {a: self.clamped[(a, n)] for a, n in numbers.items() if (a, n) in self.clamped},
+            self.vector,
+        )
+        vector = numbers.get(self.vector.symbol, 0) if self.vector else 0
+        return Copy(numbers, position, self.mask.get(vector))
+
+    def _value(self, instr: Instr, copy: Copy) -> Value:
+        key = self._place(instr, copy)
         found = self.at.find(key)
-        return found if found is not None else self.at.keep(key, self._compute(instr, steps))
+        return found if found is not None else self.at.keep(key, self._compute(instr, copy))
 
-    def _place(self, instr: Instr, steps: Mapping[Symbol, int]) -> object:
+    def _place(self, instr: Instr, copy: Copy) -> object:
         """What tells the value of this copy from those of others."""
         own = self.own.get(instr, ())
-        return (instr, *(steps.get(axis, 0) for axis in own)) if own else instr
+        return (instr, *(copy.numbers.get(axis, 0) for axis in own)) if own else instr
 
-    def _compute(self, instr: Instr, steps: Mapping[Symbol, int]) -> Value:
+    def _compute(self, instr: Instr, copy: Copy) -> Value:
         if instr.op == "const":
             return self.s.const(instr.detail, instr.dtype)
         if instr.op == "index":
-            return self._index(instr.detail, steps)
+            return self._index(instr.detail, copy)
         if instr.op == "below":
-            left, right = (self._index(dim, steps) for dim in instr.detail)
+            left, right = (self._index(dim, copy) for dim in instr.detail)
             return self.s.emit("lt", (left, right))
         if instr.op == "get":
-            return self._get(instr.detail, steps)
-        args = [self._value(arg, steps) for arg in instr.args]
+            return self._get(instr.detail, copy)
+        args = [self._value(arg, copy) for arg in instr.args]
         if instr.op == "load":
-            return self._load(instr, args, steps)
+            return self._load(instr, args, copy)
         if instr.op == "convert":
             return self.s.convert(args[0], instr.dtype)
         if instr.op == "bitcast":
             return self.s.bitcast(args[0], instr.dtype)
         return self.s.emit(instr.op, tuple(args))
 
-    def _index(self, dim: Dim, steps: Mapping[Symbol, int]) -> Value:
-        return self.memory.index(dim, self._position(steps))
+    def _index(self, dim: Dim, copy: Copy) -> Value:
+        return self.memory.index(dim, copy.position)
 
     # memory
 
-    def _position(self, steps: Mapping[Symbol, int]) -> Position:
-        """Where each unrolled axis stands in this copy."""
-        return Position(
-            {a: n * self.loops[a].lanes for a, n in steps.items()},
-            {a: self.clamped[(a, n)] for a, n in steps.items() if (a, n) in self.clamped},
-            self.vector,
-        )
-
-    def _active(self, steps: Mapping[Symbol, int]) -> Value | None:
-        """The lanes of this copy that lie inside the axis; None for all."""
-        copy = steps.get(self.vector.symbol, 0) if self.vector else 0
-        return self.mask.get(copy)
-
-    def _load(self, instr: Instr, args: list[Value], steps: Mapping[Symbol, int]) -> Value:
+    def _load(self, instr: Instr, args: list[Value], copy: Copy) -> Value:
         access: Access = instr.detail
-        return self.memory.load(access, args, self._position(steps), self._active(steps))
+        return self.memory.load(access, args, copy.position, copy.active)
 
-    def _effect(self, instr: Instr, steps: Mapping[Symbol, int]) -> None:
-        value = self._value(instr.args[0], steps)
+    def _effect(self, instr: Instr, copy: Copy) -> None:
+        value = self._value(instr.args[0], copy)
         if instr.op == "put":
-            self.memory.put(instr.detail, value, self._position(steps), self._active(steps))
+            self.memory.put(instr.detail, value, copy.position, copy.active)
             return
-        rest = [self._value(arg, steps) for arg in instr.args[1:]]
-        inside = self._inside(instr, steps)
-        position, active = self._position(steps), self._active(steps)
+        rest = [self._value(arg, copy) for arg in instr.args[1:]]
+        inside = self._inside(instr, copy)
         write = self.memory.store if instr.op == "store" else self.memory.accumulate
         if inside is None:
-            write(instr.detail, value, rest, position, active)
+            write(instr.detail, value, rest, copy.position, copy.active)
             return
         with self.w.when(inside):
             self.at.open()
-            write(instr.detail, value, rest, position, active)
+            write(instr.detail, value, rest, copy.position, copy.active)
             self.at.close()
 
-    def _inside(self, instr: Instr, steps: Mapping[Symbol, int]) -> str | None:
+    def _inside(self, instr: Instr, copy: Copy) -> str | None:
         """Whether the copy lies inside every axis that was clamped."""
         conditions = []
-        for axis, copy in steps.items():
-            if (axis, copy) in self.clamped and axis in instr.axes and copy:
-                place = self._add(_text(self.ranges[axis].start), str(copy))
+        for axis, number in copy.numbers.items():
+            if number and (axis, number) in self.clamped and axis in instr.axes:
+                place = self._add(_text(self.ranges[axis].start), str(number))
                 stop = _text(self.ranges[axis].stop)
                 conditions.append(self.w.emit(f"icmp slt i64 {place}, {stop}"))
         whole = conditions[0] if conditions else None
@@ -295,11 +300,11 @@ class Nest:
             whole = self.w.emit(f"and i1 {whole}, {condition}")
         return whole
 
-    def _get(self, local: Local, steps: Mapping[Symbol, int]) -> Value:
-        key = self._key(local.axes, steps)
+    def _get(self, local: Local, copy: Copy) -> Value:
+        key = self._key(local.axes, copy)
         if (local, key) in self.registers:
             return self.registers[(local, key)]
-        return self.memory.get(local, self._position(steps), self._active(steps))
+        return self.memory.get(local, copy.position, copy.active)
 
     # folds
 
@@ -308,32 +313,31 @@ class Nest:
         for fold in folds:
             reduce: Reduce = fold.detail
             lanes = self._lanes(reduce)
-            for steps in self._combinations():
+            for copy in self._combinations():
                 state = identity(self.s, reduce.reduction, fold.args[0].dtype, lanes)
-                totals[(fold, self._fold_key(reduce, steps))] = state
+                totals[(fold, self._fold_key(reduce, copy))] = state
         return totals
 
-    def _accumulate(
-        self, fold: Instr, steps: Mapping[Symbol, int], totals: Totals, fused: frozenset[Instr]
-    ) -> None:
+    def _accumulate(self, fold: Instr, copy: Copy, totals: Totals, fused: frozenset[Instr]) -> None:
         reduce: Reduce = fold.detail
-        key = (fold, self._fold_key(reduce, steps))
+        key = (fold, self._fold_key(reduce, copy))
         before = totals[key]
         if fold.args[0] in fused:
-            left, right = (self._value(arg, steps) for arg in fold.args[0].args)
+            left, right = (self._value(arg, copy) for arg in fold.args[0].args)
             after: tuple[Value, ...] = (self.s.fma(left, right, before[0]),)
         else:
-            given = [self._value(arg, steps) for arg in fold.args]
+            given = [self._value(arg, copy) for arg in fold.args]
             value, position = (*given, None)[:2]
             element = reduce.reduction.inject(self.s, value, position)
             after = reduce.reduction.combine(self.s, before, element)
-        active = self._active(steps)
-        if active is not None and self.vector and self.vector.symbol in reduce.over:
-            after = tuple(self.s.select(active, a, b) for a, b in zip(after, before, strict=True))
+        if copy.active is not None and self.vector and self.vector.symbol in reduce.over:
+            after = tuple(
+                self.s.select(copy.active, a, b) for a, b in zip(after, before, strict=True)
+            )
         lanes = self._lanes(reduce)
         totals[key] = tuple(self.s.splat(value, lanes) for value in after)
         if fold.op == "scan":
-            self.at.keep(self._place(fold, steps), reduce.reduction.result(self.s, totals[key]))
+            self.at.keep(self._place(fold, copy), reduce.reduction.result(self.s, totals[key]))
 
     def _finish(self, totals: Totals) -> None:
         """Combine the copies, then the lanes, of each fold, in an order fixed by sizes alone."""
@@ -357,12 +361,12 @@ class Nest:
         varies = self.vector.symbol in reduce.over or self.vector.symbol in reduce.local.axes
         return self.vector.lanes if varies else 1
 
-    def _fold_key(self, reduce: Reduce, steps: Mapping[Symbol, int]) -> Key:
-        return self._key((*reduce.local.axes, *reduce.over), steps)
+    def _fold_key(self, reduce: Reduce, copy: Copy) -> Key:
+        return self._key((*reduce.local.axes, *reduce.over), copy)
 
-    def _key(self, axes: Any, steps: Mapping[Symbol, int]) -> Key:
+    def _key(self, axes: Any, copy: Copy) -> Key:
         wanted = set(axes)
-        return tuple((axis, copy) for axis, copy in steps.items() if axis in wanted)
+        return tuple((axis, n) for axis, n in copy.numbers.items() if axis in wanted)
 
     def _add(self, left: str, right: str) -> str:
         return right if left == "0" else self.w.once(f"add nsw i64 {left}, {right}")

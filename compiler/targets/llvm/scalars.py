@@ -11,7 +11,7 @@ from ...kernel.halves import emit_in_single, is_on_halves
 from ...kernel.scalar import result_dtype
 from .conversions import convert
 from .division import DIVISIONS
-from .math import FORMULAS
+from .math import formula
 from .vectors import Vectors
 from .writer import Value, Writer, llvm_type
 
@@ -85,10 +85,11 @@ class LlvmScalars(Vectors):
         if spelling:
             flags = " contract" if self.contract and spelling in _CONTRACTED else ""
             return self.instruction(spelling + flags, result_dtype(name, (kind,)), *operands)
-        if name not in FORMULAS:
+        write = formula(name)
+        if write is None:
             raise AssertionError(f"{name} has no meaning for {kind}")
         exact = LlvmScalars(self.writer) if self.contract else self
-        result: Value = FORMULAS[name](exact, *operands)
+        result: Value = write(exact, *operands)
         return result
 
     def convert(self, value: Value, dtype: DType) -> Value:

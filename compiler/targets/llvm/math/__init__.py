@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from . import error, exponential, hyperbolic, inverse, logarithm, power, roots, steps, trigonometric
+__all__ = ["MODULES", "formula"]
 
-__all__ = ["FORMULAS"]
+MODULES = {
+    "error": ("erf", "erfc"),
+    "exponential": ("exp", "exp2", "expm1"),
+    "hyperbolic": ("acosh", "asinh", "atanh", "cosh", "sinh", "tanh"),
+    "inverse": ("acos", "asin", "atan", "atan2"),
+    "logarithm": ("log", "log10", "log1p", "log2"),
+    "power": ("pow",),
+    "roots": ("cbrt", "hypot", "rsqrt"),
+    "steps": ("floordiv", "fmod", "mod", "nextafter"),
+    "trigonometric": ("cos", "sin", "tan"),
+}
+_HOME = {name: module for module, names in MODULES.items() for name in names}
 
-_ALL: tuple[Callable[..., Any], ...] = (
-    exponential.exp,
-    exponential.exp2,
-    exponential.expm1,
-    logarithm.log,
-    logarithm.log2,
-    logarithm.log10,
-    logarithm.log1p,
-    trigonometric.sin,
-    trigonometric.cos,
-    trigonometric.tan,
-    inverse.asin,
-    inverse.acos,
-    inverse.atan,
-    inverse.atan2,
-    hyperbolic.sinh,
-    hyperbolic.cosh,
-    hyperbolic.tanh,
-    hyperbolic.asinh,
-    hyperbolic.acosh,
-    hyperbolic.atanh,
-    error.erf,
-    error.erfc,
-    power.pow,
-    roots.rsqrt,
-    roots.cbrt,
-    roots.hypot,
-    steps.nextafter,
-    steps.fmod,
-    steps.mod,
-    steps.floordiv,
-)
 
-FORMULAS: Mapping[str, Callable[..., Any]] = {formula.__name__: formula for formula in _ALL}
+@cache
+def formula(name: str) -> Callable[..., Any] | None:
+    """What writes a function; its module is loaded for the first program that needs it."""
+    if name not in _HOME:
+        return None
+    found: Callable[..., Any] = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    return found
