@@ -1,4 +1,7 @@
-"""Special functions under the names of `scipy.special`: softmax, logsumexp, expit, erf, xlogy."""
+"""Special functions under the names of `scipy.special`, for which they stand on traced arrays.
+
+Functions of f32 are computed in f64 and rounded where they are not elementary.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
 from .numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
 from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
-    "entr", "erf", "erfc", "erfinv", "expit", "log_expit", "log_ndtr", "log_softmax", "logit",
-    "logsumexp", "ndtr", "softmax", "softplus", "xlog1py", "xlogy",
+    "beta", "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit",
+    "gamma", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "lgamma", "log_expit", "log_ndtr",
+    "log_softmax", "logit", "logsumexp", "ndtr", "ndtri", "polygamma", "psi", "rel_entr", "softmax",
+    "softplus", "xlog1py", "xlogy",
 ]  # fmt: skip
 
 
@@ -81,11 +89,9 @@ def log_expit(x: Any) -> Any:
     return call("negative", call("softplus", call("negative", _real(x))))
 
 
-@rounded_once
 def logit(x: Any) -> Any:
-    """log(x / (1 - x)), which undoes expit."""
-    x = _real(x)
-    return call("subtract", call("log", x), call("log1p", call("negative", x)))
+    """log(x / (1 - x)), which undoes expit; NaN outside of 0..1."""
+    return call("logit", _real(x))
 
 
 def softplus(x: Any) -> Any:
@@ -113,23 +119,117 @@ def erfinv(y: Any) -> Any:
     return call("erfinv", _real(y))
 
 
-@rounded_once
+def erfcx(x: Any) -> Any:
+    """exp(x²) erfc(x), which does not underflow."""
+    return call("erfcx", _real(x))
+
+
+def erfcinv(y: Any) -> Any:
+    """The x with erfc(x) = y, with all digits for small y: infinite at 0 and 2, NaN outside."""
+    return call("erfcinv", _real(y))
+
+
 def ndtr(x: Any) -> Any:
-    """The distribution function of the standard normal distribution."""
-    return call("multiply", call("erfc", call("multiply", _real(x), -math.sqrt(0.5))), 0.5)
+    """The distribution function of the standard normal distribution.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.ndtr(0.0))
+    0.5
+    """
+    return call("ndtr", _real(x))
+
+
+def log_ndtr(x: Any) -> Any:
+    """log(ndtr(x)), with all digits where ndtr is 0 or 1."""
+    return call("log_ndtr", _real(x))
 
 
 @rounded_once
-def log_ndtr(x: Any) -> Any:
-    """log(ndtr(x)); below about -14 it is the logarithm of an asymptotic series."""
-    x = _real(x)
-    far = call("less", x, -10.0)
-    y = call("select", far, x, -10.0)
-    inverse = call("reciprocal", call("square", y))
-    series = 1.0 + inverse * (-1.0 + inverse * (3.0 + inverse * (-15.0 + inverse * 105.0)))
-    tail = -0.5 * call("square", y) - call("log", -y) - 0.5 * math.log(2 * math.pi)
-    near = call("log", ndtr(call("select", far, -10.0, x)))
-    return call("select", far, tail + call("log", series), near)
+def ndtri(p: Any) -> Any:
+    """The x with ndtr(x) = p: infinite at 0 and 1, NaN outside."""
+    return call("multiply", call("erfcinv", call("multiply", _real(p), 2.0)), -math.sqrt(2.0))
+
+
+def gamma(x: Any) -> Any:
+    """The gamma function, (x - 1)! for whole numbers; NaN at negative integers.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.gamma(5.0))
+    24.0
+    """
+    return call("gamma", _real(x))
+
+
+def gammaln(x: Any) -> Any:
+    """log(abs(gamma(x))), infinite at 0 and at negative integers."""
+    return call("gammaln", _real(x))
+
+
+lgamma = gammaln
+
+
+def digamma(x: Any) -> Any:
+    """The derivative of gammaln; NaN at negative integers."""
+    return call("digamma", _real(x))
+
+
+psi = digamma
+
+
+def polygamma(n: int, x: Any) -> Any:
+    """The derivative of digamma of order n, a Python integer; of order 0 it is digamma.
+
+    Raises ArgumentError for another n.
+    """
+    if type(n) is not int or n < 0:
+        raise ArgumentError(
+            f"polygamma: the order is {n!r}, not a whole number from 0 on",
+            fix="pass a Python integer: polygamma(1, x)",
+            loc=user_location(),
+        )
+    return call("polygamma", _real(x), order=n) if n else digamma(x)
+
+
+def beta(a: Any, b: Any) -> Any:
+    """gamma(a) * gamma(b) / gamma(a + b), without overflow in between.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.beta(1.0, 2.0))
+    0.5
+    """
+    return call("beta", *_both_real(a, b))
+
+
+def betaln(a: Any, b: Any) -> Any:
+    """log(abs(beta(a, b)))."""
+    return call("betaln", *_both_real(a, b))
+
+
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind, of order 0."""
+    return call("i0", _real(x))
+
+
+def i0e(x: Any) -> Any:
+    """exp(-abs(x)) * i0(x), which does not overflow."""
+    return call("i0e", _real(x))
+
+
+def i1(x: Any) -> Any:
+    """The modified Bessel function of the first kind, of order 1."""
+    return call("i1", _real(x))
+
+
+def i1e(x: Any) -> Any:
+    """exp(-abs(x)) * i1(x), which does not overflow."""
+    return call("i1e", _real(x))
+
+
+def _both_real(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two arguments in the type of float that they meet in."""
+    x, y = traced(x), traced(y)
+    dtype = floating(common_dtype(x, y))
+    return convert(x, dtype), convert(y, dtype)
 
 
 def xlogy(x: Any, y: Any) -> Any:
@@ -154,3 +254,42 @@ def entr(x: Any) -> Any:
     """-x * log(x), 0 at 0 and -inf below."""
     x = _real(x)
     return call("select", call("less", x, 0), -math.inf, call("negative", xlogy(x, x)))
+
+
+def rel_entr(x: Any, y: Any) -> Any:
+    """x * log(x / y), the terms of a relative entropy: 0 where x is 0, infinite below.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.rel_entr(0.0, 2.0)), float(sf.special.rel_entr(1.0, 0.0))
+    (0.0, inf)
+    """
+    x, y = _both_real(x, y)
+    return _where_positive(x, y, _times_log_ratio, call("multiply", x, 0.0))
+
+
+def kl_div(x: Any, y: Any) -> Any:
+    """x * log(x / y) - x + y, the terms of a Kullback-Leibler divergence: y where x is 0."""
+    x, y = _both_real(x, y)
+    return _where_positive(x, y, lambda p, q: _times_log_ratio(p, q) - p + q, y)
+
+
+def _where_positive(x: Any, y: Any, inside: Any, at_zero: Any) -> Any:
+    """A function of positive numbers, its limit where x is 0, infinity elsewhere."""
+    positive = call("logical_and", call("greater", x, 0), call("greater", y, 0))
+    empty = call("logical_and", call("equal", x, 0), call("greater_equal", y, 0))
+    unknown = call("logical_or", call("isnan", x), call("isnan", y))
+    found = inside(call("select", positive, x, 1.0), call("select", positive, y, 1.0))
+    found = call("select", positive, found, math.inf)
+    return call("select", unknown, math.nan, call("select", empty, at_zero, found))
+
+
+def _times_log_ratio(x: Any, y: Any) -> Any:
+    """x log(x / y) of positive numbers, with all digits where they are nearly equal."""
+    ratio = call("divide", x, y)
+    near = call("logical_and", call("greater", ratio, 0.5), call("less", ratio, 2.0))
+    plain = call("logical_and", call("greater", ratio, 0.0), call("isfinite", ratio))
+    close = call("log1p", call("divide", call("subtract", x, y), y))
+    apart = call("subtract", call("log", x), call("log", y))
+    direct = call("log", call("select", plain, ratio, 1.0))
+    logarithm = call("select", near, close, call("select", plain, direct, apart))
+    return call("multiply", x, logarithm)

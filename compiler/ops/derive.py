@@ -5,6 +5,7 @@ SymPy derives them from the formula, and through the value `out` where that make
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +15,15 @@ from symfuse.runtime.errors import ArgumentError
 from ..ir.op import Op, operations
 from . import __all__ as names
 
-__all__ = ["composition", "derivatives", "formula", "main", "through_out", "variables"]
+__all__ = [
+    "attributes",
+    "composition",
+    "derivatives",
+    "formula",
+    "main",
+    "through_out",
+    "variables",
+]
 
 Expression = Any  # SymPy's classes carry no types
 
@@ -36,7 +45,14 @@ def formula(op: Op) -> Expression:
 
     if not op.formula:
         raise ArgumentError(f"{op} has no formula", fix="name an elementwise operation")
-    return sympy.sympify(op.formula, locals={v.name: v for v in variables(op)})
+    names: dict[str, Any] = {v.name: v for v in variables(op)}
+    return sympy.sympify(op.formula, locals={**attributes(op), **names})
+
+
+def attributes(op: Op) -> dict[str, Any]:
+    """The values of attributes that a call may leave out."""
+    parameters = inspect.signature(op.result_type).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def derivatives(op: Op) -> tuple[Expression, ...]:

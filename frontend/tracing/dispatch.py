@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
@@ -70,11 +71,13 @@ def numpy_like(
     eager: Callable[..., Any] | None = None,
     view: bool = False,
     creates: bool = False,
+    name: str = "",
 ) -> Callable[[_F], _F]:
     """Have a function compute at once by NumPy on arrays and build the graph on tracers.
 
     `view` says that the result shares memory with the argument; `creates` that the function
-    makes a traced array whenever a trace is running.
+    makes a traced array whenever a trace is running. `name` is the key in FUNCTIONS where another
+    function has the plain one.
     """
 
     def decorate(build: _F) -> _F:
@@ -88,7 +91,7 @@ def numpy_like(
                 return built(*args, **kwargs)
             return compute(*args, **kwargs)
 
-        FUNCTIONS[build.__name__.rstrip("_")] = built
+        FUNCTIONS[name or build.__name__.rstrip("_")] = built
         for numpy_function in stands_for:
             STANDS_FOR[numpy_function] = built
         return function  # type: ignore[return-value]
@@ -131,7 +134,7 @@ def builder_of(function: Any) -> Callable[..., Any] | None:
     if known is None and (home := HOMES.get(_name(function))):
         import_module(home)
         known = STANDS_FOR.get(function)
-    return known
+    return known or _of_scipy(function)
 
 
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
@@ -144,6 +147,15 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     except TypeError:
         _check_arguments(function, known, args, kwargs)
         raise
+
+
+def _of_scipy(function: Any) -> Callable[..., Any] | None:
+    """What builds the graph of a function of scipy.special, which is loaded if it is called."""
+    name, theirs = getattr(function, "__name__", ""), sys.modules.get("scipy.special")
+    if theirs is None or getattr(theirs, name, None) is not function:
+        return None
+    ours = import_module("symfuse.special")
+    return getattr(ours, name) if name in ours.__all__ else None
 
 
 def _check_arguments(function: Any, known: Any, args: Any, kwargs: Any) -> None:

@@ -11,7 +11,7 @@ from contracts.cases import OPERATIONS, samples
 
 from symfuse.compiler.ir.evaluator import evaluating
 from symfuse.compiler.ir.op import Op
-from symfuse.compiler.ops.derive import derivatives, formula, main, variables
+from symfuse.compiler.ops.derive import attributes, derivatives, formula, main, variables
 from symfuse.runtime.dtypes import DType
 
 POINTS = 5
@@ -35,7 +35,8 @@ class InFormulas:
 
     def apply(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         given = (sympy.Integer(1) if isinstance(arg, Unit) else arg for arg in args)
-        return sympy.sympify(op.formula, locals=dict(zip("xyz", given, strict=False)))
+        names = {**attributes(op), **attrs, **dict(zip("xyz", given, strict=False))}
+        return sympy.sympify(op.formula, locals=names)
 
 
 @pytest.mark.parametrize("op", MAPPED, ids=lambda op: op.name)

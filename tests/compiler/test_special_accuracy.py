@@ -1,0 +1,202 @@
+"""Special functions are within their bounds of the true values, on the whole range of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import mpmath
+import numpy as np
+import pytest
+from mapped import compile_maps
+from mpmath import mpf
+
+import symfuse.compiler.ops  # noqa: F401  (completes the registry)
+from symfuse.compiler.ir.op import operations
+from symfuse.runtime.dtypes import DType
+
+COUNT = 60
+LANES = 8
+EPSILON = 2.0**-52
+NAN, INF = np.nan, np.inf
+
+
+def _log_ndtr(x: mpf) -> mpf:
+    if x > 0:
+        return mpmath.log1p(-mpmath.erfc(x / mpmath.sqrt(2)) / 2)
+    return mpmath.log(mpmath.erfc(-x / mpmath.sqrt(2)) / 2)
+
+
+def _logit(x: mpf) -> mpf:
+    return mpmath.log(x) - mpmath.log(1 - x)
+
+
+def _erfcinv(y: mpf) -> mpf:
+    if y > 0.2:
+        return mpmath.erfinv(1 - y)
+    r = mpmath.sqrt(-mpmath.log(y / 2))
+    start = r - mpmath.log(4 * mpmath.pi * r * r) / (4 * r)
+    return mpmath.findroot(lambda x: mpmath.log(mpmath.erfc(x) / y), start)
+
+
+def _log_gamma(x: mpf) -> mpf:
+    return mpmath.re(mpmath.loggamma(x))
+
+
+def _betaln(a: mpf, b: mpf) -> mpf:
+    return mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b)
+
+
+# Function, bound in units in the last place, true values, ranges of each magnitude (positive) and
+# plain ones.
+Range = tuple[float, float]
+CASES: dict[str, tuple[float, Callable[..., mpf], list[Range], list[Range]]] = {
+    "gamma": (5, mpmath.gamma, [(1e-300, 1)], [(0, 4), (0, 171.6), (-8, 0), (-170, 0)]),
+    "gammaln": (4, _log_gamma, [(1e-300, 1e300)], [(0, 4), (0.99, 1.01), (1.99, 2.01), (4, 40)]),
+    "digamma": (3, mpmath.digamma, [(1e-300, 1e300)], [(0, 4), (1.45, 1.47), (4, 40)]),
+    "polygamma": (4, lambda x: mpmath.polygamma(1, x), [(1e-99, 1e99)], [(0, 4), (4, 40), (-9, 0)]),
+    "i0": (4, lambda x: mpmath.besseli(0, x), [(1e-9, 1)], [(-9, 9), (-713, 713)]),
+    "i1": (4, lambda x: mpmath.besseli(1, x), [(1e-300, 1)], [(-9, 9), (-713, 713)]),
+    "i0e": (4, lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)), [(1e-9, 1e6)], [(-9, 9)]),
+    "i1e": (4, lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)), [(1e-300, 1e6)], [(-9, 9)]),
+    "erfcx": (4, lambda x: mpmath.exp(x * x) * mpmath.erfc(x), [(1e-9, 1e4)], [(-26, 5)]),
+    "ndtr": (4, lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2, [], [(-37, 9), (-2, 2)]),
+    "log_ndtr": (4, _log_ndtr, [], [(-500, 0), (-2, 2), (0, 37)]),
+    "erfcinv": (2, _erfcinv, [(1e-307, 1)], [(0, 1.99), (0.99, 1.01)]),
+    "logit": (
+        2,
+        lambda x: mpmath.log(x) - mpmath.log(1 - x),
+        [(1e-300, 1)],
+        [(0, 1), (0.49, 0.51)],
+    ),
+}
+# The bound is one of the error over the greatest of the terms that cancel.
+ABSOLUTE = {
+    "gammaln": (_log_gamma, lambda x: 4 + abs(x) * abs(np.log(abs(x)))),
+    "digamma": (mpmath.digamma, lambda x: 4 + np.abs(np.pi / np.sin(np.pi * x)) ** 2 * 0.1),
+}
+
+VALUES = {
+    "gamma": [
+        (0.0, INF),
+        (-0.0, -INF),
+        (-1.0, NAN),
+        (-INF, NAN),
+        (INF, INF),
+        (1.0, 1.0),
+        (171.7, INF),
+        (4.0, 6.0),
+    ],
+    "gammaln": [(0.0, INF), (-2.0, INF), (INF, INF), (-INF, INF), (1.0, 0.0), (2.0, 0.0)],
+    "digamma": [(0.0, -INF), (-0.0, INF), (-3.0, NAN), (INF, INF), (-INF, NAN)],
+    "polygamma": [(0.0, INF), (-1.0, INF), (INF, 0.0)],
+    "i0": [(0.0, 1.0), (INF, INF), (-INF, INF), (800.0, INF)],
+    "i1": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (5e-324, 0.0)],
+    "i0e": [(0.0, 1.0), (INF, 0.0)],
+    "i1e": [(-0.0, -0.0), (INF, 0.0)],
+    "erfcx": [(0.0, 1.0), (INF, 0.0), (-INF, INF), (-27.0, INF)],
+    "ndtr": [(0.0, 0.5), (INF, 1.0), (-INF, 0.0)],
+    "log_ndtr": [(INF, 0.0), (-INF, -INF), (-1e200, -INF)],
+    "erfcinv": [(0.0, INF), (2.0, -INF), (-0.5, NAN), (2.5, NAN), (1.0, 0.0)],
+    "logit": [(0.0, -INF), (1.0, INF), (0.5, 0.0), (-0.1, NAN), (1.1, NAN)],
+}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """Every function as vectors of both precisions."""
+    described = {}
+    for name in (*CASES, "beta", "betaln"):
+        body = operations[name].body
+        for dtype in (DType.F32, DType.F64):
+            operands = [dtype] * (body.__code__.co_argcount - 1)
+            described[f"{name}_{dtype}"] = (body, operands, dtype)
+    return compile_maps(described, LANES)
+
+
+def _points(name: str, rng: np.random.Generator, count: int = COUNT) -> np.ndarray:
+    _, _, magnitudes, plain = CASES[name]
+    spread = [10.0 ** rng.uniform(np.log10(a), np.log10(b), count) for a, b in magnitudes]
+    return np.concatenate([*spread, *(rng.uniform(a, b, count) for a, b in plain)])
+
+
+def _units(found: float, true: mpf) -> float:
+    exponent = max(int(mpmath.floor(mpmath.log(abs(true), 2))) if true else -1022, -1022)
+    return float(abs(mpf(float(found)) - true) / mpf(2) ** (exponent - 52))
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_values_are_within_the_bound_of_the_truth(compiled, name, rng):
+    bound, true, *_ = CASES[name]
+    given = _points(name, rng)
+    found = compiled[f"{name}_f64"](given)
+    with mpmath.workprec(200):
+        errors = [_units(y, true(mpf(float(x)))) for x, y in zip(given, found, strict=True)]
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= bound, (given[worst], errors[worst])
+
+
+@pytest.mark.parametrize("name", list(ABSOLUTE))
+def test_left_of_zero_errors_are_small_beside_the_terms(compiled, name, rng):
+    true, scale = ABSOLUTE[name]
+    given = rng.uniform(-50, 0, 2 * COUNT)
+    found = compiled[f"{name}_f64"](given)
+    with mpmath.workprec(200):
+        wanted = np.array([float(true(mpf(float(x)))) for x in given])
+    assert np.all(np.abs(found - wanted) <= 4 * EPSILON * scale(given))
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_values_of_f32_are_those_of_f64_rounded(compiled, name, rng):
+    with np.errstate(all="ignore"):
+        given = _points(name, rng, 400).astype(np.float32)
+        wide = compiled[f"{name}_f64"](given.astype(np.float64))
+        np.testing.assert_array_equal(compiled[f"{name}_f32"](given), wide.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_compiled_values_are_those_of_numpy(compiled, name, rng):
+    given = _points(name, rng, 200)
+    found, wanted = compiled[f"{name}_f64"](given), operations[name].reference(given)
+    rtol = operations[name].ulp * EPSILON
+    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=1e-15)
+
+
+def test_factorials_are_exact(compiled):
+    n = np.arange(1, 19)
+    found = compiled["gamma_f64"](n.astype(np.float64))
+    np.testing.assert_array_equal(found, [float(math.factorial(k - 1)) for k in n])
+
+
+@pytest.mark.parametrize("name", list(VALUES))
+def test_special_values_are_exact(compiled, name):
+    given, wanted = np.array([*VALUES[name], (NAN, NAN)]).T.copy()
+    for found in (compiled[f"{name}_f64"](given), operations[name].reference(given)):
+        np.testing.assert_array_equal(found, wanted)
+        zero = wanted == 0
+        if name not in ("logit", "erfcinv", "log_ndtr", "gammaln"):
+            np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(wanted[zero]))
+
+
+def test_beta_functions_are_within_their_bounds(compiled, rng):
+    pairs = [(4, 4), (40, 40), (4, 1e6), (1e6, 1e6)]
+    a, b = (np.concatenate([rng.uniform(0, p[k], COUNT) for p in pairs]) for k in (0, 1))
+    with mpmath.workprec(200):
+        terms = [(_log_gamma(mpf(x)), _betaln(mpf(x), mpf(y))) for x, y in zip(a, b, strict=True)]
+    logarithm = np.array([float(one[1]) for one in terms])
+    scale = 1 + np.abs(logarithm) + np.abs([float(one[0]) for one in terms])
+    found = compiled["betaln_f64"](a, b)
+    assert np.all(np.abs(found - logarithm) <= 8 * EPSILON * scale)
+    usual = np.abs(logarithm) < 600
+    found, wanted = compiled["beta_f64"](a, b)[usual], np.exp(logarithm[usual])
+    np.testing.assert_allclose(found, wanted, rtol=8 * EPSILON * np.max(scale[usual]))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "wanted"),
+    [(1.0, 1.0, 1.0), (0.0, 1.0, INF), (-1.0, 2.0, NAN), (INF, 1.0, 0.0), (2.0, 3.0, 1 / 12)],
+)
+def test_beta_of_special_arguments(compiled, a, b, wanted):
+    for first, second in ((a, b), (b, a)):
+        found = compiled["beta_f64"](np.array([first]), np.array([second]))
+        np.testing.assert_allclose(found, [wanted], rtol=1e-15)

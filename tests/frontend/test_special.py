@@ -1,0 +1,125 @@
+"""Special functions have SciPy's names and values; SciPy's own functions trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.special
+
+import symfuse as sf
+from symfuse.checks import check_grads
+from symfuse.runtime.errors import ArgumentError, UnsupportedError
+
+X = np.linspace(0.05, 6.0, 24)
+SHARES = np.linspace(0.02, 0.98, 24)
+Y = np.linspace(3.0, 0.1, 24)
+ONE = [
+    "digamma", "entr", "erf", "erfc", "erfcx", "expit", "gamma", "gammaln", "i0", "i0e", "i1",
+    "i1e", "log_expit", "log_ndtr", "ndtr", "psi",
+]  # fmt: skip
+OF_SHARES = ["erfcinv", "erfinv", "logit", "ndtri"]
+TWO = ["beta", "betaln", "kl_div", "rel_entr", "xlog1py", "xlogy"]
+CASES = [
+    *((name, (X,)) for name in ONE),
+    *((name, (SHARES,)) for name in OF_SHARES),
+    *((name, (X, Y)) for name in TWO),
+]
+EVERY = pytest.mark.parametrize(("name", "args"), CASES, ids=[name for name, _ in CASES])
+
+
+@EVERY
+def test_values_are_those_of_scipy(name, args):
+    wanted = getattr(scipy.special, name)(*args)
+    np.testing.assert_allclose(getattr(sf.special, name)(*args), wanted, rtol=1e-13, atol=1e-15)
+
+
+@EVERY
+def test_functions_of_scipy_become_ours_on_tracers(name, args):
+    theirs, ours = getattr(scipy.special, name), getattr(sf.special, name)
+    assert str(sf.trace(lambda *a: theirs(*a), *args)) == str(sf.trace(lambda *a: ours(*a), *args))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_values_are_those_of_eager(dtype):
+    arrays = [tuple(x.astype(dtype) for x in args) for _, args in CASES]
+
+    def all_of_them(arrays):
+        pairs = zip(CASES, arrays, strict=True)
+        return [getattr(sf.special, name)(*args) for (name, _), args in pairs]
+
+    rtol = 64 * np.finfo(dtype).eps
+    for found, wanted in zip(sf.jit(all_of_them)(arrays), all_of_them(arrays), strict=True):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("name", ["kl_div", "ndtri", "rel_entr", "xlogy"])
+def test_compositions_have_derivatives_of_both_orders(name):
+    args = dict(CASES)[name]
+    check_grads(getattr(sf.special, name), tuple(x[:5] for x in args), order=2)
+
+
+def test_derivatives_left_of_zero_are_those_of_the_function():
+    x = np.array([-0.3, -1.6, -2.4, -7.45])
+    check_grads(sf.special.gammaln, (x,), order=2)
+    check_grads(sf.special.digamma, (x,), order=2)
+
+
+def test_derivatives_of_bessel_functions_at_zero_are_finite():
+    for name, wanted in (("i0", 0.0), ("i1", 0.5), ("i0e", 0.0), ("i1e", 0.5)):
+        assert sf.grad(getattr(sf.special, name))(0.0) == wanted
+
+
+def test_the_derivative_of_log_ndtr_keeps_its_digits_far_out():
+    found = sf.grad(sf.special.log_ndtr)(-1e5)
+    np.testing.assert_allclose(found, 1e5, rtol=1e-9)
+    np.testing.assert_allclose(sf.grad(sf.grad(sf.special.log_ndtr))(-1e5), -1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 5])
+def test_polygamma_of_any_order(order):
+    found = sf.jit(lambda x: sf.special.polygamma(order, x))(X)
+    np.testing.assert_allclose(found, scipy.special.polygamma(order, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [-1, 1.5, None])
+def test_another_order_is_refused(order):
+    with pytest.raises(ArgumentError, match="polygamma: the order"):
+        sf.special.polygamma(order, X)
+
+
+def test_entropies_at_their_edges_are_those_of_scipy():
+    edges = np.array([-1.0, 0.0, 1e-100, 1.0, 1e100, np.nan])
+    x, y = (grid.ravel() for grid in np.meshgrid(edges, edges))
+    for name in ("kl_div", "rel_entr"):
+        with np.errstate(all="ignore"):
+            wanted = getattr(scipy.special, name)(x, y)
+            found = getattr(sf.special, name)(x, y)
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+        np.testing.assert_allclose(sf.jit(getattr(sf.special, name))(x, y), wanted, rtol=1e-13)
+
+
+def test_halves_are_rounded_once():
+    x = np.linspace(0.5, 4, 9).astype(np.float16)
+    for name in ("gamma", "ndtr", "i0"):
+        wanted = getattr(scipy.special, name)(x.astype(np.float64)).astype(np.float16)
+        assert sf.jit(getattr(sf.special, name))(x).dtype == np.float16
+        np.testing.assert_array_equal(sf.jit(getattr(sf.special, name))(x), wanted)
+
+
+def test_integers_become_floats():
+    np.testing.assert_array_equal(sf.jit(sf.special.gamma)(np.array([1, 2, 5])), [1.0, 1.0, 24.0])
+
+
+def test_a_function_that_is_not_known_says_so():
+    with pytest.raises(UnsupportedError, match="airy"):
+        sf.trace(lambda x: scipy.special.airy(x), X)
+
+
+def test_scipy_is_not_imported():
+    code = "import sys, symfuse as sf; sf.special.gamma(2.0); print('scipy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
