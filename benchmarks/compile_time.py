@@ -1,8 +1,9 @@
-"""How long compiling takes, as CPU time: fresh processes, long chains, a training step.
+"""How long compiling takes: fresh processes, long chains, a training step.
 
     python benchmarks/compile_time.py [--json FILE] [--quick]
 
-CPU time, because other work on the machine does not change it; the least of several runs.
+CPU time, because other work on the machine changes it less, and for fresh processes also the time
+that passes, which is shorter where two threads work; the least of several runs, and the median.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,11 +19,12 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
-FRESH = 5  # processes of each kind
+FRESH = 9  # processes of each kind
 CHAINS = (10, 100, 1000, 10_000)
 LINKS = ("exp(-x)", "x * 1.5", "tanh(x)", "x + y", "x / 3", "maximum(x, y)", "sqrt(abs(x))")
 
@@ -81,7 +82,7 @@ def batch(rows: int, columns: int, classes: int) -> tuple[Any, Any]:
 
 
 def first_call() -> dict[str, float]:
-    """In this process: the import, and the first call of a compiled gradient (ms of CPU time)."""
+    """In this process: the import, and the first call of a compiled gradient, in ms."""
     start, wall = time.process_time(), time.perf_counter()
     import symfuse as sf
     import symfuse.numpy
@@ -89,38 +90,38 @@ def first_call() -> dict[str, float]:
     imported, passed = time.process_time(), time.perf_counter() - wall
     params, (x, y) = perceptron((128, 256, 10)), batch(32, 128, 10)
     fast = sf.jit(sf.value_and_grad(loss))
-    ready = time.process_time()
+    ready, wall = time.process_time(), time.perf_counter()
     fast(params, x, y)
     return {
         "import": 1e3 * (imported - start),
         "import, wall": 1e3 * passed,
         "first call": 1e3 * (time.process_time() - ready),
+        "call, wall": 1e3 * (time.perf_counter() - wall),
         "llvmlite": float("llvmlite" in sys.modules),
         "sympy": float("sympy" in sys.modules),
     }
 
 
 def fresh_processes(repeats: int) -> dict[str, dict[str, float]]:
-    """The first call when the cache is empty, has only the shared code, or has the program."""
+    """The first call when the cache is empty, and when it has the program."""
     with tempfile.TemporaryDirectory() as folder:
-        _child(folder, "shared", "--shared-code")  # and byte code
-        empty, shared, full = [], [], []
+        _child(folder, "byte code only")
+        empty, full = [], []
         for turn in range(repeats):
-            shutil.copytree(f"{folder}/shared", f"{folder}/part{turn}")
-            empty.append(_child(folder, f"empty{turn}"))
-            shared.append(_child(folder, f"part{turn}"))
-            full.append(_child(folder, f"part{turn}"))
-    rows = {"empty cache": empty, "shared code there": shared, "from the cache": full}
-    return {name: _least(found) for name, found in rows.items()}
+            empty.append(_child(folder, f"cache{turn}"))
+            full.append(_child(folder, f"cache{turn}"))
+    rows = {"empty cache": empty, "from the cache": full}
+    medians = {name: median(row["call, wall"] for row in found) for name, found in rows.items()}
+    return {name: _least(found) | {"median": medians[name]} for name, found in rows.items()}
 
 
-def _child(folder: str, cache: str, what: str = "--first-call") -> dict[str, float]:
+def _child(folder: str, cache: str) -> dict[str, float]:
     kept = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
     places = {
         "PYTHONPYCACHEPREFIX": f"{folder}/byte code",
         "SYMFUSE_CACHE_DIR": f"{folder}/{cache}",
     }
-    command = [sys.executable, __file__, what]
+    command = [sys.executable, __file__, "--first-call"]
     done = subprocess.run(command, env=kept | places, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 
@@ -168,12 +169,14 @@ def _stages_once(trace: Callable[[], Any]) -> dict[str, float]:
     with clock.time("trace"):
         graph = trace()
     done = compiler.run_stages(graph, "strict", clock)
+    with clock.time("emit"):
+        lines = done.written.text.count("\n")
     with clock.time("LLVM"):
         image = link(machine.emit_object(done.written.text + machine.attributes + "\n"))
     row = {stage: 1e3 * seconds for stage, seconds in clock.seconds.items()}
     sizes = {
         "kernels": len(done.launches),
-        "lines": done.written.text.count("\n"),
+        "lines": lines,
         "bytes": image.size,
     }
     return {"total": sum(row.values()), **row, **sizes}
@@ -206,21 +209,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--first-call", action="store_true")
-    parser.add_argument("--shared-code", action="store_true")
     chosen = parser.parse_args()
     if chosen.first_call:
         print(json.dumps(first_call()))
-        return
-    if chosen.shared_code:
-        import symfuse as sf
-
-        print(json.dumps({"result": float(sf.jit(lambda x: x + 1)(np.float32(1)))}))
         return
     lengths = CHAINS[:-1] if chosen.quick else CHAINS
     tables = {
         "processes": fresh_processes(2 if chosen.quick else FRESH),
         "chains": chains(lengths),
-        "step": training_step(2 if chosen.quick else FRESH),
+        "step": training_step(2 if chosen.quick else 5),
     }
     for table in tables.values():
         _show(table)
