@@ -24,7 +24,7 @@ from .regions import (
     with_common_captures,
 )
 
-__all__ = ["branched", "cond", "switch"]
+__all__ = ["alike", "branched", "chosen", "cond", "switch"]
 
 Function = Callable[..., Any]
 
@@ -75,9 +75,16 @@ def branched(what: str, index: Any, functions: Sequence[Function], operands: Seq
     types = described(leaves, tree.paths("operands"), what)
 
     def traced(function: Function) -> Region:
-        return trace_region(function, types, lambda given: function(*tree.unflatten(given)))
+        return trace_region(function, types, lambda f, given: f(*tree.unflatten(given)))
 
-    regions = _alike(what, [traced(function) for function in functions])
+    regions = alike(what, [traced(function) for function in functions])
+    return regions[0].tree.unflatten(chosen(index, regions, leaves, types))
+
+
+def chosen(
+    index: Any, regions: Sequence[Region], leaves: Sequence[Any], types: Sequence[Described]
+) -> list[Any]:
+    """The results of the region of this number for the given leaves."""
     graphs, captured = with_common_captures(regions)
     values = [index, *leaves, *captured]
     wanted = [TensorType((), DType.I32), *(one.type for one in types)]
@@ -85,10 +92,10 @@ def branched(what: str, index: Any, functions: Sequence[Function], operands: Seq
     for at, result in enumerate(found):
         if isinstance(result, Tracer):
             result._weak = all(region.weak[at] for region in regions)
-    return regions[0].tree.unflatten(found)
+    return found
 
 
-def _alike(what: str, regions: list[Region]) -> list[Region]:
+def alike(what: str, regions: list[Region]) -> list[Region]:
     """The branches with results of one type each."""
     first = regions[0]
     for region in regions[1:]:

@@ -28,7 +28,7 @@ def carried(
     tree: Structure,
     starts: list[Described],
     others: list[Described],
-    turn: Callable[[Any, list[Tracer]], Any],
+    turn: Callable[[Function, Any, list[Tracer]], Any],
 ) -> tuple[Region, list[Described]]:
     """The body of a loop, traced in types that its carry keeps, and these types.
 
@@ -36,9 +36,9 @@ def carried(
     """
     size, split = len(starts), 1 if others and others[0] is COUNTER else 0
 
-    def call(leaves: list[Tracer]) -> Any:
+    def call(body: Function, leaves: list[Tracer]) -> Any:
         carry = tree.unflatten(leaves[split : split + size])
-        return turn(carry, [*leaves[:split], *leaves[split + size :]])
+        return turn(body, carry, [*leaves[:split], *leaves[split + size :]])
 
     names = [*(["i"] if split else []), *tree.paths("carry")]
     for _ in range(size + 2):

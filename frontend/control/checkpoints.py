@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import isqrt
 from typing import Any
 
@@ -35,13 +35,15 @@ def checkpoint(fun: Function) -> Function:
         if current(flatten((args, kwargs))[0]) is None:
             return fun(*args, **kwargs)
 
-        def whole(positional: Any, named: Any) -> Any:
-            return fun(*positional, **named)
-
-        whole.__name__ = getattr(fun, "__name__", "f")
+        whole = partial(_whole, fun)
+        whole.__name__ = getattr(fun, "__name__", "f")  # type: ignore[attr-defined]
         return branched("checkpoint", np.int32(0), (whole,), (args, kwargs))
 
     return apart
+
+
+def _whole(fun: Function, positional: Any, named: Any) -> Any:
+    return fun(*positional, **named)
 
 
 remat = checkpoint

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .checkpoints import in_batches, in_blocks
 from .regions import Region, described, expect_function, regional_results
 from .whiles import counted_while
 
-__all__ = ["fori_loop", "map", "scan"]
+__all__ = ["fori_loop", "map", "scan", "walk"]
 
 Function = Callable[..., Any]
 
@@ -60,8 +61,8 @@ def scan(
         return in_blocks(scan, f, init, arrays, count, reverse)
     members = [replace(t, type=t.type.with_shape(t.type.shape[1:])) for t in types]
 
-    def turn(carry: Any, leaves: list[Tracer]) -> Any:
-        found = f(carry, rows_tree.unflatten(leaves[1:]))
+    def turn(body: Function, carry: Any, leaves: list[Tracer]) -> Any:
+        found = body(carry, rows_tree.unflatten(leaves[1:]))
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise TraceError(
                 "scan: f returns no pair of carry and output",
@@ -112,13 +113,36 @@ def fori_loop(
         return counted_while(first, stop, body_fun, init_val)
     state, tree = flatten(init_val)
 
-    def turn(value: Any, leaves: list[Tracer]) -> Any:
-        return (body_fun(leaves[0] if first == 0 else leaves[0] + first, value), ())
+    def turn(body: Function, value: Any, leaves: list[Tracer]) -> Any:
+        return (body(leaves[0] if first == 0 else leaves[0] + first, value), ())
 
     starts = described(state, tree.paths("init_val"), "fori_loop")
     region, starts = carried("fori_loop", body_fun, tree, starts, [COUNTER], turn)
     count = maximum(stop - first, 0)
     return tree.unflatten(_run(region, state, starts, [], count)[0])
+
+
+def walk(
+    what: str,
+    body: Function,
+    turn: Callable[[Function, Any, Any, list[Tracer]], Any],
+    init: Any,
+    rows: Sequence[Any],
+    length: Dim,
+) -> tuple[Any, Any]:
+    """The last carry and the stacked rows of `turn(body, number, carry, slices)`."""
+    state, tree = flatten(init)
+    given = list(rows)
+    types = described(given, [what] * len(given), what)
+    members = [replace(t, type=t.type.with_shape(t.type.shape[1:])) for t in types]
+
+    def counted(function: Function, carry: Any, leaves: list[Tracer]) -> Any:
+        return turn(function, leaves[0], carry, leaves[1:])
+
+    starts = described(state, tree.paths("carry"), what)
+    region, starts = carried(what, body, tree, starts, [COUNTER, *members], counted)
+    last, stacked = _run(region, state, starts, given, length)
+    return tree.unflatten(last), region.tree.children()[1].unflatten(stacked)
 
 
 def _run(
@@ -206,8 +230,10 @@ def _no_count(name: str, found: str) -> DTypeError:
 
 
 def _without_carry(f: Function) -> Function:
-    def turn(carry: Any, x: Any) -> Any:
-        return carry, f(x)
-
-    turn.__name__ = getattr(f, "__name__", "f")
+    turn = partial(_carry_and_result, f)
+    turn.__name__ = getattr(f, "__name__", "f")  # type: ignore[attr-defined]
     return turn
+
+
+def _carry_and_result(f: Function, carry: Any, x: Any) -> Any:
+    return carry, f(x)

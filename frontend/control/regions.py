@@ -19,6 +19,7 @@ from symfuse.compiler.ops.control import is_same_type
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, SymfuseError, TraceError
 
+from ..capture.attempt import capturing
 from ..tracing.record import function_name, located
 from ..tracing.specs import Described, describe
 from ..tracing.trace import Trace, current
@@ -48,6 +49,7 @@ class Region(Struct, frozen=True):
     tree: Structure
     weak: tuple[bool, ...]
     name: str
+    labels: tuple[str, ...] = ()  # of the results, where these have names
 
     @property
     def results(self) -> tuple[Described, ...]:
@@ -57,16 +59,25 @@ class Region(Struct, frozen=True):
     @property
     def paths(self) -> list[str]:
         """How the user would write each result."""
-        return self.tree.paths("result")
+        return list(self.labels) or self.tree.paths("result")
 
 
 def trace_region(
     function: Callable[..., Any],
     types: Sequence[Described],
-    call: Callable[[list[Tracer]], Any],
+    call: Callable[[Callable[..., Any], list[Tracer]], Any],
     names: Iterable[str] = (),
 ) -> Region:
-    """The graph of what `call` does with tracers of these types."""
+    """The graph of what `call` does with the function and tracers of these types."""
+    return capturing(function, lambda known: _traced(known, types, call, names))
+
+
+def _traced(
+    function: Callable[..., Any],
+    types: Sequence[Described],
+    call: Callable[[Callable[..., Any], list[Tracer]], Any],
+    names: Iterable[str],
+) -> Region:
     trace = Trace(function_name(function))
     known = [*names, *("" for _ in types)]
     with trace.recording(), located():
@@ -74,7 +85,7 @@ def trace_region(
             trace.parameter(name, one.type, weak=one.weak)
             for name, one in zip(known, types, strict=False)
         ]
-        leaves, tree = flatten(call(tracers))
+        leaves, tree = flatten(call(function, tracers))
         paths = tree.paths("result")
         outputs = [_output(trace, *pair) for pair in zip(leaves, paths, strict=True)]
     graph = trace.finish(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from symfuse.compiler.ir.location import user_location
@@ -52,7 +53,7 @@ def while_loop(
     state, tree = flatten(init_val)
     starts = described(state, tree.paths("init_val"), "while_loop")
     body, starts = carried(
-        "while_loop", body_fun, tree, starts, [], lambda value, _: (body_fun(value), ())
+        "while_loop", body_fun, tree, starts, [], lambda f, value, _: (f(value), ())
     )
     condition = _condition(cond_fun, tree, starts)
     graphs, captured = with_common_captures((condition, body))
@@ -67,17 +68,18 @@ def while_loop(
 
 def counted_while(lower: Any, upper: Any, body_fun: Function, init_val: Any) -> Any:
     """A fori_loop between traced bounds."""
-
-    def turn(counted: Any) -> Any:
-        i, value = counted
-        return i + 1, body_fun(i, value)
-
-    turn.__name__ = getattr(body_fun, "__name__", "body")
+    turn = partial(_counted_turn, body_fun)
+    turn.__name__ = getattr(body_fun, "__name__", "body")  # type: ignore[attr-defined]
     return while_loop(lambda counted: counted[0] < upper, turn, (lower, init_val))[1]
 
 
+def _counted_turn(body_fun: Function, counted: Any) -> Any:
+    i, value = counted
+    return i + 1, body_fun(i, value)
+
+
 def _condition(cond_fun: Function, tree: Structure, starts: list[Described]) -> Region:
-    region = trace_region(cond_fun, starts, lambda leaves: cond_fun(tree.unflatten(leaves)))
+    region = trace_region(cond_fun, starts, lambda f, leaves: f(tree.unflatten(leaves)))
     found = [node.type for node in region.graph.outputs]
     if found != [_TRUTH]:
         raise ShapeError(

@@ -18,6 +18,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import CompileError, SymfuseError
 from symfuse.runtime.log import log
 
+from ..capture.attempt import inlined
 from ..tracing.dispatch import ACTIVE, has_tracer
 from ..tracing.graph import Graph
 from ..tracing.record import (
@@ -116,7 +117,7 @@ class Jit:
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if ACTIVE.get() is not None:
-            return self._function(*args, **kwargs)
+            return inlined(self._function)(*args, **kwargs)
         nums, names = self._static
         key = None
         if not nums and not names:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
 
 from symfuse.compiler.ir import graph as ir
-from symfuse.compiler.ir.location import is_ours, user_location
+from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
-from symfuse.runtime.errors import Loc, SymfuseError, TraceError
+from symfuse.runtime.errors import SymfuseError, TraceError
 
 from .. import numpy as functions
+from ..capture.attempt import capturing
+from .places import raised_at
 from .specs import Described, describe
 from .trace import Trace
-from .tracer import Tracer
+from .tracer import NoValueError, Tracer
 from .tree import Structure, flatten
 
 assert functions  # tracers find the meaning of their operators there
@@ -131,6 +132,12 @@ def record_flat(
     function: Callable[..., Any], found: Arguments, types: Sequence[Described]
 ) -> Recorded:
     """Trace a function for leaves of the given types."""
+    return capturing(function, lambda known: _recorded(known, found, types))
+
+
+def _recorded(
+    function: Callable[..., Any], found: Arguments, types: Sequence[Described]
+) -> Recorded:
     check_signature(function, found)
     names = found.names(function)
     trace = Trace(function_name(function))
@@ -153,30 +160,16 @@ def located() -> Iterator[None]:
         yield
     except SymfuseError as error:
         if error.loc is None:
-            raise error.at(_raised_at(error)) from None
+            raise error.at(raised_at(error)) from None
         raise
     except TypeError as error:
         if "'Expr'" not in str(error):
             raise
-        raise TraceError(
+        raise NoValueError(
             f"a symbolic size stands where a number is needed ({error})",
             fix="use symfuse.numpy here (snp.arange, snp.zeros), or give the spec a number",
-            loc=_raised_at(error),
+            loc=raised_at(error),
         ) from None
-
-
-def _raised_at(error: BaseException) -> Loc | None:
-    """The innermost line of the user's that an error came through."""
-    frames = [(part.f_code, at.tb_lasti) for at in _frames(error) if (part := at.tb_frame)]
-    user = [Loc(code, offset) for code, offset in frames if not is_ours(code)]
-    return user[-1] if user else None
-
-
-def _frames(error: BaseException) -> Iterator[TracebackType]:
-    at = error.__traceback__
-    while at is not None:
-        yield at
-        at = at.tb_next
 
 
 def check_signature(function: Callable[..., Any], found: Arguments) -> None:

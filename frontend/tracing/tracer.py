@@ -106,6 +106,7 @@ class Tracer(Traceable):
         self._trace, self._node, self._weak = trace, node, weak
         self._view = view  # the array whose memory NumPy would share, and its version then
         self._is_owned = owned  # a parameter that no caller has another name for
+        self._is_owned = owned  # a parameter that no caller has another name for
         self._version = 0  # counts in-place writes
         self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
 

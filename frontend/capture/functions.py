@@ -1,0 +1,149 @@
+"""Functions made again from their rewritten source, with the variables that they close over."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import functools
+import inspect
+import sysconfig
+from collections.abc import Callable
+from copy import deepcopy
+from types import CellType, CodeType, FunctionType, MethodType, SimpleNamespace
+from typing import Any
+
+from symfuse.compiler.ir.location import is_ours
+from symfuse.runtime.errors import TraceError
+
+from ..tracing.tracer import Tracer
+from . import choices, logic, walks
+from .builtin import BUILTINS
+from .jumps import HANDLE
+from .rewrite import rewritten
+from .source import definition
+from .states import NOTHING, UNDEFINED, given
+
+__all__ = ["callee", "captured"]
+
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_FUTURE = functools.reduce(
+    int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+_UNUSUAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_codes: dict[int, tuple[CodeType, CodeType]] = {}  # by identity: a code, and what it became
+
+
+def captured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its control flow rewritten; itself where nothing of it is the user's.
+
+    TraceError where its source cannot be found or rewritten.
+    """
+    if isinstance(function, MethodType):
+        return MethodType(captured(function.__func__), function.__self__)
+    if isinstance(function, functools.partial):
+        given = [captured(x) if isinstance(x, FunctionType) else x for x in function.args]
+        return functools.partial(captured(function.func), *given, **function.keywords)
+    if isinstance(function, FunctionType):
+        return _made(function) if _may_change(function.__code__) else function
+    own = inspect.getattr_static(type(function), "__call__", None)
+    if isinstance(own, FunctionType) and _may_change(own.__code__):
+        return MethodType(_made(own), function)
+    return function
+
+
+def _code_of(function: Any) -> CodeType | None:
+    """The code that a call of a function, a method or an object runs."""
+    if isinstance(function, type | Tracer):
+        return None
+    own = inspect.getattr_static(type(function), "__call__", None)
+    found = getattr(function, "__func__", function)
+    for one in (found, own):
+        if isinstance(one, FunctionType):
+            return one.__code__
+    return None
+
+
+def callee(function: Any) -> Any:
+    """What a call in rewritten code calls: Python's own functions get ones for traced values."""
+    known = BUILTINS.get(id(function))
+    if known is not None:
+        return known
+    code = _code_of(function)
+    if code is None or not _may_change(code) or code.co_filename.startswith(_INSTALLED):
+        return function
+    try:
+        return captured(function)
+    except TraceError:
+        return function
+
+
+def _may_change(code: CodeType) -> bool:
+    return not is_ours(code) and HANDLE not in code.co_freevars
+
+
+def _made(function: FunctionType) -> FunctionType:
+    """The function of the rewritten code over the same variables."""
+    code = _rewritten_code(function.__code__)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells[HANDLE] = CellType(_PROVIDED)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    made = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, closure
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__qualname__, made.__module__ = function.__qualname__, function.__module__
+    made.__dict__.update(function.__dict__)
+    return made
+
+
+def _rewritten_code(code: CodeType) -> CodeType:
+    known = _codes.get(id(code))
+    if known is None:
+        known = _codes[id(code)] = (code, _compiled(code))
+    return known[1]
+
+
+def _compiled(code: CodeType) -> CodeType:
+    if code.co_flags & _UNUSUAL:
+        raise TraceError(f"{code.co_name} is a generator or a coroutine")
+    found = definition(code)
+    node: Any = deepcopy(found.node)
+    args = node.args
+    args.defaults, args.kw_defaults = [], [None] * len(args.kwonlyargs)
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list, node.returns, node.name = [], None, f"{HANDLE}_made"
+    rewritten(node, found.class_name)
+    whole = ast.Expr(node) if isinstance(node, ast.Lambda) else node
+    names = [ast.arg(name) for name in (HANDLE, *code.co_freevars)]
+    around = ast.FunctionDef(
+        "_around", ast.arguments([], names, None, [], [], None, []), [whole], [], lineno=1
+    )
+    module = ast.fix_missing_locations(ast.Module([ast.copy_location(around, node)], []))
+    try:
+        made = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE, True)
+    except SyntaxError as error:
+        raise TraceError(f"{code.co_name} cannot be rewritten: {error}") from None
+    return _inner(_inner(made)).replace(co_name=code.co_name, co_qualname=code.co_qualname)
+
+
+def _inner(code: CodeType) -> CodeType:
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+_PROVIDED = SimpleNamespace(
+    NOTHING=NOTHING,
+    UNDEFINED=UNDEFINED,
+    and_=logic.and_,
+    assert_=logic.assert_,
+    branch=choices.branch,
+    callee=callee,
+    chain=logic.chain,
+    choose=choices.choose,
+    for_loop=walks.for_loop,
+    given=given,
+    leave=choices.leave,
+    not_=logic.not_,
+    or_=logic.or_,
+    while_loop=walks.while_loop,
+)
+"""What rewritten code calls."""

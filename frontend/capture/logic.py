@@ -1,0 +1,103 @@
+"""`and`, `or`, `not`, chains of comparisons and `assert` in rewritten code."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import TraceError
+
+from ..tracing.trace import call
+from ..tracing.tracer import Tracer
+from .choices import choose
+from .states import decided, scalar
+
+__all__ = ["and_", "assert_", "chain", "not_", "or_", "truth_of"]
+
+Thunk = Callable[[], Any]
+_COMPARE = {
+    "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt,
+    "GtE": operator.ge, "Eq": operator.eq, "NotEq": operator.ne,
+}  # fmt: skip
+
+
+def truth_of(value: Any) -> Any:
+    """The truth of a value: a bool, or a traced one."""
+    if not isinstance(value, Tracer):
+        return bool(value)
+    one = scalar(value)
+    return one if one._node.dtype.is_bool else call("not_equal", one, 0)
+
+
+def not_(value: Any) -> Any:
+    """`not value`."""
+    known = decided(value)
+    return call("logical_not", truth_of(value)) if known is None else not known
+
+
+def and_(*operands: Thunk) -> Any:
+    """`a and b and c`: where a traced value decides, the truth of all, or a branch."""
+    return _either(operands, ends=False)
+
+
+def or_(*operands: Thunk) -> Any:
+    """`a or b or c`."""
+    return _either(operands, ends=True)
+
+
+def chain(first: Any, *links: tuple[str, Thunk]) -> Any:
+    """`a < b < c`: every comparison holds."""
+    left, found = first, None
+    for sign, thunk in links:
+        right = thunk()
+        one = _COMPARE[sign](left, right)
+        found = one if found is None else and_(lambda f=found: f, lambda o=one: o)  # type: ignore[misc]
+        left = right
+        if not isinstance(found, Tracer) and not decided(found):
+            return found
+    return found
+
+
+def assert_(test: Any, message: Thunk) -> None:
+    """`assert test, message`, of what is known while the function is traced."""
+    known = decided(test)
+    if known is None:
+        raise TraceError(
+            "assert of a value that is known only when the graph runs",
+            fix="check it outside, on the returned value",
+            loc=user_location(),
+        )
+    if not known:
+        told = message()
+        raise AssertionError(told) if told != "" else AssertionError
+
+
+def _either(operands: tuple[Thunk, ...], *, ends: bool) -> Any:
+    """The first operand whose truth is `ends`, or the last one."""
+    value = operands[0]()
+    for thunk in operands[1:]:
+        known = decided(value)
+        if known is None:
+            value = _met(value, thunk, ends)
+        elif known is ends:
+            return value
+        else:
+            value = thunk()
+    return value
+
+
+def _met(value: Tracer, thunk: Thunk, ends: bool) -> Any:
+    """A traced operand with the next one: of two truths one, else the value that Python gives."""
+    other = thunk()
+    if value._node.dtype.is_bool and _is_truth(other):
+        return call("logical_or" if ends else "logical_and", value, other)
+    sides = (lambda: value, lambda: other) if ends else (lambda: other, lambda: value)
+    return choose(value, *sides)
+
+
+def _is_truth(value: Any) -> bool:
+    if isinstance(value, Tracer):
+        return value._node.dtype.is_bool and not value._node.shape
+    return type(value).__name__ in ("bool", "bool_")

@@ -1,0 +1,262 @@
+"""Rewrites statements: the two sides of an `if`, and the body of a loop, become functions.
+
+Each gets the values that it changes, and returns those that are needed later. What stands in for
+Python's control flow decides at run time whether one of them is called, or both are traced.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from .expressions import Expressions, call_of, contains, located, thunk
+from .jumps import HANDLE, Settler, is_plain, leaves
+from .names import assigned, broken_flag, changed, declared, kept_by_functions, live, root
+
+__all__ = ["rewritten"]
+
+
+def rewritten(node: ast.FunctionDef | ast.Lambda, class_name: str = "") -> None:
+    """Rewrite the control flow of a function, and of those inside it, in place."""
+    _Function(node, class_name).rewrite()
+
+
+class _Function:
+    """One function: its local variables, and what of them other functions see."""
+
+    def __init__(self, node: ast.FunctionDef | ast.Lambda, class_name: str) -> None:
+        self._node, self._class_name = node, class_name
+        args = node.args
+        every = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+        self._parameters = [arg.arg for arg in every if arg is not None]
+        first = self._parameters[0] if self._parameters else None
+        self._expressions = Expressions(self._nested, class_name, first)
+        self._count = 0
+        self._shared: dict[str, str] = {}
+        self._locals: set[str] = set()
+        self._kept: set[str] = set()
+
+    def rewrite(self) -> None:
+        node = self._node
+        if isinstance(node, ast.Lambda):
+            node.body = self._expressions.visit(node.body)
+            return
+        self._shared = declared(node.body)
+        body = Settler().block(node.body)
+        self._locals = {*self._parameters, *assigned(body)} - set(self._shared)
+        self._kept = kept_by_functions(body)
+        node.body = self._block(body, set())
+
+    def _nested(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.decorator_list = [self._expressions.visit(one) for one in node.decorator_list]
+        self._expressions.visit(node.args)
+        if not contains(node, (ast.Yield, ast.YieldFrom)):
+            rewritten(node, self._class_name)
+        return node
+
+    def _block(self, statements: Sequence[ast.stmt], after: set[str]) -> list[ast.stmt]:
+        """The statements, `after` which some names are still needed."""
+        done: list[ast.stmt] = []
+        for at, node in enumerate(statements):
+            later = live(statements[at + 1 :], after) | self._kept
+            done += self._statement(node, later)
+        return done
+
+    def _statement(self, node: ast.stmt, later: set[str]) -> list[ast.stmt]:
+        if is_plain(node):
+            return [self._expressions.visit(node)]
+        match node:
+            case ast.If() if leaves(node):
+                return self._returning(node, later)
+            case ast.If() if not contains(node.test):
+                return self._if(node, later)
+            case ast.While() if not contains(node.test):
+                return self._while(node, later)
+            case ast.For() if not contains(node.iter):
+                return self._for(node, later)
+            case ast.With():
+                node.items = [self._expressions.visit(item) for item in node.items]
+                node.body = self._block(node.body, later)
+                return [node]
+            case ast.Assert():
+                message = node.msg or located(node.test, ast.Constant(""))
+                test, told = map(self._expressions.visit, (node.test, message))
+                return [located(node, ast.Expr(call_of("assert_", node, test, thunk(told))))]
+        return [self._expressions.visit(node)]
+
+    # branches
+
+    def _returning(self, node: ast.If, later: set[str]) -> list[ast.stmt]:
+        """An `if` both sides of which end the function."""
+        effects = self._effects(node)
+        needed = self._changed(node) & live([node], later)
+        sides = [self._side(node, part, needed, None, later) for part in (node.body, node.orelse)]
+        test = self._expressions.visit(node.test)
+        call = self._call("leave", [test], sides, sorted(needed), node, effects)
+        return [*sides, located(node, ast.Return(call))]
+
+    def _if(self, node: ast.If, later: set[str]) -> list[ast.stmt]:
+        effects = self._effects(node)
+        own = self._changed(node)
+        results = sorted(own & later)
+        needed = {*results, *(own & (live(node.body, later) | live(node.orelse, later)))}
+        sides = [
+            self._side(node, part, needed, results, later) for part in (node.body, node.orelse)
+        ]
+        test = self._expressions.visit(node.test)
+        words = [_words(results)]
+        call = self._call("branch", [test], sides, sorted(needed), node, effects, words)
+        return [*sides, *self._taken(results, call)]
+
+    def _side(
+        self,
+        node: ast.If,
+        body: Sequence[ast.stmt],
+        needed: set[str],
+        results: Sequence[str] | None,
+        later: set[str],
+    ) -> ast.FunctionDef:
+        """One side as a function; without `results` it returns what the statements return."""
+        inner = self._block(body, later)
+        return self._function(node, "side", sorted(needed), inner, results)
+
+    # loops
+
+    def _while(self, node: ast.While, later: set[str]) -> list[ast.stmt]:
+        effects = self._effects(node)
+        head = live([node], later)
+        names = sorted(self._changed(node) & (head | later))
+        body = self._function(node, "body", names, self._block(node.body, head), names)
+        test = self._expressions.visit(node.test)
+        asks = self._function(node, "test", names, [located(test, ast.Return(test))], None)
+        call = self._call("while_loop", [], [asks, body], names, node, effects)
+        return [asks, body, *self._taken(names, call)]
+
+    def _for(self, node: ast.For, later: set[str]) -> list[ast.stmt]:
+        effects = self._effects(node)
+        head = live([node], later)
+        broken = broken_flag(node)
+        own = self._changed(node) & (head | later)
+        names = sorted(own | ({broken} if broken else set()))
+        item = f"{HANDLE}_item"
+        take = located(node.target, ast.Assign([node.target], ast.Name(item, ast.Load())))
+        inner = [self._expressions.visit(take), *self._block(node.body, head)]
+        body = self._function(node, "body", [item, *names], inner, names)
+        walked = self._expressions.visit(node.iter)
+        flag = ast.Constant(names.index(broken) if broken else None)
+        call = self._call("for_loop", [walked], [body], names, node, effects, [flag])
+        return [body, *self._taken(names, call)]
+
+    # parts
+
+    def _changed(self, node: ast.stmt) -> set[str]:
+        """The local variables that a statement assigns, or whose values it changes in place."""
+        return (assigned([node]) & self._locals) | self._written(node)
+
+    def _written(self, node: ast.stmt) -> set[str]:
+        roots = {root(target) for _, target in changed([node])}
+        return self._locals.intersection(name for name in roots if name is not None)
+
+    def _effects(self, node: ast.stmt) -> list[ast.expr]:
+        """What must not happen where a traced value decides: pairs of words and the object."""
+        found = []
+        for whole, target in changed([node]):
+            if root(target) not in self._locals:
+                kind = "attribute" if isinstance(whole, ast.Attribute) else "object"
+                found.append((kind, ast.unparse(whole), target))
+        for child in ast.walk(node):
+            if isinstance(child, ast.Raise) and not contains(node, (ast.Try,)):
+                found.append(("raise", ast.unparse(child), located(child, ast.Constant(None))))
+        for name in sorted(assigned([node]) & set(self._shared)):
+            target = located(node, ast.Constant(None))
+            found.append((self._shared[name], f"{name} = …", target))
+        return [
+            located(
+                target,
+                ast.Tuple([ast.Constant(kind), ast.Constant(text), thunk(target)], ast.Load()),
+            )
+            for kind, text, target in found
+        ]
+
+    def _function(
+        self,
+        node: ast.stmt,
+        what: str,
+        parameters: Sequence[str],
+        body: list[ast.stmt],
+        results: Sequence[str] | None,
+    ) -> ast.FunctionDef:
+        """A function of some variables that returns others."""
+        self._count += 1
+        words: list[ast.stmt] = []
+        for name in sorted(assigned(body) & set(self._shared)):
+            word = ast.Global if self._shared[name] == "global" else ast.Nonlocal
+            words.append(word([name]))
+        ends: list[ast.stmt] = []
+        if results is not None:
+            given = [call_of("given", node, thunk(_name(node, name))) for name in results]
+            ends.append(ast.Return(ast.Tuple(given, ast.Load())))
+        args = ast.arguments([], [ast.arg(name) for name in parameters], None, [], [], None, [])
+        lines = [*words, *_without_undefined(node, parameters), *body, *ends] or [ast.Pass()]
+        name = f"{HANDLE}_{what}_{self._count}"
+        made = ast.FunctionDef(name, args, lines, [], lineno=node.lineno)
+        found: ast.FunctionDef = located(node, made)
+        return found
+
+    def _call(
+        self,
+        name: str,
+        first: Sequence[ast.expr],
+        functions: Sequence[ast.FunctionDef],
+        state: Sequence[str],
+        node: ast.If | ast.While | ast.For,
+        effects: Sequence[ast.expr],
+        more: Sequence[ast.expr] = (),
+    ) -> ast.expr:
+        """The call that decides: the functions, the variables they change, and their values."""
+        place = node.iter if isinstance(node, ast.For) else node.test
+        given = [call_of("given", place, thunk(_name(place, one))) for one in state]
+        return call_of(
+            name,
+            place,
+            *first,
+            *(_name(place, one.name) for one in functions),
+            _words(state),
+            _words(self._written(node)),
+            ast.Tuple(given, ast.Load()),
+            ast.Tuple(list(effects), ast.Load()),
+            *more,
+        )
+
+    def _taken(self, names: Sequence[str], call: ast.expr) -> list[ast.stmt]:
+        """The results as variables; those that have no value yet stay undefined."""
+        if not names:
+            return [located(call, ast.Expr(call))]
+        targets = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
+        return [located(call, ast.Assign([targets], call)), *_without_undefined(call, names)]
+
+
+def _without_undefined(place: ast.AST, names: Sequence[str]) -> list[ast.stmt]:
+    """`if name is UNDEFINED: del name`, so that Python itself tells of variables without value."""
+    undefined = ast.Attribute(ast.Name(HANDLE, ast.Load()), "UNDEFINED", ast.Load())
+    return [
+        located(
+            place,
+            ast.If(
+                ast.Compare(ast.Name(name, ast.Load()), [ast.Is()], [undefined]),
+                [ast.Delete([ast.Name(name, ast.Del())])],
+                [],
+            ),
+        )
+        for name in names
+        if not name.startswith(HANDLE)
+    ]
+
+
+def _name(place: ast.AST, name: str) -> ast.expr:
+    found: ast.expr = located(place, ast.Name(name, ast.Load()))
+    return found
+
+
+def _words(names: Iterable[str]) -> ast.expr:
+    return ast.Tuple([ast.Constant(name) for name in sorted(names)], ast.Load())

@@ -1,0 +1,154 @@
+"""The values of variables on their way through loops and branches: arrays, and all else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import Loc, ShapeError, TraceError
+
+from ..tracing.dispatch import ACTIVE
+from ..tracing.trace import call
+from ..tracing.tracer import Tracer
+from ..tracing.tree import flatten, map_leaves
+
+__all__ = [
+    "NOTHING",
+    "UNDEFINED",
+    "check_effects",
+    "check_writable",
+    "decided",
+    "given",
+    "is_array",
+    "is_same",
+    "owned",
+    "scalar",
+]
+
+_CONTAINERS = (list, dict, set, bytearray, np.ndarray)
+
+
+class _Missing:
+    """A variable without a value."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+UNDEFINED = _Missing("undefined")
+"""What a variable holds that has not been assigned yet."""
+
+NOTHING = _Missing("nothing yet")
+"""What a variable of symfuse's own holds before anything is known; any value will do."""
+
+
+def given(read: Callable[[], Any]) -> Any:
+    """The value of a variable, or UNDEFINED."""
+    try:
+        return read()
+    except NameError:
+        return UNDEFINED
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a value can differ from run to run: an array, a number or a size."""
+    return isinstance(leaf, Tracer | np.ndarray | np.generic | bool | int | float | complex | Expr)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values that are no arrays are the same to Python."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or isinstance(one, Tracer | np.ndarray):
+        return False
+    return bool(one == other)
+
+
+def decided(test: Any) -> bool | None:
+    """The truth of a value; None if it is known only when the graph runs."""
+    if not isinstance(test, Tracer):
+        return bool(test)
+    number = scalar(test)._node.number
+    return None if number is None else bool(number)
+
+
+def scalar(test: Tracer) -> Tracer:
+    """A traced value as one truth; arrays of several have none."""
+    if not test.shape:
+        return test
+    if all(n == 1 for n in test._node.shape):
+        return call("reshape", test, shape=())  # type: ignore[no-any-return]
+    raise ShapeError(
+        f"the truth of {test!r} is asked for, which has more than one element",
+        fix="reduce it by .any() or .all(), or choose element by element by snp.where",
+        loc=user_location(),
+    )
+
+
+def owned(value: Any) -> Any:
+    """The value for a region that may write to it: its arrays belong to the running trace."""
+    return map_leaves(_own, value)
+
+
+def check_writable(names: Iterable[str], written: Container[str], state: Iterable[Any]) -> None:
+    """Refuse writes to arrays that belong to the caller of the traced function."""
+    for name, value in zip(names, state, strict=True):
+        if name in written:
+            for leaf in flatten(value)[0]:
+                if isinstance(leaf, Tracer):
+                    leaf._check_writable()
+
+
+def _own(leaf: Any) -> Any:
+    trace = ACTIVE.get()
+    if not isinstance(leaf, Tracer | np.ndarray) or trace is None:
+        return leaf
+    weak = isinstance(leaf, Tracer) and leaf._weak
+    return Tracer(trace, trace.lift(leaf), weak=weak, owned=True)
+
+
+def check_effects(what: str, effects: Sequence[tuple[str, str, Callable[[], Any]]]) -> None:
+    """Refuse what a loop or branch of the graph cannot do: change things outside of it."""
+    for kind, text, target in effects:
+        if kind == "object" and not isinstance(_value(target), _CONTAINERS):
+            continue
+        if kind == "attribute" and isinstance(_value(target), _Missing):
+            continue
+        reason, fix = _EFFECTS[kind]
+        raise TraceError(
+            f"`{text}` {reason} {what} that a traced value decides on",
+            fix=fix,
+            loc=Loc(target.__code__, len(target.__code__.co_code) - 2),
+        )
+
+
+_EFFECTS = {
+    "object": (
+        "changes an object from outside in",
+        "give the value to a variable in every branch, and change the object after it",
+    ),
+    "attribute": (
+        "sets an attribute in",
+        "give the value to a variable in every branch, and set the attribute after it",
+    ),
+    "raise": (
+        "raises in",
+        "check the value after it has been returned",
+    ),
+    "global": ("assigns to a global variable in", "use a local variable, and return it"),
+    "nonlocal": ("assigns to a variable of another function in", "use a local one, and return it"),
+}
+
+
+def _value(target: Callable[[], Any]) -> Any:
+    try:
+        return target()
+    except (NameError, AttributeError, LookupError, TypeError):
+        return UNDEFINED  # it is made inside
