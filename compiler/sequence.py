@@ -16,7 +16,7 @@ from .ir.node import Node
 from .ir.printer import name_nodes
 from .kernel.lower import Buffers, Order, lower_group
 from .kernel.phases import Buffer, Kernel
-from .kernel.regions import Carry, Choice, Region, Repeat, Rows, While
+from .kernel.regions import Carry, Choice, Region, Repeat, Rows, Slot, While
 from .passes.group_kernels import Group, group_kernels
 from .passes.order_launches import order_launches
 from .passes.separate_operands import in_memory, separate_operands
@@ -101,7 +101,7 @@ class _Region:
         turn, *values = body.parameters
         state = self._carries(body, values[:carries])
         rows = [
-            Rows(whole, _slot(p))
+            Rows(whole, Slot.over(_memory(p), rows=(whole,)))
             for whole, p in zip(self.operands[carries:], values[carries:], strict=True)
         ][:scanned]
         given = dict(zip(values, (c.read for c in state), strict=False))
@@ -110,7 +110,10 @@ class _Region:
         counter = Buffer("turn", DType.I64, ()) if turn in body.nodes else None
         if counter is not None:
             given[turn] = counter
-        slots = [_slot(output) for output in body.outputs[carries:]]
+        slots = [
+            Slot.over(_memory(output), rows=self._whole(k))
+            for k, output in enumerate(body.outputs[carries:], carries)
+        ]
         made = [
             Rows(self.results[k], slot)
             for k, slot in enumerate(slots, carries)
@@ -124,7 +127,7 @@ class _Region:
         length, reverse = self.attrs["length"], self.attrs["reverse"]
         return Repeat(launches, length, reverse, _settled(launches, state), (*rows, *made), counter)
 
-    def _ridden(self, body: Graph, state: list[Carry], slots: list[Buffer]) -> list[Carry]:
+    def _ridden(self, body: Graph, state: list[Carry], slots: list[Slot]) -> list[Carry]:
         """The carries, those that are a row as well read where the turn before has put it."""
         found = []
         rows = dict(zip(reversed(body.outputs[len(state) :]), reversed(slots), strict=True))
@@ -154,7 +157,7 @@ class _Region:
     def _choice(self) -> Region:
         branches: tuple[Graph, ...] = self.attrs["branches"]
         wanted = [
-            self.results.get(number) or _slot(output)
+            self.results.get(number) or _memory(output)
             for number, output in enumerate(branches[0].outputs)
         ]
         bodies = []
@@ -171,10 +174,17 @@ class _Region:
         found = []
         for number, parameter in enumerate(parameters):
             output = body.outputs[number]
-            last = self.results.get(number) or _memory(output, "last")
-            start, spare = self.operands[number], _memory(output, "spare")
-            found.append(Carry(start, _slot(parameter), _slot(output), last, spare))
+            last = self.results.get(number) or _memory(output, "_last")
+            start, spare = self.operands[number], _memory(output, "_spare")
+            same = [k for k, o in enumerate(body.outputs) if o is output and k >= len(parameters)]
+            rows = tuple(whole for k in same for whole in self._whole(k))
+            read = Slot.over(_memory(parameter), start, last, rows=rows)
+            found.append(Carry(start, read, Slot.over(_memory(output), last), last, spare))
         return found
+
+    def _whole(self, number: int) -> tuple[Buffer, ...]:
+        """The result of which turns write a row each, if anything reads it."""
+        return (self.results[number],) if number in self.results else ()
 
     def _body(
         self,
@@ -203,12 +213,8 @@ def _settled(launches: tuple[Kernel, ...], state: Sequence[Carry]) -> tuple[Carr
     return tuple(replace(c, spare=None) if c.write in safe else c for c in state)
 
 
-def _slot(node: Node) -> Buffer:
-    return Buffer(_name(node), node.dtype, node.shape)
-
-
-def _memory(node: Node, what: str) -> Buffer:
-    return Buffer(f"{_name(node)}_{what}", node.dtype, node.shape)
+def _memory(node: Node, what: str = "") -> Buffer:
+    return Buffer(f"{_name(node)}{what}", node.dtype, node.shape)
 
 
 def _name(node: Node) -> str:

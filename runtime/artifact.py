@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
-SCHEMA = 2  # 1: without code for a device
+SCHEMA = 3  # 1: without code for a device; 2: without loops on one
 _FORMAT = "symfuse program"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"

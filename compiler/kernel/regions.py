@@ -10,10 +10,43 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from ..ir.dims import Dim
+from ..ir.dims import Dim, is_multiple, product
 from .phases import Buffer, Kernel
 
-__all__ = ["Carry", "Choice", "Region", "Repeat", "Rows", "While", "leaves", "lines"]
+__all__ = [
+    "Carry",
+    "Choice",
+    "Region",
+    "Repeat",
+    "Rows",
+    "Slot",
+    "While",
+    "alignment_of",
+    "leaves",
+    "lines",
+]
+
+_ALIGNED = 16  # bytes, to which all memory is aligned but for rows and parts of it
+
+
+class Slot(Buffer, frozen=True, eq=False):
+    """A buffer whose address is another one in each turn, but always a multiple of `alignment`."""
+
+    alignment: int = _ALIGNED
+
+    @classmethod
+    def over(cls, like: Buffer, *places: Buffer, rows: tuple[Buffer, ...] = ()) -> Slot:
+        """One that sees all of some buffers, and rows of others."""
+        aligned = min((alignment_of(place) for place in (*places, *rows)), default=_ALIGNED)
+        nbytes = product(like.shape) * like.dtype.itemsize
+        while rows and aligned > 1 and is_multiple(nbytes, aligned) is not True:
+            aligned //= 2
+        return cls(like.name, like.dtype, like.shape, aligned)
+
+
+def alignment_of(buffer: Buffer) -> int:
+    """The bytes, up to 16, that the address of a buffer is a multiple of."""
+    return buffer.alignment if isinstance(buffer, Slot) else _ALIGNED
 
 
 class Carry(Struct, frozen=True):

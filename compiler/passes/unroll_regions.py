@@ -1,35 +1,40 @@
-"""Writes loops and branches out, for machines that cannot run them as such."""
+"""Writes short loops and small choices out, for machines to which each launch is dear.
+
+What a loop of few operations computes becomes a part of kernels beside it. A choice is made by
+computing all branches and selecting from what they give, unless one has a loop of its own or much
+to compute: then the host has to look at the number, for which the device has to come to rest.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import UnsupportedError
 
 from ..ir.graph import Graph
 from ..ir.inline import moved
 from ..ir.node import Node
 from ..ir.op import operations
-from ..ir.regions import bundle_key, every_node
+from ..ir.regions import bundle_key, changed, every_node
 
-__all__ = ["unroll_regions"]
+__all__ = ["MOST_CHOSEN", "MOST_WRITTEN", "unroll_regions"]
 
-MOST_TURNS = 64
-MOST_NODES = 20_000
+MOST_WRITTEN = 64  # operations of a loop that is written out, over all its turns
+MOST_CHOSEN = 512  # operations of all branches together of which results are selected
 
 
-def unroll_regions(graph: Graph, where: str) -> Graph:
-    """The graph without loops and branches; an UnsupportedError where that cannot be."""
+def unroll_regions(graph: Graph) -> Graph:
+    """The graph with no loop that is short and no choice that is small, in its bodies neither."""
     if not any(node.op.regional for node in graph.nodes):
         return graph
-    return _Unroller(graph, where).run()
+    return _Unroller(graph).run()
 
 
 class _Unroller:
-    def __init__(self, graph: Graph, where: str) -> None:
-        self.graph, self.builder, self.where = graph, graph.builder, where
-        self.left = MOST_NODES
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.builder = graph, graph.builder
+        self.inner = cache(unroll_regions)  # the results of a loop share its body
 
     def run(self) -> Graph:
         with self.builder.active():
@@ -45,32 +50,31 @@ class _Unroller:
             if node.op.regional is None:
                 known[node] = moved((node,), known, self.builder)[node]
                 continue
-            key = bundle_key(node)
-            if key not in together:
-                inputs = tuple(known[source] for source in node.inputs)
-                with self.builder.deriving(node.source):
-                    together[key] = self._results(node, inputs)
+            inputs = tuple(known[source] for source in node.inputs)
+            attrs = changed(node, self.inner) or dict(node.attributes)
+            with self.builder.deriving(node.source):
+                if not _is_written_out(node, attrs):
+                    known[node] = self.builder.apply(node.op, inputs, attrs)
+                    continue
+                key = bundle_key(node)
+                if key not in together:
+                    together[key] = self._results(node, attrs, inputs)
             known[node] = together[key][node.attr("result")]
         return [known[output] for output in graph.outputs]
 
-    def _results(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
-        if node.op.name == "branch":
-            return self._branch(node, inputs)
-        if node.op.name == "while_loop":
-            raise self._unsupported(node, "a while_loop", "use fori_loop with numbers as bounds")
-        return self._loop(node, inputs)
+    def _results(
+        self, node: Node, attrs: dict[str, Any], inputs: tuple[Node, ...]
+    ) -> tuple[Node, ...]:
+        made = self._branch if node.op.name == "branch" else self._loop
+        return made(attrs, inputs)
 
-    def _loop(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
-        carries, scanned, length = (node.attr(k) for k in ("carries", "scanned", "length"))
-        body: Graph = node.attr("body")
-        if not isinstance(length, int) or not 0 < length <= MOST_TURNS:
-            what = f"a loop of {length} turns"
-            raise self._unsupported(node, what, f"use up to {MOST_TURNS} turns, or vmap")
-        self._spend(node, length * sum(1 for _ in every_node(body)))
+    def _loop(self, attrs: dict[str, Any], inputs: tuple[Node, ...]) -> tuple[Node, ...]:
+        carries, scanned, length = (attrs[name] for name in ("carries", "scanned", "length"))
+        body: Graph = attrs["body"]
         state, rows = list(inputs[:carries]), inputs[carries : carries + scanned]
         made: dict[int, list[Node]] = {}
         turns = range(length)
-        for turn in reversed(turns) if node.attr("reverse") else turns:
+        for turn in reversed(turns) if attrs["reverse"] else turns:
             counter = self.builder.constant(turn, DType.I64)
             members = [_row(x, turn) for x in rows]
             given = [counter, *state, *members, *inputs[carries + scanned :]]
@@ -79,10 +83,9 @@ class _Unroller:
         stacked = [_stacked([made[t][k] for t in turns]) for k in range(len(made[0]))]
         return (*state, *stacked)
 
-    def _branch(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
+    def _branch(self, attrs: dict[str, Any], inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         """Every branch is computed, and the results of one are chosen."""
-        branches: tuple[Graph, ...] = node.attr("branches")
-        self._spend(node, sum(1 for one in branches for _ in every_node(one)))
+        branches: tuple[Graph, ...] = attrs["branches"]
         found = [
             self._outputs(one, dict(zip(one.parameters, inputs[1:], strict=True)))
             for one in branches
@@ -94,17 +97,18 @@ class _Unroller:
             chosen = [operations["select"](here, one, other) for one, other in pairs]
         return tuple(chosen)
 
-    def _spend(self, node: Node, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise self._unsupported(node, "so large a loop", "use fewer turns, or vmap")
 
-    def _unsupported(self, node: Node, what: str, fix: str) -> UnsupportedError:
-        return UnsupportedError(
-            f"{what} cannot be compiled for {self.where} yet",
-            fix=f"{fix}; or compile for the processor (target='cpu')",
-            loc=node.source.loc,
-        )
+def _is_written_out(node: Node, attrs: dict[str, Any]) -> bool:
+    """Whether a loop is short or a choice small; a single branch is kept apart on purpose."""
+    if node.op.name == "branch":
+        branches: tuple[Graph, ...] = attrs["branches"]
+        every = [inner for one in branches for inner in one.nodes]
+        simple = all(inner.op.regional is None for inner in every)
+        return len(branches) > 1 and simple and len(every) <= MOST_CHOSEN
+    length = attrs.get("length")
+    if not isinstance(length, int) or length < 1:
+        return False
+    return length * sum(1 for _ in every_node(attrs["body"])) <= MOST_WRITTEN
 
 
 def _row(x: Node, turn: int) -> Any:

@@ -15,6 +15,7 @@ from .loaded import LoadedCode
 from .memory import Block
 from .operands import Operand
 from .replay import Replay
+from .walk import Run
 
 __all__ = ["Bound"]
 
@@ -84,7 +85,8 @@ class Bound:
     def launches(self) -> list[tuple[int, Enqueued]]:
         """Every launch that has something to do, with its number, apart from the captured ones."""
         start = self._arena.address if self._arena else 0
-        return list(self._code.numbered(self._solved, self._addresses, start))
+        every = self._code.enqueued(self._solved, self._addresses, start)
+        return [(action.at, packed) for action, packed in every if isinstance(action, Run)]
 
     def _run(self) -> None:
         device = self._code.device

@@ -94,7 +94,7 @@ def run_verified(
     used = poisoned(solved.arena + MARGIN if arena else 0)
     if arena:
         stager(device).upload(base, used)
-    for _, launch in code.numbered(solved, addresses, base):
+    for _, launch in code.enqueued(solved, addresses, base):
         try:
             launch.enqueue(STREAM)
             device.synchronize()

@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .places import ALIGNED, Count, Place, Prepared
+from .steps import Carried, Choice, Repeat, Step, Steps, While, bodies, regions
+
 __all__ = ["Count", "DeviceCode", "KernelLaunch", "Place", "Prepared", "ProductLaunch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A number that `prepare` works out: entry `index` of those behind the bytes of the arena."""
-
-    index: int
-
-    def __str__(self) -> str:
-        return f"prepared[{self.index}]"
-
-
-Count = int | Prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Entry `number` of inputs, outputs and constants, or `offset` bytes into the arena."""
-
-    number: int | None
-    offset: Count = 0
-
-    @property
-    def is_scratch(self) -> bool:
-        """Whether it lies in the arena."""
-        return self.number is None
-
-    def __str__(self) -> str:
-        return f"arena+{self.offset}" if self.number is None else f"buffer {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +43,8 @@ class ProductLaunch:
     are `transposed`; `leading` is how many elements apart the rows of these three lie in memory,
     `strides` their batches. `offsets` are the bytes behind their places at which left, right, added
     and bias begin. The result has no gaps. `pointers` are left, right, result, workspace, then
-    added, bias and the auxiliary matrix of the epilogue, as far as there are any.
+    added, bias and the auxiliary matrix of the epilogue, as far as there are any. `alignment` are
+    the bytes to which the places of left, right, added, and of result and bias are aligned.
     """
 
     entry: str
@@ -88,6 +63,7 @@ class ProductLaunch:
     share: float
     workspace: int
     pointers: tuple[Place, ...]
+    alignment: tuple[int, int, int, int] = (ALIGNED,) * 4
 
     @property
     def counts(self) -> Iterator[Count]:
@@ -101,31 +77,93 @@ class ProductLaunch:
 class DeviceCode:
     """What a device runs for one call: `launches` over `modules`, compiled for `arch`.
 
-    `prepared` is how many numbers `prepare` writes behind the bytes of the arena.
+    `prepared` is how many numbers `prepare` writes behind the bytes of the arena. `steps` is the
+    order of the launches, in which loops set so many `slots`; without, each runs once.
     """
 
     modules: tuple[bytes, ...]
     launches: tuple[KernelLaunch | ProductLaunch, ...]
     arch: str
     prepared: int = 0
+    steps: Steps = ()
+    slots: int = 0
 
     def __post_init__(self) -> None:
         for launch in self.launches:
             if isinstance(launch, KernelLaunch) and not 0 <= launch.module < len(self.modules):
                 raise ValueError(f"{launch.entry} is in no module")
-            for count in launch.counts:
-                if isinstance(count, Prepared) and not 0 <= count.index < self.prepared:
-                    raise ValueError(f"{launch.entry} needs {count} of {self.prepared} numbers")
+            self._check(launch.entry, launch.counts)
+        for step in regions(self.steps):
+            self._check("a loop", _counts(step))
+
+    @property
+    def order(self) -> Steps:
+        """The steps of a call."""
+        return self.steps or tuple(range(len(self.launches)))
 
     def problems(self, buffers: int, symbols: Sequence[str]) -> Iterator[str]:
         """What does not fit a program of so many buffers with these symbols."""
         if self.prepared and not symbols:
             yield f"{self.prepared} numbers to prepare and no symbols"
+        buffers += self.slots
         for launch in self.launches:
-            numbers = [place.number for place in launch.pointers if place.number is not None]
-            if not all(0 <= number < buffers for number in numbers):
+            if not _all_below(buffers, (place.number for place in launch.pointers)):
                 yield f"a launch ({launch.entry}) of buffers beyond its {buffers}"
-            if isinstance(launch, KernelLaunch) and not all(
-                0 <= size < len(symbols) for size in launch.sizes
-            ):
+            if isinstance(launch, KernelLaunch) and not _all_below(len(symbols), launch.sizes):
                 yield f"a launch ({launch.entry}) of sizes beyond {list(symbols)}"
+        if not _all_below(len(self.launches), _launched(self.steps)):
+            yield f"steps of launches beyond its {len(self.launches)}"
+        for step in regions(self.steps):
+            if not _all_below(buffers, _numbers(step)):
+                yield f"a loop over buffers beyond its {buffers}"
+
+    def _check(self, what: str, counts: Iterable[Count]) -> None:
+        for count in counts:
+            if isinstance(count, Prepared) and not 0 <= count.index < self.prepared:
+                raise ValueError(f"{what} needs {count} of {self.prepared} numbers")
+
+
+def _all_below(end: int, numbers: Iterable[int | None]) -> bool:
+    return all(0 <= number < end for number in numbers if number is not None)
+
+
+def _launched(steps: Steps) -> Iterator[int]:
+    every = (steps, *(inner for step in regions(steps) for inner in bodies(step)))
+    return (step for some in every for step in some if isinstance(step, int))
+
+
+def _counts(step: Step) -> Iterator[Count]:
+    """Every number of a loop that may depend on sizes."""
+    yield from (place.offset for place in _places(step))
+    if isinstance(step, Repeat):
+        yield step.length
+        yield from (row.nbytes for row in step.rows)
+    yield from (carry.nbytes for carry in _carries(step))
+
+
+def _numbers(step: Step) -> Iterator[int | None]:
+    """The buffers and slots of a loop or choice."""
+    yield from (place.number for place in _places(step))
+    if isinstance(step, Repeat):
+        yield from (row.slot for row in step.rows)
+    yield from (slot for carry in _carries(step) for slot in (carry.read, carry.write))
+
+
+def _places(step: Step) -> Iterator[Place]:
+    if isinstance(step, Choice):
+        yield step.index
+    elif isinstance(step, Repeat):
+        yield from (row.whole for row in step.rows)
+        yield from _present((step.counter,))
+    elif isinstance(step, While):
+        yield step.test
+    for carry in _carries(step):
+        yield from _present((carry.start, carry.last, carry.spare))
+
+
+def _carries(step: Step) -> tuple[Carried, ...]:
+    return step.carries if isinstance(step, Repeat | While) else ()
+
+
+def _present(places: Iterable[Place | None]) -> Iterator[Place]:
+    return (place for place in places if place is not None)

@@ -48,6 +48,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuMemcpyDtoHAsync_v2": (c_void_p, _ADDRESS, c_size_t, _STREAM),
     "cuMemcpyDtoDAsync_v2": (_ADDRESS, _ADDRESS, c_size_t, _STREAM),
     "cuMemsetD8Async": (_ADDRESS, c_ubyte, c_size_t, _STREAM),
+    "cuMemsetD32Async": (_ADDRESS, c_uint, c_size_t, _STREAM),
     "cuModuleLoadData": (c_void_p, c_char_p),
     "cuModuleUnload": (c_void_p,),
     "cuModuleGetFunction": (c_void_p, c_void_p, c_char_p),

@@ -8,10 +8,19 @@ from ctypes import c_uint, c_uint64, c_void_p
 from typing import Any, Protocol
 
 from ..errors import DeviceError
-from .code import Count, KernelLaunch, Place
+from .code import Count, KernelLaunch
 from .driver import CallFailed, Driver
 
-__all__ = ["Enqueued", "NodeParameters", "PackedKernel", "PackedProduct", "counted", "located"]
+__all__ = [
+    "Enqueued",
+    "NodeParameters",
+    "PackedCopy",
+    "PackedFill",
+    "PackedKernel",
+    "PackedProduct",
+    "counted",
+    "located",
+]
 
 
 class NodeParameters(ctypes.Structure):
@@ -87,13 +96,40 @@ class PackedProduct:
             raise error.at(None, prefix=self.description) from None
 
 
+class PackedCopy:
+    """A copy between places of the device."""
+
+    __slots__ = ("_call", "_driver", "description")
+
+    def __init__(self, driver: Driver, target: int, source: int, nbytes: int) -> None:
+        self._driver, self._call = driver, (target, source, nbytes)
+        self.description = "the copy of what a loop leaves"
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on the stream."""
+        self._driver.call("cuMemcpyDtoDAsync_v2", *self._call, stream)
+
+
+class PackedFill:
+    """Words of 32 bits that get a value."""
+
+    __slots__ = ("_call", "_driver", "description")
+
+    def __init__(self, driver: Driver, target: int, word: int, count: int) -> None:
+        self._driver, self._call = driver, (target, word, count)
+        self.description = "the number of a turn"
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on the stream."""
+        self._driver.call("cuMemsetD32Async", *self._call, stream)
+
+
 def counted(count: Count, prepared: Sequence[int]) -> int:
     """The number that a count stands for."""
     return count if isinstance(count, int) else prepared[count.index]
 
 
-def located(place: Place, addresses: Sequence[int], arena: int, prepared: Sequence[int]) -> int:
-    """The address that a place stands for."""
-    if place.number is not None:
-        return addresses[place.number] + counted(place.offset, prepared)
-    return arena + counted(place.offset, prepared)
+def located(spot: tuple[int | None, int], addresses: Sequence[int], arena: int) -> int:
+    """The address of a spot: bytes behind the beginning of a buffer or of the arena."""
+    number, offset = spot
+    return (arena if number is None else addresses[number]) + offset

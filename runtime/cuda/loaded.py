@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..errors import ArtifactError, DeviceError
 from ..host.loader import load_image
 from ..host.solver import Solved, Solver
 from ..program import Program
-from .code import DeviceCode, KernelLaunch, ProductLaunch
+from .code import DeviceCode, KernelLaunch, Place, ProductLaunch
 from .device import Device, runs_on
 from .driver import CallFailed
-from .launches import Enqueued, PackedKernel, PackedProduct, counted, located
+from .launches import (
+    Enqueued,
+    PackedCopy,
+    PackedFill,
+    PackedKernel,
+    PackedProduct,
+    counted,
+    located,
+)
 from .memory import Block
+from .steps import Choice, Steps, regions
 from .transfer import stager
+from .walk import Action, Copy, Fill, Spot, Walk, roots
 
 __all__ = ["LoadedCode"]
 
@@ -38,34 +50,50 @@ class LoadedCode:
             self._functions = [self._function(launch) for launch in self.code.launches]
         self._blocks: list[Block] = []
         self.fixed = dict(self._upload())
-        self.uses = self._uses()
         self.opaque = frozenset(self._opaque())
 
     def __del__(self) -> None:
         for module in getattr(self, "_modules", ()):
             self.device.discard("cuModuleUnload", module)
 
-    def launches(self, solved: Solved, addresses: Sequence[int], arena: int) -> list[Enqueued]:
-        """Every launch that has something to do, for these sizes and addresses."""
-        return [launch for _, launch in self.numbered(solved, addresses, arena)]
+    def enqueued(
+        self, solved: Solved, addresses: Sequence[int], arena: int, steps: Steps | None = None
+    ) -> Iterator[tuple[Action, Enqueued]]:
+        """What is to be done for these sizes and addresses, as far as there is something to do.
 
-    def numbered(
-        self, solved: Solved, addresses: Sequence[int], arena: int
-    ) -> Iterator[tuple[int, Enqueued]]:
-        """The same with the number of each launch in the program."""
+        Where that depends on values, each has to be done before the next one is asked for.
+        """
         prepared = solved.prepared
-        for at, launch in enumerate(self.code.launches):
-            where = [located(place, addresses, arena, prepared) for place in launch.pointers]
-            if isinstance(launch, ProductLaunch):
-                yield at, self._product(at, launch, where, prepared)
-            elif blocks := counted(launch.blocks, prepared):
-                words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
-                function = self._functions[at]
-                told = self.describe(at)
-                yield (
-                    at,
-                    PackedKernel(self.device.driver, function, launch, blocks, words, told),
-                )
+
+        def peek(spot: Spot, nbytes: int) -> bytes:
+            seen = np.empty(nbytes, np.uint8)
+            stager(self.device).download(seen, located(spot, addresses, arena))
+            return seen.tobytes()
+
+        for action in Walk(self.code, prepared, peek)(self.code.order if steps is None else steps):
+            if (packed := self.pack(action, solved, addresses, arena)) is not None:
+                yield action, packed
+
+    def pack(
+        self, action: Action, solved: Solved, addresses: Sequence[int], arena: int
+    ) -> Enqueued | None:
+        """What an action puts on the stream; None where there is nothing to do."""
+        where = [located(spot, addresses, arena) for spot in action.spots]
+        call = self.device.driver
+        if isinstance(action, Fill):
+            return PackedFill(call, where[0], action.word, action.count)
+        if isinstance(action, Copy):
+            target, source = where
+            return PackedCopy(call, target, source, action.nbytes) if target != source else None
+        launch = self.code.launches[action.at]
+        told = self.describe(action.at)
+        if isinstance(launch, ProductLaunch):
+            return self._product(action.at, launch, where, solved.prepared)
+        blocks = counted(launch.blocks, solved.prepared)
+        if not blocks:
+            return None
+        words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
+        return PackedKernel(call, self._functions[action.at], launch, blocks, words, told)
 
     def describe(self, at: int) -> str:
         """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""
@@ -120,20 +148,22 @@ class LoadedCode:
             self._blocks.append(block)
             yield number, block.address
 
-    def _uses(self) -> dict[int, tuple[tuple[int, int], ...]]:
-        """Of every buffer the (launch, position) of the pointers to it."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        for at, launch in enumerate(self.code.launches):
-            for position, place in enumerate(launch.pointers):
-                if place.number is not None:
-                    found.setdefault(place.number, []).append((at, position))
-        return {number: tuple(places) for number, places in found.items()}
-
     def _opaque(self) -> Iterator[int]:
-        """The buffers whose address a captured graph cannot change."""
+        """The buffers whose address a captured graph cannot change: of products, and of copies."""
+        slots = roots(self.code)
+
+        def of(place: Place | None) -> Iterable[int]:
+            number = None if place is None else place.number
+            return () if number is None else slots.get(number, (number,))
+
         for launch in self.code.launches:
             if isinstance(launch, ProductLaunch):
-                yield from (p.number for p in launch.pointers if p.number is not None)
+                for place in launch.pointers:
+                    yield from of(place)
+        for step in regions(self.code.steps):
+            for carry in () if isinstance(step, Choice) else step.carries:
+                for kept in (carry.start, carry.last, carry.spare):
+                    yield from of(kept)
 
 
 def _check_arch(code: DeviceCode, device: Device) -> None:

@@ -30,6 +30,7 @@ from .cublaslt import (
 )
 from .device import STREAM, Device
 from .driver import OutOfMemory
+from .places import ALIGNED
 
 __all__ = ["Plan", "prepare", "shape_of"]
 
@@ -38,7 +39,6 @@ _CANDIDATES = 8
 _REPETITIONS = 5
 _WORTH_IT = 0.97  # of the time of the first recommendation, for another to be taken instead
 _MUCH = 256 << 20  # bytes, that are given back to the driver when they have served for timing
-_ALIGNED = 16  # bytes, to which every operand is known to be aligned
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,10 @@ def shape_of(launch: ProductLaunch, numbers: Sequence[int]) -> tuple[Shape, tupl
     """The product with these numbers for its counts, and where in their places operands begin."""
     rows, columns, inner, batch, *rest = numbers[:14]
     leading, strides, offsets = rest[:3], rest[3:6], rest[6:10]
-    alignment = (*(_alignment(offsets[k]) for k in range(3)), _ALIGNED)
+    alignment = [
+        min(place, _alignment(offset))
+        for place, offset in zip(launch.alignment, (*offsets[:3], 0), strict=True)
+    ]
     shape = Shape(
         rows,
         columns,
@@ -106,7 +109,7 @@ def shape_of(launch: ProductLaunch, numbers: Sequence[int]) -> tuple[Shape, tupl
 
 def _alignment(offset: int) -> int:
     """The largest power of two up to 16 that divides the offset."""
-    return min(_ALIGNED, offset & -offset) if offset else _ALIGNED
+    return min(ALIGNED, offset & -offset) if offset else ALIGNED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,55 +1,143 @@
-"""The launches of one set of sizes, captured once and moved to other addresses when they change."""
+"""The launches of one set of sizes, captured once and moved to other addresses when they change.
+
+What depends on sizes alone is captured in graphs. Loops that end when a value says so, and those of
+so many turns that a graph would become large, are gone through by the host at each call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from ..host.solver import Solved
+from .device import STREAM
 from .graph import Captured
 from .launches import PackedKernel
 from .loaded import LoadedCode
 from .memory import Block
+from .steps import Step, Steps, is_fixed
+from .walk import Action, Walk
 
-__all__ = ["Replay", "Settled"]
+__all__ = ["MOST_CAPTURED", "Replay", "Settled"]
+
+MOST_CAPTURED = 4096  # launches of one graph
 
 
 class Replay:
-    """A captured call; its kernels are patched where an address has changed."""
+    """A call of some sizes; its captured kernels are patched where an address has changed."""
 
-    __slots__ = ("_addresses", "_captured", "_code", "_index")
+    __slots__ = ("_addresses", "_parts")
 
     def __init__(
         self, code: LoadedCode, solved: Solved, addresses: Sequence[int], arena: int
     ) -> None:
-        numbered = list(code.numbered(solved, addresses, arena))
-        self._index = {number: at for at, (number, _) in enumerate(numbered)}
-        self._captured = Captured(code.device, [launch for _, launch in numbered])
-        self._code, self._addresses = code, list(addresses)
+        self._addresses = list(addresses)
+        self._parts = [
+            _Live(code, solved, arena, part)
+            if isinstance(part, tuple)
+            else _Kept(code, solved, addresses, arena, part)
+            for part in _divided(code, solved)
+        ]
 
     def __call__(self, addresses: list[int]) -> None:
         """Put all launches on the stream, with these addresses of all buffers."""
         if addresses != self._addresses:
             self._move(addresses)
-        self._captured.launch()
+        for part in self._parts:
+            part.launch(addresses)
 
     def _move(self, addresses: list[int]) -> None:
         """Have the kernels use the addresses."""
-        launches, stale = self._captured.launches, set()
-        for number, (old, new) in enumerate(zip(self._addresses, addresses, strict=True)):
-            if old == new:
-                continue
-            for launch, position in self._code.uses.get(number, ()):
-                at = self._index.get(launch)
-                if at is not None:
-                    kernel = launches[at]
-                    assert isinstance(kernel, PackedKernel)
-                    kernel.words[position] += new - old
-                    stale.add(at)
+        moved = {
+            number: new - old
+            for number, (old, new) in enumerate(zip(self._addresses, addresses, strict=True))
+            if old != new
+        }
         # Cleared meanwhile: if an update fails, nothing here is in the state of any addresses.
         self._addresses = []
+        for part in self._parts:
+            part.move(moved)
+        self._addresses = list(addresses)
+
+
+class _Kept:
+    """Launches in one captured graph."""
+
+    __slots__ = ("_captured", "_uses")
+
+    def __init__(
+        self,
+        code: LoadedCode,
+        solved: Solved,
+        addresses: Sequence[int],
+        arena: int,
+        actions: Sequence[Action],
+    ) -> None:
+        pairs = [(action, code.pack(action, solved, addresses, arena)) for action in actions]
+        packed = [(action, launch) for action, launch in pairs if launch is not None]
+        self._captured = Captured(code.device, [launch for _, launch in packed])
+        # Of every buffer the launches and positions of the pointers to it.
+        self._uses: dict[int, list[tuple[int, int]]] = {}
+        for at, (action, launch) in enumerate(packed):
+            if isinstance(launch, PackedKernel):
+                for position, (number, _) in enumerate(action.spots):
+                    if number is not None:
+                        self._uses.setdefault(number, []).append((at, position))
+
+    def launch(self, addresses: list[int]) -> None:
+        self._captured.launch()
+
+    def move(self, moved: Mapping[int, int]) -> None:
+        """Move the pointers to some buffers by so many bytes."""
+        launches, stale = self._captured.launches, set()
+        for number, by in moved.items():
+            for at, position in self._uses.get(number, ()):
+                kernel = launches[at]
+                assert isinstance(kernel, PackedKernel)
+                kernel.words[position] += by
+                stale.add(at)
         for at in sorted(stale):
             self._captured.update(at)
-        self._addresses = list(addresses)
+
+
+class _Live:
+    """Steps that the host goes through at each call."""
+
+    __slots__ = ("_arena", "_code", "_solved", "_steps")
+
+    def __init__(self, code: LoadedCode, solved: Solved, arena: int, steps: Steps) -> None:
+        self._code, self._solved, self._arena, self._steps = code, solved, arena, steps
+
+    def launch(self, addresses: list[int]) -> None:
+        for _, launch in self._code.enqueued(self._solved, addresses, self._arena, self._steps):
+            launch.enqueue(STREAM)
+
+    def move(self, moved: Mapping[int, int]) -> None:
+        """Nothing is kept."""
+
+
+def _divided(code: LoadedCode, solved: Solved) -> Iterator[list[Action] | Steps]:
+    """The actions that follow each other in one graph, and the steps that cannot be in one."""
+    together: list[Action] = []
+    for step in code.code.order:
+        actions = _known(code, solved, step)
+        if together and (actions is None or len(together) + len(actions) > MOST_CAPTURED):
+            yield together
+            together = []
+        if actions is None:
+            yield (step,)
+        else:
+            together += actions
+    if together:
+        yield together
+
+
+def _known(code: LoadedCode, solved: Solved, step: Step) -> list[Action] | None:
+    """What a step does, if that is known and not too much for a graph."""
+    if not is_fixed(step):
+        return None
+    actions = list(islice(Walk(code.code, solved.prepared)((step,)), MOST_CAPTURED + 1))
+    return actions if len(actions) <= MOST_CAPTURED else None
 
 
 class Settled(Replay):
@@ -59,7 +147,7 @@ class Settled(Replay):
     results from where it writes, instead of capturing everything again.
     """
 
-    __slots__ = ("_inputs", "_results", "_slots")
+    __slots__ = ("_code", "_inputs", "_places", "_results")
 
     def __init__(
         self,
@@ -69,27 +157,28 @@ class Settled(Replay):
         arena: int,
         sizes: Mapping[int, int],
     ) -> None:
-        self._slots: dict[int, tuple[Block, int]] = {
+        self._code = code
+        self._places: dict[int, tuple[Block, int]] = {
             number: (code.device.memory.take(nbytes), nbytes) for number, nbytes in sizes.items()
         }
         first = len(code.program.inputs)
-        self._inputs = [number for number in self._slots if number < first]
-        self._results = [number for number in self._slots if number >= first]
+        self._inputs = [number for number in self._places if number < first]
+        self._results = [number for number in self._places if number >= first]
         super().__init__(code, solved, self._moved(addresses), arena)
 
     def __call__(self, addresses: list[int]) -> None:
         """Put all launches on the stream, between the copies."""
         copy = self._code.device.copy
         for number in self._inputs:
-            slot, nbytes = self._slots[number]
-            copy(slot.address, addresses[number], nbytes)
+            place, nbytes = self._places[number]
+            copy(place.address, addresses[number], nbytes)
         super().__call__(self._moved(addresses))
         for number in self._results:
-            slot, nbytes = self._slots[number]
-            copy(addresses[number], slot.address, nbytes)
+            place, nbytes = self._places[number]
+            copy(addresses[number], place.address, nbytes)
 
     def _moved(self, addresses: Sequence[int]) -> list[int]:
         moved = list(addresses)
-        for number, (slot, _) in self._slots.items():
-            moved[number] = slot.address
+        for number, (place, _) in self._places.items():
+            moved[number] = place.address
         return moved

@@ -79,7 +79,7 @@ class Run:
         def count(dim: Dim) -> int:
             return int(evaluate(dim, {}))
 
-        launch = product_launch(self.kernel, self.buffers, place, count)
+        launch = product_launch(self.kernel, place, count)
         plan = prepare(device, launch, list(launch.counts))  # type: ignore[arg-type]
         addresses = [array.ctypes.data for array in memory.values()]
         plan.launch(0, [addresses[place.number or 0] for place in launch.pointers])

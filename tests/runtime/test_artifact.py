@@ -132,7 +132,7 @@ def test_code_is_not_mapped_before_the_digests_have_been_compared(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 3, "symfuse": "9.9"}, "schema 3 of symfuse 9.9, newer than"),
+        ({"schema": 4, "symfuse": "9.9"}, "schema 4 of symfuse 9.9, newer than"),
         ({"format": "onnx"}, "of another kind"),
         ({"architecture": "riscv64"}, "holds code for riscv64, this machine is"),
         ({"features": ["quantum"]}, "processor features that this machine .* lacks: quantum"),

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from symfuse.runtime.dtypes import DType
-
 from ...ir.dims import Dim, Symbol, coefficient, is_multiple, substitute
 from ...kernel.phases import Access, Buffer, Instr, Local
+from ...kernel.regions import alignment_of
 from .indices import Indices
 from .layout import Layout, Turn, Walk
 from .scalars import Value
@@ -78,18 +77,19 @@ class Memory:
             along = [walk for walk in layout.walks if coefficient(offset, walk.inside) == 1]
         else:
             return None
+        most = min(VECTOR, alignment_of(detail.buffer)) if isinstance(detail, Access) else VECTOR
         for walk in along:
             fixed = not any(walk.symbol in operand.axes for operand in operands)
-            by = self._aligned(offset, strides, walk, layout, instr.dtype) if fixed else 1
+            by = min(walk.lanes & -walk.lanes, most // instr.dtype.itemsize)
+            by = self._aligned(offset, strides, walk, layout, by) if fixed else 1
             if by > 1:
                 return Vector(walk, by)
         return None
 
     def _aligned(
-        self, offset: Dim, strides: tuple[Dim, ...], walk: Walk, layout: Layout, dtype: DType
+        self, offset: Dim, strides: tuple[Dim, ...], walk: Walk, layout: Layout, by: int
     ) -> int:
-        """The most elements, up to 16 bytes, that an access may cover at once."""
-        by = min(walk.lanes & -walk.lanes, VECTOR // dtype.itemsize)
+        """The most elements, up to so many, that an access may cover at once."""
         others = (w.lane for w in layout.walks if w is not walk and w.lanes > 1)
         first = Here(layout, self.indices, others).index(offset)
         while by > 1 and not all(is_multiple(part, by) is True for part in (first, *strides)):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from symfuse.runtime.cuda.code import Count, Place, ProductLaunch
 from symfuse.runtime.cuda.cublaslt import EPILOGUES
+from symfuse.runtime.cuda.places import ALIGNED
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim
@@ -13,9 +16,17 @@ from ...ir.node import Node
 from ...kernel.build import Draft, build_contraction
 from ...kernel.lower import Buffers
 from ...kernel.phases import Axis, Buffer, Kernel, Loop, Part, Phase
+from ...kernel.regions import alignment_of
 from .products import Product
 
 __all__ = ["product_kernel", "product_launch"]
+
+
+class _Placed(Struct, frozen=True, eq=False):
+    """A product and its memory: left, right, result, then what its epilogue needs beside."""
+
+    product: Product
+    operands: tuple[Buffer, ...]
 
 
 def product_kernel(
@@ -30,26 +41,29 @@ def product_kernel(
     reads = tuple(dict.fromkeys(buffers(node) for node in _read(chosen)))
     writes = (*map(buffers, outputs), workspace)
     work = rows * columns * inner * batch
-    return Kernel(name, "product", (part,), work, nodes, reads, writes, chosen)
+    used = [chosen.left.node, chosen.right.node, chosen.output]
+    used += [x.node for x in (chosen.added, chosen.bias) if x is not None]
+    used += [] if chosen.aux is None else [chosen.aux]
+    placed = _Placed(chosen, tuple(map(buffers, used)))
+    return Kernel(name, "product", (part,), work, nodes, reads, writes, placed)
 
 
 def product_launch(
-    kernel: Kernel,
-    buffers: Buffers,
-    place: Callable[[Buffer], Place],
-    count: Callable[[Dim], Count],
+    kernel: Kernel, place: Callable[[Buffer], Place], count: Callable[[Dim], Count]
 ) -> ProductLaunch:
     """The launch of a kernel that `product_kernel` made, once every buffer has its place."""
-    chosen = kernel.by_library
-    assert isinstance(chosen, Product)
+    placed = kernel.by_library
+    assert isinstance(placed, _Placed)
+    chosen, (first, second, result, *beside) = placed.product, placed.operands
     left, right, added, bias = chosen.left, chosen.right, chosen.added, chosen.bias
     leading = (left.leading, right.leading, 0 if added is None else added.leading)
     strides = (left.stride, right.stride, 0 if added is None else added.stride)
     offsets = [0 if x is None else x.offset for x in (left, right, added, bias)]
     nbytes = [count(offset * chosen.anchor.dtype.itemsize) for offset in offsets]
-    nodes = [left.node, right.node, chosen.output]
-    beside = [x.node for x in (added, bias) if x is not None]
-    beside += [] if chosen.aux is None else [chosen.aux]
+    others = iter(map(alignment_of, beside))
+    of_added = ALIGNED if added is None else next(others)
+    of_bias = ALIGNED if bias is None else next(others)
+    of_result = min(alignment_of(result), of_bias)
     rows, columns, inner, batch = map(count, chosen.size)
     return ProductLaunch(
         entry=kernel.name,
@@ -68,10 +82,11 @@ def product_launch(
         share=chosen.share,
         workspace=chosen.workspace,
         pointers=(
-            *(place(buffers(node)) for node in nodes),
+            *map(place, (first, second, result)),
             place(kernel.writes[-1]),
-            *(place(buffers(node)) for node in beside),
+            *map(place, beside),
         ),
+        alignment=(alignment_of(first), alignment_of(second), of_added, of_result),
     )
 
 

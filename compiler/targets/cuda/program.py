@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, Prepared, ProductLaunch
 from symfuse.runtime.cuda.code import Place as DevicePlace
+from symfuse.runtime.cuda.steps import Steps
 from symfuse.runtime.host.image import Image
 from symfuse.runtime.log import log
 
 from ...ir.dims import Dim
-from ...kernel.lower import Buffers
 from ...kernel.phases import Buffer, Kernel
+from ...kernel.regions import leaves
 from ...progress import count
 from ..layout import Layout
 from ..llvm.link import link
@@ -31,16 +32,18 @@ from .product_launches import product_launch
 from .report import occupancy, read_log
 from .sass import disassemble
 from .scalars import helpers
+from .steps import StepWriter
 
 __all__ = ["CudaProgram", "write_program"]
 
 
 def write_program(
-    kernels: Sequence[Kernel], layout: Layout, buffers: Buffers, arch: str, *, is_fast: bool
+    tree: Sequence[Kernel], layout: Layout, arch: str, *, is_fast: bool
 ) -> CudaProgram:
     """The sources and the launches; formulas among their numbers become extras of the layout."""
     counts = _Counts()
     place = partial(_place, layout, counts)
+    kernels = tuple(leaves(tree))
     own = [kernel for kernel in kernels if kernel.by_library is None]
     sources = {kernel: kernel_source(kernel, layout.symbols) for kernel in own}
     functions = functions_of(sources.values())
@@ -49,7 +52,7 @@ def write_program(
 
     def launch(kernel: Kernel) -> KernelLaunch | ProductLaunch:
         if kernel.by_library is not None:
-            return product_launch(kernel, buffers, place, counts)
+            return product_launch(kernel, place, counts)
         source = sources[kernel]
         return KernelLaunch(
             functions[source].entry,
@@ -62,9 +65,11 @@ def write_program(
         )
 
     launches = tuple(map(launch, kernels))
+    numbers = {kernel: number for number, kernel in enumerate(kernels)}
+    steps = () if kernels == tuple(tree) else StepWriter(numbers, place, counts).steps(tree)
     found = tuple(sources.get(kernel) for kernel in kernels)
     layout = replace(layout, extra=counts.formulas)
-    return CudaProgram(arch, found, functions, distinct, launches, layout, is_fast)
+    return CudaProgram(arch, found, functions, distinct, launches, steps, layout, is_fast)
 
 
 class _Counts:
@@ -99,6 +104,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     functions: Mapping[KernelSource, Function]
     distinct: tuple[Function, ...]
     launches: tuple[KernelLaunch | ProductLaunch, ...]
+    steps: Steps
     layout: Layout
     is_fast: bool
 
@@ -130,7 +136,10 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
 
     def generate(self, level: Level) -> Code:
         """The modules with the launches, and code for the processor where sizes are left open."""
-        device = DeviceCode(self._modules(level), self.launches, self.arch, len(self.layout.extra))
+        prepared, slots = len(self.layout.extra), self.layout.slots
+        device = DeviceCode(
+            self._modules(level), self.launches, self.arch, prepared, self.steps, slots
+        )
         if not self.layout.symbols:
             return Code(None, device)
         return Code(self._prepare(level), device, host_machine().features)
