@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from math import inf
 
 from msgspec import Struct, field
@@ -13,6 +14,8 @@ from symfuse.runtime.dtypes import DType
 from ...ir.dims import is_at_most, product
 from ...ir.graph import Graph
 from ...ir.node import Node
+from ...ir.regions import changed
+from ...ir.walk import rebuild
 from ...kernel.attention import build_attention
 from ...kernel.attention_form import AttentionForm
 from ...kernel.attention_slopes import build_slopes
@@ -120,14 +123,7 @@ def choose_attention(
     would compute its products."""
     fused: dict[Node, FusedAttention] = {}
     told: dict[Node, str] = {}
-    for sighting in find_attention(graph):
-        seen = sighting.attention
-        if seen is None:
-            told[sighting.root] = str(sighting)
-            continue
-        found = _fused(graph, seen, sees_through, numerics, device)
-        if not isinstance(found, str) and available and (reason := _why_library(seen)):
-            found = reason
+    for sighting, found in _decisions(graph, sees_through, numerics, device, available=available):
         if not isinstance(found, str):
             fused |= dict.fromkeys(found.anchors, found)
         told[sighting.root] = _told(sighting, found)
@@ -137,17 +133,57 @@ def choose_attention(
 
 
 def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> Graph:
-    """The graph in which derivatives that become kernels read no sums over scores."""
+    """The graph in which derivatives that become kernels read no sums over scores; those in it,
+    too."""
     inlined = inlined_nodes(graph)
 
     def sees_through(node: Node) -> bool:
         return node in inlined or is_free(node)
 
-    found = choose_attention(graph, sees_through, "strict", device, available=available)
-    return by_rows(graph, [one.slopes for one in found.every if one.slopes is not None])
+    decisions = _decisions(
+        graph, sees_through, "strict", device, available=available, anywhere=True
+    )
+    found = [one.slopes for _, one in decisions if not isinstance(one, str)]
+    graph = by_rows(graph, [slopes for slopes in found if slopes is not None])
+    if not any(node.op.regional for node in graph.nodes):
+        return graph
+    better = cache(partial(without_sums_over_keys, device=device, available=available))
+
+    def change(node: Node) -> Node:
+        attrs = changed(node, better) if node.op.regional is not None else None
+        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
+
+    kept = {parameter: parameter for parameter in graph.parameters}
+    new = rebuild(graph.nodes, graph.builder, kept, change)
+    return graph.with_outputs(new[output] for output in graph.outputs)
+
+
+def _decisions(
+    graph: Graph,
+    sees_through: Callable[[Node], bool],
+    numerics: str,
+    device: Device,
+    *,
+    available: bool,
+    anywhere: bool = False,
+) -> Iterator[tuple[Sighting, FusedAttention | str]]:
+    """Each attention with its kernels, or why it has none; `anywhere`: even if its derivatives sum
+    over keys."""
+    for sighting in find_attention(graph):
+        seen = sighting.attention
+        if seen is None:
+            yield sighting, sighting.reason
+            continue
+        found = _fused(graph, seen, sees_through, numerics, device)
+        if not isinstance(found, str) and available and (reason := _why_library(seen)):
+            found = reason
+        waits = not isinstance(found, str) and found.slopes is not None and found.slopes.row_sums
+        yield sighting, "its derivatives sum over keys" if waits and not anywhere else found
 
 
 def _told(sighting: Sighting, found: FusedAttention | str) -> str:
+    if sighting.attention is None:
+        return str(sighting)
     if isinstance(found, str):
         return f"{sighting}; the scores are stored: {found}"
     told = f"{sighting}; one kernel computes it block by block and stores no scores"
