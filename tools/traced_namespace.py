@@ -3,6 +3,9 @@
 The array API's test suite imports this module in place of `symfuse.numpy`. What a test module
 calls is traced, and what the suite's own helpers call is computed at once. Where the environment's
 TRACED_NAMESPACE_MODE is "interpret", NumPy runs the simplified graphs; else each is compiled.
+
+A call whose result has as many elements as the data say is two: a traced one for their number,
+and a traced one with this number as `size=`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ _EAGER = frozenset({
     "__array_namespace_info__", "can_cast", "finfo", "from_dlpack", "iinfo", "isdtype",
     "promote_types", "issubdtype", "dtype", "broadcast_shapes",
 })  # fmt: skip
+_SIZED = frozenset({"nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values"})
 
 
 class Array(np.ndarray):
@@ -101,14 +105,24 @@ def _callers() -> str:
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
+def _count(name: str, x: Any) -> int:
+    """How many elements a function gives for an array, found by a traced call."""
+    if name == "nonzero":
+        return int(run_traced(sf.numpy.count_nonzero, (x,), {}))
+    found = run_traced(sf.numpy.unique_counts, (x,), {"size": x.size})
+    return int(run_traced(sf.numpy.count_nonzero, (found.counts,), {}))
+
+
 def traced(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that is traced when a test calls it."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if _callers().startswith("array_api_tests.test_"):
-            return run_traced(function, args, kwargs)
-        return _map(function(*args, **kwargs), as_array)
+        if not _callers().startswith("array_api_tests.test_"):
+            return _map(function(*args, **kwargs), as_array)
+        if function.__name__ in _SIZED and args:
+            kwargs = {**kwargs, "size": _count(function.__name__, args[0])}
+        return run_traced(function, args, kwargs)
 
     return call
 
@@ -152,7 +166,19 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _getitem(self: Any, key: Any) -> Any:
     if _callers() != "array_api_tests.test_array_object":
         return np.ndarray.__getitem__(self, key)
+    if isinstance(key, np.ndarray) and key.dtype == np.bool_:
+        return run_traced(_chosen, (self, key), {"size": _count("nonzero", key)})
     return run_traced(operator.getitem, (self, key), {})
+
+
+def _chosen(x: Any, mask: Any, *, size: int) -> Any:
+    """x[mask] by the places where the mask holds, of which there are `size`."""
+    if not mask.ndim:
+        x, mask = x[None], mask[None]
+    sizes = zip(mask.shape, x.shape, strict=False)
+    if mask.ndim > x.ndim or [m for m, n in sizes if m not in (n, 0)]:
+        raise IndexError(f"a mask of shape {mask.shape} for an array of shape {x.shape}")
+    return x[sf.numpy.nonzero(mask, size=size)]
 
 
 def _setitem(self: Any, key: Any, value: Any) -> None:
@@ -182,7 +208,7 @@ class _Namespace:
 
 
 def _wrapped(name: str, value: Any) -> Any:
-    if name == "linalg":
+    if name in ("fft", "linalg"):
         return _Namespace(value)
     is_function = callable(value) and not isinstance(value, type)
     return traced(value) if is_function and name not in _EAGER else value

@@ -78,10 +78,12 @@ def clip(
     return call("maximum", a, low) if high is None else call("minimum", a, high)
 
 
-@numpy_like(np.round)
+@numpy_like(np.round, np.around)
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """The nearest multiples of 10^-decimals, halves to even."""
     x = traced(a)
+    if common_dtype(x).is_complex:
+        return call("complex", *(round(call(part, x), decimals) for part in ("real", "imag")))
     if not common_dtype(x).is_float:
         return x
     if decimals == 0:
@@ -98,13 +100,14 @@ def isclose(
 ) -> Any:
     """Whether |a - b| <= atol + rtol * |b|."""
     a, b = FUNCTIONS["divide"](a, 1), FUNCTIONS["divide"](b, 1)
-    bound = call("add", call("multiply", call("abs", b), rtol), atol)
-    near = call("less_equal", call("abs", call("subtract", a, b)), bound)
-    near = call("logical_and", near, call("isfinite", b))
+    bound = call("add", call("multiply", FUNCTIONS["abs"](b), rtol), atol)
+    near = call("less_equal", FUNCTIONS["abs"](call("subtract", a, b)), bound)
+    near = call("logical_and", near, FUNCTIONS["isfinite"](b))
     result = call("logical_or", near, call("equal", a, b))
     if not equal_nan:
         return result
-    return call("logical_or", result, call("logical_and", call("isnan", a), call("isnan", b)))
+    both = call("logical_and", FUNCTIONS["isnan"](a), FUNCTIONS["isnan"](b))
+    return call("logical_or", result, both)
 
 
 @numpy_like(np.allclose)
@@ -116,16 +119,22 @@ def allclose(
 
 
 @numpy_like(np.array_equal)
-def array_equal(a1: Any, a2: Any) -> Any:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether shapes and elements are equal."""
     a1, a2 = traced(a1), traced(a2)
-    return False if a1.shape != a2.shape else FUNCTIONS["all"](call("equal", a1, a2))
+    if a1.shape != a2.shape:
+        return False
+    same = call("equal", a1, a2)
+    if equal_nan:
+        unknown = call("logical_and", FUNCTIONS["isnan"](a1), FUNCTIONS["isnan"](a2))
+        same = call("logical_or", same, unknown)
+    return FUNCTIONS["all"](same)
 
 
 @numpy_like(np.array_equiv)
 def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether elements are equal after broadcasting."""
-    return FUNCTIONS["all"](call("equal", a1, a2))
+    return FUNCTIONS["all"](call("equal", traced(a1), traced(a2)))
 
 
 @numpy_like(np.nan_to_num)

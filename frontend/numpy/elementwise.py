@@ -183,6 +183,7 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("negative", np.negative, "negative", _numeric(""), ""),
     ("positive", np.positive, "positive", _numeric(""), ""),
     ("abs", np.absolute, "abs", _of_complex("size"), "absolute"),
+    ("fabs", np.fabs, "abs", _real, ""),
     ("sign", np.sign, "sign", _of_complex("direction"), ""),
     ("square", np.square, "square", _plain, ""),
     ("reciprocal", np.reciprocal, "reciprocal", _plain, ""),

@@ -1,4 +1,4 @@
-"""Functions that join, cut and repeat arrays: concatenate, stack, split, roll, tile, pad."""
+"""Functions that join, cut and repeat arrays: concatenate, stack, block, split, roll, tile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ShapeError, UnsupportedError
+from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from . import shared
@@ -20,13 +20,14 @@ from .shared import call, common_dtype, convert, normal_axis, traced
 __all__ = [
     "append",
     "array_split",
+    "block",
     "column_stack",
     "concat",
     "concatenate",
+    "dsplit",
     "dstack",
     "hsplit",
     "hstack",
-    "pad",
     "repeat",
     "roll",
     "split",
@@ -104,6 +105,35 @@ def column_stack(tup: Any) -> Any:
     return concatenate([a if a.ndim > 1 else reshape(a, (-1, 1)) for a in parts], 1)
 
 
+@numpy_like(np.block)
+def block(arrays: Any) -> Any:
+    """One array of nested lists of arrays: the innermost lists are joined along the last axis."""
+    depth, leaves = _nested(arrays)
+    rank = max([depth, *(traced(leaf).ndim for leaf in leaves)])
+    return _joined(arrays, depth, rank)
+
+
+def _nested(part: Any) -> tuple[int, list[Any]]:
+    """How deep lists are nested, and what is in them."""
+    if type(part) is not list:
+        return 0, [part]
+    inner = [_nested(one) for one in part]
+    if not inner or len({depth for depth, _ in inner}) > 1:
+        raise ShapeError(
+            "block: lists are empty or not equally deep",
+            fix="nest all arrays equally deep: [[a, b], [c, d]]",
+            loc=user_location(),
+        )
+    return inner[0][0] + 1, [leaf for _, leaves in inner for leaf in leaves]
+
+
+def _joined(part: Any, depth: int, rank: int) -> Any:
+    if type(part) is list:
+        return concatenate([_joined(one, depth - 1, rank) for one in part], -depth)
+    x = traced(part)
+    return reshape(x, (1,) * (rank - x.ndim) + tuple(x.shape))
+
+
 def _pieces(x: Any, bounds: Sequence[Any], axis: int) -> list[Any]:
     lead = (slice(None),) * axis
     ends = [0, *bounds, x.shape[axis]]
@@ -162,7 +192,13 @@ def vsplit(ary: Any, indices_or_sections: Any) -> Any:
     return split(ary, indices_or_sections, 0)
 
 
-@numpy_like(getattr(np, "unstack", "unstack"), view=True)
+@numpy_like(np.dsplit, view=True)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """The array cut along the third axis."""
+    return split(ary, indices_or_sections, 2)
+
+
+@numpy_like(np.unstack, view=True)
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     """The parts of the array along an axis, as a tuple."""
     x = traced(x)
@@ -225,24 +261,3 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axes = tuple(i if i <= at else i + 1 for i in range(x.ndim))
     final = (*x.shape[:at], x.shape[at] * repeats, *x.shape[at + 1 :])
     return call("reshape", call("broadcast", x, shape=shape, axes=axes), shape=final)
-
-
-@numpy_like(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    """The array with more elements at its ends: a constant, its edge, or itself again."""
-    x = traced(array)
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
-    if mode == "constant" and isinstance(constant_values, bool | int | float):
-        low, high = (tuple(w[i] for w in widths) for i in (0, 1))
-        return call("pad", x, low=low, high=high, interior=(0,) * x.ndim, value=constant_values)
-    if mode not in ("edge", "wrap", "reflect", "symmetric"):
-        raise UnsupportedError(
-            f"pad: mode {mode!r} is not supported",
-            fix='use "constant" with one number, "edge", "wrap", "reflect" or "symmetric"',
-            loc=user_location(),
-        )
-    for at, (before, after) in enumerate(widths):
-        if before or after:
-            source = np.pad(np.arange(_static_size(x, at, "pad")), (before, after), mode=mode)  # type: ignore[call-overload]
-            x = FUNCTIONS["take"](x, source, at)
-    return x

@@ -116,7 +116,7 @@ def permute_dims(x: Any, /, axes: Any) -> Any:
     return transpose(x, axes)
 
 
-@numpy_like(np.matrix_transpose, view=True)
+@numpy_like(np.matrix_transpose, np.linalg.matrix_transpose, view=True)
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes exchanged."""
     return swapaxes(x, -1, -2)

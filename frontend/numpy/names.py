@@ -7,10 +7,29 @@ from ..tracing.dispatch import HOMES
 __all__ = ["FFT", "LATER", "LINALG", "UFUNC_METHODS"]
 
 LATER: dict[str, str] = {
-    "sorting": "argsort argwhere flatnonzero isin nonzero searchsorted sort top_k",
-    "quantiles": "median percentile quantile",
-    "sets": "unique_all unique_counts unique_inverse unique_values",
+    "sorting": "argpartition argsort argwhere flatnonzero isin lexsort nonzero partition "
+    "searchsorted sort top_k",
+    "quantiles": "median nanmedian nanpercentile nanquantile percentile quantile",
+    "nans": "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum "
+    "nanvar",
+    "statistics": "bincount corrcoef cov digitize histogram histogram2d histogram_bin_edges "
+    "histogramdd",
+    "sets": "intersect1d setdiff1d setxor1d union1d unique unique_all unique_counts "
+    "unique_inverse unique_values",
+    "differences": "diff ediff1d gradient interp trapezoid unwrap",
+    "polynomials": "poly polyadd polyder polyfit polyint polymul polysub polyval vander",
+    "window_functions": "bartlett blackman hamming hanning i0 kaiser",
     "convolving": "convolve correlate",
+    "contraction": "einsum einsum_path",
+    "padding": "pad",
+    "selecting": "choose compress delete diagflat extract insert piecewise resize",
+    "placement": "copyto fill_diagonal place put put_along_axis putmask",
+    "places": "diag_indices diag_indices_from ix_ ravel_multi_index tril_indices "
+    "tril_indices_from triu_indices triu_indices_from unravel_index",
+    "applying": "apply_along_axis apply_over_axes fromfunction vectorize",
+    "floats": "divmod fix float_power frexp ldexp logaddexp2 modf spacing",
+    "integers": "bitwise_count gcd lcm packbits unpackbits",
+    "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real",
     "dtypes": "can_cast finfo iinfo isdtype result_type",
 }
 """Of `symfuse.numpy`, by module."""
@@ -19,18 +38,22 @@ LINALG: dict[str, str] = {
     "decompositions": "cholesky eig eigh eigvals eigvalsh qr svd svdvals",
     "matrices": "matrix_norm matrix_power",
     "systems": "cond det inv lstsq matrix_rank pinv slogdet solve",
+    "stacks": "cross diagonal multi_dot outer tensorinv tensorsolve trace",
 }
-    "contraction": "einsum einsum_path",
-    "padding": "pad",
-    "selecting": "choose compress delete diagflat extract insert piecewise resize",
-    "placement": "copyto fill_diagonal place put put_along_axis putmask",
-    "places": "diag_indices diag_indices_from ix_ ravel_multi_index tril_indices "
-    "tril_indices_from triu_indices triu_indices_from unravel_index",
-    "applying": "apply_along_axis apply_over_axes fromfunction vectorize",
-    "floats": "frexp ldexp modf spacing",
-    "integers": "bitwise_count gcd lcm packbits unpackbits",
-    "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real",
 """Of `symfuse.numpy.linalg`."""
+
+FFT = (
+    "fft fft2 fftfreq fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft "
+    "rfft2 rfftfreq rfftn"
+)
+"""Of `symfuse.numpy.fft`."""
+
+UFUNC_METHODS: dict[str, str] = {
+    "reduce accumulate reduceat": "add multiply maximum minimum logical_and logical_or "
+    "bitwise_and bitwise_or bitwise_xor logical_xor logaddexp fmax fmin gcd lcm hypot",
+    "at": "add subtract multiply divide maximum minimum",
+}
+"""The ufuncs whose methods can be traced."""
 
 
 def homes() -> dict[str, str]:
@@ -46,18 +69,5 @@ def homes() -> dict[str, str]:
     found |= {f"fft.{name}": "fft" for name in FFT.split()}
     return {name: f"symfuse.numpy.{module}" for name, module in found.items()}
 
-
-FFT = (
-    "fft fft2 fftfreq fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft "
-    "rfft2 rfftfreq rfftn"
-)
-"""Of `symfuse.numpy.fft`."""
-
-UFUNC_METHODS: dict[str, str] = {
-    "reduce accumulate reduceat": "add multiply maximum minimum logical_and logical_or "
-    "bitwise_and bitwise_or bitwise_xor logical_xor logaddexp fmax fmin gcd lcm hypot",
-    "at": "add subtract multiply divide maximum minimum",
-}
-"""The ufuncs whose methods can be traced."""
 
 HOMES.update(homes())

@@ -1,8 +1,7 @@
-"""Products of arrays: matmul, dot, tensordot, einsum, outer, norms."""
+"""Products of arrays: matmul, dot, tensordot, outer, cross, norms."""
 
 from __future__ import annotations
 
-import string
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from .shared import (
 )
 
 __all__ = [
-    "cross", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "matvec", "norm", "outer",
-    "polyval", "tensordot", "trace", "vdot", "vecdot", "vecmat", "vector_norm",
+    "cross", "diagonal", "dot", "inner", "kron", "matmul", "matvec", "norm", "outer",
+    "tensordot", "trace", "vdot", "vecdot", "vecmat", "vector_norm",
 ]  # fmt: skip
 
 
@@ -40,7 +39,7 @@ def _fixed(pair: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(pair[0]), tuple(pair[1])
 
 
-@numpy_like(np.matmul)
+@numpy_like(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /) -> Any:
     """The matrix product over the last two axes, the axes before them broadcast."""
     x, y = traced(x1), traced(x2)
@@ -49,7 +48,7 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     inner = y.ndim - 2 if y.ndim > 1 else 0
     if is_equal(x.shape[-1], y.shape[inner]) is False:
         raise ShapeError(
-            f"matmul: {_shown(x)} and {_shown(y)}: the last size of the first array must be the "
+            f"matmul: {shown(x)} and {shown(y)}: the last size of the first array must be the "
             f"{'second to last ' if y.ndim > 1 else ''}size of the second",
             fix=_matmul_fix(x, y),
             loc=user_location(),
@@ -63,7 +62,8 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     return _batched(x, y)
 
 
-def _shown(x: Any) -> str:
+def shown(x: Any) -> str:
+    """An array in an error."""
     return f"{common_dtype(x)}[{','.join(map(str, x.shape))}]"
 
 
@@ -95,7 +95,7 @@ def dot(a: Any, b: Any, out: None = None) -> Any:
     return tensordot(x, y, ((x.ndim - 1,), (max(y.ndim - 2, 0),)))
 
 
-@numpy_like(np.tensordot)
+@numpy_like(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """The sum of products over pairs of axes."""
     x, y = traced(a), traced(b)
@@ -108,7 +108,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     for i, j in zip(first, second, strict=True):
         if is_equal(x.shape[i], y.shape[j]) is False:
             raise ShapeError(
-                f"tensordot: {_shown(x)} and {_shown(y)}: axes {i} and {j} differ",
+                f"tensordot: {shown(x)} and {shown(y)}: axes {i} and {j} differ",
                 fix="pair axes of equal size",
                 loc=user_location(),
             )
@@ -133,21 +133,22 @@ def outer(a: Any, b: Any, out: None = None) -> Any:
 
 @numpy_like(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
-    """The sum of products of all elements."""
-    return contract(FUNCTIONS["ravel"](a), FUNCTIONS["ravel"](b), contracting=((0,), (0,)))
+    """The sum of products of all elements, those of a conjugated."""
+    x, y = FUNCTIONS["conj"](FUNCTIONS["ravel"](a)), FUNCTIONS["ravel"](b)
+    return contract(x, y, contracting=((0,), (0,)))
 
 
-@numpy_like(np.vecdot)
+@numpy_like(np.vecdot, np.linalg.vecdot)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The sum of products along an axis, the others broadcast."""
+    """The sum of products along an axis, those of x1 conjugated, the other axes broadcast."""
     x, y = (FUNCTIONS["moveaxis"](traced(one), axis, -1) for one in (x1, x2))
     if is_equal(x.shape[-1], y.shape[-1]) is False:
         raise ShapeError(
-            f"vecdot: {_shown(x)} and {_shown(y)}: the sizes along the axis differ",
+            f"vecdot: {shown(x)} and {shown(y)}: the sizes along the axis differ",
             fix="pass vectors of equal length",
             loc=user_location(),
         )
-    products = FUNCTIONS["multiply"](x, y)
+    products = FUNCTIONS["multiply"](FUNCTIONS["conj"](x), y)
     total = "reduce_any" if common_dtype(products).is_bool else "reduce_sum"
     return call(total, products, axes=(products.ndim - 1,))
 
@@ -160,8 +161,8 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 
 @numpy_like(*([np.vecmat] if hasattr(np, "vecmat") else []))
 def vecmat(x1: Any, x2: Any, /) -> Any:
-    """Vectors times matrices."""
-    return matmul(FUNCTIONS["expand_dims"](x1, -2), x2)[..., 0, :]
+    """Vectors times matrices, the vectors conjugated."""
+    return matmul(FUNCTIONS["expand_dims"](FUNCTIONS["conj"](x1), -2), x2)[..., 0, :]
 
 
 @numpy_like(np.kron)
@@ -178,14 +179,17 @@ def kron(a: Any, b: Any) -> Any:
 
 
 @numpy_like(np.cross)
-def cross(a: Any, b: Any, axis: int = -1) -> Any:
-    """The vector product along an axis of size 3."""
-    x, y = (FUNCTIONS["moveaxis"](traced(v), axis, -1) for v in (a, b))
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """The vector product along an axis of size 3, or along one in each array and the result."""
+    ends = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    x, y = (FUNCTIONS["moveaxis"](traced(v), at, -1) for v, at in zip((a, b), ends, strict=False))
     if is_equal(x.shape[-1], 3) is not True or is_equal(y.shape[-1], 3) is not True:
-        raise ShapeError(f"cross: {_shown(x)} and {_shown(y)} need size 3", loc=user_location())
+        raise ShapeError(f"cross: {shown(x)} and {shown(y)} need size 3", loc=user_location())
     turned = [(1, 2), (2, 0), (0, 1)]
     parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in turned]
-    return FUNCTIONS["stack"](parts, axis)
+    return FUNCTIONS["stack"](parts, ends[2])
 
 
 @numpy_like(np.diagonal)
@@ -210,24 +214,15 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return FUNCTIONS["sum"](diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
-@numpy_like(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    """The polynomial with these coefficients, the highest first, at x."""
-    coefficients = traced(p)
-    result: Any = FUNCTIONS["zeros_like"](x)
-    for at in range(coefficients.shape[0]):
-        result = FUNCTIONS["add"](FUNCTIONS["multiply"](result, x), coefficients[at])
-    return result
-
-
 @numpy_like(np.linalg.norm)
 @rounded_once
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The Euclidean norm along axes; for vectors also other orders, for matrices those of
     `matrix_norm`."""
-    x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_float else traced(x)
+    x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_inexact else traced(x)
     axes = normal_axes(axis, x.ndim)
     size = FUNCTIONS["abs"](x)
+    x = size if common_dtype(x).is_complex else x
     if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
         return FUNCTIONS["sqrt"](FUNCTIONS["sum"](FUNCTIONS["square"](x), axes, keepdims=keepdims))
     if len(axes) == 1 and ord in (np.inf, -np.inf):
@@ -249,84 +244,3 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     if ord == 2:
         return norm(x, None, axis, keepdims)
     return norm(FUNCTIONS["ravel"](x), ord) if axis is None else norm(x, ord, axis, keepdims)
-
-
-@numpy_like(np.einsum)
-def einsum(subscripts: str, /, *operands: Any, optimize: Any = True) -> Any:
-    """Sums of products by index letters: "ij,jk->ik"; the smallest product comes first."""
-    inputs, output = _parsed(subscripts, len(operands))
-    arrays = [traced(x) for x in operands]
-    terms = [_without_repeats(x, letters) for x, letters in zip(arrays, inputs, strict=True)]
-    while len(terms) > 1:
-        i, j = _next_pair(terms)
-        second, first = terms.pop(j), terms.pop(i)
-        needed = set(output).union(*(letters for _, letters in terms))
-        terms.append(_pair(first, second, needed))
-    x, letters = _summed(*terms[0], set(output))
-    return FUNCTIONS["transpose"](x, tuple(letters.index(letter) for letter in output))
-
-
-def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
-    text = subscripts.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    inputs = left.split(",")
-    legal = set(string.ascii_letters)
-    wrong = set(text) - legal - set(",->")
-    if "." in text or wrong or len(inputs) != count:
-        reason = "an ellipsis" if "." in text else f"{len(inputs)} terms for {count} arrays"
-        raise UnsupportedError(
-            f"einsum {subscripts!r}: {reason if '.' in text or not wrong else f'letters {wrong}'}",
-            fix='write one letter for each axis: "bij,bjk->bik"',
-            loc=user_location(),
-        )
-    letters = "".join(inputs)
-    free = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    return inputs, right if arrow else free
-
-
-def _without_repeats(x: Any, letters: str) -> tuple[Any, str]:
-    if x.ndim != len(letters):
-        raise ShapeError(
-            f"einsum: {letters!r} names {len(letters)} axes of {_shown(x)}", loc=user_location()
-        )
-    for letter in sorted(set(letters)):
-        while letters.count(letter) > 1:
-            i = letters.index(letter)
-            j = letters.index(letter, i + 1)
-            x = diagonal(x, 0, i, j)
-            letters = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + letter
-    return x, letters
-
-
-def _next_pair(terms: list[tuple[Any, str]]) -> tuple[int, int]:
-    """The two terms whose product has the fewest index letters."""
-    pairs = [(i, j) for j in range(len(terms)) for i in range(j)]
-    return min(pairs, key=lambda p: len(set(terms[p[0]][1]) | set(terms[p[1]][1])))
-
-
-def _pair(first: tuple[Any, str], second: tuple[Any, str], needed: set[str]) -> tuple[Any, str]:
-    (x, xs), (y, ys) = first, second
-    x, xs = _summed(x, xs, needed | set(ys))
-    y, ys = _summed(y, ys, needed | set(xs))
-    both = [c for c in xs if c in ys]
-    batch, dropped = [c for c in both if c in needed], [c for c in both if c not in needed]
-    for c in both:
-        if is_equal(x.shape[xs.index(c)], y.shape[ys.index(c)]) is False:
-            raise ShapeError(
-                f"einsum: index {c} has two sizes: {_shown(x)}, {_shown(y)}", loc=user_location()
-            )
-    product = contract(
-        x, y,
-        ([xs.index(c) for c in batch], [ys.index(c) for c in batch]),
-        ([xs.index(c) for c in dropped], [ys.index(c) for c in dropped]),
-    )  # fmt: skip
-    free = [c for c in xs if c not in both], [c for c in ys if c not in both]
-    return product, "".join([*batch, *free[0], *free[1]])
-
-
-def _summed(x: Any, letters: str, needed: set[str]) -> tuple[Any, str]:
-    """The term without the letters that nothing else needs."""
-    axes = tuple(i for i, c in enumerate(letters) if c not in needed)
-    if not axes:
-        return x, letters
-    return call("reduce_sum", x, axes=axes), "".join(c for c in letters if c in needed)

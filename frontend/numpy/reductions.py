@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType, promoted
-from symfuse.runtime.errors import ShapeError
+from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .elementwise import as_bool
@@ -27,8 +27,8 @@ from .shared import (
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod",
-    "cumsum", "cumulative_prod", "cumulative_sum", "diff", "max", "mean", "min",
-    "nanmax", "nanmean", "nanmin", "nansum", "prod", "ptp", "std", "sum", "var",
+    "cumsum", "cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "ptp", "std",
+    "sum", "var",
 ]  # fmt: skip
 
 
@@ -41,6 +41,11 @@ def _reduce(op: str, x: Any, axis: Any, keepdims: bool) -> Any:
     return call("reshape", result, shape=shape)
 
 
+def _kept(x: Any, where: Any, neutral: Any) -> Any:
+    """The elements that a reduction is told to include, a neutral number in place of others."""
+    return x if where is None or where is True else FUNCTIONS["where"](where, x, neutral)
+
+
 def _wide(dtype: DType) -> DType:
     """The element type that NumPy sums integers in."""
     if dtype.is_inexact:
@@ -48,8 +53,12 @@ def _wide(dtype: DType) -> DType:
     return DType.U64 if dtype.is_unsigned else DType.I64
 
 
-def _count(x: Any, axis: Any) -> Any:
-    return product([x.shape[a] for a in normal_axes(axis, x.ndim)])
+def _count(x: Any, axis: Any, where: Any = None, keepdims: bool = False) -> Any:
+    """How many elements are reduced to one."""
+    if where is None or where is True:
+        return product([x.shape[a] for a in normal_axes(axis, x.ndim)])
+    included = FUNCTIONS["broadcast_to"](traced(where), x.shape)
+    return convert(sum(included, axis, keepdims=keepdims), common_dtype(x))
 
 
 @numpy_like(np.sum)
@@ -60,24 +69,31 @@ def sum(
     """The sum along axes; integers are added in 64 bits."""
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
-    if where is not None:
-        x = FUNCTIONS["where"](where, x, 0)
-    total = _reduce("reduce_sum", x, axis, keepdims)
+    total = _reduce("reduce_sum", _kept(x, where, 0), axis, keepdims)
     return total if initial is None else call("add", total, initial)
 
 
 @numpy_like(np.prod)
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
-) -> Any:
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+    initial: Any = None, where: Any = None,
+) -> Any:  # fmt: skip
     """The product along axes; integers are multiplied in 64 bits."""
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
-    return _reduce("reduce_prod", x, axis, keepdims)
+    total = _reduce("reduce_prod", _kept(x, where, 1), axis, keepdims)
+    return total if initial is None else call("multiply", total, initial)
 
 
-def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any) -> Any:
+def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Any:
     x = traced(a)
+    if where is not None and where is not True and initial is None:
+        raise ArgumentError(
+            f"{name} with where= and without initial=",
+            fix="give initial=, the value of no elements",
+            loc=user_location(),
+        )
+    x = _kept(x, where, initial)
     for at in normal_axes(axis, x.ndim):
         if isinstance(x.shape[at], int) and x.shape[at] == 0 and initial is None:
             raise ShapeError(
@@ -93,33 +109,39 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any) -> Any:
 
 @numpy_like(np.max, np.amax)
 def max(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None
-) -> Any:
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
     """The largest element along axes; NaN where one is NaN."""
-    return _extreme("max", a, axis, keepdims, initial)
+    return _extreme("max", a, axis, keepdims, initial, where)
 
 
 @numpy_like(np.min, np.amin)
 def min(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None
-) -> Any:
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
     """The smallest element along axes; NaN where one is NaN."""
-    return _extreme("min", a, axis, keepdims, initial)
+    return _extreme("min", a, axis, keepdims, initial, where)
 
 
 amax, amin = max, min
 
 
 @numpy_like(np.all)
-def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def all(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
     """Whether every element along axes is true."""
-    return _reduce("reduce_all", as_bool(traced(a)), axis, keepdims)
+    return _reduce("reduce_all", _kept(as_bool(traced(a)), where, True), axis, keepdims)
 
 
 @numpy_like(np.any)
-def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def any(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
     """Whether some element along axes is true."""
-    return _reduce("reduce_any", as_bool(traced(a)), axis, keepdims)
+    return _reduce("reduce_any", _kept(as_bool(traced(a)), where, False), axis, keepdims)
 
 
 @numpy_like(np.count_nonzero)
@@ -138,44 +160,48 @@ def _float_of(a: Any, dtype: Any) -> tuple[Any, DType]:
 
 @numpy_like(np.mean)
 def mean(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
-) -> Any:
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *,
+    where: Any = None,
+) -> Any:  # fmt: skip
     """The arithmetic mean along axes; of integers in float64."""
     x, wanted = _float_of(a, dtype)
-    total = _reduce("reduce_sum", x, axis, keepdims)
-    return convert(call("divide", total, size_number(_count(x, axis))), wanted)
+    total = _reduce("reduce_sum", _kept(x, where, 0), axis, keepdims)
+    return convert(call("divide", total, _or_size(_count(x, axis, where, keepdims))), wanted)
 
 
 @numpy_like(np.var)
 def var(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
-    keepdims: bool = False, *, correction: Any = None,
+    keepdims: bool = False, *, where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
-    """The mean squared distance from the mean along axes."""
+    """The mean squared distance from the mean along axes, which may be given."""
     x, wanted = _float_of(a, dtype)
     less = ddof if correction is None else correction
-    return convert(_variance(x, axis, less, keepdims), wanted.real)
+    return convert(_variance(x, axis, less, keepdims, where, mean), wanted.real)
 
 
-def _variance(x: Any, axis: Any, less: Any, keepdims: bool) -> Any:
-    away = call("subtract", x, mean(x, axis, keepdims=True))
+def _variance(x: Any, axis: Any, less: Any, keepdims: bool, where: Any, middle: Any) -> Any:
+    if middle is None:
+        middle = mean(x, axis, keepdims=True, where=where)
+    away = call("subtract", x, middle)
     away = FUNCTIONS["abs"](away) if common_dtype(x).is_complex else away
-    total = _reduce("reduce_sum", call("square", away), axis, keepdims)
-    return call("divide", total, _or_size(_count(x, axis) - less))
+    total = _reduce("reduce_sum", _kept(call("square", away), where, 0), axis, keepdims)
+    return call("divide", total, _or_size(_count(x, axis, where, keepdims) - less))
 
 
 def _or_size(count: Any) -> Any:
-    return count if isinstance(count, int | float) else size_number(count)
+    return size_number(count) if isinstance(count, Expr) else count
 
 
 @numpy_like(np.std)
 def std(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
-    keepdims: bool = False, *, correction: Any = None,
+    keepdims: bool = False, *, where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The square root of the variance along axes."""
     x, wanted = _float_of(a, dtype)
-    found = _variance(x, axis, ddof if correction is None else correction, keepdims)
+    less = ddof if correction is None else correction
+    found = _variance(x, axis, less, keepdims, where, mean)
     return convert(call("sqrt", found), wanted.real)
 
 
@@ -183,7 +209,9 @@ def std(
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
-    """The weighted mean along an axis."""
+    """The weighted mean along an axis, and if asked for the sums of the weights."""
+    if weights is None:
+        weights = FUNCTIONS["ones_like"](a) if returned else None
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
     (x, own), w = _float_of(a, None), traced(weights)
@@ -196,7 +224,8 @@ def average(
         FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims
     )
     found = call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
-    return convert(found, wanted) if wanted.is_half else found
+    found = convert(found, wanted) if wanted.is_half else found
+    return (found, FUNCTIONS["broadcast_to"](total, found.shape)) if returned else found
 
 
 @numpy_like(np.ptp)
@@ -279,93 +308,3 @@ def cumulative_prod(
 ) -> Any:
     """The products of the elements up to each one, after a first 1 if that is included."""
     return _running("cumprod", x, axis, dtype, include_initial, 1)
-
-
-def _eager_diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    ends = {"prepend": prepend, "append": append}
-    return np.diff(a, n, axis, **{name: x for name, x in ends.items() if x is not None})
-
-
-@numpy_like(np.diff, eager=_eager_diff)
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along an axis, of what is put before and after it as well."""
-    x = traced(a)
-    at = normal_axis(axis, x.ndim)
-    if prepend is not None or append is not None:
-        ends = [_beside(x, part, at) for part in (prepend, append)]
-        x = FUNCTIONS["concatenate"]([*ends[0], x, *ends[1]], at)
-    for _ in range(n):
-        lead: tuple[Any, ...] = (slice(None),) * at
-        step = "not_equal" if common_dtype(x).is_bool else "subtract"
-        x = FUNCTIONS[step](x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))])
-    return x
-
-
-def _beside(x: Any, part: Any, axis: int) -> list[Any]:
-    """What is put beside an array along an axis: one number fills a slice."""
-    if part is None:
-        return []
-    part = traced(part)
-    if part.ndim:
-        return [part]
-    return [FUNCTIONS["broadcast_to"](part, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))]
-
-
-@numpy_like(np.nansum)
-def nansum(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
-) -> Any:
-    """The sum of the elements that are numbers."""
-    return sum(_instead_of_nan(a, 0), axis, dtype, None, keepdims)
-
-
-@numpy_like(np.nanmean)
-def nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
-) -> Any:
-    """The mean of the elements that are numbers."""
-    x, wanted = _float_of(a, dtype)
-    present = convert(call("logical_not", call("isnan", x)), common_dtype(x))
-    total = nansum(x, axis, None, None, keepdims)
-    return convert(call("divide", total, sum(present, axis, keepdims=keepdims)), wanted)
-
-
-@numpy_like(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    """The largest of the elements that are numbers."""
-    return max(_instead_of_nan(a, -math.inf), axis, None, keepdims)
-
-
-@numpy_like(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    """The smallest of the elements that are numbers."""
-    return min(_instead_of_nan(a, math.inf), axis, None, keepdims)
-
-
-def _instead_of_nan(a: Any, value: float) -> Any:
-    x = traced(a)
-    return call("select", call("isnan", x), value, x) if common_dtype(x).is_float else x
-
-
-def _accumulator(name: str, reduce: str, scan: str | None) -> None:
-    """`np.add.reduce(x)` and `np.add.accumulate(x)` as the functions they are."""
-
-    def reduced(
-        a: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False
-    ) -> Any:
-        x = traced(a) if dtype is None else convert(traced(a), element_type(dtype))
-        return FUNCTIONS[reduce](x, axis, keepdims=keepdims)
-
-    def accumulated(a: Any, axis: Any = 0, dtype: Any = None, out: None = None) -> Any:
-        return FUNCTIONS[scan or ""](a, axis, dtype)
-
-    FUNCTIONS[f"{name}.reduce"] = reduced
-    if scan:
-        FUNCTIONS[f"{name}.accumulate"] = accumulated
-
-
-for _name, _reduction, _scanned in (
-    ("add", "sum", "cumsum"), ("multiply", "prod", "cumprod"), ("maximum", "max", None),
-    ("minimum", "min", None), ("logical_and", "all", None), ("logical_or", "any", None),
-):  # fmt: skip
-    _accumulator(_name, _reduction, _scanned)

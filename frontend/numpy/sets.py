@@ -1,19 +1,25 @@
-"""The different elements of an array: unique_values, _counts, _inverse and _all."""
+"""Arrays as sets: unique, unique_values and its relatives, intersect1d, union1d, setdiff1d."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import ArgumentError
 
-from ..tracing.dispatch import FUNCTIONS
+from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .manipulation import ravel, reshape
-from .shared import call, convert, traced
-from .sorting import argsort, define_sized, needs_size, searchsorted
+from .shared import call, common_dtype, convert, traced
+from .sorting import argsort, define_sized, isin, needs_size, nonzero, searchsorted, sort
 
-__all__ = ["unique_all", "unique_counts", "unique_inverse", "unique_values"]
+__all__ = [
+    "intersect1d", "setdiff1d", "setxor1d", "union1d", "unique", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values",
+]  # fmt: skip
 
 
 class UniqueCounts(NamedTuple):
@@ -42,7 +48,7 @@ class UniqueAll(NamedTuple):
 class _Found:
     """The elements in order, and for each the number of different ones before it."""
 
-    def __init__(self, x: Any, size: Any, name: str) -> None:
+    def __init__(self, x: Any, size: Any, name: str, equal_nan: bool = False) -> None:
         if size is None:
             raise needs_size(name)
         self.x, self.size = traced(x), size
@@ -50,6 +56,8 @@ class _Found:
         self.order = argsort(flat)
         self.sorted = call("take", flat, self.order, axis=0)
         after = call("not_equal", self.sorted[1:], self.sorted[:-1])
+        if equal_nan and common_dtype(flat).is_float:  # NaN comes last: others follow the first
+            after = call("logical_and", after, call("logical_not", call("isnan", self.sorted[:-1])))
         steps = FUNCTIONS["concatenate"]([traced(np.zeros(1, np.int64)), convert(after, DType.I64)])
         self.rank = FUNCTIONS["cumsum"](steps[: flat.shape[0]])
         number = call("iota", shape=(size,), axis=0, dtype=DType.I64)
@@ -115,3 +123,129 @@ unique_values = define_sized("unique_values", _values, np.unique_values, _in_ord
 unique_counts = define_sized("unique_counts", _counts, np.unique_counts)
 unique_inverse = define_sized("unique_inverse", _inverse, np.unique_inverse)
 unique_all = define_sized("unique_all", _all, np.unique_all)
+
+
+def _eager_unique(
+    ar: Any, *args: Any, size: Any = None, fill_value: Any = None, **named: Any
+) -> Any:
+    if size is None:
+        return np.unique(ar, *args, **named)
+    return FUNCTIONS["unique"](np.asarray(ar), *args, size=size, fill_value=fill_value, **named)
+
+
+@numpy_like(np.unique, eager=_eager_unique)
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False,
+    return_counts: bool = False, axis: Any = None, *, equal_nan: bool = True, sorted: bool = True,
+    size: Any = None, fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """The different elements in order, and if asked for where each stands first, for each element
+    its place among them, and how often each occurs; traced, `size` of them.
+
+    Where there are fewer, `fill_value` follows, which is the least element if it is not given.
+
+    >>> import numpy as np, symfuse as sf
+    >>> sf.numpy.unique(np.array([2, 1, 2]), return_counts=True, size=3)
+    (array([1, 2, 1]), array([1, 2, 0]))
+    """
+    if axis is not None:
+        raise ArgumentError(
+            f"unique along axis {axis} cannot be traced", fix="leave out the axis",
+            loc=user_location(),
+        )  # fmt: skip
+    found = _Found(ar, size, "unique", equal_nan)
+    results = [found.values(fill_value)]
+    results += [found.places()] if return_index else []
+    results += [found.inverse()] if return_inverse else []
+    results += [found.counts()] if return_counts else []
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+# sets of two
+
+
+def _two_sets(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The eager form: NumPy's function, but for a call with a size."""
+
+    def compute(ar1: Any, ar2: Any, *args: Any, size: Any = None, **named: Any) -> Any:
+        fill = {"fill_value": named.pop("fill_value", None)}
+        if size is None:
+            return plain(ar1, ar2, *args, **named)
+        arrays = (np.asarray(ar1), np.asarray(ar2))
+        return FUNCTIONS[plain.__name__](*arrays, *args, size=size, **fill, **named)
+
+    return compute
+
+
+def _common(ar1: Any, ar2: Any) -> tuple[Any, Any]:
+    first, second = ravel(traced(ar1)), ravel(traced(ar2))
+    dtype = common_dtype(first, second)
+    return convert(first, dtype), convert(second, dtype)
+
+
+def _chosen(row: Any, there: Any, size: Any, fill: Any, name: str) -> Any:
+    """The elements of a row that is in order where a condition holds, `size` of them."""
+    if size is None:
+        raise needs_size(name)
+    places = nonzero(there, size=size)[0]
+    found = call("take", row, places, axis=0)
+    count = FUNCTIONS["count_nonzero"](there)
+    number = call("iota", shape=(size,), axis=0, dtype=DType.I64)
+    return call("select", call("less", number, count), found, found[0] if fill is None else fill)
+
+
+def _is_first(row: Any) -> Any:
+    """Whether each element of a row in order differs from the one before it."""
+    after = call("not_equal", row[1:], row[:-1])
+    return FUNCTIONS["concatenate"]([FUNCTIONS["ones_like"](row[:1], bool), after])
+
+
+@numpy_like(np.union1d, eager=_two_sets(np.union1d))
+def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    """The elements of one or the other array, in order and each once; traced, `size` of them."""
+    row = sort(FUNCTIONS["concatenate"](_common(ar1, ar2)))
+    return _chosen(row, _is_first(row), size, fill_value, "union1d")
+
+
+@numpy_like(np.intersect1d, eager=_two_sets(np.intersect1d))
+def intersect1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False, *,
+    size: Any = None, fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """The elements that are in both arrays, in order and each once; traced, `size` of them."""
+    if return_indices:
+        raise ArgumentError(
+            "intersect1d with return_indices cannot be traced", fix="leave it out",
+            loc=user_location(),
+        )  # fmt: skip
+    first, second = _common(ar1, ar2)
+    row = sort(first)
+    there = call("logical_and", _is_first(row), isin(row, second))
+    return _chosen(row, there, size, fill_value, "intersect1d")
+
+
+@numpy_like(np.setdiff1d, eager=_two_sets(np.setdiff1d))
+def setdiff1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, *, size: Any = None, fill_value: Any = None
+) -> Any:
+    """The elements of the first array that are not in the second; traced, `size` of them.
+
+    In order and each once, unless they are unique and stay as they stand.
+    """
+    first, second = _common(ar1, ar2)
+    row = first if assume_unique else sort(first)
+    there = isin(row, second, invert=True)
+    there = there if assume_unique else call("logical_and", _is_first(row), there)
+    return _chosen(row, there, size, fill_value, "setdiff1d")
+
+
+@numpy_like(np.setxor1d, eager=_two_sets(np.setxor1d))
+def setxor1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, *, size: Any = None, fill_value: Any = None
+) -> Any:
+    """The elements that are in just one of the arrays, in order and each once; traced, `size`."""
+    first, second = _common(ar1, ar2)
+    row = sort(FUNCTIONS["concatenate"]([first, second]))
+    both = call("logical_and", isin(row, first), isin(row, second))
+    there = call("logical_and", _is_first(row), call("logical_not", both))
+    return _chosen(row, there, size, fill_value, "setxor1d")

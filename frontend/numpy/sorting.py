@@ -1,4 +1,4 @@
-"""Functions of the order of elements: sort, argsort, top_k, searchsorted, isin, nonzero."""
+"""Functions of the order of elements: sort, partition, top_k, searchsorted, isin, nonzero."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from .shared import (
 )
 
 __all__ = [
-    "argsort", "argwhere", "flatnonzero", "isin", "nonzero", "searchsorted", "sort", "top_k",
+    "argpartition", "argsort", "argwhere", "flatnonzero", "isin", "lexsort", "nonzero",
+    "partition", "searchsorted", "sort", "top_k",
 ]  # fmt: skip
 
 FEW = 64  # with so few elements to look for, comparing with each is faster than sorting them
@@ -97,6 +98,34 @@ def argsort(
     """The places of the elements in order along an axis, equal ones as they stand."""
     x, at = _line(a, axis)
     return _back(call("argsort", x, descending=bool(descending)), at)
+
+
+@numpy_like(np.partition)
+def partition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
+    """The elements along an axis with the kth of them in their places; traced, all are."""
+    return sort(traced(a), axis)
+
+
+@numpy_like(np.argpartition)
+def argpartition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
+    """The places of the elements of `partition`."""
+    return argsort(traced(a), axis)
+
+
+@numpy_like(np.lexsort)
+def lexsort(keys: Any, axis: Any = -1) -> Any:
+    """The places of rows in order of the last key, where it is equal of the one before it."""
+    rows = [traced(key) for key in keys] if isinstance(keys, list | tuple) else traced(keys)
+    first, *more = [rows[at] for at in range(len(rows))]
+    places = argsort(first, axis)
+    for key in more:
+        step = argsort(FUNCTIONS["take_along_axis"](key, places, axis), axis)
+        places = FUNCTIONS["take_along_axis"](places, step, axis)
+    return places
 
 
 @numpy_like(eager=_at_once("top_k"))

@@ -14,7 +14,7 @@ from symfuse.compiler.ir.node import Node
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
 
-from .dispatch import FUNCTIONS, Traceable, call_numpy, unsupported
+from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unsupported
 from .hints import rewritten
 from .sizes import shown_to_users
 
@@ -106,7 +106,6 @@ class Tracer(Traceable):
         self._trace, self._node, self._weak = trace, node, weak
         self._view = view  # the array whose memory NumPy would share, and its version then
         self._is_owned = owned  # a parameter that no caller has another name for
-        self._is_owned = owned  # a parameter that no caller has another name for
         self._version = 0  # counts in-place writes
         self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
 
@@ -196,10 +195,10 @@ class Tracer(Traceable):
             raise self._cannot_write_array()
         if method == "__call__":
             return call_numpy(ufunc, inputs, kwargs)
-        reduced = FUNCTIONS.get(f"{ufunc.__name__}.{method}")
-        if reduced is None:
-            raise unsupported(f"{ufunc.__name__}.{method}")
-        return reduced(*inputs, **kwargs)
+        name = f"{ufunc.__name__}.{method}"
+        if name not in FUNCTIONS and name not in HOMES:
+            raise unsupported(name)
+        return FUNCTIONS[name](*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call_numpy(function, args, kwargs)
@@ -207,7 +206,7 @@ class Tracer(Traceable):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in dir(np.ndarray):
             raise AttributeError(f"a traced array has no attribute {name!r}")
-        close = difflib.get_close_matches(name, _METHODS, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name, (*_METHODS, *_OWN_METHODS), n=1, cutoff=0.5)
         raise _NoAttribute(
             f"the array method .{name} cannot be traced into a graph",
             fix=f"the nearest supported method is .{close[0]}" if close else "",
@@ -329,10 +328,10 @@ for _symbol, _name in {
     setattr(Tracer, f"__{_symbol}__", _unary(_name))
 
 _METHODS = (
-    "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "conjugate", "copy",
-    "cumprod", "cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "nonzero", "prod",
-    "ptp", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes",
-    "take", "trace", "var",
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "choose", "clip",
+    "conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "flatten", "max", "mean",
+    "min", "nonzero", "prod", "ptp", "put", "ravel", "repeat", "round", "searchsorted", "squeeze",
+    "std", "sum", "swapaxes", "take", "trace", "var",
 )  # fmt: skip
 for _name in _METHODS:
     setattr(Tracer, _name, _method(_name))
@@ -349,7 +348,32 @@ def _transpose(self: Any, *axes: Any) -> Any:
     return FUNCTIONS["transpose"](self, order)
 
 
-Tracer.reshape, Tracer.transpose = _reshape, _transpose  # type: ignore[attr-defined]
+def _compress(self: Any, condition: Any, axis: Any = None) -> Any:
+    """The parts along an axis where a condition holds."""
+    return FUNCTIONS["compress"](condition, self, axis)
+
+
+def _fill(self: Any, value: Any) -> None:
+    """Write one number to every place."""
+    self[...] = value
+
+
+def _sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, **_: Any) -> None:
+    """Put the elements along an axis in order, in place."""
+    self[...] = FUNCTIONS["sort"](self, axis)
+
+
+def _partition(self: Any, kth: Any, axis: int = -1, kind: Any = None, order: Any = None) -> None:
+    """Put the kth elements along an axis into their places, in place."""
+    self[...] = FUNCTIONS["partition"](self, kth, axis)
+
+
+_OWN_METHODS = {
+    "reshape": _reshape, "transpose": _transpose, "compress": _compress, "fill": _fill,
+    "sort": _sort, "partition": _partition,
+}  # fmt: skip
+for _name, _written in _OWN_METHODS.items():
+    setattr(Tracer, _name, _written)
 
 _CONVERSIONS = {
     "bool": "a branch", "int": "int()", "float": "float()", "complex": "complex()",

@@ -1,0 +1,150 @@
+"""Functions that leave out NaN: nansum, nanmean, nanvar, nanmax, nanargmax, nancumsum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import numpy as snp
+from ..tracing.dispatch import numpy_like
+from .shared import call, common_dtype, convert, traced
+
+__all__ = [
+    "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod",
+    "nanstd", "nansum", "nanvar",
+]  # fmt: skip
+
+
+def _is_nan(x: Any) -> Any:
+    return snp.isnan(x)
+
+
+def _instead(a: Any, value: float) -> Any:
+    """The array with a number in place of NaN."""
+    x = traced(a)
+    return call("select", _is_nan(x), value, x) if common_dtype(x).is_float else x
+
+
+def _count(x: Any, axis: Any, keepdims: bool) -> Any:
+    """How many elements along axes are numbers."""
+    return snp.sum(snp.logical_not(_is_nan(x)), axis, keepdims=keepdims)
+
+
+@numpy_like(np.nansum)
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+    initial: Any = None, where: Any = None,
+) -> Any:  # fmt: skip
+    """The sum of the elements that are numbers."""
+    return snp.sum(_instead(a, 0), axis, dtype, None, keepdims, **_given(initial, where))
+
+
+@numpy_like(np.nanprod)
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+    initial: Any = None, where: Any = None,
+) -> Any:  # fmt: skip
+    """The product of the elements that are numbers."""
+    return snp.prod(_instead(a, 1), axis, dtype, None, keepdims, **_given(initial, where))
+
+
+def _given(initial: Any, where: Any) -> dict[str, Any]:
+    named = {"initial": initial, "where": where}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+@numpy_like(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> Any:
+    """The sums of the numbers up to each element."""
+    return snp.cumsum(_instead(a, 0), axis, dtype)
+
+
+@numpy_like(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> Any:
+    """The products of the numbers up to each element."""
+    return snp.cumprod(_instead(a, 1), axis, dtype)
+
+
+@numpy_like(np.nanmean)
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
+) -> Any:
+    """The mean of the elements that are numbers; NaN where none is."""
+    x = traced(a)
+    if not common_dtype(x).is_float:
+        return snp.mean(x, axis, dtype, None, keepdims)
+    wide = convert(x, common_dtype(x).computed)
+    total = nansum(wide, axis, None, None, keepdims) / convert(
+        _count(x, axis, keepdims), common_dtype(wide)
+    )
+    return snp.astype(total, x.dtype if dtype is None else dtype)
+
+
+@numpy_like(np.nanvar)
+def nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
+    keepdims: bool = False, *, correction: Any = None,
+) -> Any:  # fmt: skip
+    """The mean squared distance of the numbers from their mean; NaN where they are too few."""
+    x, less = traced(a), ddof if correction is None else correction
+    if not common_dtype(x).is_float:
+        return snp.var(x, axis, dtype, None, less, keepdims)
+    wide = convert(x, common_dtype(x).computed)
+    away = snp.square(wide - nanmean(wide, axis, keepdims=True))
+    count = _count(x, axis, keepdims) - less
+    total = nansum(away, axis, None, None, keepdims) / convert(count, common_dtype(wide))
+    found = snp.where(count > 0, total, math.nan)
+    return snp.astype(found, x.dtype if dtype is None else dtype)
+
+
+@numpy_like(np.nanstd)
+def nanstd(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
+    keepdims: bool = False, *, correction: Any = None,
+) -> Any:  # fmt: skip
+    """The square root of the variance of the elements that are numbers."""
+    return snp.sqrt(nanvar(traced(a), axis, dtype, None, ddof, keepdims, correction=correction))
+
+
+def _extreme(name: str, a: Any, axis: Any, keepdims: bool, **given: Any) -> Any:
+    """The greatest or least number, or NaN where there is none."""
+    x = traced(a)
+    if not common_dtype(x).is_float:
+        return getattr(snp, name)(x, axis, None, keepdims, **given)
+    worst = -math.inf if name == "max" else math.inf
+    found = getattr(snp, name)(_instead(x, worst), axis, None, keepdims, **given)
+    if given:
+        return found
+    return snp.where(snp.all(_is_nan(x), axis, None, keepdims), math.nan, found)
+
+
+@numpy_like(np.nanmax)
+def nanmax(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    """The largest of the elements that are numbers; NaN where none is."""
+    return _extreme("max", a, axis, keepdims, **_given(initial, where))
+
+
+@numpy_like(np.nanmin)
+def nanmin(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    """The smallest of the elements that are numbers; NaN where none is."""
+    return _extreme("min", a, axis, keepdims, **_given(initial, where))
+
+
+@numpy_like(np.nanargmax)
+def nanargmax(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Any:
+    """The index of the first largest number; traced, 0 where there is none."""
+    return snp.argmax(_instead(a, -math.inf), axis, keepdims=keepdims)
+
+
+@numpy_like(np.nanargmin)
+def nanargmin(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Any:
+    """The index of the first smallest number; traced, 0 where there is none."""
+    return snp.argmin(_instead(a, math.inf), axis, keepdims=keepdims)

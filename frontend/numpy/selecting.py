@@ -1,0 +1,165 @@
+"""Parts of arrays by conditions and places: choose, compress, extract, delete, insert, resize."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import ArgumentError, ShapeError
+
+from .. import numpy as snp
+from ..tracing.dispatch import numpy_like
+from ..tracing.tracer import Tracer
+from .shared import convert, normal_axis, product, size_number, traced
+
+__all__ = [
+    "choose", "compress", "delete", "diagflat", "extract", "insert", "piecewise", "resize",
+]  # fmt: skip
+
+
+@numpy_like(np.choose)
+def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+    """For each element of a the element of that choice; traced numbers outside are clipped."""
+    parts = list(choices) if isinstance(choices, list | tuple) else list(snp.unstack(choices))
+    number, *arrays = snp.broadcast_arrays(traced(a), *map(traced, parts))
+    if mode == "wrap":
+        number = snp.remainder(number, len(arrays))
+    number = snp.clip(convert(number, DType.I64), 0, len(arrays) - 1)
+    return snp.take_along_axis(snp.stack(arrays), number[None], 0)[0]
+
+
+def _eager_compress(
+    condition: Any, a: Any, axis: Any = None, out: None = None, *, size: Any = None,
+    fill_value: Any = None,
+) -> Any:  # fmt: skip
+    if size is None:
+        return np.compress(condition, a, axis)
+    return _compressed(np.asarray(condition), np.asarray(a), axis, size, fill_value)
+
+
+def _compressed(condition: Any, a: Any, axis: Any, size: Any, fill_value: Any) -> Any:
+    x = snp.ravel(a) if axis is None else a
+    at = 0 if axis is None else normal_axis(axis, x.ndim)
+    places = snp.nonzero(condition, size=size)[0]
+    found = snp.take(x, places, at)
+    if fill_value is None:
+        return found
+    there = snp.arange(size) < snp.count_nonzero(condition)
+    shape = tuple(-1 if one == at else 1 for one in range(x.ndim))
+    return snp.where(snp.reshape(there, shape), found, fill_value)
+
+
+@numpy_like(np.compress, eager=_eager_compress)
+def compress(
+    condition: Any, a: Any, axis: Any = None, out: None = None, *, size: Any = None,
+    fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """The parts along an axis where a condition holds.
+
+    A traced condition needs `size`, how many to give; where there are fewer, `fill_value` follows,
+    or the first part.
+
+    >>> import numpy as np, symfuse as sf
+    >>> sf.numpy.compress([False, True, True], np.array([4, 5, 6]), size=3, fill_value=0)
+    array([5, 6, 0])
+    """
+    x = traced(a)
+    if isinstance(condition, Tracer) or size is not None:
+        return _compressed(traced(condition), x, axis, size, fill_value)
+    places = np.flatnonzero(np.asarray(condition))
+    return snp.take(snp.ravel(x) if axis is None else x, places, 0 if axis is None else axis)
+
+
+def _eager_extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    return _eager_compress(np.ravel(condition), np.ravel(arr), size=size, fill_value=fill_value)
+
+
+@numpy_like(np.extract, eager=_eager_extract)
+def extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    """The elements where a condition holds; a traced condition needs `size`, as in `compress`."""
+    flat = snp.ravel(condition) if isinstance(condition, Tracer) else np.ravel(condition)
+    return compress(flat, snp.ravel(traced(arr)), size=size, fill_value=fill_value)
+
+
+def _line(arr: Any, axis: Any) -> tuple[Any, int, int]:
+    """The array, the axis, and the number of its places, which must be known."""
+    x = traced(arr)
+    if axis is None:
+        x, axis = snp.ravel(x), 0
+    at = normal_axis(axis, x.ndim)
+    if not isinstance(x.shape[at], int):
+        raise ShapeError(
+            f"places along the symbolic size {x.shape[at]}",
+            fix="join slices by concatenate, or give the spec a number for this size",
+            loc=user_location(),
+        )
+    return x, at, x.shape[at]
+
+
+@numpy_like(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    """The array without the parts at places along an axis, which must not be traced."""
+    x, at, size = _line(arr, axis)
+    return snp.take(x, np.delete(np.arange(size), obj), at)
+
+
+@numpy_like(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """The array with values put before places along an axis, which must not be traced."""
+    x, at, size = _line(arr, axis)
+    single = not isinstance(obj, slice) and np.ndim(obj) == 0
+    given = snp.astype(traced(values), x.dtype)
+    given = snp.reshape(given, (1,) * (x.ndim - given.ndim) + tuple(given.shape))
+    given = snp.moveaxis(given, 0, at) if single else given
+    count = given.shape[at] if single else len(np.arange(size)[obj]) if isinstance(
+        obj, slice) else np.size(obj)  # fmt: skip
+    shape = (*x.shape[:at], count, *x.shape[at + 1 :])
+    both = snp.concatenate([x, snp.broadcast_to(given, shape)], at)
+    order = np.insert(np.arange(size), obj, np.arange(size, size + count))
+    return snp.take(both, order, at)
+
+
+@numpy_like(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    """The elements in another shape, again from the first where they are too few."""
+    x = snp.ravel(traced(a))
+    shape = tuple(new_shape) if isinstance(new_shape, tuple | list) else (new_shape,)
+    places = snp.arange(product(shape))
+    if x.shape[0] == 0:
+        return snp.zeros(shape, x.dtype)
+    return snp.reshape(snp.take(x, places % size_number(x.shape[0])), shape)
+
+
+@numpy_like(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """The matrix with the elements of an array on a diagonal."""
+    return snp.diag(snp.ravel(traced(v)), k)
+
+
+@numpy_like(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """For each element the function, or number, of the last condition that holds.
+
+    One function more than conditions is for the elements where none does.
+    """
+    x = traced(x)
+    conditions = [traced(c) for c in condlist] if isinstance(condlist, list | tuple) else [condlist]
+    if len(funclist) not in (len(conditions), len(conditions) + 1):
+        raise ArgumentError(
+            f"piecewise: {len(funclist)} functions for {len(conditions)} conditions",
+            fix="give one for each, and one more for the rest",
+            loc=user_location(),
+        )
+
+    def value(piece: Callable[..., Any] | Any) -> Any:
+        found = piece(x, *args, **kw) if callable(piece) else piece
+        return snp.astype(traced(found), x.dtype)
+
+    result = value(funclist[-1]) if len(funclist) > len(conditions) else snp.zeros_like(x)
+    for condition, piece in zip(conditions, funclist, strict=False):
+        result = snp.where(condition, value(piece), result)
+    return result
