@@ -1,16 +1,22 @@
-"""What users ask for by name, such as a loss."""
+"""What users ask for by name, such as a loss, and what is remembered of how they made it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
-__all__ = ["by_name"]
+__all__ = ["Origin", "by_name", "remembered"]
 
 T = TypeVar("T")
+Maker = TypeVar("Maker", bound=Callable[..., Any])
 _NONE: Mapping[str, str] = {}
 
 
@@ -24,3 +30,32 @@ def by_name(kind: str, name: Any, known: Mapping[str, T], short: Mapping[str, st
             loc=user_location(),
         )
     return found
+
+
+class Origin(Struct, frozen=True):
+    """How something was made: the public name of the function, and its arguments by name."""
+
+    maker: str
+    settings: dict[str, Any]
+
+
+def remembered(maker: Maker) -> Maker:
+    """The maker of records or functions which then know their `origin`, so as to be saved."""
+    signature = inspect.signature(maker)
+    rest = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+    title = f"{maker.__module__.split('.')[1]}.{maker.__name__}"
+
+    @wraps(maker)
+    def made(*args: Any, **settings: Any) -> Any:
+        found = maker(*args, **settings)
+        given = dict(signature.bind(*args, **settings).arguments)
+        for name in rest:
+            given |= given.pop(name, {})
+        origin = Origin(title, given)
+        if isinstance(found, Struct):
+            force_setattr(found, "origin", origin)
+        else:
+            found.origin = origin
+        return found
+
+    return made  # type: ignore[return-value]

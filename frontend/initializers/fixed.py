@@ -10,12 +10,14 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
+from ..names import remembered
 from ..numpy.creation import eye, full
 from .initializer import Initializer
 
 __all__ = ["Constant", "Identity", "Ones", "Zeros"]
 
 
+@remembered
 def Zeros() -> Initializer:
     """Zeros: neurons of a layer that all begin alike stay alike; for biases they do no harm.
 
@@ -26,6 +28,7 @@ def Zeros() -> Initializer:
     return _filled("zeros", 0.0)
 
 
+@remembered
 def Ones() -> Initializer:
     """Ones, as for scales.
 
@@ -36,6 +39,7 @@ def Ones() -> Initializer:
     return _filled("ones", 1.0)
 
 
+@remembered
 def Constant(value: float = 0.0) -> Initializer:
     """One value everywhere.
 
@@ -46,6 +50,7 @@ def Constant(value: float = 0.0) -> Initializer:
     return _filled("constant", value)
 
 
+@remembered
 def Identity(gain: float = 1.0) -> Initializer:
     """The identity matrix times gain, cut off where the shape is not square.
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
+from ..names import Origin
 from ..numpy.shared import convert, element_type
 from ..random.arguments import plain_shape
 
@@ -27,6 +28,7 @@ class Initializer(Struct, frozen=True, eq=False):
 
     name: str
     make: Make
+    origin: Origin | None = None
 
     def __call__(self, key: Any, shape: Any, dtype: Any = "float32") -> Any:
         """An array of the shape; halves are drawn in f32 and rounded."""

@@ -9,6 +9,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..names import remembered
 from ..random import normal, truncated_normal, uniform
 from .initializer import Initializer, fans
 
@@ -27,6 +28,7 @@ _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "normal", "uniform")
 _SPREAD_OF_TRUNCATED = 0.8796256610342398  # of N(0, 1) between -2 and 2
 
 
+@remembered
 def VarianceScaling(
     scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
 ) -> Initializer:
@@ -47,6 +49,7 @@ def VarianceScaling(
     return _scaled("variance_scaling", scale, mode, distribution)
 
 
+@remembered
 def GlorotNormal() -> Initializer:
     """Xavier's: a truncated normal distribution of variance 2 / (inputs + outputs).
 
@@ -57,6 +60,7 @@ def GlorotNormal() -> Initializer:
     return _scaled("glorot_normal", 1.0, "fan_avg", "truncated_normal")
 
 
+@remembered
 def GlorotUniform() -> Initializer:
     """Xavier's: uniform between ±√(6 / (inputs + outputs)).
 
@@ -67,6 +71,7 @@ def GlorotUniform() -> Initializer:
     return _scaled("glorot_uniform", 1.0, "fan_avg", "uniform")
 
 
+@remembered
 def HeNormal() -> Initializer:
     """Kaiming's: a truncated normal distribution of variance 2 / inputs, for ReLU.
 
@@ -77,6 +82,7 @@ def HeNormal() -> Initializer:
     return _scaled("he_normal", 2.0, "fan_in", "truncated_normal")
 
 
+@remembered
 def HeUniform() -> Initializer:
     """Kaiming's: uniform between ±√(6 / inputs), for ReLU.
 
@@ -87,6 +93,7 @@ def HeUniform() -> Initializer:
     return _scaled("he_uniform", 2.0, "fan_in", "uniform")
 
 
+@remembered
 def LecunNormal() -> Initializer:
     """LeCun's: a truncated normal distribution of variance 1 / inputs.
 
@@ -97,6 +104,7 @@ def LecunNormal() -> Initializer:
     return _scaled("lecun_normal", 1.0, "fan_in", "truncated_normal")
 
 
+@remembered
 def LecunUniform() -> Initializer:
     """LeCun's: uniform between ±√(3 / inputs).
 

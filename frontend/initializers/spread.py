@@ -10,6 +10,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
+from ..names import remembered
 from ..numpy.shared import product
 from ..random import normal, truncated_normal, uniform
 from .initializer import Initializer
@@ -19,6 +20,7 @@ __all__ = ["Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal"]
 Shape = tuple[Any, ...]
 
 
+@remembered
 def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     """Numbers of N(mean, stddev²).
 
@@ -33,6 +35,7 @@ def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     return Initializer("random_normal", make)
 
 
+@remembered
 def RandomUniform(minval: float = -0.05, maxval: float = 0.05) -> Initializer:
     """Numbers between minval and maxval, all equally likely.
 
@@ -47,6 +50,7 @@ def RandomUniform(minval: float = -0.05, maxval: float = 0.05) -> Initializer:
     return Initializer("random_uniform", make)
 
 
+@remembered
 def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     """Numbers of N(mean, stddev²) within two stddev of the mean.
 
@@ -61,6 +65,7 @@ def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     return Initializer("truncated_normal", make)
 
 
+@remembered
 def Orthogonal(gain: float = 1.0) -> Initializer:
     """Orthonormal columns or rows, whichever fit, times gain: the Q of a random matrix.
 

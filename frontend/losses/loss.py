@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
-from ..names import by_name
+from ..names import Origin, by_name, remembered
 from ..numpy.shared import convert, product, size_number, traced
 from ..tracing.trace import dtype_of
 from . import distances, entropies, hinges
@@ -57,6 +57,7 @@ class Loss(Struct, frozen=True, eq=False):
     function: Callable[..., Array]
     settings: Mapping[str, Any] = field(default_factory=dict)
     reduction: str | None = "sum_over_batch_size"
+    origin: Origin | None = None
 
     def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
         """The reduced loss."""
@@ -135,7 +136,7 @@ def _maker(
     make.__name__ = make.__qualname__ = title
     shown = ", ".join(f"{key}={value!r}" for key, value in defaults.items())
     make.__doc__ = f"{sentence} over a batch{f'; settings: {shown}' if shown else ''}."
-    return make
+    return remembered(make)
 
 
 def _negative_cosine(y_true: Array, y_pred: Array, axis: int) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..losses.arguments import predictions
+from ..names import remembered
 from ..numpy.shared import convert, traced
 from .means import MeanMetricWrapper
 from .metric import Metric
@@ -25,6 +26,7 @@ __all__ = [
 Array = Any
 
 
+@remembered
 def Accuracy(name: str = "accuracy") -> Metric:
     """How often y_pred equals y_true.
 
@@ -35,6 +37,7 @@ def Accuracy(name: str = "accuracy") -> Metric:
     return MeanMetricWrapper(lambda y_true, y_pred: traced(y_true) == traced(y_pred), name)
 
 
+@remembered
 def BinaryAccuracy(threshold: float = 0.5, name: str = "binary_accuracy") -> Metric:
     """How often y_pred is on the side of the threshold that y_true, 0 or 1, says.
 
@@ -49,6 +52,7 @@ def BinaryAccuracy(threshold: float = 0.5, name: str = "binary_accuracy") -> Met
     return MeanMetricWrapper(right, name)
 
 
+@remembered
 def CategoricalAccuracy(name: str = "categorical_accuracy") -> Metric:
     """How often the highest score is at the highest target.
 
@@ -63,6 +67,7 @@ def CategoricalAccuracy(name: str = "categorical_accuracy") -> Metric:
     return MeanMetricWrapper(right, name)
 
 
+@remembered
 def SparseCategoricalAccuracy(name: str = "sparse_categorical_accuracy") -> Metric:
     """How often the highest score is at the class whose number y_true is.
 
@@ -77,6 +82,7 @@ def SparseCategoricalAccuracy(name: str = "sparse_categorical_accuracy") -> Metr
     return MeanMetricWrapper(right, name)
 
 
+@remembered
 def TopKCategoricalAccuracy(k: int = 5, name: str = "top_k_categorical_accuracy") -> Metric:
     """How often fewer than k scores are higher than that at the highest target.
 
@@ -91,6 +97,7 @@ def TopKCategoricalAccuracy(k: int = 5, name: str = "top_k_categorical_accuracy"
     return MeanMetricWrapper(right, name)
 
 
+@remembered
 def SparseTopKCategoricalAccuracy(
     k: int = 5, name: str = "sparse_top_k_categorical_accuracy"
 ) -> Metric:

@@ -11,6 +11,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
 from ..losses.arguments import predictions
+from ..names import remembered
 from ..numpy.shared import convert, traced
 from .metric import Metric, State, quotient, weights_like
 
@@ -20,6 +21,7 @@ Array = Any
 _NUDGE = 1e-7  # by which the outermost thresholds of a curve lie outside of 0 and 1
 
 
+@remembered
 def Precision(threshold: float = 0.5, name: str = "precision") -> Metric:
     """How many of the examples called positive are so.
 
@@ -35,6 +37,7 @@ def Precision(threshold: float = 0.5, name: str = "precision") -> Metric:
     return _answers(name, threshold, result)
 
 
+@remembered
 def Recall(threshold: float = 0.5, name: str = "recall") -> Metric:
     """How many of the positive examples are called so.
 
@@ -50,6 +53,7 @@ def Recall(threshold: float = 0.5, name: str = "recall") -> Metric:
     return _answers(name, threshold, result)
 
 
+@remembered
 def F1Score(threshold: float = 0.5, name: str = "f1_score") -> Metric:
     """The harmonic mean of precision and recall, of all answers together.
 
@@ -90,6 +94,7 @@ def _answers(name: str, threshold: float, result: Any) -> Metric:
     return Metric(name, init, update, result)
 
 
+@remembered
 def AUC(num_thresholds: int = 200, curve: str = "ROC", name: str = "auc") -> Metric:
     """The area under the ROC or precision-recall ("PR") curve through evenly spaced thresholds.
 
@@ -152,6 +157,7 @@ def _area_pr(state: State) -> Array:
     return np.sum(quotient(parts, true[1:] + state["false_negatives"][1:]))
 
 
+@remembered
 def ConfusionMatrix(num_classes: int, name: str = "confusion_matrix") -> Metric:
     """How often examples of class i (rows) were called j (columns); y_pred are numbers or scores.
 

@@ -10,6 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..losses.distances import mean_absolute_error, mean_squared_error
+from ..names import remembered
 from ..numpy.shared import convert, traced
 from .metric import Metric, State, quotient, weights_like
 
@@ -25,6 +26,7 @@ __all__ = [
 Array = Any
 
 
+@remembered
 def Mean(name: str = "mean") -> Metric:
     """The weighted mean of all values, as of losses: `update(state, values)`.
 
@@ -35,6 +37,7 @@ def Mean(name: str = "mean") -> Metric:
     return _averaged(name, traced, _mean)
 
 
+@remembered
 def Sum(name: str = "sum") -> Metric:
     """The weighted sum of all values: `update(state, values)`.
 
@@ -45,6 +48,7 @@ def Sum(name: str = "sum") -> Metric:
     return _averaged(name, traced, lambda state: state["total"])
 
 
+@remembered
 def MeanMetricWrapper(fn: Callable[..., Array], name: str | None = None, **settings: Any) -> Metric:
     """The mean of what a function of (y_true, y_pred) gives for each example.
 
@@ -57,6 +61,7 @@ def MeanMetricWrapper(fn: Callable[..., Array], name: str | None = None, **setti
     return _averaged(title, lambda *values: fn(*values, **settings), _mean)
 
 
+@remembered
 def MeanSquaredError(name: str = "mean_squared_error") -> Metric:
     """The mean of (y_true − y_pred)².
 
@@ -67,6 +72,7 @@ def MeanSquaredError(name: str = "mean_squared_error") -> Metric:
     return MeanMetricWrapper(mean_squared_error, name)
 
 
+@remembered
 def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:
     """The mean of |y_true − y_pred|.
 
@@ -77,6 +83,7 @@ def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:
     return MeanMetricWrapper(mean_absolute_error, name)
 
 
+@remembered
 def RootMeanSquaredError(name: str = "root_mean_squared_error") -> Metric:
     """The root of the mean of (y_true − y_pred)².
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
+from ..names import Origin
 from ..numpy.shared import convert, traced
 
 __all__ = ["Metric", "quotient", "weights_like"]
@@ -33,6 +34,7 @@ class Metric(Struct, frozen=True, eq=False):
     init: Callable[[], State]
     update: Callable[..., State]
     result: Callable[[State], Array]
+    origin: Origin | None = None
 
     def __call__(self, *values: Array, sample_weight: Array | None = None) -> Array:
         """The metric of these examples alone."""

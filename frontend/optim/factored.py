@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..names import remembered
 from .clipping import clip_settings
 from .numbers import Numbers
 from .optimizer import Optimizer, Rule, Schedule
@@ -16,6 +17,7 @@ __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 Slots = Mapping[str, Any]
 
 
+@remembered
 def Adagrad(
     learning_rate: float | Schedule = 0.001,
     initial_accumulator_value: float = 0.1,
@@ -43,6 +45,7 @@ def _adagrad(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
     return g / (np.sqrt(total) + n["epsilon"]), {"sum": total}
 
 
+@remembered
 def Adadelta(
     learning_rate: float | Schedule = 0.001,
     rho: float = 0.95,
@@ -71,6 +74,7 @@ def _adadelta(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
     return step, {"square": square, "step": n.mixed("rho", slots["step"], step * step)}
 
 
+@remembered
 def RMSprop(
     learning_rate: float | Schedule = 0.001,
     rho: float = 0.9,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..names import remembered
 from .clipping import clip_settings
 from .numbers import Numbers
 from .optimizer import Optimizer, Rule, Schedule
@@ -18,6 +19,7 @@ Settings = Mapping[str, Any]
 TWO = {"mean": 0.0, "square": 0.0}
 
 
+@remembered
 def Adam(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,
@@ -45,6 +47,7 @@ def Adam(
     )  # fmt: skip
 
 
+@remembered
 def AdamW(
     learning_rate: float | Schedule = 0.001,
     weight_decay: float = 0.004,
@@ -71,6 +74,7 @@ def AdamW(
     )  # fmt: skip
 
 
+@remembered
 def AMSGrad(learning_rate: float | Schedule = 0.001, **settings: Any) -> Optimizer:
     """Adam that divides by the largest running mean of squares so far.
 
@@ -81,6 +85,7 @@ def AMSGrad(learning_rate: float | Schedule = 0.001, **settings: Any) -> Optimiz
     return Adam(learning_rate, amsgrad=True, **{"name": "AMSGrad", **settings})
 
 
+@remembered
 def Adamax(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,
@@ -105,6 +110,7 @@ def Adamax(
     )  # fmt: skip
 
 
+@remembered
 def Nadam(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,
@@ -129,6 +135,7 @@ def Nadam(
     )  # fmt: skip
 
 
+@remembered
 def Lion(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,
@@ -152,6 +159,7 @@ def Lion(
     )  # fmt: skip
 
 
+@remembered
 def Lamb(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,

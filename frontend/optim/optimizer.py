@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, DTypeError
 
+from ..names import Origin
 from ..numpy.creation import full
 from ..numpy.shared import convert, traced
 from ..tracing.trace import dtype_of
@@ -58,6 +59,7 @@ class Optimizer(Struct, frozen=True, eq=False):
     learning_rate: float | Schedule
     settings: Mapping[str, float]
     clipping: str = ""
+    origin: Origin | None = None
 
     def init(self, params: Tree) -> dict[str, Any]:
         """The state before the first update.

@@ -8,6 +8,7 @@ from typing import Any
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
+from ..names import remembered
 from .clipping import clip_settings
 from .numbers import Numbers
 from .optimizer import Optimizer, Rule, Schedule
@@ -17,6 +18,7 @@ __all__ = ["SGD"]
 Slots = Mapping[str, Any]
 
 
+@remembered
 def SGD(
     learning_rate: float | Schedule = 0.01,
     momentum: float = 0.0,

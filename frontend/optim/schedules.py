@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..names import remembered
 from ..numpy.shared import convert, traced
 from .optimizer import Schedule
 
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+@remembered
 def Constant(learning_rate: float) -> Schedule:
     """The same rate for ever.
 
@@ -39,6 +41,7 @@ def Constant(learning_rate: float) -> Schedule:
     return lambda step: _number(step) * 0.0 + learning_rate
 
 
+@remembered
 def StepDecay(initial_learning_rate: float, decay_steps: int, decay_rate: float = 0.1) -> Schedule:
     """The rate times decay_rate after every decay_steps updates.
 
@@ -49,6 +52,7 @@ def StepDecay(initial_learning_rate: float, decay_steps: int, decay_rate: float 
     return ExponentialDecay(initial_learning_rate, decay_steps, decay_rate, staircase=True)
 
 
+@remembered
 def ExponentialDecay(
     initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
 ) -> Schedule:
@@ -65,6 +69,7 @@ def ExponentialDecay(
     return schedule
 
 
+@remembered
 def InverseTimeDecay(
     initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
 ) -> Schedule:
@@ -81,6 +86,7 @@ def InverseTimeDecay(
     return schedule
 
 
+@remembered
 def InverseSquareRootDecay(initial_learning_rate: float) -> Schedule:
     """initial / √(step + 1).
 
@@ -91,6 +97,7 @@ def InverseSquareRootDecay(initial_learning_rate: float) -> Schedule:
     return lambda step: initial_learning_rate / np.sqrt(_number(step) + 1.0)
 
 
+@remembered
 def PolynomialDecay(
     initial_learning_rate: float,
     decay_steps: int,
@@ -117,6 +124,7 @@ def PolynomialDecay(
     return schedule
 
 
+@remembered
 def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float]) -> Schedule:
     """values[0] up to and with step boundaries[0], then values[1], and so on.
 
@@ -143,6 +151,7 @@ def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float])
     return schedule
 
 
+@remembered
 def CosineDecay(
     initial_learning_rate: float,
     decay_steps: int,
@@ -175,6 +184,7 @@ def CosineDecay(
     return schedule
 
 
+@remembered
 def WarmUp(schedule: float | Schedule, warmup_steps: int, start: float = 0.0) -> Schedule:
     """A straight line from `start` in warmup_steps updates to where the schedule then begins.
 
@@ -193,6 +203,7 @@ def WarmUp(schedule: float | Schedule, warmup_steps: int, start: float = 0.0) ->
     return warmed
 
 
+@remembered
 def OneCycle(
     max_learning_rate: float,
     total_steps: int,
