@@ -46,7 +46,7 @@ def as_text(compiled: Compiled, stage: str = "graph") -> str:
 
 def _tree(compiled: Compiled) -> list[str]:
     """The launches as they stand in loops and branches, if there are any."""
-    found = list(launch_lines(compiled.tree))
+    found = list(launch_lines(compiled.tree, compiled.written.how_run))
     return ["\n".join(["launches", *found])] if found else []
 
 
@@ -58,7 +58,7 @@ def stages_of(target: str) -> tuple[str, ...]:
 def explain(compiled: Compiled) -> FusionReport:
     """The user's lines with their kernels, and why neighbours did not fuse."""
     found = fusion_report(compiled.graph, compiled.grouping, compiled.launches)
-    tree = tuple(launch_lines(compiled.tree))
+    tree = tuple(launch_lines(compiled.tree, compiled.written.how_run))
     return replace(found, products=tuple(compiled.reasons), tree=tree)
 
 

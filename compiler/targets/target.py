@@ -13,6 +13,7 @@ from symfuse.runtime.host.image import Image
 from ..ir.graph import Graph
 from ..kernel.lower import Buffers
 from ..kernel.phases import Kernel
+from ..kernel.regions import Region
 from ..kernel.schedules import Schedules
 from ..passes.group_kernels import Group, Grouping
 from .layout import Layout
@@ -68,6 +69,10 @@ class Written(Protocol):
 
     def kernel_text(self, number: int) -> str:
         """The function of one launch."""
+        ...
+
+    def how_run(self, region: Region) -> str:
+        """What there is to tell of who goes through a loop or chooses a branch."""
         ...
 
     def usage(self) -> Sequence[Usage | None]:

@@ -15,12 +15,10 @@ from .graph import Captured
 from .launches import PackedKernel
 from .loaded import LoadedCode
 from .memory import Block
-from .steps import Step, Steps, is_fixed
+from .steps import MOST_CAPTURED, Step, Steps, is_fixed
 from .walk import Action, Walk
 
-__all__ = ["MOST_CAPTURED", "Replay", "Settled"]
-
-MOST_CAPTURED = 4096  # launches of one graph
+__all__ = ["Replay", "Settled"]
 
 
 class Replay:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .places import Count, Place
 
 __all__ = [
+    "MOST_CAPTURED",
     "Carried",
     "Choice",
     "Repeat",
@@ -79,6 +80,8 @@ class Choice:
     index: Place
     branches: tuple[Steps, ...]
 
+
+MOST_CAPTURED = 4096  # launches of one captured graph, beyond which the host launches turn by turn
 
 # A number is that of a launch.
 Step = int | Repeat | While | Choice

@@ -208,3 +208,23 @@ def test_slots_of_rows_know_how_far_they_are_aligned(width, aligned):
     (kernel,) = run.exe.compilation.tree
     assert [rows.slot.alignment for rows in kernel.region.rows] == [aligned] * 2
     assert [carry.read.alignment for carry in kernel.region.carries] == [16]
+
+
+def test_explanations_tell_where_the_host_decides():
+    def program(x):
+        def turn(c, v):
+            return sf.fori_loop(0, 5000, lambda i, d: d * v + i, c), c
+
+        rows = sf.scan(turn, x[0], x)[1]
+        halved = sf.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x[0])
+        short = sf.fori_loop(0, 100, lambda i, d: d * x[1] + i, x[0])
+        return rows, sf.cond(halved[0] > 0, lambda: halved, lambda: x[1]), short
+
+    exe = sf.compile(program, "f32[N,3]", target="cuda")
+    tree = str(exe.explain())
+    assert "repeat N times (captured, if it has no more than 4096 launches)" in tree
+    assert "repeat 5000 times (the host launches turn by turn)" in tree
+    assert "repeat 100 times (captured)" in tree
+    assert "while (the host reads the condition before each turn)" in tree
+    assert "one of 2 (the host reads the number and launches one branch)" in tree
+    assert "host" not in str(sf.compile(program, "f32[N,3]").explain())

@@ -16,7 +16,7 @@ from symfuse.runtime.log import log
 
 from ...ir.dims import Dim
 from ...kernel.phases import Buffer, Kernel
-from ...kernel.regions import leaves
+from ...kernel.regions import Region, leaves
 from ...progress import count
 from ..layout import Layout
 from ..llvm.link import link
@@ -32,7 +32,7 @@ from .product_launches import product_launch
 from .report import occupancy, read_log
 from .sass import disassemble
 from .scalars import helpers
-from .steps import StepWriter
+from .steps import StepWriter, how_run
 
 __all__ = ["CudaProgram", "write_program"]
 
@@ -126,6 +126,10 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         """One kernel without what stands in front of all."""
         source = self.sources[number]
         return "" if source is None else source.body.strip()
+
+    def how_run(self, region: Region) -> str:
+        """Whether turns are captured, and where the host has to look at values."""
+        return how_run(region)
 
     def usage(self) -> Sequence[Usage | None]:
         """Threads and memory of each launch, and what the compiler says of its registers."""

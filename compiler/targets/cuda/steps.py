@@ -7,13 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from symfuse.runtime.cuda.places import Count, Place
-from symfuse.runtime.cuda.steps import Carried, Choice, Repeat, Row, Step, Steps, While
+from symfuse.runtime.cuda.steps import (
+    MOST_CAPTURED,
+    Carried,
+    Choice,
+    Repeat,
+    Row,
+    Step,
+    Steps,
+    While,
+)
 
 from ...ir.dims import Dim, product
 from ...kernel import regions
 from ...kernel.phases import Buffer, Kernel
 
-__all__ = ["StepWriter"]
+__all__ = ["StepWriter", "how_run"]
 
 
 class StepWriter(Struct, frozen=True):
@@ -73,3 +82,30 @@ class StepWriter(Struct, frozen=True):
 
     def _nbytes(self, buffer: Buffer) -> Count:
         return self.count(product(buffer.shape) * buffer.dtype.itemsize)
+
+
+def how_run(region: regions.Region) -> str:
+    """Who launches what a loop or a choice consists of, in words."""
+    if isinstance(region, regions.While):
+        return "the host reads the condition before each turn"
+    if isinstance(region, regions.Choice) and len(region.branches) > 1:
+        return "the host reads the number and launches one branch"
+    count = _launched(region)
+    if count is None:
+        return "the host launches turn by turn"
+    if isinstance(count, int):
+        return "captured" if count <= MOST_CAPTURED else "the host launches turn by turn"
+    return f"captured, if it has no more than {MOST_CAPTURED} launches"
+
+
+def _launched(region: regions.Region) -> Dim | None:
+    """How many launches it takes, if no value decides that."""
+    if isinstance(region, regions.While) or len(region.bodies) > 1:
+        return None
+    total: Dim = 0
+    for kernel in region.bodies[0]:
+        count = 1 if kernel.region is None else _launched(kernel.region)
+        if count is None:
+            return None
+        total = total + count
+    return total * region.length if isinstance(region, regions.Repeat) else total

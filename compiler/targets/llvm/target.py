@@ -14,7 +14,7 @@ from ...kernel.host import HostSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
-from ...kernel.regions import leaves
+from ...kernel.regions import Region, leaves
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
@@ -104,6 +104,10 @@ class HostText(Struct, frozen=True, eq=False):
         name = re.escape(self.launches[number].name)
         found = re.search(rf'^define [^\n]*@"?{name}"?\(.*?^}}', self.text, re.M | re.S)
         return found[0] if found else ""
+
+    def how_run(self, region: Region) -> str:
+        """Nothing: machine code goes through all of them."""
+        return ""
 
     def usage(self) -> Sequence[Usage | None]:
         """Nothing: there is no device."""
