@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..losses.loss import Loss
 from ..names import by_name
 from . import accuracies, counts, means
 from .means import MeanMetricWrapper
@@ -29,7 +30,7 @@ _SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "acc": "acc
 
 
 def get(identifier: Any) -> Metric:
-    """The metric of a name such as "mse", or the mean of what a function gives.
+    """The metric of a name such as "mse", or the mean of a loss, or of what a function gives.
 
     >>> import symfuse as sf
     >>> sf.metrics.get("mae").name
@@ -37,6 +38,8 @@ def get(identifier: Any) -> Metric:
     """
     if isinstance(identifier, Metric):
         return identifier
+    if isinstance(identifier, Loss):
+        return MeanMetricWrapper(identifier.function, identifier.name, **identifier.settings)
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     return by_name("metric", identifier, _KNOWN, _SHORT)()

@@ -48,6 +48,7 @@ _NAMES = {
         "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
     ),
     ".symbolic": ("Input", "Symbolic"),
+    "..training.files": ("load_model",),
     "..training.history": ("History",),
     "..training.module": ("Module",),
 }  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..random import fold_in, key
 from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
 from .batches import batches, prepared, split
+from .files import load_weights, save_model, save_weights
 from .history import History
 from .loop import Validation, copied, evaluated, expect_finite, fitted, predicted
 from .objectives import Goals, Objectives
@@ -179,6 +182,18 @@ class Module(Layer):
                 loc=user_location(),
             )
         return summarised(self, found, depth)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the model into a file for `sf.nn.load_model`, which goes on where this one is."""
+        return save_model(self, path)
+
+    def save_weights(self, path: str | PathLike[str]) -> Path:
+        """Write the arrays alone, in the safetensors format."""
+        return save_weights(self, path)
+
+    def load_weights(self, path: str | PathLike[str]) -> None:
+        """Take the arrays of a safetensors file with the names and shapes of this model's."""
+        load_weights(self, path)
 
     # The arrays of the model -------------------------------------------------------------------
 

@@ -1,0 +1,164 @@
+"""Saving and loading models: architecture, arrays, optimiser, and where training stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+from ..nn.layer import Layer, Variables
+from ..tracing.tree import flatten
+from . import archive
+from .describe import Reader, Writer
+
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+
+Path_ = str | PathLike[str]
+
+
+def save_model(model: Any, path: Path_) -> Path:
+    """Write the model with all that training needs to go on with the same numbers.
+
+    The file is a zip archive: `manifest.json` has a version, the architecture and the settings;
+    arrays are in the safetensors format. The same model gives the same bytes.
+    """
+    write = Writer()
+    tensors = {"weights": _named(model.values())}
+    facts: dict[str, Any] = {"model": write(model)}
+    if "programs" in model.__dict__:
+        facts["training"] = _training(model, write)
+        state = model.optimizer_state
+        leaves = [] if state is None else flatten(state)[0]
+        tensors["optimizer"] = {f"{at:06}": np.asarray(leaf) for at, leaf in enumerate(leaves)}
+    facts |= {"layers": write.layers, "calls": write.calls, "values": write.values}
+    return archive.write(path, facts, tensors)
+
+
+def load_model(path: Path_, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model in a file, ready to predict and, if it was compiled, to be trained further.
+
+    Layers, losses and functions of one's own are passed by name in `custom_objects`. Raises
+    ArtifactError for files that are damaged, foreign, or of a later version.
+
+    >>> import tempfile, symfuse as sf
+    >>> model = sf.nn.Sequential([sf.nn.Input(3), sf.nn.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = sf.nn.load_model(model.save(f"{folder}/model.sfz"))
+    >>> bool((again.params["dense"]["kernel"] == model.params["dense"]["kernel"]).all())
+    True
+    """
+    facts, tensors = archive.read(path)
+    name = Path(path).name
+    try:
+        read = Reader(facts, custom_objects or {})
+        model = read(facts["model"])
+        _fill(model, tensors["weights"], name)
+        if "training" in facts:
+            _resume(model, facts["training"], read, tensors.get("optimizer", {}), name)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise archive.damaged(name, f"it does not describe a model ({error!r})") from error
+    return model
+
+
+def save_weights(model: Any, path: Path_) -> Path:
+    """Write all arrays of the model alone, in the safetensors format."""
+    target = Path(path)
+    target.write_bytes(archive.tensors_to(_named(model.values())))
+    return target
+
+
+def load_weights(model: Any, path: Path_) -> None:
+    """Take the arrays of a safetensors file; their names and shapes must be those of the model."""
+    found = archive.tensors_from(Path(path).read_bytes(), Path(path).name)
+    expected = _named(model.values())
+    for name in sorted(expected.keys() | found.keys()):
+        shapes = [None if name not in one else one[name].shape for one in (expected, found)]
+        if shapes[0] != shapes[1]:
+            raise ArgumentError(
+                f"{name} has the shape {shapes[0]} in the model and {shapes[1]} in the file",
+                fix="make the model as it was when the weights were saved",
+                loc=user_location(),
+            )
+    arrays = {name: array.astype(expected[name].dtype) for name, array in found.items()}
+    _hold(model, arrays)
+
+
+def _training(model: Any, write: Writer) -> dict[str, Any]:
+    """How the model is trained, and how far it is."""
+    goals = model.programs.objectives
+    return {
+        "optimizer": write(model.optimizer),
+        "objectives": {name: write(getattr(goals, name)) for name in goals.__struct_fields__},
+        "seed": model.seed,
+        "epoch": model.epoch,
+        "dynamic_batch": model.programs.dynamic_batch,
+        "options": write(dict(model.programs.options)),
+    }
+
+
+def _resume(
+    model: Any, facts: Mapping[str, Any], read: Reader, arrays: Mapping[str, Any], name: str
+) -> None:
+    objectives = {key: read(one) for key, one in facts["objectives"].items()}
+    model.compile(
+        read(facts["optimizer"]),
+        **objectives,
+        seed=facts["seed"],
+        dynamic_batch=facts["dynamic_batch"],
+        **read(facts["options"]),
+    )
+    model.epoch = facts["epoch"]
+    if not arrays:
+        return
+    fresh, tree = flatten(model.programs.frozen(model.params).init(model.params))
+    leaves = [array for _, array in sorted(arrays.items())]
+    shapes = ([(one.shape, one.dtype) for one in map(np.asarray, part)] for part in (fresh, leaves))
+    first, second = shapes
+    if first != second:
+        raise archive.damaged(name, "the state of the optimiser does not fit the weights")
+    model.optimizer_state = tree.unflatten(leaves)
+
+
+def _fill(model: Layer, arrays: Mapping[str, Any], name: str) -> None:
+    """Give the model its arrays, which must be those that it asks for."""
+    _hold(model, arrays)
+    specs = model.__dict__.get("built_for")
+    if specs is None:
+        return
+    declared, _ = model.declared(*specs)
+    wanted = {key: one.shape for key, one in _leaves(declared._asdict())}
+    found = {key: array.shape for key, array in arrays.items()}
+    if wanted != found:
+        raise archive.damaged(name, "its arrays are not those of its layers")
+
+
+def _hold(model: Layer, arrays: Mapping[str, Any]) -> None:
+    whole: dict[str, Any] = {"params": {}, "state": {}}
+    for title, array in arrays.items():
+        *path, last = (unquote(part) for part in title.split("/"))
+        part = whole
+        for name in path:
+            part = part.setdefault(name, {})
+        part[last] = array
+    model.hold(Variables(whole["params"], whole["state"]))
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(leaf) for name, leaf in _leaves(values)}
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested dicts under names such as params/dense/kernel."""
+    for name, part in tree.items():
+        title = f"{above}{quote(name, safe='')}"
+        if isinstance(part, Mapping):
+            yield from _leaves(part, f"{title}/")
+        else:
+            yield title, part
