@@ -12,8 +12,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from .. import cache
+import numpy as np
+
+from ..cache import Key, key, store
 from ..dtypes import DType
 from .clock import Clock
 from .code import Prepared, ProductLaunch
@@ -259,13 +262,13 @@ class _Products:
         if times[best] < _WORTH_IT * times[0]:
             way.chosen = candidates[best]
         way.note = f"the fastest of {len(times)} that were timed"
-        cache.store().put(self._key(way, compute), _packed(way.chosen))
+        store().put(self._key(way, compute), _packed(way.chosen))
 
     def _remembered(self, way: _Way, compute: int, timed: bool) -> bool:
         """Whether what was once timed is known and can still be done."""
         if not timed or way.is_empty_sum:
             return False
-        stored = cache.store().get(self._key(way, compute))
+        stored = store().get(self._key(way, compute))
         if stored is None or len(stored) != ALGORITHM_BYTES + 8:
             return False
         known = Candidate(stored[:ALGORITHM_BYTES], int.from_bytes(stored[ALGORITHM_BYTES:]))
@@ -274,7 +277,7 @@ class _Products:
         way.chosen, way.note = known, "the fastest, as timed before"
         return True
 
-    def _key(self, way: _Way, compute: int) -> cache.Key:
+    def _key(self, way: _Way, compute: int) -> Key:
         facts = self.device.facts
         parts = {
             "product": repr(way.shape),
@@ -283,7 +286,7 @@ class _Products:
             "device": f"{facts.name}, {facts.arch}, {facts.multiprocessors}",
             "library": str(self.library.version),
         }
-        return cache.key("product", parts)
+        return key("product", parts)
 
 
 def _packed(candidate: Candidate) -> bytes:
@@ -313,12 +316,33 @@ def _time(device: Device, way: _Way, candidate: Candidate) -> float:
     left, right, added, result, bias, aux, workspace = (block.address for block in blocks)
     places = _Places(left, right, result, workspace, added, bias, aux)
     for block, nbytes in zip(blocks, sizes, strict=False):
-        device.fill(block.address, 0, nbytes)
+        _scatter(device, block.address, nbytes, way.shape.dtype)
     way.run(STREAM, places, candidate)
     with Clock(device) as clock:
         return min(
             clock.seconds(lambda: way.run(STREAM, places, candidate)) for _ in range(_REPETITIONS)
         )
+
+
+def _scatter(device: Device, address: int, nbytes: int, dtype: str) -> None:
+    """Fill memory with normal numbers: of zeros a product takes less power, and so less time."""
+    some = _drawn(dtype)
+    done = min(nbytes, len(some))
+    device.driver.call("cuMemcpyHtoDAsync_v2", address, some, done, STREAM)
+    while done < nbytes:
+        more = min(done, nbytes - done)
+        device.copy(address + done, address, more)
+        done += more
+
+
+@cache
+def _drawn(dtype: str) -> bytes:
+    """A megabyte of normal numbers."""
+    size = DType(dtype).itemsize
+    found = np.random.default_rng(0).standard_normal((1 << 20) // size)
+    if dtype == "bf16":  # the upper half of a float
+        return (found.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    return found.astype(DType(dtype).numpy).tobytes()
 
 
 def _bytes(shape: Shape) -> tuple[int, ...]:

@@ -56,6 +56,8 @@ class _Driver:
             into, start, stop = args
             elapsed = 1e3 * (self.times[stop] - self.times[start])
             ctypes.cast(into, ctypes.POINTER(ctypes.c_float))[0] = elapsed
+        elif name == "cuMemcpyHtoDAsync_v2":
+            ctypes.memmove(*args[:3])
         elif name == "cuMemsetD8Async":
             ctypes.memset(args[0], args[1], args[2])
         else:
@@ -72,6 +74,9 @@ class HostDevice:
         return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        ctypes.memmove(target, source, nbytes)
 
     def fill(self, address: int, byte: int, nbytes: int) -> None:
         ctypes.memset(address, byte, nbytes)

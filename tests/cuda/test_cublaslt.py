@@ -315,6 +315,35 @@ def test_the_fastest_way_is_found_once_and_kept(library: Library, device: HostDe
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    ("dtype", "compute"), [("f32", "f32"), ("f64", "f64"), ("f16", "half"), ("bf16", "half")]
+)
+def test_ways_are_timed_on_numbers_other_than_zero(
+    library: Library,
+    device: HostDevice,
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    compute: str,
+) -> None:
+    seen = []
+
+    def run(way: Any, stream: int, places: Any, candidate: Any) -> None:
+        nbytes = products._bytes(way.shape)[0]
+        seen.append(ctypes.string_at(places.left, nbytes))
+
+    monkeypatch.setattr(products._Way, "run", run)
+    shape = fitting(PLAIN, rows=900, inner=800, dtype=dtype, compute=compute)
+    products.prepare(device, launch_of(shape), list(launch_of(shape).counts))
+    size = 900 * 800
+    if dtype == "bf16":
+        values = (np.frombuffer(seen[0], np.uint16).astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = np.frombuffer(seen[0], {"f32": "f4", "f64": "f8", "f16": "f2"}[dtype])
+    assert values[:size].astype(np.float64).std() == pytest.approx(1, abs=0.05)
+    assert abs(values).max() < 10
+
+
+@needs_compiler
 def test_open_sizes_take_the_first_recommendation(library: Library, device: HostDevice) -> None:
     case = Case(PLAIN)
     np.testing.assert_allclose(case.run(device, symbolic=True), case.product, rtol=1e-5, atol=1e-5)

@@ -117,6 +117,20 @@ def test_the_gelu_is_found_however_it_is_written(spelling: Callable[[Any], Any])
     assert found.epilogue == "gelu"
 
 
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        nn.gelu,
+        lambda z: 0.5 * z * (1 + snp.tanh(0.7978845608 * (z + 0.044715 * z * z * z))),
+    ],
+)
+def test_the_gelu_of_halves_is_found(dtype: str, spelling: Callable[[Any], Any]) -> None:
+    types = (f"{dtype}[512,512]", f"{dtype}[512,512]", f"{dtype}[512]")
+    found = the_product(lambda x, w, b: spelling(x @ w + b), *types)
+    assert (found.compute, found.epilogue) == ("half", "gelu_bias")
+
+
 @pytest.mark.parametrize(
     "other",
     [

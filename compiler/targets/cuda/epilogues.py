@@ -137,11 +137,18 @@ def inside(root: Node, stops: frozenset[Node]) -> frozenset[Node]:
 
 # z · ½ · (1 + tanh(√(2/π) · (z + 0.044715 z³))), however it is written
 
-_ROOT, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+_ROOT, _CUBIC, _NEAR = math.sqrt(2 / math.pi), 0.044715, 1e-5
 
 
 def is_tanh_gelu(node: Node, z: Node) -> bool:
-    """Whether the node is the GELU of z, as the approximation by tanh has it."""
+    """Whether the node is the GELU of z, as the approximation by tanh has it.
+
+    That of a half may be computed as a wider float, and rounded in the end.
+    """
+    if node.op.name == "convert" and node.dtype is z.dtype and z.dtype.is_half:
+        within = inside(node.inputs[0], frozenset({z}))
+        wide = [x for x in within if x.op.name == "convert" and x.inputs[0] is z]
+        return len(wide) == 1 and is_tanh_gelu(node.inputs[0], wide[0])
     if node.op.name != "multiply":
         return False
     number, factors = _factors(node, z)
@@ -150,18 +157,12 @@ def is_tanh_gelu(node: Node, z: Node) -> bool:
         return False
     constant, slope, inner = gates[0]
     polynomial = _polynomial(inner, z)
-    return (
-        _close(number * constant, 0.5)
-        and _close(number * slope, 0.5)
-        and polynomial is not None
-        and set(polynomial) == {1, 3}
-        and _close(polynomial[1], _ROOT)
-        and _close(polynomial[3], _ROOT * _CUBIC)
-    )
-
-
-def _close(a: float, b: float) -> bool:
-    return math.isclose(a, b, rel_tol=1e-5)
+    if polynomial is None or set(polynomial) != {1, 3}:
+        return False
+    found = (number * constant, number * slope, polynomial[1], polynomial[3])
+    wanted = (0.5, 0.5, _ROOT, _ROOT * _CUBIC)
+    near = max(_NEAR, float(z.dtype.limits.eps))  # numbers are rounded to the type of the rest
+    return all(math.isclose(a, b, rel_tol=near) for a, b in zip(found, wanted, strict=True))
 
 
 def _factors(node: Node, z: Node) -> tuple[float, list[Node]]:
