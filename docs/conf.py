@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import re
 from importlib.metadata import version as installed_version
 from typing import Any
 
-import numpy
 import sympy
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -121,8 +121,6 @@ class FunctionsTable(SphinxDirective):
             lines += [_function(name, getattr(snp, name)) for name in names]
         lines += ["", "**Linear algebra**: `symfuse.numpy.linalg`", "", *_HEADING]
         lines += [_function(name, getattr(snp.linalg, name)) for name in sorted(snp.linalg.__all__)]
-        missing = [f"`{name}`" for name in sorted(numpy.__all__) if _is_missing(name)]
-        lines += ["", "**Functions of NumPy that are not there**", "", ", ".join(missing) + "."]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -136,15 +134,10 @@ def _sentence(topic: Any) -> str:
 def _function(name: str, function: Any) -> str:
     text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
     traced = "no" if name in ("eig", "eigvals") else "yes"
-    if traced == "yes" and "size" in inspect.signature(function).parameters:
-        traced = "with `size=`"
+    sizes = {"size", "length"} & set(inspect.signature(function).parameters)
+    if traced == "yes" and sizes and name != "size":
+        traced = f"with `{sizes.pop()}=`"
     return f"| `{name}` | yes | {traced} | {text.replace('|', chr(92) + '|')} |"
-
-
-def _is_missing(name: str) -> bool:
-    """Whether a function of NumPy has no counterpart."""
-    value = getattr(numpy, name)
-    return callable(value) and not isinstance(value, type) and not hasattr(snp, name)
 
 
 class CommandLine(SphinxDirective):
@@ -187,6 +180,19 @@ class Drawing(SphinxDirective):
         return [nodes.raw("", f"<figure>{names['picture'].to_svg()}</figure>", format="html")]
 
 
+class CatalogueGraph(SphinxDirective):
+    """The graph of the function that an example of the catalogue is about."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        module = importlib.import_module(f"symfuse.examples.{self.arguments[0]}")
+        svg = module.run(True).subject.graph().to_svg()
+        title = "The graph of its function"
+        figure = f"<details><summary>{title}</summary><figure>{svg}</figure></details>"
+        return [nodes.raw("", figure, format="html")]
+
+
 def _skip_modules(app: Sphinx, what: str, name: str, value: Any, skip: bool, _: Any) -> bool | None:
     """Public modules have a section of their own."""
     return True if inspect.ismodule(value) else None
@@ -207,6 +213,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("functions-table", FunctionsTable)
     app.add_directive("command-line", CommandLine)
     app.add_directive("drawing", Drawing)
+    app.add_directive("catalogue-graph", CatalogueGraph)
     app.connect("autodoc-skip-member", _skip_modules)
     app.connect("autodoc-process-docstring", _as_markup)
     return {"parallel_read_safe": True}

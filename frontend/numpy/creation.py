@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +17,7 @@ from .shared import broadcast_shape_to, call, common_dtype, convert, element_typ
 
 __all__ = [
     "arange", "array", "asarray", "ascontiguousarray", "copy", "diag", "empty", "empty_like",
-    "eye", "from_dlpack", "full", "full_like", "identity", "indices", "linspace", "logspace",
+    "eye", "from_dlpack", "full", "full_like", "identity", "indices", "linspace",
     "meshgrid", "ones", "ones_like", "tri", "tril", "triu", "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -195,23 +194,15 @@ def linspace(
     """`num` numbers at equal distances from start to stop."""
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
         return constant(_eager_linspace(start, stop, num, endpoint=endpoint, dtype=dtype))
-    first, last = convert(traced(start), DType.F64), convert(traced(stop), DType.F64)
+    own = floating(common_dtype(start, stop))
+    wide = DType.C128 if own.is_complex else DType.F64
+    first, last = convert(traced(start), wide), convert(traced(stop), wide)
     parts = max(num - 1 if endpoint else num, 1)
     share = constant(np.arange(num) / parts).reshape((num,) + (1,) * max(first.ndim, last.ndim))
     values = first + share * (last - first)
     if endpoint and num > 1:
         values = call("select", call("equal", share, 1.0), last, values)
-    own = floating(common_dtype(start, stop))
     return convert(values, own if dtype is None else element_type(dtype))
-
-
-def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0
-) -> Any:
-    """`num` numbers at equal ratios from base^start to base^stop."""
-    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
-        return np.logspace(start, stop, num, endpoint, base)
-    return FUNCTIONS["exp"](linspace(start, stop, num, endpoint=endpoint) * math.log(base))
 
 
 def _eager_eye(

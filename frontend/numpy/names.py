@@ -21,6 +21,7 @@ LATER: dict[str, str] = {
     "window_functions": "bartlett blackman hamming hanning i0 kaiser",
     "convolving": "convolve correlate",
     "contraction": "einsum einsum_path",
+    "progressions": "geomspace logspace",
     "padding": "pad",
     "selecting": "choose compress delete diagflat extract insert piecewise resize",
     "placement": "copyto fill_diagonal place put put_along_axis putmask",

@@ -13,7 +13,7 @@ from symfuse.runtime.dtypes import DType
 
 from .. import numpy as snp
 from ..tracing.dispatch import has_tracer, numpy_like
-from .shared import common_dtype, convert, size_number, traced
+from .shared import call, common_dtype, convert, floating, size_number, traced
 
 __all__ = ["bartlett", "blackman", "hamming", "hanning", "i0", "kaiser"]
 
@@ -60,30 +60,8 @@ def kaiser(M: Any, beta: Any) -> Any:
     return _weights(np.kaiser, build, M, beta)
 
 
-_SMALL = 20.0  # where both series have the digits of float64
-_SERIES = [1 / math.factorial(k) ** 2 for k in range(48)]
-_FAR = [
-    math.prod(range(1, 2 * k, 2)) ** 2 / (math.factorial(k) * 8.0**k) for k in range(34)
-]  # fmt: skip
-
-
-def _sum_of_powers(coefficients: list[float], x: Any) -> Any:
-    total: Any = coefficients[-1]
-    for one in reversed(coefficients[:-1]):
-        total = total * x + one
-    return total
-
-
 @numpy_like(np.i0)
 def i0(x: Any) -> Any:
-    """The modified Bessel function of the first kind, of order 0.
-
-    Σ (x²/4)^k / k!² up to 20, all of whose terms are positive; beyond, Hankel's expansion
-    (Abramowitz and Stegun, 9.7.1).
-    """
+    """The modified Bessel function of the first kind, of order 0."""
     x = traced(x)
-    size = snp.abs(x if common_dtype(x).is_float else convert(x, DType.F64))
-    near, far = snp.minimum(size, _SMALL), snp.maximum(size, _SMALL)
-    small = _sum_of_powers(_SERIES, snp.square(near) / 4)
-    large = snp.exp(far) / snp.sqrt(2 * math.pi * far) * _sum_of_powers(_FAR, 1 / far)
-    return snp.where(size <= _SMALL, small, large)
+    return call("i0", convert(x, floating(common_dtype(x))))

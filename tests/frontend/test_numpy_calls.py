@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
+from symfuse import numpy as snp
 
 from .numpy_calls import ARRAYS, LINES
 
@@ -59,3 +60,53 @@ def test_compiled_calls_give_what_numpy_gives(line):
 
     compiled = sf.compile(function, *arrays, mode="fast-compile")
     same(compiled(*arrays), leaves(evaluated(line, dict(zip(names, arrays, strict=True)))))
+
+
+ROW = np.array([3, 1, 3, 7, 0, 1])
+OTHER = np.array([7, 3, 3, 9])
+SIZED = {
+    "nonzero": lambda f, x, y, n: f(x, **n)[0],
+    "flatnonzero": lambda f, x, y, n: f(x, **n),
+    "argwhere": lambda f, x, y, n: f(x, **n)[:, 0],
+    "unique": lambda f, x, y, n: f(x, **n),
+    "unique_values": lambda f, x, y, n: f(x, **n),
+    "unique_inverse": lambda f, x, y, n: f(x, **n).values,
+    "union1d": lambda f, x, y, n: f(x, y, **n),
+    "intersect1d": lambda f, x, y, n: f(x, y, **n),
+    "setdiff1d": lambda f, x, y, n: f(x, y, **n),
+    "setxor1d": lambda f, x, y, n: f(x, y, **n),
+    "extract": lambda f, x, y, n: f(x > 1, x, **n),
+    "compress": lambda f, x, y, n: f(x > 1, x, **n),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_functions_with_a_size_give_what_numpy_gives_and_then_the_fill_value(name):
+    call = SIZED[name]
+    expected = np.sort(call(getattr(np, name), ROW, OTHER, {}))
+    named = {"size": 8, "fill_value": 99}
+
+    def function(x, y):
+        return call(getattr(snp, name), x, y, named)
+
+    found = sf.compile(function, ROW, OTHER, mode="fast-compile")(ROW, OTHER)
+    filled = np.concatenate([expected, np.full(8 - len(expected), 99)])
+    np.testing.assert_array_equal(np.sort(found), np.sort(filled))
+    np.testing.assert_array_equal(found, function(ROW, OTHER))
+    few = call(getattr(snp, name), ROW, OTHER, {"size": 2})
+    np.testing.assert_array_equal(few, found[:2])
+    with pytest.raises(sf.UnsupportedError, match="size"):
+        sf.trace(lambda x, y: call(getattr(snp, name), x, y, {}), ROW, OTHER)
+
+
+def test_counting_leaves_out_what_is_above_the_length():
+    def function(x, w):
+        return snp.bincount(x, length=5), snp.bincount(x, w, length=5)
+
+    weights = np.arange(6.0)
+    found = sf.compile(function, ROW, weights, mode="fast-compile")(ROW, weights)
+    np.testing.assert_array_equal(found[0], np.bincount(ROW)[:5])
+    np.testing.assert_array_equal(found[1], np.bincount(ROW, weights)[:5])
+    np.testing.assert_array_equal(snp.bincount(ROW, length=5), found[0])
+    with pytest.raises(sf.UnsupportedError, match="length=n"):
+        sf.trace(lambda x: np.bincount(x), ROW)
