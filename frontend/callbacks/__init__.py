@@ -1,13 +1,18 @@
 """Callbacks of `fit` under the names of Keras."""
 
 from .callback import Callback, LambdaCallback
+from .checkpoints import ModelCheckpoint
+from .logs import CSVLogger, TensorBoard
 from .rates import LearningRateScheduler, ReduceLROnPlateau
 from .stopping import EarlyStopping
 
 __all__ = [
+    "CSVLogger",
     "Callback",
     "EarlyStopping",
     "LambdaCallback",
     "LearningRateScheduler",
+    "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "TensorBoard",
 ]

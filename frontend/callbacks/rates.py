@@ -42,6 +42,7 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
     ) -> None:
         self._watched = (monitor, mode, min_delta)
+        self.watch = Watch(*self._watched)
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
 

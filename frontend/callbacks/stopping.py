@@ -69,6 +69,7 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         self._watched = (monitor, mode, min_delta)
+        self.watch = Watch(*self._watched)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
         self.stopped_epoch = self.best_epoch = 0
