@@ -25,6 +25,8 @@ _NAMES = {
         "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp", "linearize",
         "stop_gradient", "value_and_grad", "vjp",
     ),
+    "derivatives.jvp": ("custom_jvp",),
+    "derivatives.vjp": ("custom_vjp",),
     "batching": ("vmap",),
     "control.loops": ("fori_loop", "map", "scan"),
     "control.whiles": ("while_loop",),
@@ -32,6 +34,8 @@ _NAMES = {
     "control.checkpoints": ("checkpoint", "remat"),
     "control.associative": ("associative_scan",),
     "checks": ("check_grads",),
+    "symbols.evaluating": ("from_sympy", "lambdify"),
+    "symbols.deriving": ("derivative",),
     "benchmarking.measure": ("bench",),
     # errors and element types
     "runtime.errors": (

@@ -151,6 +151,22 @@ class Graph:
         """The graph as a Mermaid flow chart."""
         return str(_view("symfuse.compiler.ir.export", "to_mermaid")(self.ir))
 
+    def to_sympy(self) -> Any:
+        """The outputs as expressions of SymPy in the inputs: `symfuse.from_sympy` reads them.
+
+        Arrays are given by their elements, x[0], x[1], ..., where the sizes are small numbers.
+        Raises UnsupportedError for operations without a formula.
+
+        >>> import symfuse as sf
+        >>> sf.trace(lambda x, y: x * sf.numpy.sin(y), "f64[]", "f64[]").to_sympy()
+        x*sin(y)
+        """
+        return _view("symfuse.symbols.expressing", "to_sympy")(self.ir)
+
+    def to_latex(self) -> str:
+        """Aligned equations in LaTeX, with the user's names for intermediate values."""
+        return str(_view("symfuse.symbols.typesetting", "to_latex")(self.ir))
+
     def to_svg(self) -> str:
         """The graph as a drawing, made without other programs."""
         return str(_view("symfuse.view.svg", "to_svg")(self.ir))

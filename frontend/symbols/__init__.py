@@ -1,0 +1,1 @@
+"""Between graphs and SymPy: expressions as functions, functions as expressions and as LaTeX."""
