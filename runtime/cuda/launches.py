@@ -129,7 +129,6 @@ def counted(count: Count, prepared: Sequence[int]) -> int:
     return count if isinstance(count, int) else prepared[count.index]
 
 
-def located(spot: tuple[int | None, int], addresses: Sequence[int], arena: int) -> int:
-    """The address of a spot: bytes behind the beginning of a buffer or of the arena."""
-    number, offset = spot
-    return (arena if number is None else addresses[number]) + offset
+def located(spot: tuple[int, int], bases: Sequence[int]) -> int:
+    """The address of a spot, by those of all buffers and, at the end, of the arena."""
+    return bases[spot[0]] + spot[1]

@@ -25,9 +25,9 @@ from .launches import (
     located,
 )
 from .memory import Block
-from .steps import Choice, Steps, regions
+from .steps import Choice, regions
 from .transfer import stager
-from .walk import Action, Copy, Fill, Spot, Walk, roots
+from .walk import Action, Copy, Fill, Peek, Spot, Walk, roots
 
 __all__ = ["LoadedCode"]
 
@@ -57,28 +57,33 @@ class LoadedCode:
             self.device.discard("cuModuleUnload", module)
 
     def enqueued(
-        self, solved: Solved, addresses: Sequence[int], arena: int, steps: Steps | None = None
+        self, solved: Solved, addresses: Sequence[int], arena: int
     ) -> Iterator[tuple[Action, Enqueued]]:
         """What is to be done for these sizes and addresses, as far as there is something to do.
 
         Where that depends on values, each has to be done before the next one is asked for.
         """
-        prepared = solved.prepared
-
-        def peek(spot: Spot, nbytes: int) -> bytes:
-            seen = np.empty(nbytes, np.uint8)
-            stager(self.device).download(seen, located(spot, addresses, arena))
-            return seen.tobytes()
-
-        for action in Walk(self.code, prepared, peek)(self.code.order if steps is None else steps):
-            if (packed := self.pack(action, solved, addresses, arena)) is not None:
+        bases = (*addresses, arena)
+        for action in Walk(self.code, solved.prepared, self.peek(bases))(self.code.order):
+            if (packed := self.pack(action, solved, bases)) is not None:
                 yield action, packed
 
-    def pack(
-        self, action: Action, solved: Solved, addresses: Sequence[int], arena: int
-    ) -> Enqueued | None:
-        """What an action puts on the stream; None where there is nothing to do."""
-        where = [located(spot, addresses, arena) for spot in action.spots]
+    def peek(self, bases: Sequence[int]) -> Peek:
+        """A function that waits for the device and reads some bytes of a spot."""
+
+        def seen(spot: Spot, nbytes: int) -> bytes:
+            found = np.empty(nbytes, np.uint8)
+            stager(self.device).download(found, located(spot, bases))
+            return found.tobytes()
+
+        return seen
+
+    def pack(self, action: Action, solved: Solved, bases: Sequence[int]) -> Enqueued | None:
+        """What an action puts on the stream; None where there is nothing to do.
+
+        `bases` are the addresses of all buffers and, at the end, of the arena.
+        """
+        where = [located(spot, bases) for spot in action.spots]
         call = self.device.driver
         if isinstance(action, Fill):
             return PackedFill(call, where[0], action.word, action.count)
@@ -86,14 +91,14 @@ class LoadedCode:
             target, source = where
             return PackedCopy(call, target, source, action.nbytes) if target != source else None
         launch = self.code.launches[action.at]
-        told = self.describe(action.at)
         if isinstance(launch, ProductLaunch):
             return self._product(action.at, launch, where, solved.prepared)
         blocks = counted(launch.blocks, solved.prepared)
         if not blocks:
             return None
         words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
-        return PackedKernel(call, self._functions[action.at], launch, blocks, words, told)
+        function, told = self._functions[action.at], self.describe(action.at)
+        return PackedKernel(call, function, launch, blocks, words, told)
 
     def describe(self, at: int) -> str:
         """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""

@@ -12,11 +12,11 @@ from itertools import islice
 from ..host.solver import Solved
 from .device import STREAM
 from .graph import Captured
-from .launches import PackedKernel
+from .launches import Enqueued, PackedKernel
 from .loaded import LoadedCode
 from .memory import Block
 from .steps import MOST_CAPTURED, Step, Steps, is_fixed
-from .walk import Action, Walk
+from .walk import Action, Run, Walk
 
 __all__ = ["Replay", "Settled"]
 
@@ -71,7 +71,8 @@ class _Kept:
         arena: int,
         actions: Sequence[Action],
     ) -> None:
-        pairs = [(action, code.pack(action, solved, addresses, arena)) for action in actions]
+        bases = (*addresses, arena)
+        pairs = [(action, code.pack(action, solved, bases)) for action in actions]
         packed = [(action, launch) for action, launch in pairs if launch is not None]
         self._captured = Captured(code.device, [launch for _, launch in packed])
         # Of every buffer the launches and positions of the pointers to it.
@@ -79,8 +80,7 @@ class _Kept:
         for at, (action, launch) in enumerate(packed):
             if isinstance(launch, PackedKernel):
                 for position, (number, _) in enumerate(action.spots):
-                    if number is not None:
-                        self._uses.setdefault(number, []).append((at, position))
+                    self._uses.setdefault(number, []).append((at, position))
 
     def launch(self, addresses: list[int]) -> None:
         self._captured.launch()
@@ -99,16 +99,33 @@ class _Kept:
 
 
 class _Live:
-    """Steps that the host goes through at each call."""
+    """Steps that the host goes through at each call, with one packed launch for each kernel."""
 
-    __slots__ = ("_arena", "_code", "_solved", "_steps")
+    __slots__ = ("_arena", "_code", "_kernels", "_solved", "_steps", "_walk")
 
     def __init__(self, code: LoadedCode, solved: Solved, arena: int, steps: Steps) -> None:
         self._code, self._solved, self._arena, self._steps = code, solved, arena, steps
+        self._walk = Walk(code.code, solved.prepared)
+        self._kernels: dict[int, PackedKernel] = {}
 
     def launch(self, addresses: list[int]) -> None:
-        for _, launch in self._code.enqueued(self._solved, addresses, self._arena, self._steps):
-            launch.enqueue(STREAM)
+        bases = (*addresses, self._arena)
+        self._walk.peek = self._code.peek(bases)
+        for action in self._walk(self._steps):
+            if (packed := self._packed(action, bases)) is not None:
+                packed.enqueue(STREAM)
+
+    def _packed(self, action: Action, bases: Sequence[int]) -> Enqueued | None:
+        """The launch, packed anew if it is no kernel that has been packed before."""
+        if isinstance(action, Run) and (known := self._kernels.get(action.at)) is not None:
+            words = known.words  # the driver has copied those of the launch before
+            for position, (number, offset) in enumerate(action.spots):
+                words[position] = bases[number] + offset
+            return known
+        made = self._code.pack(action, self._solved, bases)
+        if isinstance(action, Run) and isinstance(made, PackedKernel):
+            self._kernels[action.at] = made
+        return made
 
     def move(self, moved: Mapping[int, int]) -> None:
         """Nothing is kept."""

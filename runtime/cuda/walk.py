@@ -1,7 +1,7 @@
 """Goes through the steps of one call: which launch comes next, and where in memory it works.
 
-Memory is told by spots, which are the same for every call of the same sizes: a buffer, or the
-arena, and bytes behind its beginning.
+Memory is told by spots, which are the same for every call of the same sizes: the number of a
+buffer, or that of the arena, and bytes behind its beginning.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from .launches import counted
 from .places import Count, Place
 from .steps import Carried, Choice, Repeat, Steps, While, bodies
 
-__all__ = ["Action", "Copy", "Fill", "Run", "Spot", "Walk", "roots"]
+__all__ = ["ARENA", "Action", "Copy", "Fill", "Peek", "Run", "Spot", "Walk", "roots"]
 
-Spot = tuple[int | None, int]
+ARENA = -1  # so that the arena's address may stand behind those of all buffers
+Spot = tuple[int, int]
 Peek = Callable[[Spot, int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+# Actions are not frozen: that would make them three times as dear.
+
+
+@dataclass(slots=True)
 class Run:
     """Launch number `at`, whose pointers go to these spots."""
 
@@ -28,7 +32,7 @@ class Run:
     spots: tuple[Spot, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Copy:
     """Bytes from one place to another."""
 
@@ -36,7 +40,7 @@ class Copy:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fill:
     """Words of 32 bits, which all get the same value."""
 
@@ -49,23 +53,38 @@ Action = Run | Copy | Fill
 
 
 class Walk:
-    """The actions of one call; `peek` gives bytes of memory once all before has been done."""
+    """The actions of calls of the same sizes; `peek` gives bytes of memory once all is done that
+    came before."""
 
     def __init__(self, code: DeviceCode, prepared: Sequence[int], peek: Peek | None = None) -> None:
         self.code, self.prepared, self.peek = code, prepared, peek
         self._slots: dict[int, Spot] = {}
+        self._pointers: dict[int, tuple[Spot, ...]] = {}
 
     def __call__(self, steps: Steps) -> Iterator[Action]:
         """Of these steps, in their order."""
         for step in steps:
             if isinstance(step, int):
-                yield Run(step, tuple(map(self._spot, self.code.launches[step].pointers)))
+                yield self._run(step)
             elif isinstance(step, Repeat):
                 yield from self._repeat(step)
             elif isinstance(step, While):
                 yield from self._while(step)
             else:
                 yield from self(self._chosen(step))
+
+    def _run(self, at: int) -> Run:
+        """A launch with its pointers, those to slots at what the slots see now."""
+        if (known := self._pointers.get(at)) is None:
+            places = self.code.launches[at].pointers
+            known = self._pointers[at] = tuple(map(self._fixed, places))
+        if not (slots := self._slots):
+            return Run(at, known)
+        spots = [
+            spot if (seen := slots.get(spot[0])) is None else (seen[0], seen[1] + spot[1])
+            for spot in known
+        ]
+        return Run(at, tuple(spots))
 
     def _repeat(self, step: Repeat) -> Iterator[Action]:
         """Turns whose number is known: the last one writes to where the results belong."""
@@ -79,8 +98,8 @@ class Walk:
         for turn in reversed(turns) if step.reverse else turns:
             if step.counter is not None:
                 yield Fill((counter,), turn, 1)
-            for slot, whole, nbytes in rows:
-                self._slots[slot] = _behind(whole, turn * nbytes)
+            for slot, (number, offset), nbytes in rows:
+                self._slots[slot] = (number, offset + turn * nbytes)
             yield from self._turn(states, step.steps)
         for state in states:
             yield from state.finish()
@@ -120,9 +139,12 @@ class Walk:
         return self.peek(spot, nbytes)
 
     def _spot(self, place: Place) -> Spot:
-        offset = self._count(place.offset)
-        slot = None if place.number is None else self._slots.get(place.number)
-        return (place.number, offset) if slot is None else _behind(slot, offset)
+        spot = self._fixed(place)
+        seen = self._slots.get(spot[0])
+        return spot if seen is None else _behind(seen, spot[1])
+
+    def _fixed(self, place: Place) -> Spot:
+        return ARENA if place.number is None else place.number, self._count(place.offset)
 
     def _count(self, count: Count) -> int:
         return counted(count, self.prepared)
