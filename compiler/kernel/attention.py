@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
-from ..ir.dims import Dim, Symbol
+from ..ir.dims import Dim, Symbol, upper_bound
 from ..ir.node import Node
 from ..ir.op import Reduction, operations
 from .attention_form import AttentionForm, Places
@@ -23,9 +23,18 @@ from .body import Body
 from .build import Storage
 from .phases import Instr, Local, Reduce
 
-__all__ = ["AttentionDraft", "build_attention", "reduction_of"]
+__all__ = ["AttentionDraft", "Hidden", "build_attention", "reduction_of", "scale_of"]
 
 Instrs = tuple[Instr, ...]
+
+
+class Hidden(Struct, frozen=True):
+    """What keys that a mask hides add: they are counted, and their values summed up, for the rows
+    of a tile at once, as all of them have the same score in a row."""
+
+    counts: Instrs
+    values: Instrs
+    rows: Instrs
 
 
 class AttentionDraft(Struct, frozen=True):
@@ -59,6 +68,7 @@ class AttentionDraft(Struct, frozen=True):
     results: Instrs
     stored_rows: Instrs
     carried: tuple[Local, ...]
+    hidden: Hidden | None
 
 
 def build_attention(
@@ -88,9 +98,13 @@ class _Build:
         self.score = Local("score", total, (row, key))
         self.power = Local("power", self.dtype, (row, key))
         self.weight = Local("weight", self.dtype, (row, key))
-        rows = ("greatest", "total", "in_block", "greater", "shift", "factor", "share")
-        self.rows = {name: Local(name, self.dtype, (row,)) for name in rows}
+        in_block = ("greatest", "total", "in_block", "greater", "shift", "factor", "share")
+        at_last = ("greatest_of_all", "total_of_all", "last_factor", "hidden_weight")
+        self.rows = {name: Local(name, self.dtype, (row,)) for name in (*in_block, *at_last)}
         self.sum = Local("sum", self.dtype, (row, width))
+        self.hidden_sum = Local("hidden_sum", self.dtype, (width,))
+        self.hidden_count = Local("hidden_count", self.dtype, ())
+        self.is_masked = False
 
     @property
     def axes(self) -> tuple[Symbol, Symbol, Symbol, Symbol]:
@@ -116,6 +130,7 @@ class _Build:
             next_rows=self._next_rows(),
             shrink_sums=self._shrink_sums(),
             products=self._products(),
+            hidden=self._hidden(),
             results=self._results(),
             stored_rows=self._stored_rows(),
             carried=(rows["greatest"], rows["total"], self.sum),
@@ -190,21 +205,76 @@ class _Build:
         b.reduce(Reduce(self.sum, reduction_of("reduce_sum"), over, onto=True), product)
         return b.finish()
 
+    def _hidden(self) -> Hidden | None:
+        """None where there is no mask, or hidden keys of a row have several scores."""
+        b, rows, form, index = self.body, self.rows, self.form, self.places.score()
+        if form.mask is None:
+            return None
+        form.mask.let_hidden(b, form.nodes, index)
+        power = b.convert(b.value(form.modified, index), self.dtype)
+        if self.places.key in power.axes:
+            b.finish()
+            return None
+        self.is_masked = True
+        zero, before, count = (
+            b.const(0.0, self.dtype),
+            b.get(rows["greatest"]),
+            b.get(self.hidden_count),
+        )
+        some = b.lt(zero, count)
+        greater = b.select(some, b.max(before, power), before)
+        shift = b.select(b.isfinite(greater), greater, zero)
+        factor, weight = (
+            b.exp(b.sub(before, shift)),
+            b.select(some, b.exp(b.sub(power, shift)), zero),
+        )
+        total = b.add(b.mul(b.get(rows["total"]), factor), b.mul(weight, count))
+        b.put(rows["greatest_of_all"], greater)
+        b.put(rows["total_of_all"], total)
+        b.put(rows["last_factor"], factor)
+        b.put(rows["hidden_weight"], b.mul(weight, b.const(1 / self._scale, self.dtype)))
+        of_rows = b.finish()
+        self._sum_hidden(self.hidden_count, b.const(1.0, self.dtype))
+        counts = b.finish()
+        value = b.convert(b.value(form.operands[2], self.places.operand(2)), self.dtype)
+        self._sum_hidden(self.hidden_sum, b.mul(value, b.const(self._scale, self.dtype)))
+        return Hidden(counts, b.finish(), of_rows)
+
+    @property
+    def _scale(self) -> float:
+        """A power of two by which sums over all keys do not overflow."""
+        return scale_of(self.places.sizes[self.places.key])
+
+    def _sum_hidden(self, local: Local, value: Instr) -> None:
+        over = frozenset({self.places.key})
+        self.body.reduce(Reduce(local, reduction_of("reduce_sum"), over), value)
+
     def _results(self) -> Instrs:
-        b, form, at = self.body, self.form, self.places
+        b, form, at, rows = self.body, self.form, self.places, self.rows
         index = at.result(form.batch, at.queries, at.width, turned=form.turned)
-        found = b.convert(b.div(b.get(self.sum), b.get(self.rows["total"])), form.root.dtype)
+        total, found = b.get(rows["total_of_all" if self.is_masked else "total"]), b.get(self.sum)
+        if self.is_masked:
+            hidden = b.mul(b.get(rows["hidden_weight"]), b.get(self.hidden_sum))
+            found = b.add(b.mul(found, b.get(rows["last_factor"])), hidden)
+        found = b.convert(b.div(found, total), form.root.dtype)
         b.store(self.storage(form.root), index, form.root.shape, found)
         return b.finish()
 
     def _stored_rows(self) -> Instrs:
         b, form, index = self.body, self.form, self.places.of_row()
         if form.greatest is not None and form.total is not None:
-            b.locals[(form.greatest, index)] = self.rows["greatest"]
-            b.locals[(form.total, index)] = self.rows["total"]
+            suffix = "_of_all" if self.is_masked else ""
+            b.locals[(form.greatest, index)] = self.rows[f"greatest{suffix}"]
+            b.locals[(form.total, index)] = self.rows[f"total{suffix}"]
         for node in form.rows:
             b.store(self.storage(node), index, node.shape, b.value(node, index))
         return b.finish()
+
+
+def scale_of(count: Dim) -> float:
+    """A power of two by which sums of so many do not overflow."""
+    most = upper_bound(count)
+    return float(2.0 ** -(31 if most is None else most.bit_length()))
 
 
 def reduction_of(name: str) -> Reduction:

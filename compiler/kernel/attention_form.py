@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
-from .body import Index
+from .body import Body, Index
 
-__all__ = ["AttentionForm", "Places", "Roles", "SlopeProduct", "SlopesForm"]
+__all__ = ["AttentionForm", "Mask", "Places", "Roles", "SlopeProduct", "SlopesForm"]
 
 
 class Roles(Struct, frozen=True):
@@ -21,6 +21,19 @@ class Roles(Struct, frozen=True):
     summed: tuple[int, ...]
 
 
+class Mask(Struct, frozen=True):
+    """Scores are what they are only where the `condition` is `keep`."""
+
+    condition: Node
+    keep: bool
+
+    def let_hidden(self, body: Body, nodes: Iterable[Node], index: Index) -> None:
+        """Have a body compute nodes as they are where the mask hides a score."""
+        for node in nodes:
+            if node.op.name == "select" and node.inputs[0] is self.condition:
+                body.let(node, index, body.value(node.inputs[2 if self.keep else 1], index))
+
+
 class AttentionForm(Struct, frozen=True):
     """root = softmax(f(q · kᵀ)) · v: `modified` is f of the `scores`.
 
@@ -28,7 +41,8 @@ class AttentionForm(Struct, frozen=True):
     are no batches. `batch` tells which batch of the scores each batch of the root is. The other
     axes of the root are queries and width, or with `turned` width and queries. `greatest` and
     `total` are the greatest score of each row and the sum of its exponentials relative to that;
-    `rows` are numbers of each row, made from these two, that are stored beside the root.
+    `rows` are numbers of each row, made from these two, that are stored beside the root. Blocks
+    of scores that the `mask` hides are not computed, but what they add to the results is.
     """
 
     root: Node
@@ -43,6 +57,7 @@ class AttentionForm(Struct, frozen=True):
     greatest: Node | None = None
     total: Node | None = None
     rows: tuple[Node, ...] = ()
+    mask: Mask | None = None
 
 
 class SlopeProduct(Struct, frozen=True):

@@ -17,7 +17,7 @@ from symfuse.runtime.dtypes import DType
 
 from ..ir.dims import Dim, Symbol
 from ..ir.node import Node
-from .attention import reduction_of
+from .attention import reduction_of, scale_of
 from .attention_form import Places, SlopeProduct, SlopesForm
 from .body import Body, Index
 from .build import Storage
@@ -37,11 +37,17 @@ class Block(Struct, frozen=True):
 
 
 class Sum(Struct, frozen=True):
-    """One derivative: where it begins, the products that a block adds, what is stored at last."""
+    """One derivative: where it begins, the products that a block adds, what is stored at last.
+
+    `hidden` adds up what comes of scores that a mask hides: the factor of all of them in a row is
+    the same, so that sums over keys need only the sum of what it is multiplied by, and sums over
+    queries are the same for every key.
+    """
 
     along: Symbol
     begin: Instrs
     products: Instrs
+    hidden: Instrs
     results: Instrs
     local: Local
 
@@ -110,6 +116,7 @@ class _Side:
             "v": Local("v_block", form.values.dtype, (at.key, at.width)),
         }
         self.factors = {node: self._factor(node) for node in self._distinct()}
+        self.sums_of_products: list[Local] = []
 
     def _distinct(self) -> Iterable[Node]:
         return dict.fromkeys(product.factor for product in self.products)
@@ -179,6 +186,7 @@ class _Side:
         b.reduce(Reduce(local, reduction_of("reduce_sum"), frozenset({over})), b.mul(*factors))
         done = b.finish()
         b.locals[(node, self.at.score())] = local
+        self.sums_of_products.append(local)
         return done
 
     def _factors(self) -> Instrs:
@@ -198,10 +206,52 @@ class _Side:
         over = frozenset({self.across})
         b.reduce(Reduce(local, reduction_of("reduce_sum"), over, onto=True), value)
         products = b.finish()
+        hidden_sum = Local(f"hidden_{along.name}", local.dtype, (along,))
+        hidden = self._hidden(product, block, hidden_sum)
         own = [self.at.key] if self.over_queries else self.at.queries
         index = self.at.result(product.batch, own, along, turned=product.turned)
-        b.store(self.storage(root), index, root.shape, b.convert(b.get(local), root.dtype))
-        return Sum(along, begin, products, b.finish(), local)
+        found = b.get(local)
+        if hidden:
+            share = b.get(hidden_sum)
+            if not self.over_queries:
+                factor = b.convert(self._hidden_factor(product.factor), local.dtype)
+                share = b.mul(b.mul(factor, b.const(1 / self._scale, local.dtype)), share)
+            found = b.add(found, share)
+        b.store(self.storage(root), index, root.shape, b.convert(found, root.dtype))
+        return Sum(along, begin, products, hidden, b.finish(), local)
+
+    def _hidden(self, product: SlopeProduct, block: Local, total: Local) -> Instrs:
+        """Nothing where there is no mask, or the factor of what it hides is not one of each row."""
+        b = self.body
+        if self.form.attention.mask is None:
+            return ()
+        factor = self._hidden_factor(product.factor)
+        of_scores = any(instr.detail in self.sums_of_products for instr in b.order)
+        if of_scores or self.at.key in factor.axes:
+            b.finish()
+            return ()
+        name = next(name for name, local in self.blocks.items() if local is block)
+        if self.over_queries:
+            weight = b.convert(factor, total.dtype)
+        else:
+            b.finish()
+            weight = b.const(self._scale, total.dtype)
+        value = b.convert(b.value(*self._operand(name)), total.dtype)
+        over = frozenset({self.across})
+        b.reduce(Reduce(total, reduction_of("reduce_sum"), over), b.mul(value, weight))
+        return b.finish()
+
+    def _hidden_factor(self, node: Node) -> Instr:
+        """The factor where a score is hidden."""
+        mask, index = self.form.attention.mask, self.at.score()
+        assert mask is not None
+        mask.let_hidden(self.body, self.form.nodes, index)
+        return self.body.value(node, index)
+
+    @property
+    def _scale(self) -> float:
+        """A power of two by which sums over all keys do not overflow."""
+        return scale_of(self.at.sizes[self.at.key])
 
     def _block_of(self, product: SlopeProduct) -> Local:
         if not product.over_queries:

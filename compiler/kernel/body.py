@@ -83,6 +83,10 @@ class Body(Scalars):
                 values[(waiting, index)] = self._compute(waiting, index)
         return values[(node, index)]
 
+    def let(self, node: Node, index: Index, value: Instr) -> None:
+        """Take this for the element of a node at an index, up to the end of the body."""
+        self._values[(node, index)] = value
+
     def _waiting(self, node: Node, index: Index) -> Iterator[Node]:
         """The nodes behind one that are computed at the same index, operands first: chains of
         elementwise operations may be longer than Python's stack."""

@@ -119,13 +119,13 @@ class _PartRun(Struct):
     def _serial(
         self, serial: Serial, ranges: dict[Symbol, range], numbers: dict[Symbol, int]
     ) -> None:
-        """The phases in every block; of no block, what they make of no index."""
+        """The phases in every block; where there is none, what they make of no index."""
         end = ranges[serial.symbol].stop
         first = _evaluate(serial.first, numbers, self.sizes)
         last = _evaluate(serial.end(end), numbers, self.sizes)
         outer = self.locals
         totals: Totals = {}
-        for start in range(first, max(last, 1), serial.block):
+        for start in range(first, last, serial.block) or (end,):
             block = {**ranges, serial.symbol: range(start, min(start + serial.block, end))}
             self.locals = dict(outer)
             for phase in serial.phases:

@@ -12,7 +12,7 @@ from math import prod
 
 from msgspec import Struct
 
-from ...ir.dims import Dim, Symbol
+from ...ir.dims import Dim, Symbol, maximum
 from ..attention import AttentionDraft
 from ..phases import Access, Axis, Instr, Loop, Part, Phase, Serial
 from ..processor import Device
@@ -143,7 +143,7 @@ class _Schedule:
         results = [Phase((self.of_rows, self.of_width), draft.results)]
         if draft.stored_rows:
             results.append(self._of_rows(draft.stored_rows))
-        return Part(tuple(self._axes()), (*begin, serial, *results))
+        return Part(tuple(self._axes()), (*begin, serial, *self._hidden(), *results))
 
     def _axes(self) -> Iterator[Axis]:
         sizes, draft = self.draft.sizes, self.draft
@@ -159,6 +159,19 @@ class _Schedule:
         if self.diagonal is None:
             return None
         return (self.number + 1) * self.tiling.row_tile + self.diagonal
+
+    def _hidden(self) -> Iterator[Phase | Serial]:
+        """What the keys add that no row of the tile may see."""
+        draft, stop, block = self.draft, self._stop(), self.tiling.block
+        if draft.hidden is None or stop is None:
+            return
+        keys = Loop(draft.key, 1, 1, DOWN)
+        phases = (
+            Phase((keys,), draft.hidden.counts),
+            Phase((keys, self.of_width), draft.hidden.values),
+        )
+        yield Serial(draft.key, block, phases, start=maximum(stop, 0) + block - 1)
+        yield self._of_rows(draft.hidden.rows)
 
     def _block(self) -> Iterator[Phase]:
         draft = self.draft

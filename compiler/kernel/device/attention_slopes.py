@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from ...ir.dims import Dim, Symbol
+from ...ir.dims import Dim, Symbol, maximum
 from ..attention_slopes import Block, Side, SlopesDraft
 from ..phases import Axis, Loop, Part, Phase, Serial
 from ..processor import Device
@@ -134,7 +134,7 @@ class _Schedule:
         block, stages = self.tiling.block, self.tiling.stages
         loop = Serial(side.across, block, tuple(self._block()), stages, carried, stop, start)
         results = [Phase(self._along(total.along), total.results) for total in side.sums]
-        return Part(tuple(self._axes()), (*self._begin(), loop, *results))
+        return Part(tuple(self._axes()), (*self._begin(), loop, *self._hidden(loop), *results))
 
     def _axes(self) -> Iterator[Axis]:
         draft, side = self.draft, self.side
@@ -174,6 +174,20 @@ class _Schedule:
         over = Loop(side.across, neighbours(self.tiling.block))
         for total in side.sums:
             yield Phase((over, *self._along(total.along)), total.products)
+
+    def _hidden(self, loop: Serial) -> Iterator[Serial]:
+        """What comes of the blocks that are left out."""
+        across = Loop(loop.symbol, 1, 1, DOWN)
+        phases = tuple(
+            Phase((across, self.spreads[total.along].loop(total.along)), total.hidden)
+            for total in self.side.sums
+            if total.hidden
+        )
+        if phases and loop.stop is not None:
+            after = maximum(loop.stop, 0) + loop.block - 1
+            yield Serial(loop.symbol, loop.block, phases, start=after)
+        if phases and loop.start is not None:
+            yield Serial(loop.symbol, loop.block, phases, stop=loop.first)
 
     def _along(self, axis: Symbol) -> tuple[Loop, Loop]:
         """The tile down, and the width of a sum across."""

@@ -17,7 +17,7 @@ from ...ir.node import Node
 from ...ir.regions import changed
 from ...ir.walk import rebuild
 from ...kernel.attention import build_attention
-from ...kernel.attention_form import AttentionForm
+from ...kernel.attention_form import AttentionForm, Mask
 from ...kernel.attention_slopes import build_slopes
 from ...kernel.device.attention import plan_attention, schedule_attention
 from ...kernel.device.attention_slopes import plan_slopes, schedule_slopes
@@ -29,6 +29,7 @@ from ...passes.group_kernels import Group, Grouping
 from ...passes.inlining import inlined_nodes, is_free
 from .attention import Attention, Sighting, find_attention
 from .attention_slopes import Slopes, by_rows, named, slopes_of
+from .scores import Step
 
 __all__ = [
     "Attentions",
@@ -218,7 +219,29 @@ def _fused(
     }
     form = replace(form, rows=tuple(node for node in graph.nodes if node in rows))
     beside = _beside(graph, seen, frozenset() if slopes is None else slopes.form.nodes)
-    return FusedAttention(form, slopes, _diagonal(seen, numerics), beside, nodes)
+    found = FusedAttention(form, slopes, None, beside, nodes)
+    return _without_hidden(found, _mask(seen), sees_through, numerics)
+
+
+def _without_hidden(
+    found: FusedAttention, step: Step | None, sees_through: Callable[[Node], bool], numerics: str
+) -> FusedAttention:
+    """Without the blocks that a mask hides. What these add is computed in another way, but for
+    fast numerics where it is nothing as long as all values are finite."""
+    if step is None or step.node is None:
+        return found
+    if numerics == "fast" and _hides_all(step):
+        return replace(found, diagonal=step.diagonal)
+    form, slopes = replace(found.form, mask=Mask(step.node, step.keep)), found.slopes
+    buffers = Buffers({}, {})
+    if build_attention(form, sees_through, buffers).hidden is None:
+        return found
+    if slopes is not None:
+        slopes = replace(slopes, form=replace(slopes.form, attention=form))
+        draft = build_slopes(slopes.form, sees_through, buffers)
+        if not all(total.hidden for side in draft.sides for total in side.sums):
+            return found
+    return replace(found, form=form, slopes=slopes, diagonal=step.diagonal)
 
 
 def _is_of_rows(node: Node, seen: Attention) -> bool:
@@ -334,17 +357,17 @@ def _long_axes(node: Node) -> int:
     return sum(size != 1 for size in node.shape)
 
 
-def _diagonal(found: Attention, numerics: str) -> int | None:
-    """How far ahead a query sees, if nothing can come of keys behind that.
-
-    A masked value that is not finite makes the whole result so; that is lost with it.
-    """
-    masks = [step for step in found.steps or () if step.kind == "mask"]
-    diagonal = found.diagonal
-    if numerics != "fast" or diagonal is None or found.key_axis != found.scores.rank - 1:
+def _mask(found: Attention) -> Step | None:
+    """The one mask, if it hides the keys behind a diagonal."""
+    if found.diagonal is None or found.key_axis != found.scores.rank - 1:
         return None
-    fill = masks[0].number
-    return diagonal if fill == -inf or (fill <= LARGE_FILL and diagonal >= 0) else None
+    return next(step for step in found.steps or () if step.kind == "mask")
+
+
+def _hides_all(step: Step) -> bool:
+    """Whether nothing can come of what is hidden, as long as all values are finite."""
+    large = step.number <= LARGE_FILL and step.diagonal is not None and step.diagonal >= 0
+    return step.number == -inf or large
 
 
 def attention_kernel(
