@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,7 @@ class _Namespace:
 
 
 def _wrapped(name: str, value: Any) -> Any:
-    if name in ("fft", "linalg"):
+    if isinstance(value, ModuleType):
         return _Namespace(value)
     is_function = callable(value) and not isinstance(value, type)
     return traced(value) if is_function and name not in _EAGER else value

@@ -164,8 +164,10 @@ def arange(
     if not any(isinstance(one, Expr) for one in (start, stop, step)):
         return constant(_eager_arange(start, stop, step, dtype=dtype))
     target = element_type(np.int64 if dtype is None else dtype)
-    span = stop - start
-    count = span if isinstance(step, int) and step == 1 else -((-span) // step)
+    backwards = isinstance(step, int) and step < 0
+    span = start - stop if backwards else stop - start
+    size = -step if backwards else step
+    count = span if isinstance(size, int) and size == 1 else -((-span) // size)
     counted = call("iota", shape=(count,), axis=0, dtype=target)
     counted = counted if isinstance(step, int) and step == 1 else call("multiply", counted, step)
     return counted if isinstance(start, int) and start == 0 else call("add", counted, start)

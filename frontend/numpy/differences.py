@@ -13,9 +13,21 @@ from symfuse.runtime.errors import ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import call, common_dtype, convert, normal_axes, normal_axis, traced
+from .shared import call, common_dtype, convert, normal_axes, normal_axis, size_number, traced
 
 __all__ = ["diff", "ediff1d", "gradient", "interp", "trapezoid", "unwrap"]
+
+
+def _part(x: Any, axis: int, start: int, stop: int) -> Any:
+    """The elements of an axis from `start` up to the size less `stop`, which must be there."""
+    starts = tuple(start if at == axis else 0 for at in range(x.ndim))
+    stops = tuple(n - stop if at == axis else n for at, n in enumerate(x.shape))
+    return call("slice", x, starts=starts, stops=stops, steps=(1,) * x.ndim)
+
+
+def _one(x: Any, axis: int, place: int) -> Any:
+    """The element at one place of an axis, from the end where it is negative, as an axis of 1."""
+    return snp.expand_dims(x[(*(slice(None),) * axis, place)], axis)
 
 
 def _cut(x: Any, axis: int, *bounds: Any) -> Any:
@@ -87,18 +99,17 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 def _slope(x: Any, step: Any, axis: int, order: int) -> Any:
     """The derivative along one axis, whose step is a number or an array of coordinates."""
-    at = [_cut(x, axis, i, i + 1) for i in range(order + 1)]
-    back = [_cut(x, axis, -1 - i, (-i or None)) for i in range(order + 1)]
-    middle = (_cut(x, axis, None, -2), _cut(x, axis, 1, -1), _cut(x, axis, 2, None))
+    at = [_one(x, axis, i) for i in range(order + 1)]
+    back = [_one(x, axis, -1 - i) for i in range(order + 1)]
+    middle = (_part(x, axis, 0, 2), _part(x, axis, 1, 1), _part(x, axis, 2, 0))
     if isinstance(step, int | float) or not traced(step).ndim:
         inner = (middle[2] - middle[0]) / (2.0 * step)
         first, last = _even_end(at, step), -_even_end(back, step)
     else:
         d = _along(diff(traced(step)), axis, x.ndim)
-        inner = _weighted(middle, _cut(d, axis, None, -1), _cut(d, axis, 1, None))
-        near, far = _cut(d, axis, 0, 1), _cut(d, axis, -1, None)
-        first = _end(at, near, _cut(d, axis, 1, 2))
-        last = -_end(back, far, _cut(d, axis, -2, -1))
+        inner = _weighted(middle, _part(d, axis, 0, 1), _part(d, axis, 1, 0))
+        first = _end(at, *(_one(d, axis, i) for i in range(order)))
+        last = -_end(back, *(_one(d, axis, -1 - i) for i in range(order)))
     return snp.concatenate([first, inner, last], axis)
 
 
@@ -121,9 +132,9 @@ def _even_end(samples: Any, step: Any) -> Any:
     return (-1.5 / step) * samples[0] + (2.0 / step) * samples[1] + (-0.5 / step) * samples[2]
 
 
-def _end(samples: Any, near: Any, next_: Any) -> Any:
+def _end(samples: Any, near: Any, next_: Any = None) -> Any:
     """The slope at the first of two or three samples."""
-    if len(samples) == 2:
+    if next_ is None:
         return (samples[1] - samples[0]) / near
     both = near + next_
     weights = (-(2.0 * near + next_) / (near * both), both / (near * next_),
@@ -161,7 +172,7 @@ def interp(
         )
     if period is not None:
         x, xp, fp = _wrapped(x, xp, fp, period)
-    size = xp.shape[0]
+    size = size_number(xp.shape[0])
     before = snp.clip(snp.searchsorted(xp, x, side="right") - 1, 0, snp.maximum(size - 2, 0))
     x0, y0 = snp.take(xp, before), snp.take(fp, before)
     x1, y1 = (snp.take(one, snp.minimum(before + 1, size - 1)) for one in (xp, fp))

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError, ShapeError
+from symfuse.runtime.errors import ArgumentError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, common_dtype, convert, traced
+from .shared import call, common_dtype, convert, size_number, traced
 
 __all__ = ["pad"]
 
-_REPEATED = ("edge", "wrap", "reflect", "symmetric")
 _STATISTICS = {"maximum": "max", "mean": "mean", "median": "median", "minimum": "min"}
 _Ends = Callable[[Any, int, int, Any], Any]
 
@@ -33,7 +32,7 @@ def pad(
     if mode in ("constant", "empty") and isinstance(constant_values, bool | int | float):
         low, high = (tuple(w[i] for w in widths) for i in (0, 1))
         return call("pad", x, low=low, high=high, interior=(0,) * x.ndim, value=constant_values)
-    if mode in _REPEATED:
+    if mode in _PLACES:
         if reflect_type != "even":
             raise ArgumentError(
                 f"pad: reflect_type={reflect_type!r} cannot be traced",
@@ -52,7 +51,7 @@ def pad(
     return x
 
 
-def _widths(pad_width: Any, rank: int) -> list[Any]:
+def _widths(pad_width: Any, rank: int) -> Any:
     """A pair of widths for each axis."""
     if isinstance(pad_width, dict):
         named = {at % rank: width for at, width in pad_width.items()}
@@ -61,7 +60,7 @@ def _widths(pad_width: Any, rank: int) -> list[Any]:
     return np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
 
 
-def _pairs(given: Any, rank: int) -> list[Any]:
+def _pairs(given: Any, rank: int) -> Any:
     """A pair of values for each axis; traced numbers are for all."""
     if isinstance(given, Tracer) or given is None:
         return [(given, given)] * rank
@@ -72,15 +71,23 @@ def _repeated(x: Any, widths: list[Any], mode: str) -> Any:
     for at, (before, after) in enumerate(widths):
         if before or after:
             size = x.shape[at]
-            if not isinstance(size, int):
-                raise ShapeError(
-                    f"pad along the symbolic size {size} by mode {mode!r}",
-                    fix="join slices by concatenate, or give the spec a number for this size",
-                    loc=user_location(),
-                )
-            source: Any = np.pad(np.arange(size), (before, after), mode=mode)  # type: ignore[call-overload]
-            x = snp.take(x, source, at)
+            places = snp.arange(-before, size + after)
+            x = snp.take(x, _PLACES[mode](places, size_number(size)), at)
     return x
+
+
+def _folded(places: Any, size: Any, last: int) -> Any:
+    """Places that go up and down again, the last one once more where `last` is 1."""
+    place = snp.remainder(places, snp.maximum(2 * (size - 1 + last), 1))
+    return snp.where(place < size, place, 2 * (size - 1) + last - place)
+
+
+_PLACES: dict[str, Callable[[Any, Any], Any]] = {
+    "edge": lambda places, size: snp.clip(places, 0, size - 1),
+    "wrap": snp.remainder,
+    "reflect": lambda places, size: _folded(places, size, 0),
+    "symmetric": lambda places, size: _folded(places, size, 1),
+}
 
 
 def _more(mode: Any) -> _Ends:
@@ -90,7 +97,7 @@ def _more(mode: Any) -> _Ends:
     if mode not in ("constant", "linear_ramp"):
         raise ArgumentError(
             f"pad: mode {mode!r} cannot be traced",
-            fix=f"use one of {', '.join(['constant', 'linear_ramp', *_REPEATED, *_STATISTICS])}",
+            fix=f"use one of {', '.join(['constant', 'linear_ramp', *_PLACES, *_STATISTICS])}",
             loc=user_location(),
         )
     return _constant if mode == "constant" else _ramp
@@ -108,7 +115,7 @@ def _constant(x: Any, at: int, side: int, rest: Any) -> Any:
 def _ramp(x: Any, at: int, side: int, rest: Any) -> Any:
     """A line from a value at the outside to the edge; of integers the next lower ones."""
     width, value = rest
-    edge = x[(*(slice(None),) * at, slice(-1, None) if side else slice(0, 1))]
+    edge = snp.expand_dims(x[(*(slice(None),) * at, -1 if side else 0)], at)
     row = snp.arange(width - 1, -1, -1) if side else snp.arange(width)
     step = (edge - value) / width
     found = snp.reshape(row, tuple(-1 if one == at else 1 for one in range(x.ndim))) * step + value

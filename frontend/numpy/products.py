@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import is_equal, maximum, minimum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
@@ -196,13 +196,8 @@ def cross(
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The elements whose two indices differ by `offset`, along the last axis."""
     x = FUNCTIONS["moveaxis"](traced(a), (axis1, axis2), (-2, -1))
-    rows, columns = x.shape[-2:]
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        if offset or rows != columns:
-            raise ShapeError("diagonal of a matrix of symbolic sizes", loc=user_location())
-        count = rows
-    else:
-        count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    rows, columns = x.shape[-2] + min(offset, 0), x.shape[-1] - max(offset, 0)
+    count = maximum(minimum(rows, columns), 0)
     row = FUNCTIONS["arange"](count) - min(offset, 0)
     column = FUNCTIONS["arange"](count) + max(offset, 0)
     return x[..., row, column]

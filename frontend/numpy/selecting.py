@@ -85,42 +85,55 @@ def extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = Non
     return compress(flat, snp.ravel(traced(arr)), size=size, fill_value=fill_value)
 
 
-def _line(arr: Any, axis: Any) -> tuple[Any, int, int]:
-    """The array, the axis, and the number of its places, which must be known."""
+def _line(arr: Any, axis: Any) -> tuple[Any, int]:
+    """The array and the axis, of the flat array where none is given."""
     x = traced(arr)
-    if axis is None:
-        x, axis = snp.ravel(x), 0
-    at = normal_axis(axis, x.ndim)
-    if not isinstance(x.shape[at], int):
-        raise ShapeError(
-            f"places along the symbolic size {x.shape[at]}",
-            fix="join slices by concatenate, or give the spec a number for this size",
-            loc=user_location(),
-        )
-    return x, at, x.shape[at]
+    return (snp.ravel(x), 0) if axis is None else (x, normal_axis(axis, x.ndim))
+
+
+def _size(x: Any, axis: int) -> int:
+    """The number of places along an axis, which must be known."""
+    size = x.shape[axis]
+    if isinstance(size, int):
+        return size
+    raise ShapeError(
+        f"several places along the symbolic size {size}",
+        fix="give one place, or give the spec a number for this size",
+        loc=user_location(),
+    )
+
+
+def _cut(x: Any, axis: int, *bounds: Any) -> Any:
+    return x[(*(slice(None),) * axis, slice(*bounds))]
 
 
 @numpy_like(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the parts at places along an axis, which must not be traced."""
-    x, at, size = _line(arr, axis)
-    return snp.take(x, np.delete(np.arange(size), obj), at)
+    x, at = _line(arr, axis)
+    if not isinstance(obj, int):
+        size = _size(x, at)
+        return snp.take(x, np.delete(np.arange(size), obj), at)
+    x[(*(slice(None),) * at, obj)]  # a place that is not there is an error
+    after = [] if obj == -1 else [_cut(x, at, obj + 1, None)]
+    return snp.concatenate([_cut(x, at, None, obj), *after], at)
 
 
 @numpy_like(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """The array with values put before places along an axis, which must not be traced."""
-    x, at, size = _line(arr, axis)
-    single = not isinstance(obj, slice) and np.ndim(obj) == 0
+    x, at = _line(arr, axis)
     given = snp.astype(traced(values), x.dtype)
     given = snp.reshape(given, (1,) * (x.ndim - given.ndim) + tuple(given.shape))
-    given = snp.moveaxis(given, 0, at) if single else given
-    count = given.shape[at] if single else len(np.arange(size)[obj]) if isinstance(
-        obj, slice) else np.size(obj)  # fmt: skip
-    shape = (*x.shape[:at], count, *x.shape[at + 1 :])
-    both = snp.concatenate([x, snp.broadcast_to(given, shape)], at)
-    order = np.insert(np.arange(size), obj, np.arange(size, size + count))
-    return snp.take(both, order, at)
+    if isinstance(obj, int):
+        given = snp.moveaxis(given, 0, at)
+        new = snp.broadcast_to(given, (*x.shape[:at], given.shape[at], *x.shape[at + 1 :]))
+        return snp.concatenate([_cut(x, at, None, obj), new, _cut(x, at, obj, None)], at)
+    size = _size(x, at)
+    places = np.arange(size)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    new = snp.broadcast_to(given, (*x.shape[:at], places.size, *x.shape[at + 1 :]))
+    order = np.insert(np.arange(size), places, np.arange(size, size + places.size))
+    return snp.take(snp.concatenate([x, new], at), order, at)
 
 
 @numpy_like(np.resize)

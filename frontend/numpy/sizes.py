@@ -23,7 +23,9 @@ def at_least(size: Any, needed: Any, what: str) -> None:
 
 def clipped(bound: Any, size: Any) -> Any:
     """A slice bound as Python means it: counted from the end if negative, held in 0..size."""
-    from_end = bound if isinstance(bound, int) and bound < 0 else bound - size
+    if isinstance(bound, int) and bound >= 0:
+        return minimum(bound, size)
+    from_end = bound if isinstance(bound, int) else bound - size
     if isinstance(from_end, int) and from_end < 0:
         return size - minimum(size, -from_end)
     return maximum(minimum(bound, size), 0)

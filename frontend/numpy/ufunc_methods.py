@@ -86,9 +86,9 @@ def _reducing_parts(name: str) -> _Method:
         at = normal_axis(axis, x.ndim)
         starts = np.asarray(indices).tolist()
         parts = []
-        for start, stop in zip(starts, [*starts[1:], x.shape[at]], strict=True):
-            cut = slice(start, stop if start < stop else start + 1)
-            part = x[(*(slice(None),) * at, cut)]
+        for start, stop in zip(starts, [*starts[1:], None], strict=True):
+            single = stop is not None and start >= stop
+            part = x[(*(slice(None),) * at, slice(start, start + 1 if single else stop))]
             parts.append(_reducing(name)(part, at, keepdims=True))
         return snp.concatenate(parts, at)
 

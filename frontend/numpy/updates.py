@@ -163,9 +163,9 @@ def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
         axis = found.indexed[0]
         index = found.indices[0].places
         places = places_of(index, x.shape[axis])
-        static = (
-            None if isinstance(index, Tracer) else np.where(index < 0, index + x.shape[axis], index)
-        )
+        size = x.shape[axis]
+        is_known = isinstance(size, int) and not isinstance(index, Tracer)
+        static = np.where(index < 0, index + size, index) if is_known else None
         target = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
         v = call("reshape", _fitted(v, target), shape=_flat_places(target, axis, places.ndim))
         flat = call("reshape", places, shape=(product(places.shape),))
