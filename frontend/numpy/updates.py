@@ -190,6 +190,8 @@ def _flat_places(shape: tuple[Any, ...], axis: int, rank: int) -> tuple[Any, ...
 
 def _along_axis(x: Any, places: Any, known: Any, v: Any, axis: int, how: str) -> Any:
     """Update x at one-dimensional places along an axis; `known` are the places if static."""
+    if 0 in v.shape:
+        return x
     if how == "add":
         return call("scatter_add", x, places, v, axis=axis)
     if how != "set":
