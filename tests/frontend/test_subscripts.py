@@ -1,0 +1,129 @@
+"""Subscripts mean in a graph what they mean in NumPy: read, written and added to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import symfuse as sf
+
+SHAPE = (3, 4, 5)
+X = np.arange(60.0).reshape(SHAPE)
+
+
+def _slices(size):
+    bound = st.none() | st.integers(-size - 1, size + 1)
+    return st.builds(slice, bound, bound, st.sampled_from([None, 1, 2, 3, -1, -2]))
+
+
+@st.composite
+def _arrays(draw, size):
+    """Index arrays that broadcast with each other, and masks of one axis."""
+    if draw(st.booleans()) and draw(st.booleans()):
+        mask = np.zeros(size, bool)
+        mask[list(draw(st.permutations(range(size))))[:2]] = True
+        return mask
+    shape = draw(st.sampled_from([(2,), (1,), (2, 2), ()]))
+    return np.array(draw(st.lists(st.integers(-size, size - 1), min_size=4, max_size=4)))[
+        : int(np.prod(shape))
+    ].reshape(shape)
+
+
+@st.composite
+def subscripts(draw):
+    """Subscripts of an array of this shape, with new axes and an ellipsis somewhere."""
+    parts = [
+        draw(st.integers(-n, n - 1) | _slices(n) | _arrays(n))
+        for n in SHAPE[: draw(st.integers(0, 3))]
+    ]
+    for extra in draw(st.lists(st.sampled_from([None]), max_size=2)):
+        parts.insert(draw(st.integers(0, len(parts))), extra)
+    if draw(st.booleans()):
+        parts.append(Ellipsis)
+    return tuple(parts)
+
+
+def traced_parts(key):
+    """The index arrays of a subscript that can be traced, and the subscript for given ones."""
+    places = [
+        at for at, part in enumerate(key) if isinstance(part, np.ndarray) and part.dtype != bool
+    ]
+
+    def filled(values):
+        parts = list(key)
+        for at, value in zip(places, values, strict=True):
+            parts[at] = value
+        return tuple(parts)
+
+    return [key[at] for at in places], filled
+
+
+def results(function, key):
+    """What a function of x and a subscript gives with known and with traced index arrays."""
+    arrays, filled = traced_parts(key)
+    yield sf.trace(lambda x: function(x, key), X)(X)
+    yield sf.trace(lambda x, *values: function(x, filled(values)), X, *arrays)(X, *arrays)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@given(subscripts())
+def test_reading(key):
+    for found in results(lambda x, k: x[k], key):
+        np.testing.assert_array_equal(found, X[key])
+        assert np.shape(found) == np.shape(X[key])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(subscripts(), st.booleans())
+def test_writing(key, added):
+    def write(x, k):
+        y = x.copy()
+        if added:
+            y[k] += 1000
+        else:
+            y[k] = -7
+        return y
+
+    expected = write(X, key)
+    for found in results(write, key):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_last_of_several_values_for_one_place_is_written():
+    def write(x, places):
+        y = x.copy()
+        y[places] = np.arange(4.0)
+        return y
+
+    places = np.array([2, 0, 2, -1])
+    expected = write(X[0, 0], places)
+    np.testing.assert_array_equal(sf.trace(write, X[0, 0], places)(X[0, 0], places), expected)
+    found = sf.trace(lambda x: write(x, places), X[0, 0])(X[0, 0])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("operate", [
+    lambda y: y.__iadd__(1), lambda y: y.__imul__(2), lambda y: y.__isub__(0.5),
+    lambda y: y.__itruediv__(4), lambda y: y.__ipow__(2), lambda y: y.__ifloordiv__(3),
+    lambda y: y.__imod__(3),
+])  # fmt: skip
+def test_augmented_assignment_writes_through_a_name(operate):
+    def function(x):
+        y = x.copy()
+        other = y
+        operate(y)
+        return other
+
+    np.testing.assert_array_equal(sf.trace(function, X)(X), function(X))
+
+
+def test_a_view_that_is_written_to_changes_its_array_or_says_so():
+    def through_subscript(x):
+        y = x.copy()
+        y[1][2] = 0.0
+        return y
+
+    with pytest.raises(sf.TraceError, match="shares the memory"):
+        sf.trace(through_subscript, X)
