@@ -21,6 +21,7 @@ _NAMES = {
         "SeparableConv1D", "SeparableConv2D",
     ),
     ".core": ("Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda", "Maxout"),
+    ".inference": ("for_inference",),
     ".layer": ("Layer", "Variables"),
     ".merging": (
         "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract",
