@@ -35,7 +35,7 @@ from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.phases import Buffer, Kernel, Part, Serial
 from symfuse.compiler.kernel.verify import verify_kernel
-from symfuse.compiler.targets.cuda import fused_attention
+from symfuse.compiler.targets.cuda import choose_attention
 from symfuse.nn import functional as nn
 from symfuse.runtime import options
 from symfuse.runtime.errors import VerifyError
@@ -280,7 +280,7 @@ def _with_phases(kernel: Kernel, phases: Any) -> Kernel:
 def test_a_step_of_a_transformer_with_both_kernels_gives_what_the_processor_gives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fused_attention, "FEW", 2)
+    monkeypatch.setattr(choose_attention, "FEW", 2)
     args = transformer.arguments(3)
     with simulated(), options.using(cache=False):
         exe = sf.compile(transformer.step, *args, target="cuda")

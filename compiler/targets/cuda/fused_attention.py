@@ -1,49 +1,25 @@
-"""Which attentions one kernel computes that never stores the scores, and why not the others."""
+"""An attention that one kernel computes without storing its scores, and its derivatives another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
-from math import inf
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from symfuse.runtime.dtypes import DType
-
-from ...ir.dims import is_at_most, product
-from ...ir.graph import Graph
 from ...ir.node import Node
-from ...ir.regions import changed
-from ...ir.walk import rebuild
 from ...kernel.attention import build_attention
-from ...kernel.attention_form import AttentionForm, Mask
+from ...kernel.attention_form import AttentionForm
 from ...kernel.attention_slopes import build_slopes
 from ...kernel.device.attention import plan_attention, schedule_attention
 from ...kernel.device.attention_slopes import plan_slopes, schedule_slopes
-from ...kernel.domain import element_cost
 from ...kernel.lower import Buffers, Order, scheduled_kernel
 from ...kernel.phases import Kernel, Part
 from ...kernel.processor import Device
 from ...passes.group_kernels import Group, Grouping
-from ...passes.inlining import inlined_nodes, is_free
-from .attention import Attention, Sighting, find_attention
-from .attention_slopes import Slopes, by_rows, named, slopes_of
-from .scores import Step
+from .attention_slopes import Slopes
 
-__all__ = [
-    "Attentions",
-    "FusedAttention",
-    "attention_kernel",
-    "choose_attention",
-    "without_sums_over_keys",
-]
-
-AFFORDABLE = 1 << 30  # bytes of scores in halves that are stored where that is faster
-CHEAP = 48  # cost up to which a mask is computed for each score rather than read
-FEW = 8  # queries or keys up to which the scores are small
-COMPUTED = (DType.F16, DType.BF16, DType.F32, DType.F64)
-LARGE_FILL = -1e30  # a mask's number that leaves nothing of a key beside one that is seen
+__all__ = ["Attentions", "FusedAttention", "attention_kernel"]
 
 
 class FusedAttention(Struct, frozen=True, eq=False):
@@ -110,264 +86,6 @@ class Attentions(Struct, frozen=True):
             return replace(group, kind="attention", nodes=fused.nodes[group.anchor])
 
         return replace(grouping, groups=tuple(map(named, grouping.groups)))
-
-
-def choose_attention(
-    graph: Graph,
-    sees_through: Callable[[Node], bool],
-    numerics: str,
-    device: Device,
-    *,
-    available: bool,
-) -> Attentions:
-    """Every attention of a graph, and whether one kernel computes it; `available`: the library
-    would compute its products."""
-    fused: dict[Node, FusedAttention] = {}
-    told: dict[Node, str] = {}
-    for sighting, found in _decisions(graph, sees_through, numerics, device, available=available):
-        if not isinstance(found, str):
-            fused |= dict.fromkeys(found.anchors, found)
-        told[sighting.root] = _told(sighting, found)
-    inside = {node for found in dict.fromkeys(fused.values()) for node in found.stored}
-    inside -= {found.form.root for found in fused.values()}
-    return Attentions(fused, tuple(told[root] for root in told if root not in inside))
-
-
-def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> Graph:
-    """The graph in which derivatives that become kernels read no sums over scores; those in it,
-    too."""
-    inlined = inlined_nodes(graph)
-
-    def sees_through(node: Node) -> bool:
-        return node in inlined or is_free(node)
-
-    decisions = _decisions(
-        graph, sees_through, "strict", device, available=available, anywhere=True
-    )
-    found = [one.slopes for _, one in decisions if not isinstance(one, str)]
-    graph = by_rows(graph, [slopes for slopes in found if slopes is not None])
-    if not any(node.op.regional for node in graph.nodes):
-        return graph
-    better = cache(partial(without_sums_over_keys, device=device, available=available))
-
-    def change(node: Node) -> Node:
-        attrs = changed(node, better) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
-
-    kept = {parameter: parameter for parameter in graph.parameters}
-    new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
-
-
-def _decisions(
-    graph: Graph,
-    sees_through: Callable[[Node], bool],
-    numerics: str,
-    device: Device,
-    *,
-    available: bool,
-    anywhere: bool = False,
-) -> Iterator[tuple[Sighting, FusedAttention | str]]:
-    """Each attention with its kernels, or why it has none; `anywhere`: even if its derivatives sum
-    over keys."""
-    for sighting in find_attention(graph):
-        seen = sighting.attention
-        if seen is None:
-            yield sighting, sighting.reason
-            continue
-        found = _fused(graph, seen, sees_through, numerics, device)
-        if not isinstance(found, str) and available and (reason := _why_library(seen)):
-            found = reason
-        waits = not isinstance(found, str) and found.slopes is not None and found.slopes.row_sums
-        yield sighting, "its derivatives sum over keys" if waits and not anywhere else found
-
-
-def _told(sighting: Sighting, found: FusedAttention | str) -> str:
-    if sighting.attention is None:
-        return str(sighting)
-    if isinstance(found, str):
-        return f"{sighting}; the scores are stored: {found}"
-    told = f"{sighting}; one kernel computes it block by block and stores no scores"
-    return told if found.slopes is None else f"{told}, another does so with its derivatives"
-
-
-def _fused(
-    graph: Graph,
-    seen: Attention,
-    sees_through: Callable[[Node], bool],
-    numerics: str,
-    device: Device,
-) -> FusedAttention | str:
-    """The kernels of an attention, or why its scores are stored."""
-    form = _form(seen)
-    apart = [node for node in seen.read_elsewhere if not _is_of_rows(node, seen)]
-    slopes = slopes_of(graph, seen, form) if apart else None
-    if isinstance(slopes, str):
-        return f"{named(apart[0])} is also read elsewhere: {slopes}"
-    if reason := _why_not(seen, form, sees_through, device):
-        return reason
-    if slopes is not None and (reason := _why_no_slopes(slopes, sees_through, device)):
-        return reason
-    rows = {_stored(node) for node in seen.read_elsewhere if node not in apart}
-    parts = {_product_of(seen): seen.nodes}
-    if slopes is not None:
-        rows |= seen.nodes.intersection(slopes.form.rows)
-        parts[slopes.roots[0]] = slopes.nodes
-    nodes = {
-        anchor: tuple(node for node in graph.nodes if node in inside)
-        for anchor, inside in parts.items()
-    }
-    form = replace(form, rows=tuple(node for node in graph.nodes if node in rows))
-    beside = _beside(graph, seen, frozenset() if slopes is None else slopes.form.nodes)
-    found = FusedAttention(form, slopes, None, beside, nodes)
-    return _without_hidden(found, _mask(seen), sees_through, numerics)
-
-
-def _without_hidden(
-    found: FusedAttention, step: Step | None, sees_through: Callable[[Node], bool], numerics: str
-) -> FusedAttention:
-    """Without the blocks that a mask hides. What these add is computed in another way, but for
-    fast numerics where it is nothing as long as all values are finite."""
-    if step is None or step.node is None:
-        return found
-    if numerics == "fast" and _hides_all(step):
-        return replace(found, diagonal=step.diagonal)
-    form, slopes = replace(found.form, mask=Mask(step.node, step.keep)), found.slopes
-    buffers = Buffers({}, {})
-    if build_attention(form, sees_through, buffers).hidden is None:
-        return found
-    if slopes is not None:
-        slopes = replace(slopes, form=replace(slopes.form, attention=form))
-        draft = build_slopes(slopes.form, sees_through, buffers)
-        if not all(total.hidden for side in draft.sides for total in side.sums):
-            return found
-    return replace(found, form=form, slopes=slopes, diagonal=step.diagonal)
-
-
-def _is_of_rows(node: Node, seen: Attention) -> bool:
-    """Whether there is one number of each row, perhaps copied."""
-    return _stored(node).shape == seen.total.shape
-
-
-def _stored(node: Node) -> Node:
-    """What a view shows."""
-    while node.op.moves is not None:
-        node = node.inputs[0]
-    return node
-
-
-def _why_not(
-    found: Attention, form: AttentionForm, sees_through: Callable[[Node], bool], device: Device
-) -> str:
-    """The first reason to store the scores; empty if there is none."""
-    if found.root.dtype not in COMPUTED or found.modified.dtype not in COMPUTED:
-        return f"{found.root.dtype} is no float"
-    of_q, of_k, of_v = found.roles
-    if not all(len(r) == 1 for r in (of_q.summed, of_k.own, of_v.own)) or not of_q.own:
-        return "queries, keys and width are not one axis each"
-    q, k, _ = found.operands
-    sizes = {"queries": q.shape[of_q.own[-1]], "keys": k.shape[of_k.own[0]]}
-    for name, size in sizes.items():
-        if isinstance(size, int) and size <= FEW:
-            return f"there are only {size} {name}"
-    if 1 in (q.shape[of_q.summed[0]], found.operands[2].shape[of_v.own[0]]):
-        return "a head has one element"
-    draft = build_attention(form, sees_through, Buffers({}, {}))
-    tiling = plan_attention(draft, device)
-    return tiling if isinstance(tiling, str) else ""
-
-
-def _why_no_slopes(slopes: Slopes, sees_through: Callable[[Node], bool], device: Device) -> str:
-    """The first reason to store the scores for the derivatives; empty if there is none."""
-    for root in slopes.roots:
-        if root.dtype not in COMPUTED:
-            return f"{root.dtype} is no float"
-    draft = build_slopes(slopes.form, sees_through, Buffers({}, {}))
-    tilings = plan_slopes(draft, device)
-    return tilings if isinstance(tilings, str) else ""
-
-
-def _why_library(found: Attention) -> str:
-    """Why the scores are rather stored between two products of the library."""
-    nbytes = product(found.scores.shape) * found.scores.dtype.itemsize
-    if found.scores.dtype.is_half and is_at_most(nbytes, AFFORDABLE) is True:
-        return "they are few, and only the library multiplies halves by matrices"
-    return ""
-
-
-def _product_of(found: Attention) -> Node:
-    return found.root if found.root.op.contraction else found.root.inputs[0]
-
-
-def _form(found: Attention) -> AttentionForm:
-    product = _product_of(found)
-    return AttentionForm(
-        found.root,
-        found.operands,
-        found.roles,
-        found.scores,
-        found.modified,
-        found.nodes,
-        product.attr("batch")[found.turned],
-        found.key_axis != found.scores.rank - 1,
-        found.turned,
-        found.greatest,
-        found.total,
-    )
-
-
-def _beside(graph: Graph, found: Attention, slopes: frozenset[Node]) -> frozenset[Node]:
-    """The maps of the size of scores that follow cheaply from what is smaller, as masks do from
-    positions."""
-    chosen: set[Node] = set()
-    for step in (*found.between, *slopes):
-        for source in step.inputs:
-            inside = source in found.nodes or source in slopes
-            maps = None if inside else _maps_from_less(source)
-            if maps is None or any(user.op.regional for n in maps for user in graph.users[n]):
-                continue
-            if sum(map(element_cost, maps)) <= CHEAP:
-                chosen |= maps
-    return frozenset(chosen)
-
-
-def _maps_from_less(node: Node) -> set[Node] | None:
-    """The maps behind views that lead to a value from others of fewer axes; None if some do not."""
-    maps: set[Node] = set()
-    ends: set[Node] = set()
-    seen: set[Node] = set()
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if one in seen or one.op.name == "iota" or one.number is not None:
-            continue
-        seen.add(one)
-        if one.op.body is not None and not one.is_parameter:
-            maps.add(one)
-            stack.extend(one.inputs)
-        elif one.op.moves is not None:
-            stack.extend(one.inputs)
-        else:
-            ends.add(one)
-    most = max(map(_long_axes, maps), default=0)
-    return maps if all(_long_axes(one) < most for one in ends) else None
-
-
-def _long_axes(node: Node) -> int:
-    return sum(size != 1 for size in node.shape)
-
-
-def _mask(found: Attention) -> Step | None:
-    """The one mask, if it hides the keys behind a diagonal."""
-    if found.diagonal is None or found.key_axis != found.scores.rank - 1:
-        return None
-    return next(step for step in found.steps or () if step.kind == "mask")
-
-
-def _hides_all(step: Step) -> bool:
-    """Whether nothing can come of what is hidden, as long as all values are finite."""
-    large = step.number <= LARGE_FILL and step.diagonal is not None and step.diagonal >= 0
-    return step.number == -inf or large
 
 
 def attention_kernel(

@@ -18,12 +18,8 @@ from ...kernel.processor import DEVICE
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
-from .fused_attention import (
-    Attentions,
-    attention_kernel,
-    choose_attention,
-    without_sums_over_keys,
-)
+from .choose_attention import choose_attention, without_sums_over_keys
+from .fused_attention import Attentions, attention_kernel
 from .machine import SIMULATED, has_products
 from .product_launches import product_kernel
 from .products import Choices, choose_products
