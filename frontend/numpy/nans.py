@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import call, common_dtype, convert, traced
+from .shared import call, common_dtype, traced
 
 __all__ = [
     "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod",
@@ -17,19 +17,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _is_nan(x: Any) -> Any:
-    return snp.isnan(x)
+def _is_number(x: Any) -> Any:
+    return snp.logical_not(snp.isnan(x))
 
 
 def _instead(a: Any, value: float) -> Any:
     """The array with a number in place of NaN."""
     x = traced(a)
-    return call("select", _is_nan(x), value, x) if common_dtype(x).is_float else x
-
-
-def _count(x: Any, axis: Any, keepdims: bool) -> Any:
-    """How many elements along axes are numbers."""
-    return snp.sum(snp.logical_not(_is_nan(x)), axis, keepdims=keepdims)
+    return call("select", snp.isnan(x), value, x) if common_dtype(x).is_float else x
 
 
 @numpy_like(np.nansum)
@@ -73,13 +68,7 @@ def nanmean(
 ) -> Any:
     """The mean of the elements that are numbers; NaN where none is."""
     x = traced(a)
-    if not common_dtype(x).is_float:
-        return snp.mean(x, axis, dtype, None, keepdims)
-    wide = convert(x, common_dtype(x).computed)
-    total = nansum(wide, axis, None, None, keepdims) / convert(
-        _count(x, axis, keepdims), common_dtype(wide)
-    )
-    return snp.astype(total, x.dtype if dtype is None else dtype)
+    return snp.mean(_instead(x, 0), axis, dtype, None, keepdims, where=_is_number(x))
 
 
 @numpy_like(np.nanvar)
@@ -89,14 +78,11 @@ def nanvar(
 ) -> Any:  # fmt: skip
     """The mean squared distance of the numbers from their mean; NaN where they are too few."""
     x, less = traced(a), ddof if correction is None else correction
+    there = _is_number(x)
+    found = snp.var(_instead(x, 0), axis, dtype, None, less, keepdims, where=there)
     if not common_dtype(x).is_float:
-        return snp.var(x, axis, dtype, None, less, keepdims)
-    wide = convert(x, common_dtype(x).computed)
-    away = snp.square(wide - nanmean(wide, axis, keepdims=True))
-    count = _count(x, axis, keepdims) - less
-    total = nansum(away, axis, None, None, keepdims) / convert(count, common_dtype(wide))
-    found = snp.where(count > 0, total, math.nan)
-    return snp.astype(found, x.dtype if dtype is None else dtype)
+        return found
+    return snp.where(snp.sum(there, axis, keepdims=keepdims) > less, found, math.nan)
 
 
 @numpy_like(np.nanstd)
@@ -117,7 +103,7 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, **given: Any) -> Any:
     found = getattr(snp, name)(_instead(x, worst), axis, None, keepdims, **given)
     if given:
         return found
-    return snp.where(snp.all(_is_nan(x), axis, None, keepdims), math.nan, found)
+    return snp.where(snp.all(snp.isnan(x), axis, None, keepdims), math.nan, found)
 
 
 @numpy_like(np.nanmax)

@@ -76,7 +76,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     """The m-th derivative of a polynomial."""
     found = traced(p)
     for _ in range(m):
-        found = found[:-1] * snp.arange(found.shape[0] - 1, 0, -1)
+        found = (found * snp.arange(found.shape[0] - 1, -1, -1))[:-1]
     return found
 
 
