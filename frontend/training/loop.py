@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -11,12 +10,13 @@ import numpy as np
 from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError, SymfuseError
+from symfuse.runtime.errors import ArgumentError
 
 from ..callbacks.callback import Callbacks
 from ..nn.layer import Variables
 from ..tracing.tree import flatten, map_leaves
 from .batches import Batches, example_count
+from .diverged import expect_finite
 from .history import History
 from .interrupts import Interrupts, between_steps
 from .progress import Silent
@@ -31,10 +31,6 @@ class Validation(Struct, frozen=True):
 
     batches: Batches
     every: int = 1
-
-
-class DivergedError(SymfuseError, ArithmeticError):
-    """The loss is no number any more."""
 
 
 def fitted(
@@ -97,7 +93,7 @@ def _epoch(
                 callbacks.call("on_train_batch_begin", at, {})
             program = model.programs.train(carry, model.step_key, batch)
             carry = program(carry, model.step_key, batch)
-            expect_finite(carry["metrics"]["loss"], model.epoch, at)
+            expect_finite(model, carry, batch, f"batch {at} of epoch {model.epoch + 1}")
             later = _Later(goals, carry["metrics"])
             display.step(example_count(batch), later)
             if watched:
@@ -145,18 +141,6 @@ def predicted(model: Any, batches: Batches) -> Tree:
     first = flatten(parts[0])[1]
     columns = zip(*(flatten(part)[0] for part in parts), strict=True)
     return first.unflatten([np.concatenate(column) for column in columns])
-
-
-def expect_finite(state: Mapping[str, Any], epoch: int, batch: int) -> None:
-    """Raise where the mean of the losses is no number any more."""
-    if math.isfinite(float(state["total"])):
-        return
-    raise DivergedError(
-        f"the loss is {float(state['total'])} in batch {batch} of epoch {epoch + 1}",
-        fix="lower the learning rate, clip gradients (clipnorm=1.0), or look for values in the"
-        " data that are no numbers; checkpoints and best weights of callbacks are intact",
-        loc=user_location(),
-    )
 
 
 class _Later:

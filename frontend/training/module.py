@@ -21,9 +21,10 @@ from ..random import fold_in, key
 from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
 from .batches import batches, prepared, split
+from .diverged import expect_finite
 from .files import load_weights, save_model, save_weights
 from .history import History
-from .loop import Validation, copied, evaluated, expect_finite, fitted, predicted
+from .loop import Validation, copied, evaluated, fitted, predicted
 from .objectives import Goals, Objectives
 from .programs import Programs, batch_specs
 from .progress import display
@@ -160,7 +161,7 @@ class Module(Layer):
         carry = {**self.carry(), "metrics": goals.init()}
         carry = self.programs.train(carry, self.step_key, batch)(carry, self.step_key, batch)
         self.take(carry)
-        expect_finite(carry["metrics"]["loss"], self.epoch, 0)
+        expect_finite(self, carry, batch, "this batch")
         logs = goals.logs(carry["metrics"])
         values = list(logs.values())
         return logs if return_dict else values if len(values) > 1 else values[0]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..nn.layer import Layer
 from ..nn.scope import Run
 from ..numpy.shared import traced
 from ..random import fold_in
+from ..tracing.tree import map_leaves
 from ..transforms import value_and_grad
 from .objectives import Goals
 
@@ -32,7 +35,10 @@ def loss_of(model: Layer, goals: Goals) -> Step:
 
 
 def train_step(model: Layer, goals: Goals, optimizer: Any) -> Step:
-    """(carry, key, batch) → carry: loss, gradients, update and metrics in one program."""
+    """(carry, key, batch) → carry: loss, gradients, update and metrics in one program.
+
+    Where the loss is no number, everything but the metrics stays as it was.
+    """
     loss = loss_of(model, goals)
 
     def train(carry: Tree, key: Any, batch: Tree) -> Tree:
@@ -43,7 +49,11 @@ def train_step(model: Layer, goals: Goals, optimizer: Any) -> Step:
         )
         params, moved = optimizer.update(grads, carry["optimizer"], carry["params"])
         metrics = _metrics(goals, carry, value, parts, batch, y_pred)
-        return {"params": params, "state": state, "optimizer": moved, "metrics": metrics}
+        new = {"params": params, "state": state, "optimizer": moved}
+        kept = {name: carry[name] for name in new}
+        is_number = np.isfinite(value)
+        new = map_leaves(lambda now, old: np.where(is_number, now, old), new, kept)
+        return {**new, "metrics": metrics}
 
     return train
 

@@ -247,6 +247,27 @@ def test_a_loss_that_is_no_number_stops(rng: np.random.Generator) -> None:
     assert "test_fit.py" in str(caught.value)
 
 
+def test_the_operation_that_made_it_so_is_named(rng: np.random.Generator) -> None:
+    class Root(nn.Layer):
+        def call(self, scope: Any, x: Any) -> Any:
+            return np.sqrt(x)  # the line that is to blame
+
+    x = np.abs(rng.normal(size=(12, 3))).astype("f") + 1
+    first = nn.Dense(1, kernel_initializer="ones")
+    model = nn.Sequential([nn.Input(3), first, Root(name="root")])
+    model.compile(sf.optim.SGD(0.1), "mse")
+    model.fit(x, x[:, :1], shuffle=False, **KEPT)
+    weights = model.get_weights()
+    with pytest.raises(ArithmeticError) as caught:
+        model.fit(np.concatenate([x, -9 * x]), np.ones(24), batch_size=12, shuffle=False, **KEPT)
+    assert "in batch 1 of epoch 2: sqrt in root gives NaN for finite values" in str(caught.value)
+    assert "return np.sqrt(x)  # the line that is to blame" in str(caught.value)
+    assert all(np.isfinite(leaf).all() for leaf in model.get_weights())
+    assert not same(weights, model.get_weights())  # the batch before it counts
+    with pytest.raises(ArithmeticError, match=r"batch\['x'\] has values that are no numbers"):
+        model.train_on_batch(np.full((1, 3), np.nan), np.ones(1))
+
+
 def test_an_interrupt_leaves_a_usable_model(digits: Any) -> None:
     x, y = (part[:200] for part in digits)
 
