@@ -44,7 +44,7 @@ class Sequencer(Struct, frozen=True):
         for number, group in enumerate(assignment.grouping.groups):
             name = f"{prefix}k{number}_{group.kind}_{group.nodes[-1].op.name}"
             if group.anchor is not None and group.anchor.op.regional is not None:
-                kernels.append(_Region(self, group, f"{prefix}k{number}", buffers).kernel())
+                kernels += _Region(self, group, f"{prefix}k{number}", buffers).kernels()
                 continue
             ready = assignment.library_kernel(group, name, buffers)
             if ready is not None:
@@ -78,9 +78,11 @@ class _Region:
         self.attrs = self.node.attrs
         self.operands = tuple(buffers(in_memory(source)) for source in self.node.inputs)
         self.results = {node.attr("result"): buffers(node) for node in group.nodes}
+        self.fixed: frozenset[Buffer] = frozenset()  # what every turn sees the same
+        self.before: list[Kernel] = []
 
-    def kernel(self) -> Kernel:
-        """The region with all that it reads and writes."""
+    def kernels(self) -> list[Kernel]:
+        """The region with all that it reads and writes, after what its turns need but once."""
         make = {"loop": self._repeat, "while_loop": self._while, "branch": self._choice}
         region = make[self.node.op.name]()
         turns = region.length if isinstance(region, Repeat) else 1
@@ -93,7 +95,9 @@ class _Region:
         writes = tuple(dict.fromkeys((*self.results.values(), *region.own)))
         kind = self.node.op.name
         name, nodes = f"{self.name}_{kind}", self.group.nodes
-        return Kernel(name, kind, (), work, nodes, self.operands, writes, region=region)
+        reads = (*self.operands, *(made for kernel in self.before for made in kernel.writes))
+        whole = Kernel(name, kind, (), work, nodes, reads, writes, region=region)
+        return [*self.before, whole]
 
     def _repeat(self) -> Region:
         body: Graph = self.attrs["body"]
@@ -168,6 +172,7 @@ class _Region:
 
     def _shared(self, values: Sequence[Node], start: int) -> dict[Node, Buffer]:
         """The parameters that every turn sees the same."""
+        self.fixed |= frozenset(self.operands[start:])
         return dict(zip(values[start:], self.operands[start:], strict=True))
 
     def _carries(self, body: Graph, parameters: Sequence[Node]) -> list[Carry]:
@@ -203,7 +208,11 @@ class _Region:
             buffers.adopt(node, buffer)
         for output, buffer in zip(graph.outputs, wanted, strict=True):
             buffers.adopt(output, buffer)
+        buffers.lasting = self.fixed
         kernels = self.sequencer.lower(assignment, buffers, f"{self.name}_{part}")
+        early = [k for k in kernels if k.kind == "pack" and self.fixed.issuperset(k.reads)]
+        self.before += early
+        kernels = [kernel for kernel in kernels if kernel not in early]
         return order_launches(kernels, {c.write: c.read for c in state if not c.is_row})
 
 

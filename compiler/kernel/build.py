@@ -24,11 +24,15 @@ Storage = Callable[[Node], Buffer]
 
 
 class Draft(Struct, frozen=True):
-    """Bodies of phases over axes; which axes a body loops over follows from its symbols."""
+    """Bodies of phases over axes; which axes a body loops over follows from its symbols.
+
+    `lasting` is memory that stays the same for many launches: what is made of it is made once.
+    """
 
     axes: tuple[Symbol, ...]
     extents: tuple[Dim, ...]
     bodies: tuple[tuple[Instr, ...], ...]
+    lasting: frozenset[Buffer] = frozenset()
 
     @property
     def reduced(self) -> frozenset[Symbol]:

@@ -43,6 +43,7 @@ class Buffers:
     def __init__(self, names: Mapping[Node, str], shared: Mapping[Node, Node]) -> None:
         self._names, self._shared = names, shared
         self._of: dict[Node, Buffer] = {}
+        self.lasting: frozenset[Buffer] = frozenset()  # what is the same in every turn of a loop
         self._count = 0
         self._inner: list[Buffers] = []
 
@@ -103,7 +104,8 @@ def _steps(
     anchor = order.anchor
     if anchor is not None and anchor.op.contraction:
         draft = build_contraction(anchor, order.nodes, order.outputs, sees_through, buffers)
-        return schedules.contraction(merge_axes(draft), buffers.scratch)
+        draft = replace(merge_axes(draft), lasting=buffers.lasting)
+        return schedules.contraction(draft, buffers.scratch)
     if anchor is not None and order.kind == "scatter":
         return (schedules.scatter(build_scatter(anchor, sees_through, buffers)),)
     if anchor is not None and order.kind == "scan":

@@ -20,6 +20,7 @@ __all__ = ["Packed", "operand_along", "pack", "wants_panels"]
 STRIDE = 1024  # bytes from one row of k to the next from which rows fall into too few cache sets
 DEPTH = 64  # rows of k below which the operand stays in cache anyway
 ROWS = 192  # of the other operand, below which a transposed operand is not worth copying
+LASTING = 32  # turns of a loop that is assumed where panels are made before it
 
 Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
 
@@ -52,6 +53,8 @@ def wants_panels(draft: Draft, column: Symbol, tile_rows: int) -> bool:
         if axis not in draft.reduced and axis not in operand.axes
     )
     loads = [i.detail for i in _needed(draft.bodies[0], operand) if i.op == "load"]
+    if {access.buffer for access in loads} <= draft.lasting:
+        rows = LASTING * rows
     transposed = any(coefficient(access.offset, column) != 1 for access in loads)
     if transposed:
         return not isinstance(rows, int) or rows >= ROWS

@@ -107,10 +107,13 @@ class _Pair:
                 del self.shared[k]
 
     def _candidates(self) -> dict[int, int]:
-        """Carries of the second loop that begin as one of the first."""
-        places = {x: k for k, x in reversed([*enumerate(self.first.inputs[: self.carries[0]])])}
+        """Carries of the second loop that begin as one of the first; of several that begin alike
+        the first with the first, as a derivative keeps their order."""
+        places: dict[Node, list[int]] = {}
+        for k, start in enumerate(self.first.inputs[: self.carries[0]]):
+            places.setdefault(start, []).append(k)
         mates = enumerate(self.second.inputs[: self.carries[1]])
-        return {k: places[x] for k, x in mates if x in places}
+        return {k: places[start].pop(0) for k, start in mates if places.get(start)}
 
     def _moved(self) -> tuple[dict[Node, Node], Mapping[Node, Node]]:
         """The body of the second loop beside that of the first."""

@@ -7,7 +7,7 @@ from .detach_shifts import detach_shifts
 from .expand_complex import expand_complex
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
-from .regional import merge_loops, simplify_regions
+from .regional import lift_sums, merge_loops, simplify_regions
 from .settle import settle
 from .simplify_algebra import simplify_algebra
 from .simplify_shapes import simplify_shapes
@@ -22,6 +22,7 @@ GRAPH_PASSES: tuple[Pass, ...] = (
     simplify_shapes,  # so that algebra sees through views
     simplify_algebra,  # gives quotients and logarithms the one form that the next pass knows
     stabilise,  # needs log(sum(exp(x))) still whole
+    lift_sums,  # while loops give all rows that derivatives need
     simplify_regions,  # once bodies are simple, so that what they need can be seen
     settle,  # last: a rule of one pass may have made work for another
 )

@@ -7,12 +7,17 @@ import importlib
 from ..ir.graph import Graph
 from ..rewrite.driver import PassContext
 
-__all__ = ["merge_loops", "simplify_regions"]
+__all__ = ["lift_sums", "merge_loops", "simplify_regions"]
 
 
 def merge_loops(graph: Graph, context: PassContext | None = None) -> Graph:
     """The graph in which no two loops of the same turns have a carry in common."""
     return _run("merge_loops", graph)
+
+
+def lift_sums(graph: Graph, context: PassContext | None = None) -> Graph:
+    """The graph in which loops carry no sum of products or of sums of rows."""
+    return _run("lift_sums", graph)
 
 
 def simplify_regions(graph: Graph, context: PassContext | None = None) -> Graph:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import symfuse as sf
+from symfuse.compiler.ir.regions import bundles
 from symfuse.compiler.ir.verify import verify
 from symfuse.compiler.passes.pipeline import run_pipeline
 
@@ -123,3 +125,82 @@ def test_loops_inside_loops_are_simplified_too():
 
     inner = loop_of(loop_of(simplified(f, "f32[4]")).attr("body"))
     assert inner.attr("carries") == 1
+
+
+def test_carries_that_begin_alike_are_told_apart():
+    def loss(x):
+        def turn(state, v):
+            h, c = state
+            c = snp.sin(c + v * h)
+            return (snp.tanh(c), c), None
+
+        zeros = snp.zeros(5, "float32")
+        (h, _), _ = sf.scan(turn, (zeros, zeros), x)
+        return h.sum()
+
+    graph = simplified(sf.value_and_grad(loss), "f32[6,5]")
+    assert len(bundles(graph.nodes)) == 2
+
+
+def weight_slopes(w, x):
+    def loss(w):
+        def turn(h, v):
+            return snp.tanh(v + h @ w), None
+
+        last, _ = sf.scan(turn, snp.zeros((3, w.shape[0]), w.dtype), x)
+        return (last * last).sum()
+
+    return sf.grad(loss)(w)
+
+
+def test_the_slope_of_a_weight_is_one_product_over_all_turns():
+    graph = simplified(weight_slopes, "f32[40,40]", "f32[7,3,40]")
+    (product,) = [node for node in graph.nodes if node.op.contraction]
+    assert product.attr("contracting") == ((0, 1), (0, 1))
+    back = next(n for n in graph.nodes if n.op.name == "loop" and n.attr("reverse"))
+    assert back.attr("carries") == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1, 7])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_after_the_loop_are_those_of_the_turns(turns, dtype):
+    rng = np.random.default_rng(turns)
+    w, x = rng.normal(size=(9, 9)).astype(dtype), rng.normal(size=(turns, 3, 9)).astype(dtype)
+    found = sf.jit(weight_slopes)(w, x)
+    wanted = weight_slopes(w.astype("float64"), x.astype("float64"))
+    near = 1e-4 if dtype == "float32" else 1e-11
+    np.testing.assert_allclose(found, wanted, rtol=near, atol=near)
+
+
+def test_a_sum_that_turns_read_stays():
+    def f(w, x):
+        def turn(total, v):
+            total = total + v @ w
+            return total, total * 2
+
+        return sf.scan(turn, snp.zeros((3, 4), "float32"), x)
+
+    graph = simplified(f, "f32[4,4]", "f32[7,3,4]")
+    loop = next(n for n in graph.nodes if n.op.name == "loop")
+    assert loop.attr("carries") == 1
+
+
+def test_panels_of_what_every_turn_reads_are_made_before_it():
+    exe = sf.compile(weight_slopes_of_wide, "f32[128,512]", "f32[512,128]", "f32[7,32,128]")
+    loops = [kernel for kernel in exe.compilation.tree if kernel.region is not None]
+    inside = [one for loop in loops for body in loop.region.bodies for one in body]
+    panels = {buffer for one in inside for buffer in one.reads if "panel" in buffer.name}
+    assert len(loops) == 2
+    assert panels
+    assert not any(buffer in one.writes for one in inside for buffer in panels)
+
+
+def weight_slopes_of_wide(w, v, x):
+    def loss(w):
+        def turn(h, row):
+            return snp.tanh(row + snp.tanh(h @ w) @ v), None
+
+        last, _ = sf.scan(turn, snp.zeros((32, 128), "float32"), x)
+        return (last * last).sum()
+
+    return sf.grad(loss)(w)
