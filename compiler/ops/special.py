@@ -101,7 +101,8 @@ relu: Op = mapped(
     doc="max(x, 0)",
     formula="Max(x, 0)",
     body=lambda s, x: s.max(x, s.const(0, x.dtype)),
-    partials=lambda x, out: (greater(x, 0),),
+    # By the result, which the next layer needs anyway: the argument need not be kept for it.
+    partials=lambda x, out: (greater(out, 0),),
     reference=lambda x: np.maximum(x, x.dtype.type(0)),
     samples=numbers(),
 )

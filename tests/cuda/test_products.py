@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import symfuse as sf
 from symfuse import numpy as snp
 from symfuse import trace
 from symfuse.compiler.ir.graph import Graph
@@ -329,3 +330,13 @@ def test_products_of_the_library_are_not_put_into_one_launch() -> None:
         for n, product in enumerate(choices.products.values())
     ]
     assert len(order_launches(kernels, {})) == 2
+
+
+def test_a_training_step_keeps_what_comes_out_of_relu_and_not_what_goes_in() -> None:
+    def step(x: Any, w: Any, b: Any) -> Any:
+        return sf.grad(lambda w, b: (nn.relu(x @ w + b) ** 2).sum(), (0, 1))(w, b)
+
+    half = tuple(spec.replace("f32", "f16") for spec in (X, W, B))
+    first = chosen(step, *half)[1].choices[0].product
+    assert first is not None
+    assert (first.epilogue, first.output.op.name) == ("relu_bias", "relu")
