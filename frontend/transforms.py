@@ -19,15 +19,15 @@ from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import user_location
-from symfuse.compiler.ir.node import Node
 from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 
-from .tracing.record import Recorded, function_name, record
+from .differentiable import expect_kind, expect_scalar, pair_of
+from .tracing.record import Recorded, record
 from .tracing.specs import Spec
 from .tracing.trace import call, call_graph
-from .tracing.tree import Structure, flatten, map_leaves, same
+from .tracing.tree import flatten, map_leaves, same
 
 __all__ = [
     "eval_shape", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jvp",
@@ -75,11 +75,11 @@ def value_and_grad(
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         recorded = _stable(record(fun, args, kwargs))
         wrt, rebuild_tree = _selected(recorded, argnums, "grad")
-        _expect_scalar(recorded, has_aux)
+        expect_scalar(recorded, has_aux)
         graph = recorded.graph
-        _expect_kind("grad", "output", graph.outputs[:1], holomorphic)
+        expect_kind("grad", "output", graph.outputs[:1], holomorphic)
         if holomorphic:
-            _expect_kind("grad", "input", [graph.parameters[at] for at in wrt], holomorphic)
+            expect_kind("grad", "input", [graph.parameters[at] for at in wrt], holomorphic)
         found = grad_graph(graph, [graph.parameters[at] for at in wrt])
         both = replace(found, outputs=(*graph.outputs, *found.outputs))
         results = call_graph(both, recorded.arguments.leaves)
@@ -221,9 +221,9 @@ def _jacobian(
         wrt, rebuild_tree = _selected(recorded, argnums, "the Jacobian")
         inputs = [main.parameters[at] for at in wrt]
         if holomorphic or transform is jacfwd_graph:
-            _expect_kind("jacfwd", "input", inputs, holomorphic)
+            expect_kind("jacfwd", "input", inputs, holomorphic)
         if holomorphic or transform is jacrev_graph:
-            _expect_kind("jacrev", "output", main.outputs, holomorphic)
+            expect_kind("jacrev", "output", main.outputs, holomorphic)
         blocks = transform(main, inputs)
         full = replace(blocks, outputs=(*blocks.outputs, *aux))
         results = call_graph(full, recorded.arguments.leaves)
@@ -282,58 +282,12 @@ def _selected(
     return leaves, rebuild_tree
 
 
-def _expect_scalar(recorded: Recorded, has_aux: bool) -> None:
-    name = function_name(recorded.function) if recorded.function else "the function"
-    main = recorded.out_tree
-    if has_aux:
-        main = _pair(recorded).children()[0]
-    if not main.is_leaf:
-        raise TraceError(
-            f"grad: {name} returns {recorded.out_tree}, not one number",
-            fix="return one number, or use has_aux=True to return (number, anything else)",
-            loc=user_location(),
-        )
-    output = recorded.graph.outputs[0]
-    if output.shape or not output.dtype.is_inexact:
-        raise (ShapeError if output.shape else DTypeError)(
-            f"grad: {name} returns {output.type}, but a gradient is of one floating-point number",
-            fix="return the sum or the mean, or use jacrev for all derivatives",
-            loc=output.source.loc or user_location(),
-        )
-
-
-def _expect_kind(what: str, side: str, nodes: Sequence[Node], holomorphic: bool) -> None:
-    """Refuse complex values where derivatives are of real ones, or real ones where they are not."""
-    for node in nodes:
-        if node.dtype.is_complex == holomorphic:
-            continue
-        kind, fix = ("real", "take its real part, or pass holomorphic=True")
-        if holomorphic:
-            kind, fix = ("complex", "leave out holomorphic=True")
-        raise DTypeError(
-            f"{what}: an {side} is {node.type}, but has to be {kind} here",
-            fix=fix,
-            loc=node.source.loc or user_location(),
-        )
-
-
-def _pair(recorded: Recorded) -> Structure:
-    tree = recorded.out_tree
-    if tree.is_leaf or tree.spec.type is not tuple or len(tree.children()) != 2:
-        raise TraceError(
-            f"has_aux=True: the function returns {tree}, not a pair",
-            fix="return (value, auxiliary data)",
-            loc=user_location(),
-        )
-    return tree
-
-
 def _parted(recorded: Recorded, has_aux: bool) -> tuple[ir.Graph, tuple[Any, ...]]:
     """The graph of what is differentiated, and the nodes of the auxiliary data."""
     graph = recorded.graph
     if not has_aux:
         return graph, ()
-    count = _pair(recorded).children()[0].count
+    count = pair_of(recorded).children()[0].count
     return graph.with_outputs(graph.outputs[:count]), graph.outputs[count:]
 
 

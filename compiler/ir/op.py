@@ -80,6 +80,7 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
 
     body: Callable[..., Any] | None = None  # elementwise: the scalar program of one element
     moves: Callable[..., Any] | None = None  # views: (index, input type, attrs) → input index
+    interleaves: bool = False  # one visit stores all operands, side by side along a new last axis
     is_view: bool = False  # of the memory of its operand, as another element type
     samples: Callable[..., list[Sample]] | None = None  # (rng, dtype) → samples
     dtypes: tuple[DType, ...] = (DType.F32, DType.F64)  # that the contract tests draw

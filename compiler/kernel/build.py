@@ -169,11 +169,11 @@ class _Rows:
         return INSTRUCTIONS[value.op].cost if value.op in INSTRUCTIONS else 0
 
     def _is_full(self, node: Node) -> bool:
-        return self.domain.is_full(node.shape) or not self.domain.reduced
+        return self.domain.is_full(_stored_shape(node)) or not self.domain.reduced
 
     def _store(self, node: Node) -> None:
-        index = _known(self.domain.index(node.shape))
-        self.body.store(self.storage(node), index, node.shape, self.body.value(node, index))
+        index = _known(self.domain.index(_stored_shape(node)))
+        _store(self.body, self.storage(node), node, index)
 
 
 def build_contraction(
@@ -213,10 +213,25 @@ def build_contraction(
     fold = body.finish()
     body.locals[(anchor, position)] = total
     for node in outputs:
-        body.store(storage(node), position, node.shape, body.value(node, position))
+        _store(body, storage(node), node, position)
     axes = tuple(zip((*out, *over), (*anchor.shape, *sizes), strict=True))
     used = tuple((symbol, extent) for symbol, extent in axes if extent != 1)
     return Draft(tuple(s for s, _ in used), tuple(n for _, n in used), (fold, body.finish()))
+
+
+def _stored_shape(node: Node) -> tuple[Dim, ...]:
+    """The shape of the points at which elements of a node are stored."""
+    return node.inputs[0].shape if node.op.interleaves else node.shape
+
+
+def _store(body: Body, buffer: Buffer, node: Node, index: Index) -> None:
+    """Store the element at an index, or those of all operands side by side."""
+    if not node.op.interleaves:
+        body.store(buffer, index, node.shape, body.value(node, index))
+        return
+    values = [body.value(operand, index) for operand in node.inputs]
+    for place, value in enumerate(values):
+        body.store(buffer, (*index, place), node.shape, value)
 
 
 def _unrounded(body: Body, value: Instr) -> Instr:

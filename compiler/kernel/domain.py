@@ -74,17 +74,19 @@ class Domain(Struct, frozen=True):
 
 
 def own_domain(node: Node) -> Domain:
-    """The domain of a node alone: that of its operand for a reduction."""
+    """The domain of a node alone: that of its operand for a reduction or what interleaves."""
     if node.op.reduction is not None and not is_scan(node):
         attrs = node.attrs
         axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
         return Domain(node.inputs[0].shape, frozenset(axes))
-    return Domain(node.shape)
+    return Domain(visited_shape(node))
 
 
 def visited_shape(node: Node) -> tuple[Dim, ...]:
-    """The shape that one visit of every domain point covers: the operand's, for reductions."""
-    return node.inputs[0].shape if node.op.reduction is not None else node.shape
+    """The shape that one visit of every domain point covers: the operand's for reductions, and
+    for what stores its operands side by side."""
+    of_operand = node.op.reduction is not None or node.op.interleaves
+    return node.inputs[0].shape if of_operand else node.shape
 
 
 def is_scan(node: Node) -> bool:

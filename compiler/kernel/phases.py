@@ -90,6 +90,20 @@ class Access(Struct, frozen=True):
     otherwise: float | int | bool = 0
     padded: bool = False
 
+    @property
+    def part(self) -> int | None:
+        """Which one of a pair along the last axis this is, where that axis has two elements and
+        one of them is known to be meant."""
+        if self.buffer.shape[-1:] != (2,) or self.strides or self.guarded:
+            return None
+        part = self.offset % 2
+        return part if isinstance(part, int) else None
+
+    @property
+    def pair(self) -> Dim:
+        """Where the pair begins that this is a part of; of others, the place itself."""
+        return self.offset - (self.part or 0)
+
 
 class Reduce(Struct, frozen=True):
     """Fold the argument over the axes `over` into a local; in a serial loop along one of them it
@@ -317,7 +331,7 @@ def _in_place(part: Part, source: Buffer, result: Buffer) -> bool:
         return True
     if not stores or any(i.op != "store" or i.detail.strides for _, i in stores):
         return False
-    places = {i if i.detail.strides else i.detail.offset for _, i in (*loads, *stores)}
+    places = {i if i.detail.strides else i.detail.pair for _, i in (*loads, *stores)}
     before = max(at for at, _ in loads) < min(at for at, _ in stores)
     return len(places) == 1 and before and _in_one_thread(part, source, result)
 

@@ -201,6 +201,7 @@ interleave: Op = linear(
     align=as_one_dtype,
     result_type=_interleaved_type,
     element=_interleaved_element,
+    interleaves=True,
     parts=None,
     transpose=_one_of_two,
     batch=lambda inputs, batched, attrs: interleave(*spread(inputs, batched)),

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from ..ir.dims import Dim, product
 from ..ir.node import Node
-from ..kernel.domain import Domain, own_domain
+from ..kernel.domain import Domain, own_domain, visited_shape
 
 __all__ = ["Draft", "common_domain", "in_order", "is_below", "kind", "rank", "row_size"]
 
@@ -42,8 +42,9 @@ def common_domain(draft: Draft, node: Node) -> tuple[Domain, str]:
         if domain.reduced and wanted.reduced != domain.reduced:
             return domain, f"reductions run over different axes: {_axes(domain)}, {_axes(wanted)}"
         return wanted, ""
-    if domain.index(node.shape) is None:
-        return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(node.shape)}"
+    shape = visited_shape(node)
+    if domain.index(shape) is None:
+        return domain, f"domains differ: {_sizes(domain.shape)} and {_sizes(shape)}"
     return domain, ""
 
 

@@ -12,6 +12,8 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
+from symfuse.runtime.errors import SymfuseError
+
 from ..ir.builder import Builder
 from ..ir.graph import Graph
 from ..ir.node import Literal, Node
@@ -86,9 +88,16 @@ def _value(builder: Builder, node: Node, operands: Sequence[Value], inside: Any)
     if node.is_constant:
         return _constant(builder, node) if node.dtype.is_complex else node
     if node.dtype.is_complex or any(isinstance(x, Pair) for x in operands):
-        found: Value = node.op.parts(node, tuple(operands))  # type: ignore[misc]
-        return found
+        return _on_pairs(node, tuple(operands))
     return builder.rebuilt(node, tuple(_flat(operands)))
+
+
+def _on_pairs(node: Node, operands: tuple[Value, ...]) -> Value:
+    try:
+        found: Value = node.op.parts(node, operands)  # type: ignore[misc]
+    except SymfuseError as error:
+        raise error.at(node.source.loc, prefix=node.op.name) from None
+    return found
 
 
 def _constant(builder: Builder, node: Node) -> Pair:

@@ -203,12 +203,13 @@ class _Grouper:
         index = domain.index(visited_shape(node))
         if index is None:
             raise AssertionError(f"{node} has no place in {domain}")
-        if node.op.reduction is not None:
-            through = node.inputs[0]
-            if through in self.inlined:
-                return reads(through, index, self._sees_through)
-            return ((through, index),)
-        return reads(node, index, self._sees_through)
+        if node.op.reduction is None and not node.op.interleaves:
+            return reads(node, index, self._sees_through)
+        found: list[tuple[Node, Index]] = []
+        for operand in node.inputs:
+            is_inlined = operand in self.inlined
+            found += reads(operand, index, self._sees_through) if is_inlined else [(operand, index)]
+        return tuple(found)
 
     def _sees_through(self, node: Node) -> bool:
         return node in self.inlined or is_free(node)
@@ -302,7 +303,7 @@ class _Grouper:
             if self.home.get(read) is draft and domain.index(read.shape) != index:
                 return f"{node.op} reads {read.op} at other positions than those computed beside it"
         few = is_below(product(domain.kept_shape), FEW_ROWS)
-        if domain.is_full(node.shape) and few and not is_below(row_size(domain), LONG_ROW):
+        if domain.is_full(visited_shape(node)) and few and not is_below(row_size(domain), LONG_ROW):
             return "too few rows to keep the cores busy while each waits for its own reduction"
         return ""
 

@@ -32,13 +32,14 @@ class FloatLimits:
 
 
 def finfo(type: Any, /) -> Any:
-    """The limits of a floating-point type, or of that of an array; of bfloat16 too.
+    """The limits of a floating-point type, or of that of an array; of bfloat16 and of the parts
+    of complex numbers too.
 
     >>> import symfuse as sf
     >>> sf.numpy.finfo("float32").bits
     32
     """
-    return FloatLimits(DType.of(type))
+    return FloatLimits(DType.of(type).real)
 
 
 def iinfo(type: Any, /) -> Any:
@@ -55,8 +56,7 @@ def _plain(value: Any) -> Any:
             return DType.of(value).numpy
         except TypeError:
             return value  # NumPy's error is the better one, or it knows the type
-    dtype = common_dtype(value)
-    return 0.0 if dtype.is_float else False if dtype.is_bool else 0
+    return (False, 0, 0.0, 0j)[common_dtype(value).order]
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:

@@ -18,14 +18,15 @@ VERSION = "2025.12"
 _SIGNED = ("int8", "int16", "int32", "int64")
 _UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 _REAL = ("float32", "float64")
+_COMPLEX = ("complex64", "complex128")
 _KINDS: dict[str, tuple[str, ...]] = {
     "bool": ("bool",),
     "signed integer": _SIGNED,
     "unsigned integer": _UNSIGNED,
     "integral": (*_SIGNED, *_UNSIGNED),
     "real floating": _REAL,
-    "complex floating": (),
-    "numeric": (*_SIGNED, *_UNSIGNED, *_REAL),
+    "complex floating": _COMPLEX,
+    "numeric": (*_SIGNED, *_UNSIGNED, *_REAL, *_COMPLEX),
 }
 
 
@@ -54,6 +55,7 @@ class NamespaceInfo:
         _check(device)
         return {
             "real floating": np.dtype(np.float64),
+            "complex floating": np.dtype(np.complex128),
             "integral": np.dtype(np.int64),
             "indexing": np.dtype(np.int64),
         }

@@ -11,7 +11,7 @@ from msgspec import Struct
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol
-from ...kernel.fused import fused_products
+from ...kernel.fused import fused_products, paired_stores
 from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
 from .folds import Key, State, Totals, across_lanes, identity, renamed, tree
@@ -205,8 +205,8 @@ class Nest:
 
     def _points(self, totals: Totals) -> Totals:
         """The body once for every combination of copies; each stores after all that it reads."""
-        fused = fused_products(self.phase.body)
-        totals = dict(totals)
+        fused, pairs = fused_products(self.phase.body), paired_stores(self.phase.body)
+        totals, waiting = dict(totals), set(pairs.values())
         for copy in self._combinations():
             for instr in self.phase.body:
                 if instr.is_fold:
@@ -214,8 +214,8 @@ class Nest:
                 elif not instr.is_effect and instr not in fused:
                     self._value(instr, copy)
             for instr in self.phase.body:
-                if instr.is_effect and not instr.is_fold:
-                    self._effect(instr, copy)
+                if instr.is_effect and not instr.is_fold and instr not in waiting:
+                    self._effect(instr, copy, pairs.get(instr))
         return totals
 
     def _combinations(self) -> Iterator[Copy]:
@@ -271,14 +271,18 @@ class Nest:
         access: Access = instr.detail
         return self.memory.load(access, args, copy.position, copy.active)
 
-    def _effect(self, instr: Instr, copy: Copy) -> None:
+    def _effect(self, instr: Instr, copy: Copy, first: Instr | None) -> None:
+        """A store, of both parts of a pair if one stores the `first` of them, or a put."""
         value = self._value(instr.args[0], copy)
         if instr.op == "put":
             self.memory.put(instr.detail, value, copy.position, copy.active)
             return
         rest = [self._value(arg, copy) for arg in instr.args[1:]]
         inside = self._inside(instr, copy)
-        write = self.memory.store if instr.op == "store" else self.memory.accumulate
+        write: Any = self.memory.store if instr.op == "store" else self.memory.accumulate
+        if first is not None:
+            value, rest = self._value(first.args[0], copy), [value]
+            instr, write = first, self.memory.store_pair
         if inside is None:
             write(instr.detail, value, rest, copy.position, copy.active)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.dtypes import DType
 
@@ -133,6 +134,8 @@ class Memory:
             needed = None if access.padded else active
             mask = self._both(needed, condition, position.vector.lanes)
             found = self.s.load(pointer, dtype, position.vector.lanes, mask=mask)
+        elif self._is_of_pairs(access, position):
+            found = self._load_part(access, position, active)
         else:
             places = self._offsets(access, picks, position)
             mask = self._both(active, condition, places.lanes)
@@ -160,6 +163,51 @@ class Memory:
             places = self._offsets(access, picks, position)
             whole = self.s.splat(value, places.lanes)
             self.s.scatter(self._pointer(access.buffer), places, whole, mask=active)
+
+    def store_pair(
+        self,
+        access: Access,
+        first: Value,
+        second: list[Value],
+        position: Position,
+        active: Value | None,
+    ) -> None:
+        """Write both parts of a pair, whose first one `access` is, or of one for each lane."""
+        values = (first, *second)
+        if position.vector is None or not self._is_of_pairs(access, position):
+            for place, value in enumerate(values):
+                part = replace(access, offset=access.offset + place)
+                self.store(part, value, [], position, active)
+            return
+        lanes = position.vector.lanes
+        whole = self._side_by_side(*(self.s.splat(value, lanes) for value in values))
+        mask = self._of_both(active, access)
+        self.s.store(self._element(access, [], position), whole, mask=mask)
+
+    def _load_part(self, access: Access, position: Position, active: Value | None) -> Value:
+        """One part of the pair of each lane, out of a vector of whole pairs."""
+        assert access.part is not None and position.vector is not None
+        pointer = self._element(replace(access, offset=access.pair), [], position)
+        mask = self._of_both(active, access)
+        key = ("pairs", pointer, mask and mask.name)
+        lanes, dtype = 2 * position.vector.lanes, access.buffer.dtype
+        whole = self.at.find(key) or self.at.keep(
+            key, self.s.load(pointer, dtype, lanes, mask=mask)
+        )
+        return self.s.chosen([whole], range(access.part, lanes, 2))
+
+    def _is_of_pairs(self, access: Access, position: Position) -> bool:
+        """Whether the lanes go from pair to pair."""
+        return access.part is not None and position.slope(access.offset) == 2
+
+    def _of_both(self, active: Value | None, access: Access) -> Value | None:
+        """The lanes of pairs that may be touched."""
+        return None if active is None or access.padded else self._side_by_side(active, active)
+
+    def _side_by_side(self, first: Value, second: Value) -> Value:
+        """The lanes of two values by turns."""
+        order = [lane + part for lane in range(first.lanes) for part in (0, first.lanes)]
+        return self.s.chosen([first, second], order)
 
     def accumulate(
         self,

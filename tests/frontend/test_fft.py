@@ -1,0 +1,162 @@
+"""Fourier transforms: NumPy's, compiled for any length, differentiated, batched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import symfuse as sf
+import symfuse.numpy as snp
+
+RNG = np.random.default_rng(5)
+
+
+def complexes(*shape, dtype=np.complex128):
+    return (RNG.normal(size=shape) + 1j * RNG.normal(size=shape)).astype(dtype)
+
+
+def assert_near(found, wanted, factor=40.0):
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    scale = np.max(np.abs(wanted), initial=1e-300)
+    assert np.max(np.abs(found - wanted), initial=0) <= factor * np.finfo(found.dtype).eps * scale
+
+
+def agree(f, *arrays):
+    """Compiled and interpreted, a function gives what NumPy gives at once."""
+    wanted = f(*arrays)
+    assert_near(sf.jit(f)(*arrays), wanted)
+    assert_near(sf.trace(f, *arrays)(*arrays), wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("n", [1, 2, 7, 16, 17, 24, 61, 67, 121, 128, 210, 503, 1024])
+def test_every_length_is_compiled(n, dtype):
+    z = complexes(3, n, dtype=dtype)
+    assert_near(sf.jit(lambda z: snp.fft.fft(z))(z), np.fft.fft(z))
+    assert_near(sf.jit(lambda z: snp.fft.ifft(z, axis=0))(z), np.fft.ifft(z, axis=0))
+
+
+@settings(max_examples=20)
+@given(
+    st.integers(1, 40), st.integers(1, 45), st.sampled_from([None, "ortho", "forward"]),
+    st.integers(0, 1),
+)  # fmt: skip
+def test_cut_and_filled_axes_are_numpys(size, n, norm, axis):
+    shape = (size, 2) if axis == 0 else (2, size)
+    z = complexes(*shape)
+    for transform in (np.fft.fft, np.fft.ifft, np.fft.irfft, np.fft.hfft):
+        graph = sf.trace(lambda z, t=transform: t(z, n, axis, norm), z)
+        assert_near(graph(z), transform(z, n, axis, norm))
+    for transform in (np.fft.rfft, np.fft.ihfft):
+        graph = sf.trace(lambda x, t=transform: t(x, n, axis, norm), z.real)
+        assert_near(graph(z.real), transform(z.real, n, axis, norm))
+
+
+REAL = (
+    np.fft.rfft,
+    np.fft.ihfft,
+    np.fft.rfftn,
+    np.fft.rfft2,
+    np.fft.fftn,
+    lambda x: np.fft.rfftn(x, s=(3, 9), axes=(0, 2)),
+    lambda x: np.fft.fftshift(x) + np.fft.ifftshift(x, axes=(0,)),
+    lambda x: np.fft.fftshift(x, axes=1),
+)
+COMPLEX = (
+    np.fft.irfft,
+    np.fft.hfft,
+    np.fft.ifftn,
+    np.fft.fft2,
+    np.fft.ifft2,
+    np.fft.irfftn,
+    np.fft.irfft2,
+    lambda z: np.fft.fftn(z, s=(3, 9), axes=(0, 2), norm="ortho"),
+    lambda z: np.fft.irfftn(z, s=(5, 9), axes=(0, 2), norm="forward"),
+)
+
+
+def test_the_whole_family_is_compiled():
+    z = complexes(4, 6, 8, dtype=np.complex64)
+    for f in REAL:
+        agree(f, z.real.copy())
+    for f in COMPLEX:
+        agree(f, z)
+
+
+def test_frequencies_are_numpys():
+    np.testing.assert_array_equal(snp.fft.fftfreq(6, 0.5), np.fft.fftfreq(6, 0.5))
+    found = sf.jit(lambda x: x * snp.fft.rfftfreq(8))(np.ones(5))
+    np.testing.assert_array_equal(found, np.fft.rfftfreq(8))
+    assert snp.fft.rfftfreq(8, dtype="float32").dtype == np.float32
+
+
+def test_a_transform_is_its_own_transpose():
+    z, ct = complexes(12), complexes(12)
+    _, pull = sf.vjp(snp.fft.fft, z)
+    assert_near(pull(ct)[0], np.fft.fft(ct))
+    f = lambda x: snp.sum(snp.abs(snp.fft.rfft(x)) ** 2)  # noqa: E731
+    x = RNG.normal(size=12)
+    step = np.eye(12) * 1e-6
+    wanted = [(f(x + e) - f(x - e)) / 2e-6 for e in step]
+    np.testing.assert_allclose(sf.jit(sf.grad(f))(x), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_the_hessian_goes_through_a_transform_and_back():
+    def energy(x):
+        return snp.sum(snp.fft.irfft(snp.fft.rfft(x) * snp.exp(1j * x[:5]), 8) ** 3)
+
+    x = RNG.normal(size=8)
+    first = sf.grad(energy)
+    wanted = [(first(x + e) - first(x - e)) / 2e-6 for e in np.eye(8) * 1e-6]
+    np.testing.assert_allclose(sf.jit(sf.hessian(energy))(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_batches_are_transformed_together():
+    z = complexes(4, 5)
+    assert_near(sf.jit(sf.vmap(snp.fft.fft))(z), np.fft.fft(z))
+    assert_near(sf.vmap(snp.fft.fft, in_axes=1)(z), np.fft.fft(z.T))
+
+
+def test_a_loop_may_transform():
+    kernel = np.fft.fft(np.eye(6)[1])
+    turn = lambda c, _: (snp.fft.ifft(snp.fft.fft(c) * kernel), c.real)  # noqa: E731
+    start = np.arange(6) + 0j
+    rows = sf.jit(lambda z: sf.scan(turn, z, None, length=4)[1])(start)
+    np.testing.assert_allclose(rows, [np.roll(start.real, k) for k in range(4)], atol=1e-14)
+
+
+def test_a_transform_of_powers_of_two_takes_few_kernels():
+    exe = sf.compile(snp.fft.fft, "c64[8,4096]")
+    kinds = [kernel.kind for kernel in exe.kernels]
+    assert kinds.count("contraction") == 3 and len(kinds) <= 7
+
+
+def test_symbolic_batches_are_compiled_and_symbolic_lengths_refused():
+    f = sf.compile(snp.fft.fft, "c64[N,16]")
+    for n in (1, 5, 0):
+        z = complexes(n, 16, dtype=np.complex64)
+        assert_near(f(z), np.fft.fft(z))
+    with pytest.raises(sf.UnsupportedError, match="symbolic size") as raised:
+        sf.compile(lambda z: snp.fft.fft(z), "c64[N]")
+    assert raised.value.loc is not None and raised.value.loc.filename.endswith("test_fft.py")
+    z = complexes(9)
+    assert_near(sf.trace(snp.fft.fft, "c128[N]")(z), np.fft.fft(z))
+
+
+@pytest.mark.parametrize(
+    ("f", "error"),
+    [
+        (lambda z: snp.fft.rfft(z), sf.DTypeError),
+        (lambda z: snp.fft.fft(z, norm="best"), sf.ArgumentError),
+        (lambda z: snp.fft.fft(z, 0), sf.ShapeError),
+        (lambda z: snp.fft.fft(z, axis=3), sf.ShapeError),
+        (lambda z: snp.fft.fftn(z, s=(2, 2), axes=(0,)), sf.ShapeError),
+    ],
+)
+def test_what_has_no_transform_names_the_users_line(f, error):
+    with pytest.raises(error) as raised:
+        sf.trace(f, "c64[4,4]")
+    assert raised.value.loc is not None and raised.value.loc.filename.endswith("test_fft.py")
