@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from symfuse.compiler.autodiff.forward import jvp_graph
+from symfuse.compiler.autodiff.forward import jvp_graph, linear_graph
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
@@ -110,13 +110,31 @@ def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> An
 
 
 def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """The value of `fun`, and the linear function from changes of its arguments to its change."""
-    recorded = record(fun, primals)
-    results = call_graph(recorded.graph, recorded.arguments.leaves)
-    out = recorded.out_tree.unflatten(results)
+    """The value of `fun`, and the linear function from changes of its arguments to its change.
+
+    What both need is computed once, whatever number of changes is asked for.
+
+    >>> import symfuse as sf
+    >>> value, linear = sf.linearize(lambda x: x**3, 2.0)
+    >>> float(value), float(linear(1.0)), float(linear(2.0))
+    (8.0, 12.0, 24.0)
+    """
+    recorded = _stable(record(fun, primals))
+    main, _ = _parted(recorded, has_aux)
+    wrt = _float_leaves(recorded)
+    known, derivative = linear_graph(main, [main.parameters[at] for at in wrt])
+    count = len(recorded.graph.outputs)
+    whole = replace(known, outputs=(*recorded.graph.outputs, *known.outputs[len(main.outputs) :]))
+    results = call_graph(whole, recorded.arguments.leaves)
+    out, own = recorded.out_tree.unflatten(results[:count]), len(main.outputs)
 
     def linear(*tangents: Any) -> Any:
-        return jvp(fun, primals, tangents, has_aux=has_aux)[1]
+        directions = same(tuple(tangents), flatten(tuple(primals))[1], "tangents")
+        _check_tangents(recorded, wrt, directions)
+        given = [_as_type(recorded, at, directions[at]) for at in wrt]
+        changes = call_graph(derivative, [*results[count:], *given])
+        every = [*results[:own], *changes, *results[own:count]]
+        return _with_tangents(recorded, main, every, has_aux)[1]
 
     return (out[0], linear, out[1]) if has_aux else (out, linear)
 

@@ -17,6 +17,7 @@ from ..ir.types import TensorType
 from ..ir.walk import rebuild, topological
 from ..ops.kinds import filled, zeros
 from .batch import batch_nodes
+from .forward import forwards
 from .linearise import linearise
 from .reverse import cotangent_parameters, grad_graph, gradients
 
@@ -52,10 +53,11 @@ def _forward_columns(graph: Graph, node: Node) -> list[Node]:
     """The derivatives of all outputs in one node."""
     linear = linearise(graph, (node,))
     (tangent,) = linear.tangents
-    changing = [t for t in linear.outputs if t is not None]
+    changing = forwards(graph.with_outputs(t for t in linear.outputs if t is not None)).outputs
     found = _along(graph, node, tangent, changing)
+    ends = iter(changing)
     return [
-        _block(graph, output, node, None if t is None else found[t], batch_last=True)
+        _block(graph, output, node, None if t is None else found[next(ends)], batch_last=True)
         for output, t in zip(graph.outputs, linear.outputs, strict=True)
     ]
 

@@ -13,6 +13,7 @@ from ..ir.inline import inlined
 from ..ir.node import Node
 from ..ir.op import operations
 from ..ops.kinds import stretch
+from . import custom
 from .batch import batch_nodes
 
 __all__ = ["batched"]
@@ -23,7 +24,7 @@ Operands = tuple[Node, ...]
 
 def batched(builder: Builder, node: Node, inputs: Operands, is_batched: Flags) -> Node:
     """One result for the whole batch, batch axis first."""
-    rule = {"loop": _loop, "while_loop": _while, "branch": _branch}[node.op.name]
+    rule = {"loop": _loop, "while_loop": _while, "branch": _branch}.get(node.op.name, _custom)
     size = next(x.shape[0] for x, one in zip(inputs, is_batched, strict=True) if one)
     found, has_batch = rule(builder, node, inputs, is_batched, size)
     return found if has_batch else stretch(found, size)
@@ -60,6 +61,16 @@ def _while(
     operands = _spread(inputs, is_batched, given, carries, size)
     new = {**attrs, "body": body, "condition": condition}
     return builder.apply(operations["while_loop"], tuple(operands), new), made[result]
+
+
+def _custom(
+    builder: Builder, node: Node, inputs: Operands, is_batched: Flags, size: Dim
+) -> tuple[Node, bool]:
+    def batch(graph: Graph, flags: Flags) -> tuple[Graph, Flags]:
+        found, _, made = _body(graph, 0, 0, flags, size)
+        return found, made
+
+    return custom.batched(builder, node, inputs, is_batched, size, batch)
 
 
 def _branch(

@@ -7,11 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..ir.builder import Builder
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import operations
+from ..ir.walk import rebuild, topological
+from . import custom
 from .forward import zeros_like
 from .linearise import derivative_of, linearise
 
@@ -22,7 +25,7 @@ Flags = tuple[bool, ...]
 
 def tangent(builder: Builder, node: Node, incoming: Sequence[Node | None]) -> Node | None:
     """The tangent of one result; that of all results is one loop or branch."""
-    rule = {"loop": _loop, "while_loop": _while, "branch": _branch}[node.op.name]
+    rule = _RULES.get(node.op.name, custom.tangent)
     return rule(builder, node, tuple(incoming))
 
 
@@ -195,8 +198,30 @@ def _branch(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> 
         return None
     tangents = [t for t in incoming[1:] if t is not None]
     attrs: dict[str, Any] = {"branches": graphs, "result": sum(changing[:result])}
+    if count := node.attrs.get("kept", 0):
+        attrs["branches"] = (_reading(branches[0], graphs[0], count),)
     with builder.deriving(derivative_of(node)):
-        return builder.apply(operations["branch"], (*node.inputs, *tangents), attrs)
+        kept = _kept(builder, node, len(branches[0].outputs), count)
+        return builder.apply(operations["branch"], (*node.inputs, *tangents, *kept), attrs)
+
+
+def _kept(builder: Builder, node: Node, results: int, count: int) -> list[Node]:
+    """The last results of a branch, which its derivative reads."""
+    each = [{**node.attrs, "result": k} for k in range(results - count, results)]
+    return [builder.apply(node.op, node.inputs, attrs) for attrs in each]
+
+
+@lru_cache(maxsize=64)
+def _reading(branch: Graph, derivative: Graph, count: int) -> Graph:
+    """The derivative of a branch, handed the last results of the branch."""
+    builder = derivative.builder
+    given = {x: builder.parameter("", x.type, x.source) for x in branch.outputs[-count:]}
+    new = rebuild(topological(derivative.outputs), builder, given)
+    return replace(
+        derivative,
+        parameters=(*derivative.parameters, *given.values()),
+        outputs=tuple(new[output] for output in derivative.outputs),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -218,3 +243,6 @@ def _joint_branches(branches: tuple[Graph, ...], has: Flags) -> tuple[tuple[Grap
         parameters = (*one.parameters, *linear.tangents)
         graphs.append(Graph(f"d_{one.name}", parameters, outputs, one.builder))
     return tuple(graphs), changing
+
+
+_RULES = {"loop": _loop, "while_loop": _while, "branch": _branch}

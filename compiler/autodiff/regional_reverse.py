@@ -20,6 +20,7 @@ from ..ir.node import Node
 from ..ir.op import operations
 from ..ir.walk import rebuild, topological
 from ..ops.kinds import zeros
+from . import custom
 from .bounded import as_loop
 from .transpose import pull, reaching
 
@@ -33,6 +34,8 @@ def shares(
     builder: Builder, node: Node, cotangents: Cotangents, is_linear: Sequence[bool]
 ) -> Shares:
     """The cotangent of each input, from those of all results of one loop or branch."""
+    if node.op.name in custom.RULES:
+        return custom.shares(builder, node, cotangents, is_linear)
     if node.op.name == "branch":
         return _branch(builder, node, cotangents, is_linear)
     attrs, inputs = node.attrs, node.inputs

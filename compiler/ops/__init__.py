@@ -39,6 +39,7 @@ from .contract import contract
 from .control import branch, loop, while_loop
 from .conversion import convert, stop_gradient
 from .copying import copy
+from .custom import custom_jvp, custom_vjp, pullback
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .fourier import fft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
@@ -131,6 +132,8 @@ __all__ = [
     "cosh",
     "cumprod",
     "cumsum",
+    "custom_jvp",
+    "custom_vjp",
     "digamma",
     "divide",
     "eigh",
@@ -191,6 +194,7 @@ __all__ = [
     "power",
     "qr",
     "real",
+    "pullback",
     "reciprocal",
     "reduce_all",
     "reduce_any",

@@ -19,7 +19,15 @@ from ..ir.regions import Regional, run_region
 from ..ir.types import TensorType
 from .alignment import as_is
 
-__all__ = ["branch", "is_same_type", "loop", "while_loop"]
+__all__ = [
+    "branch",
+    "expect_types",
+    "is_same_type",
+    "loop",
+    "node_types",
+    "region_of",
+    "while_loop",
+]
 
 _COUNTER = TensorType((), DType.I64)
 _REGION = "a region's parameters have the types of what it is given"
@@ -34,7 +42,8 @@ def is_same_type(one: TensorType, other: TensorType) -> bool:
     return all(is_equal(n, m) for n, m in zip(one.shape, other.shape, strict=True))
 
 
-def _expect(what: str, given: Sequence[TensorType], wanted: Sequence[TensorType]) -> None:
+def expect_types(what: str, given: Sequence[TensorType], wanted: Sequence[TensorType]) -> None:
+    """Raise unless values have the types that a graph takes or gives."""
     if len(given) != len(wanted):
         raise ShapeError(f"{what}: {len(given)} values where {len(wanted)} are needed", fix=_REGION)
     for at, (one, other) in enumerate(zip(given, wanted, strict=True)):
@@ -43,7 +52,8 @@ def _expect(what: str, given: Sequence[TensorType], wanted: Sequence[TensorType]
             raise kind(f"{what}: value {at} is {one} where {other} is needed", fix=_REGION)
 
 
-def _types(nodes: Sequence[Any]) -> tuple[TensorType, ...]:
+def node_types(nodes: Sequence[Any]) -> tuple[TensorType, ...]:
+    """The types of some nodes."""
     return tuple(node.type for node in nodes)
 
 
@@ -68,9 +78,9 @@ def _loop_type(
 ) -> TensorType:
     walked = [_member(type_, length) for type_ in types[carries : carries + scanned]]
     given = (_COUNTER, *types[:carries], *walked, *types[carries + scanned :])
-    _expect("body", given, _types(body.parameters))
-    outputs = _types(body.outputs)
-    _expect("what the body carries on", outputs[:carries], types[:carries])
+    expect_types("body", given, node_types(body.parameters))
+    outputs = node_types(body.outputs)
+    expect_types("what the body carries on", outputs[:carries], types[:carries])
     found = outputs[result]
     return types[result] if result < carries else found.with_shape((length, *found.shape))
 
@@ -80,7 +90,7 @@ def _loop_results(values: Sequence[Any], attrs: Mapping[str, Any]) -> tuple[Any,
     body = attrs["body"]
     state, walked = list(values[:carries]), values[carries : carries + scanned]
     rest = values[carries + scanned :]
-    slots = [_rows(length, node, body) for node in _region(body).outputs[carries:]]
+    slots = [_rows(length, node, body) for node in region_of(body).outputs[carries:]]
     turns = range(length)
     for turn in reversed(turns) if attrs["reverse"] else turns:
         slices = [x[turn] for x in walked]
@@ -102,7 +112,7 @@ loop: Op = Op(
     doc="`length` turns of a body: (turn, carries…, slices…, rest…) → (carries…, rows…)",
     result_type=_loop_type,
     align=as_is,
-    regional=Regional(_loop_results, lambda attrs: len(_region(attrs["body"]).outputs)),
+    regional=Regional(_loop_results, lambda attrs: len(region_of(attrs["body"]).outputs)),
     reference=lambda *values, result, **attrs: _loop_results(values, attrs)[result],
 )
 
@@ -118,10 +128,12 @@ def _while_type(
     bound: int | None = None,
     result: int = 0,
 ) -> TensorType:
-    _expect("condition", types, _types(condition.parameters))
-    _expect("what the condition gives", _types(condition.outputs), (TensorType((), DType.BOOL),))
-    _expect("body", types, _types(body.parameters))
-    _expect("what the body carries on", _types(body.outputs), types[:carries])
+    expect_types("condition", types, node_types(condition.parameters))
+    expect_types(
+        "what the condition gives", node_types(condition.outputs), (TensorType((), DType.BOOL),)
+    )
+    expect_types("body", types, node_types(body.parameters))
+    expect_types("what the body carries on", node_types(body.outputs), types[:carries])
     return types[result]
 
 
@@ -151,13 +163,13 @@ while_loop: Op = Op(
 
 
 def _branch_type(
-    index: TensorType, *types: TensorType, branches: Any, result: int = 0
+    index: TensorType, *types: TensorType, branches: Any, result: int = 0, **kept: int
 ) -> TensorType:
-    _expect("the number of the branch", (index,), (TensorType((), DType.I32),))
-    wanted = _types(branches[0].outputs)
+    expect_types("the number of the branch", (index,), (TensorType((), DType.I32),))
+    wanted = node_types(branches[0].outputs)
     for number, one in enumerate(branches):
-        _expect(f"branch {number}", types, _types(one.parameters))
-        _expect(f"results of branch {number}", _types(one.outputs), wanted)
+        expect_types(f"branch {number}", types, node_types(one.parameters))
+        expect_types(f"results of branch {number}", node_types(one.outputs), wanted)
     return wanted[result]
 
 
@@ -167,16 +179,18 @@ def _branch_results(values: Sequence[Any], attrs: Mapping[str, Any]) -> tuple[An
     return tuple(np.asarray(x) for x in run_region(branches[chosen], values[1:]))
 
 
-def _region(value: Any) -> Any:
+def region_of(value: Any) -> Any:
+    """The graph of an attribute, bound to sizes or not."""
     return getattr(value, "region", value)
 
 
 branch: Op = Op(
     name="branch",
-    doc="what one of several graphs gives; `index` is clamped to their number; "
-    "a single one is computed apart, and again when it is differentiated backwards",
+    doc="what one of several graphs gives; `index` is clamped to their number; a single one is "
+    "computed apart, and again when it is differentiated backwards, but for its last `kept` "
+    "results",
     result_type=_branch_type,
     align=as_is,
-    regional=Regional(_branch_results, lambda attrs: len(_region(attrs["branches"][0]).outputs)),
+    regional=Regional(_branch_results, lambda attrs: len(region_of(attrs["branches"][0]).outputs)),
     reference=lambda *values, result, **attrs: _branch_results(values, attrs)[result],
 )

@@ -7,7 +7,7 @@ from .detach_shifts import detach_shifts
 from .expand_complex import expand_complex
 from .fold_constants import fold_constants
 from .manager import Pass, PassRecord, run_passes
-from .regional import lift_sums, merge_loops, simplify_regions
+from .regional import inline_rules, lift_sums, merge_loops, simplify_regions
 from .settle import settle
 from .simplify_algebra import simplify_algebra
 from .simplify_shapes import simplify_shapes
@@ -16,7 +16,8 @@ from .stabilise import stabilise
 __all__ = ["DERIVATIVE_PASSES", "GRAPH_PASSES", "run_pipeline"]
 
 GRAPH_PASSES: tuple[Pass, ...] = (
-    expand_complex,  # before anything else: rules are equations between real numbers
+    inline_rules,  # before anything else: derivatives have been taken
+    expand_complex,  # before any rule: they are equations between real numbers
     merge_loops,  # early, while what came from one body looks the same
     fold_constants,  # early: numbers are what most rules look for
     simplify_shapes,  # so that algebra sees through views

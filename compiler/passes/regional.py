@@ -7,7 +7,12 @@ import importlib
 from ..ir.graph import Graph
 from ..rewrite.driver import PassContext
 
-__all__ = ["lift_sums", "merge_loops", "simplify_regions"]
+__all__ = ["inline_rules", "lift_sums", "merge_loops", "simplify_regions"]
+
+
+def inline_rules(graph: Graph, context: PassContext | None = None) -> Graph:
+    """The graph in which functions with a derivative of their own are what they compute."""
+    return _run("inline_rules", graph)
 
 
 def merge_loops(graph: Graph, context: PassContext | None = None) -> Graph:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.types import TensorType
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, TraceError
@@ -69,8 +71,15 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     return branched("switch", call("convert", clamped, dtype=DType.I32), every, operands)
 
 
-def branched(what: str, index: Any, functions: Sequence[Function], operands: Sequence[Any]) -> Any:
-    """What the function of this number returns for the operands."""
+def branched(
+    what: str,
+    index: Any,
+    functions: Sequence[Function],
+    operands: Sequence[Any],
+    policy: Function | None = None,
+) -> Any:
+    """What the function of this number returns for the operands; `policy` names further values
+    that a derivative finds kept."""
     leaves, tree = flatten(tuple(operands))
     types = described(leaves, tree.paths("operands"), what)
 
@@ -78,21 +87,41 @@ def branched(what: str, index: Any, functions: Sequence[Function], operands: Seq
         return trace_region(function, types, lambda f, given: f(*tree.unflatten(given)))
 
     regions = alike(what, [traced(function) for function in functions])
-    return regions[0].tree.unflatten(chosen(index, regions, leaves, types))
+    return regions[0].tree.unflatten(chosen(index, regions, leaves, types, policy))
 
 
 def chosen(
-    index: Any, regions: Sequence[Region], leaves: Sequence[Any], types: Sequence[Described]
+    index: Any,
+    regions: Sequence[Region],
+    leaves: Sequence[Any],
+    types: Sequence[Described],
+    policy: Function | None = None,
 ) -> list[Any]:
     """The results of the region of this number for the given leaves."""
     graphs, captured = with_common_captures(regions)
     values = [index, *leaves, *captured]
     wanted = [TensorType((), DType.I32), *(one.type for one in types)]
-    found = regional_results("branch", values, wanted, {"branches": tuple(graphs)})
+    attrs: dict[str, Any] = {"branches": tuple(graphs)}
+    if policy is not None:
+        kept = _kept(graphs[0], policy)
+        graphs[0] = graphs[0].with_outputs((*graphs[0].outputs, *kept))
+        attrs = {"branches": tuple(graphs), "kept": len(kept)}
+    found = regional_results("branch", values, wanted, attrs)[: len(regions[0].weak)]
     for at, result in enumerate(found):
         if isinstance(result, Tracer):
             result._weak = all(region.weak[at] for region in regions)
     return found
+
+
+def _kept(graph: Graph, policy: Function) -> list[Node]:
+    """The values of a function that its derivative is to find kept."""
+    return [
+        node
+        for node in graph.nodes
+        if node.inputs
+        and node not in graph.outputs
+        and policy(node.op.name, *(x.type for x in node.inputs), **node.attrs)
+    ]
 
 
 def alike(what: str, regions: list[Region]) -> list[Region]:

@@ -15,7 +15,7 @@ from ..tracing.tracer import Tracer
 from ..tracing.tree import Structure
 from .regions import Region, fitted, trace_region
 
-__all__ = ["COUNTER", "carried"]
+__all__ = ["COUNTER", "carried", "pair_of"]
 
 Function = Callable[..., Any]
 COUNTER = Described(TensorType((), DType.I64), True)
@@ -50,6 +50,17 @@ def carried(
             break
         starts = better
     return fitted(region, starts, what, "the carry began as"), starts
+
+
+def pair_of(found: Any) -> tuple[Any, Any]:
+    """What the function of a scan returns, which has to be a pair."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise TraceError(
+            "scan: f returns no pair of carry and output",
+            fix="return (carry, y); y may be None",
+            loc=user_location(),
+        )
+    return found[0], found[1]
 
 
 def _met(start: Described, result: Described) -> Described:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from math import isqrt
 from typing import Any
@@ -16,34 +16,53 @@ from ..tracing.trace import call, current
 from ..tracing.tree import flatten, map_leaves
 from .branches import branched
 
-__all__ = ["checkpoint", "in_batches", "in_blocks", "remat"]
+__all__ = ["checkpoint", "in_batches", "in_blocks", "part", "remat", "reshaped"]
 
 Function = Callable[..., Any]
+Policy = Callable[..., bool]
 
 
-def checkpoint(fun: Function) -> Function:
+def checkpoint(
+    fun: Function | None = None,
+    *,
+    policy: Policy | None = None,
+    static_argnums: int | Sequence[int] = (),
+) -> Any:
     """The same function; its derivative in reverse mode keeps only its arguments, and computes
     again what it needs besides.
+
+    `policy` names what it keeps as well: one of `sf.checkpoint_policies`, or a function of the name
+    of an operation, the types of its operands and its attributes. Without `fun` it is a decorator.
+    Arguments of `static_argnums` are Python values.
 
     >>> import symfuse as sf
     >>> float(sf.grad(sf.checkpoint(lambda x: x**3))(2.0))
     12.0
     """
+    if fun is None:
+        return partial(checkpoint, policy=policy, static_argnums=static_argnums)
+    numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
     @wraps(fun)
     def apart(*args: Any, **kwargs: Any) -> Any:
         if current(flatten((args, kwargs))[0]) is None:
             return fun(*args, **kwargs)
 
-        whole = partial(_whole, fun)
+        positions = {n % len(args) for n in numbers if args}
+        static = {at: arg for at, arg in enumerate(args) if at in positions}
+        args = tuple(arg for at, arg in enumerate(args) if at not in positions)
+        whole = partial(_whole, fun, static)
         whole.__name__ = getattr(fun, "__name__", "f")  # type: ignore[attr-defined]
-        return branched("checkpoint", np.int32(0), (whole,), (args, kwargs))
+        return branched("checkpoint", np.int32(0), (whole,), (args, kwargs), policy)
 
     return apart
 
 
-def _whole(fun: Function, positional: Any, named: Any) -> Any:
-    return fun(*positional, **named)
+def _whole(fun: Function, static: Mapping[int, Any], positional: Any, named: Any) -> Any:
+    given = list(positional)
+    for position, value in static.items():
+        given.insert(position, value)
+    return fun(*given, **named)
 
 
 remat = checkpoint
@@ -59,11 +78,11 @@ def in_batches(walk: Function, whole: Function, xs: Any, length: Any, size: Any)
         )
     count = length // size
     full = count * size
-    rest = map_leaves(lambda x: _part(x, full, length), xs)
+    rest = map_leaves(lambda x: part(x, full, length), xs)
     if not count:
         return whole(rest)
-    batches = map_leaves(lambda x: _reshaped(_part(x, 0, full), (count, size)), xs)
-    found = map_leaves(lambda y: _reshaped(y, (full,), 2), walk(batches))
+    batches = map_leaves(lambda x: reshaped(part(x, 0, full), (count, size)), xs)
+    found = map_leaves(lambda y: reshaped(y, (full,), 2), walk(batches))
     if full == length:
         return found
     return map_leaves(lambda y, z: call("concatenate", y, z, axis=0), found, whole(rest))
@@ -83,13 +102,13 @@ def in_blocks(
     count = length // size
     whole = count * size
     inner = checkpoint(lambda carry, rows: walk(f, carry, rows, size, reverse))
-    blocks = map_leaves(lambda x: _reshaped(_part(x, 0, whole), (count, size)), xs)
-    tail = map_leaves(lambda x: _part(x, whole, length), xs)
+    blocks = map_leaves(lambda x: reshaped(part(x, 0, whole), (count, size)), xs)
+    tail = map_leaves(lambda x: part(x, whole, length), xs)
     carry, late = init, None
     if reverse and whole < length:
         carry, late = walk(f, carry, tail, length - whole, reverse)
     carry, rows = walk(inner, carry, blocks, count, reverse)
-    rows = map_leaves(lambda y: _reshaped(y, (whole,), 2), rows)
+    rows = map_leaves(lambda y: reshaped(y, (whole,), 2), rows)
     if not reverse and whole < length:
         carry, late = walk(f, carry, tail, length - whole, reverse)
     if late is not None:
@@ -97,7 +116,7 @@ def in_blocks(
     return carry, rows
 
 
-def _part(x: Any, start: int, stop: int) -> Any:
+def part(x: Any, start: int, stop: int) -> Any:
     """Some of the rows."""
     shape = tuple(x.shape)
     if (start, stop) == (0, shape[0]):
@@ -106,6 +125,6 @@ def _part(x: Any, start: int, stop: int) -> Any:
     return call("slice", x, starts=starts, stops=stops, steps=(1,) * len(shape))
 
 
-def _reshaped(x: Any, first: tuple[int, ...], gone: int = 1) -> Any:
+def reshaped(x: Any, first: tuple[int, ...], gone: int = 1) -> Any:
     """The array with other axes instead of its first ones."""
     return call("reshape", x, shape=(*first, *tuple(x.shape)[gone:]))

@@ -18,9 +18,10 @@ from ..tracing.sizes import plain
 from ..tracing.specs import Described
 from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
-from .carries import COUNTER, carried
+from .carries import COUNTER, carried, pair_of
 from .checkpoints import in_batches, in_blocks
 from .regions import Region, described, expect_function, regional_results
+from .unrolling import counted, in_strides, times
 from .whiles import counted_while
 
 __all__ = ["fori_loop", "map", "scan", "walk"]
@@ -43,8 +44,8 @@ def scan(
     Gives the last carry, and every y stacked along a new first axis. `init`, `xs` and what f
     returns are trees of arrays; a carry keeps its shapes and element types. Without `xs`, `length`
     tells the number of turns. `reverse` begins at the end; results stand where their slices do.
-    `unroll` is accepted for the sake of JAX. With `checkpoint` a derivative in reverse mode keeps
-    carries of about √length turns, and computes the turns between them again.
+    `unroll` turns are written out as one, True: all. With `checkpoint` a derivative in reverse
+    mode keeps carries of about √length turns, and computes the turns between them again.
 
     >>> import numpy as np, symfuse as sf
     >>> total, sums = sf.scan(lambda s, x: (s + x, s + x), 0.0, np.array([1.0, 2.0, 3.0]))
@@ -56,20 +57,18 @@ def scan(
     rows, rows_tree = flatten(xs)
     types = described(rows, rows_tree.paths("xs"), "scan")
     count = _length(types, rows_tree.paths("xs"), length)
+    size = times(unroll, count, "scan")
+    if size > 1:
+        arrays = rows_tree.unflatten([_as_array(row) for row in rows])
+        again = partial(scan, checkpoint=checkpoint)
+        return in_strides(again, f, init, arrays, count, reverse, size)
     if checkpoint:
         arrays = rows_tree.unflatten([_as_array(row) for row in rows])
         return in_blocks(scan, f, init, arrays, count, reverse)
     members = [replace(t, type=t.type.with_shape(t.type.shape[1:])) for t in types]
 
     def turn(body: Function, carry: Any, leaves: list[Tracer]) -> Any:
-        found = body(carry, rows_tree.unflatten(leaves[1:]))
-        if not isinstance(found, tuple | list) or len(found) != 2:
-            raise TraceError(
-                "scan: f returns no pair of carry and output",
-                fix="return (carry, y); y may be None",
-                loc=user_location(),
-            )
-        return tuple(found)
+        return pair_of(body(carry, rows_tree.unflatten(leaves[1:])))
 
     starts = described(state, tree.paths("init"), "scan")
     region, starts = carried("scan", f, tree, starts, [COUNTER, *members], turn)
@@ -101,7 +100,7 @@ def fori_loop(
     """`value = body_fun(i, value)` for i from `lower` up to, not including, `upper`.
 
     Bounds that are numbers or sizes make a loop that can be differentiated in both modes; traced
-    bounds make a while_loop.
+    bounds make a while_loop. `unroll` turns are written out as one, True: all.
 
     >>> import symfuse as sf
     >>> int(sf.fori_loop(0, 5, lambda i, total: total + i, 0))
@@ -111,6 +110,10 @@ def fori_loop(
     first, stop = _bound(lower, "lower"), _bound(upper, "upper")
     if isinstance(first, Tracer) or isinstance(stop, Tracer):
         return counted_while(first, stop, body_fun, init_val)
+    count = maximum(stop - first, 0)
+    size = times(unroll, count, "fori_loop")
+    if size > 1:
+        return counted(fori_loop, body_fun, first, count, size, init_val)
     state, tree = flatten(init_val)
 
     def turn(body: Function, value: Any, leaves: list[Tracer]) -> Any:
@@ -118,7 +121,6 @@ def fori_loop(
 
     starts = described(state, tree.paths("init_val"), "fori_loop")
     region, starts = carried("fori_loop", body_fun, tree, starts, [COUNTER], turn)
-    count = maximum(stop - first, 0)
     return tree.unflatten(_run(region, state, starts, [], count)[0])
 
 

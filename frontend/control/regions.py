@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import operations
+from symfuse.compiler.ir.regions import every_node
 from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ops.control import is_same_type
 from symfuse.runtime.dtypes import DType
@@ -31,6 +32,7 @@ __all__ = [
     "described",
     "expect_function",
     "fitted",
+    "identity",
     "kind_of_mismatch",
     "regional_results",
     "trace_region",
@@ -153,7 +155,7 @@ def with_common_captures(given: Sequence[Region]) -> tuple[list[ir.Graph], list[
     """The graphs with one list of parameters, and the values of those that were closed over."""
     values: dict[int, Any] = {}
     for region in given:
-        values |= {_identity(value): value for value in region.captured}
+        values |= {identity(value): value for value in region.captured}
     keys = list(values)
     return [_widened(region, keys, values) for region in given], list(values.values())
 
@@ -170,8 +172,27 @@ def regional_results(
     nodes = tuple(_node(trace, v, t) for v, t in zip(values, known, strict=False))
     with trace.builder.active():
         count = op.regional.count(attrs)
+        tells = nodes and any(map(_tells, _graphs(attrs)))
+        if tells:
+            nodes = (trace.after_told(nodes[0]), *nodes[1:])
         made = [trace.builder.apply(op, nodes, {**attrs, "result": k}) for k in range(count)]
+        if tells and made:
+            trace.told = operations["debug_order"](made[0])
     return [Tracer(trace, node) for node in made]
+
+
+def _graphs(attrs: dict[str, Any]) -> Iterator[ir.Graph]:
+    for value in attrs.values():
+        yield from (one for one in _parts(value) if isinstance(one, ir.Graph))
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _tells(graph: ir.Graph) -> bool:
+    """Whether something in a graph tells Python of values."""
+    return any(node.op.name == "after" for node in every_node(graph))
 
 
 def _array(value: Any, type_: TensorType | None) -> Any:
@@ -186,7 +207,7 @@ def _widened(region: Region, keys: list[int], values: dict[int, Any]) -> ir.Grap
     """The graph with a parameter for each captured value, in the order of the keys."""
     graph = region.graph
     count = len(graph.parameters) - len(region.captured)
-    own = dict(zip(map(_identity, region.captured), graph.parameters[count:], strict=True))
+    own = dict(zip(map(identity, region.captured), graph.parameters[count:], strict=True))
     hidden = [
         own[key] if key in own else graph.builder.parameter("", describe([values[key]])[0].type)
         for key in keys
@@ -194,7 +215,8 @@ def _widened(region: Region, keys: list[int], values: dict[int, Any]) -> ir.Grap
     return replace(graph, parameters=(*graph.parameters[:count], *hidden))
 
 
-def _identity(value: Any) -> int:
+def identity(value: Any) -> int:
+    """What tells values that were closed over apart."""
     return id(value._node) if isinstance(value, Tracer) else id(value)
 
 

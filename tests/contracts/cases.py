@@ -39,7 +39,9 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-_OTHERS = ("branch", "constant", "loop", "parameter", "while_loop")
+_OTHERS = (
+    "branch", "constant", "custom_jvp", "custom_vjp", "loop", "parameter", "pullback", "while_loop",
+)  # fmt: skip
 EVERY = [op for op in operations.values() if op.name not in _OTHERS]
 # What is of complex numbers alone has no elements: `test_complex.py` tests it.
 _COMPLEX = ("as_complex", "as_real", "complex", "conjugate", "fft", "imag", "real")
