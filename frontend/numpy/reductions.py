@@ -94,15 +94,18 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: 
             loc=user_location(),
         )
     x = _kept(x, where, initial)
-    for at in normal_axes(axis, x.ndim):
-        if isinstance(x.shape[at], int) and x.shape[at] == 0 and initial is None:
-            raise ShapeError(
-                f"{name} of no elements: axis {at} of {tuple(x.shape)} has size 0",
-                fix="give initial=, the value of no elements",
-                loc=user_location(),
-            )
+    axes = normal_axes(axis, x.ndim)
+    empty = [at for at in axes if isinstance(x.shape[at], int) and x.shape[at] == 0]
+    if empty and initial is None:
+        raise ShapeError(
+            f"{name} of no elements: axis {empty[0]} of {tuple(x.shape)} has size 0",
+            fix="give initial=, the value of no elements",
+            loc=user_location(),
+        )
     if common_dtype(x).is_bool:
         return _reduce("reduce_any" if name == "max" else "reduce_all", x, axis, keepdims)
+    if empty:  # the sum of nothing is zero
+        return call("add", _reduce("reduce_sum", x, axis, keepdims), initial)
     found = _reduce(f"reduce_{name}", x, axis, keepdims)
     return found if initial is None else call(f"{name}imum", found, initial)
 
