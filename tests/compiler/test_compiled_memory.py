@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from rows import arrays_of, layernorm, softmax, spread
 from running import Compiled, as_tuple, assert_near
 
+import symfuse as sf
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.ir.op import operations as op
 from symfuse.runtime.executable import Executable
@@ -145,3 +146,18 @@ def test_donated_memory_is_taken_where_nothing_else_reads_it(
         assert_near(found, wanted, 1e-4)
         for result, taken in zip(found, takers, strict=True):
             assert taken is None or result is copies[taken]
+
+
+def test_memory_of_a_checkpointed_gradient_grows_as_the_root_of_the_turns():
+    def peak(length, checkpoint):
+        def loss(w, x):
+            def turn(h, _):
+                return np.tanh(h @ w), None
+
+            return (sf.scan(turn, x, length=length, checkpoint=checkpoint)[0] ** 2).sum()
+
+        return sf.compile(sf.grad(loss), "f32[8,8]", "f32[4,8]").memory.peak_bytes()
+
+    plain, kept = ([peak(n, checkpoint) for n in (256, 1024, 4096)] for checkpoint in (False, True))
+    assert all(3.5 < b / a < 4.5 for a, b in pairwise(plain))
+    assert all(1.5 < b / a < 2.5 for a, b in pairwise(kept))
