@@ -1,0 +1,1 @@
+"""Training steps of six models, as symfuse, JAX and PyTorch write them."""
