@@ -124,6 +124,8 @@ def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:
 
 def example_count(tree: Tree) -> int:
     """The size of the first axis."""
+    if isinstance(tree, dict) and type(tree.get("x")) is np.ndarray:
+        return len(tree["x"])
     leaves = flatten(tree)[0]
     return int(leaves[0].shape[0]) if leaves and np.ndim(leaves[0]) else 0
 

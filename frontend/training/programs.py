@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from msgspec import Struct, field
 
 from ..nn.layer import Layer
@@ -127,5 +128,7 @@ def _as_declared(given: Spec, declared: Spec) -> Spec:
 
 def _types(batch: Tree) -> Any:
     """What tells programs apart: containers, element types and all sizes but the first."""
+    if all(type(part) is np.ndarray for part in batch.values()):  # what nearly all batches are
+        return tuple((name, part.dtype, part.shape[1:]) for name, part in batch.items())
     leaves, tree = flatten(batch)
     return tree, tuple((leaf.dtype, *leaf.shape[1:]) for leaf in leaves)
