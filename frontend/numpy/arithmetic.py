@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.runtime.dtypes import DType
+
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import call, common_dtype, convert, element_type, traced
 
@@ -85,7 +87,9 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     if common_dtype(x).is_complex:
         return call("complex", *(round(call(part, x), decimals) for part in ("real", "imag")))
     if not common_dtype(x).is_float:
-        return x
+        if decimals >= 0:
+            return x
+        return convert(round(convert(x, DType.F64), decimals), common_dtype(x))
     if decimals == 0:
         return call("round", x)
     scale = 10.0 ** (decimals if decimals > 0 else -decimals)

@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.compiler.ir.dims import Expr
 from symfuse.runtime.dtypes import DType
 
-from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.dispatch import FUNCTIONS, has_tracer, numpy_like
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
 from .shared import broadcast_shape_to, call, common_dtype, convert, element_type, floating, traced
@@ -175,28 +175,23 @@ def arange(
 
 def _eager_linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
-    dtype: Any = None, *, device: Any = None,
+    dtype: Any = None, axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
     target: Any = dtype and element_type(dtype).numpy
     spread: Any = np.linspace  # whose annotations take no flag for `retstep`
-    return spread(start, stop, num, endpoint, retstep, target)
+    return spread(start, stop, num, endpoint, retstep, target, axis)
 
 
 @numpy_like(np.linspace, eager=_eager_linspace, creates=True)
 def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    *,
-    device: Any = None,
-) -> Any:
-    """`num` numbers at equal distances from start to stop."""
-    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
-        return constant(_eager_linspace(start, stop, num, endpoint=endpoint, dtype=dtype))
-    own = floating(common_dtype(start, stop))
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    dtype: Any = None, axis: int = 0, *, device: Any = None,
+) -> Any:  # fmt: skip
+    """`num` numbers at equal distances from start to stop, and if asked for the distance."""
+    if not has_tracer((start, stop)):
+        found = _eager_linspace(start, stop, num, endpoint, retstep, dtype, axis)
+        return (constant(found[0]), constant(found[1])) if retstep else constant(found)
+    own = floating(common_dtype(traced(start), traced(stop)))
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
     parts = max(num - 1 if endpoint else num, 1)
@@ -204,7 +199,10 @@ def linspace(
     values = first + share * (last - first)
     if endpoint and num > 1:
         values = call("select", call("equal", share, 1.0), last, values)
-    return convert(values, own if dtype is None else element_type(dtype))
+    wanted = own if dtype is None else element_type(dtype)
+    values = convert(FUNCTIONS["floor"](values) if wanted.is_integer else values, wanted)
+    values = FUNCTIONS["moveaxis"](values, 0, axis) if axis else values
+    return (values, convert((last - first) / parts, own)) if retstep else values
 
 
 def _eager_eye(
@@ -249,21 +247,25 @@ def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = float) -> Any:
 def tril(m: Any, k: int = 0) -> Any:
     """The elements on and below a diagonal; zeros above."""
     m = traced(m)
-    keep = call("greater_equal", *_row_and_column(m.shape[-2:], k))
-    return _kept(keep, m)
+    return _kept(call("greater_equal", *_row_and_column(_matrix_shape(m), k)), m)
 
 
 @numpy_like(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """The elements on and above a diagonal; zeros below."""
     m = traced(m)
-    keep = call("less_equal", *_row_and_column(m.shape[-2:], k))
-    return _kept(keep, m)
+    return _kept(call("less_equal", *_row_and_column(_matrix_shape(m), k)), m)
+
+
+def _matrix_shape(m: Any) -> Any:
+    """The last two sizes; of a row, those of the matrix that it is every row of."""
+    return m.shape[-2:] if m.ndim > 1 else (*m.shape, *m.shape)
 
 
 def _kept(keep: Any, m: Any) -> Any:
     zero = False if m.dtype == np.bool_ else 0
-    return call("select", broadcast_shape_to(keep, m.shape), m, zero)
+    shape = m.shape if m.ndim > 1 else keep.shape
+    return call("select", broadcast_shape_to(keep, shape), broadcast_shape_to(m, shape), zero)
 
 
 @numpy_like(np.diag)

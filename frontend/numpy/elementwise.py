@@ -14,7 +14,7 @@ from symfuse.runtime.errors import DTypeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, common_dtype, convert, element_type, floating, is_weak, traced
+from .shared import call, common_dtype, convert, element_type, is_weak, real_dtype, traced
 
 __all__: list[str] = []
 
@@ -73,7 +73,7 @@ def _real(op: str, args: tuple[Any, ...]) -> Any:
     dtype = common_dtype(*args)
     if dtype.is_inexact:
         return call(op, *args)
-    target = DType.F64 if op == "divide" or all(map(is_weak, args)) else floating(dtype)
+    target = DType.F64 if op == "divide" or all(map(is_weak, args)) else real_dtype(dtype)
     return call(op, *(convert(traced(a), target) for a in args))
 
 
@@ -128,8 +128,19 @@ def as_bool(x: Any) -> Any:
     return call("not_equal", x, 0)
 
 
+def _reciprocal(op: str, args: tuple[Any, ...]) -> Any:
+    """Of integers the whole part, which is 0 but for 1 and -1."""
+    dtype = common_dtype(*args)
+    if not dtype.is_integer:
+        return call(op, *args)
+    x = traced(args[0])
+    return call("select", call("less_equal", FUNCTIONS["abs"](x), 1), x, 0)
+
+
 def _power(op: str, args: tuple[Any, ...]) -> Any:
-    """The exponents that NumPy computes otherwise, too."""
+    """The exponents that NumPy computes otherwise, too; truth values are small integers."""
+    if common_dtype(*args).is_bool:
+        args = tuple(convert(traced(a), DType.I8) for a in args)
     x, exponent = args
     if type(exponent) in (int, float) and isinstance(x, Tracer) and x._node.dtype.is_inexact:
         if exponent == 2:
@@ -186,7 +197,7 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("fabs", np.fabs, "abs", _real, ""),
     ("sign", np.sign, "sign", _of_complex("direction"), ""),
     ("square", np.square, "square", _plain, ""),
-    ("reciprocal", np.reciprocal, "reciprocal", _plain, ""),
+    ("reciprocal", np.reciprocal, "reciprocal", _reciprocal, ""),
     ("sqrt", np.sqrt, "sqrt", _real, ""),
     ("cbrt", np.cbrt, "cbrt", _real, ""),
     ("hypot", np.hypot, "hypot", _real, ""),

@@ -11,14 +11,14 @@ from symfuse.runtime.dtypes import DType, promoted
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import common_dtype, convert, floating, rounded_once, traced
+from .shared import common_dtype, convert, real_dtype, rounded_once, traced
 
 __all__ = ["divmod", "fix", "float_power", "frexp", "ldexp", "logaddexp2", "modf", "spacing"]
 
 
 def _float(x: Any) -> Any:
     x = traced(x)
-    return convert(x, floating(common_dtype(x)))
+    return convert(x, real_dtype(common_dtype(x)))
 
 
 @numpy_like(np.divmod)

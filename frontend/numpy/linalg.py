@@ -6,8 +6,8 @@ on arrays; compiled code gives NaN or infinities.
 
 from .decompositions import cholesky, eig, eigh, eigvals, eigvalsh, qr, svd, svdvals
 from .manipulation import matrix_transpose
-from .matrices import matrix_norm, matrix_power
-from .products import matmul, norm, tensordot, vecdot, vector_norm
+from .matrices import matrix_norm, matrix_power, norm, vector_norm
+from .products import matmul, tensordot, vecdot
 from .stacks import cross, diagonal, multi_dot, outer, tensorinv, tensorsolve, trace
 from .systems import cond, det, inv, lstsq, matrix_rank, pinv, slogdet, solve
 

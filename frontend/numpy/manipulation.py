@@ -53,10 +53,9 @@ __all__ = [
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     """The same elements in another shape; one size may be -1."""
     x = traced(a)
-    if order not in ("C", "A"):
-        raise ShapeError(
-            f"order={order!r} is not supported", fix='use order="C"', loc=user_location()
-        )
+    if order == "F":
+        turned = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
+        return transpose(reshape(transpose(x), turned))
     sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
     known = [s if isinstance(s, Expr) else s.__index__() for s in sizes]
     if -1 in [s for s in known if isinstance(s, int)]:
@@ -91,14 +90,14 @@ def _missing_size(shape: Sequence[Any], rest: list[Any], wanted: Any) -> Any:
 @numpy_like(np.ravel, view=True)
 def ravel(a: Any, order: str = "C") -> Any:
     """All elements along one axis."""
-    x = traced(a)
+    x = transpose(a) if order == "F" else traced(a)
     return x if x.ndim == 1 else call("reshape", x, shape=(product(x.shape),))
 
 
 @numpy_like()
 def flatten(a: Any, order: str = "C") -> Any:
     """All elements along one axis, as a copy."""
-    return FUNCTIONS["copy"](ravel(a))
+    return FUNCTIONS["copy"](ravel(a, order))
 
 
 @numpy_like(np.transpose, view=True)

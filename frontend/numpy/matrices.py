@@ -1,4 +1,4 @@
-"""Norms and powers of whole matrices."""
+"""Norms of vectors and matrices, and powers of matrices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,65 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import broadcast_shape_to, common_dtype, convert, rounded_once, traced
+from .shared import (
+    broadcast_shape_to,
+    common_dtype,
+    convert,
+    normal_axes,
+    normal_axis,
+    rounded_once,
+    traced,
+)
 
-__all__ = ["matrix_norm", "matrix_power"]
+__all__ = ["matrix_norm", "matrix_power", "norm", "vector_norm"]
+
+
+def _inexact(x: Any) -> Any:
+    x = traced(x)
+    return x if common_dtype(x).is_inexact else FUNCTIONS["divide"](x, 1)
+
+
+def _of_vectors(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """(Σ |x|^order)^(1/order) over axes; 0 counts what is not zero, ±inf is max and min."""
+    size = FUNCTIONS["abs"](x)
+    if order == 2:
+        size = size if common_dtype(x).is_complex else x
+        total = FUNCTIONS["sum"](FUNCTIONS["square"](size), axes, keepdims=keepdims)
+        return FUNCTIONS["sqrt"](total)
+    if order in (math.inf, -math.inf):
+        return FUNCTIONS["max" if order > 0 else "min"](size, axes, keepdims=keepdims)
+    if order == 0:
+        counted = convert(FUNCTIONS["not_equal"](x, 0), common_dtype(size))
+        return FUNCTIONS["sum"](counted, axes, keepdims=keepdims)
+    powers = size if order == 1 else FUNCTIONS["power"](size, order)
+    total = FUNCTIONS["sum"](powers, axes, keepdims=keepdims)
+    return total if order == 1 else FUNCTIONS["power"](total, 1 / order)
+
+
+@numpy_like(np.linalg.vector_norm)
+@rounded_once
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """The norm of vectors along axes, over all elements where no axis is given."""
+    x = _inexact(x)
+    return _of_vectors(x, ord, normal_axes(axis, x.ndim), keepdims)
+
+
+@numpy_like(np.linalg.norm)
+@rounded_once
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm along axes; for one axis also other orders, for two those of
+    `matrix_norm`."""
+    x = _inexact(x)
+    axes = normal_axes(axis, x.ndim)
+    if ord is None or (len(axes) == 1 and isinstance(ord, int | float)):
+        return _of_vectors(x, 2 if ord is None else ord, axes, keepdims)
+    if len(axes) != 2:
+        raise UnsupportedError(
+            f"norm of order {ord!r} over {len(axes)} axes", fix="use ord=None", loc=user_location()
+        )
+    order = axes if axis is None else tuple(normal_axis(at, x.ndim) for at in axis)
+    found = matrix_norm(FUNCTIONS["moveaxis"](x, order, (-2, -1)), ord=ord)
+    return FUNCTIONS["expand_dims"](found, axes) if keepdims else found
 
 
 @numpy_like(np.linalg.matrix_norm)

@@ -31,13 +31,14 @@ LATER: dict[str, str] = {
     "floats": "divmod fix float_power frexp ldexp logaddexp2 modf spacing",
     "integers": "bitwise_count gcd lcm packbits unpackbits",
     "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real",
+    "matrices": "norm vector_norm",
     "dtypes": "can_cast finfo iinfo isdtype result_type",
 }
 """Of `symfuse.numpy`, by module."""
 
 LINALG: dict[str, str] = {
     "decompositions": "cholesky eig eigh eigvals eigvalsh qr svd svdvals",
-    "matrices": "matrix_norm matrix_power",
+    "matrices": "matrix_norm matrix_power norm vector_norm",
     "systems": "cond det inv lstsq matrix_rank pinv slogdet solve",
     "stacks": "cross diagonal multi_dot outer tensorinv tensorsolve trace",
 }

@@ -1,4 +1,4 @@
-"""Products of arrays: matmul, dot, tensordot, outer, cross, norms."""
+"""Products of arrays: matmul, dot, tensordot, outer, cross, trace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from symfuse.compiler.ir.dims import is_equal, maximum, minimum
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ShapeError, UnsupportedError
+from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import (
@@ -17,14 +17,12 @@ from .shared import (
     call,
     common_dtype,
     convert,
-    normal_axes,
-    rounded_once,
     traced,
 )
 
 __all__ = [
-    "cross", "diagonal", "dot", "inner", "kron", "matmul", "matvec", "norm", "outer",
-    "tensordot", "trace", "vdot", "vecdot", "vecmat", "vector_norm",
+    "cross", "diagonal", "dot", "inner", "kron", "matmul", "matvec", "outer",
+    "tensordot", "trace", "vdot", "vecdot", "vecmat",
 ]  # fmt: skip
 
 
@@ -207,35 +205,3 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     """The sum of a diagonal."""
     return FUNCTIONS["sum"](diagonal(a, offset, axis1, axis2), -1, dtype)
-
-
-@numpy_like(np.linalg.norm)
-@rounded_once
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The Euclidean norm along axes; for vectors also other orders, for matrices those of
-    `matrix_norm`."""
-    x = FUNCTIONS["divide"](x, 1) if not common_dtype(x).is_inexact else traced(x)
-    axes = normal_axes(axis, x.ndim)
-    size = FUNCTIONS["abs"](x)
-    x = size if common_dtype(x).is_complex else x
-    if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
-        return FUNCTIONS["sqrt"](FUNCTIONS["sum"](FUNCTIONS["square"](x), axes, keepdims=keepdims))
-    if len(axes) == 1 and ord in (np.inf, -np.inf):
-        return FUNCTIONS["max" if ord > 0 else "min"](size, axes, keepdims=keepdims)
-    if len(axes) == 1 and isinstance(ord, int | float) and ord:
-        powers = FUNCTIONS["sum"](FUNCTIONS["power"](size, ord), axes, keepdims=keepdims)
-        return powers if ord == 1 else FUNCTIONS["power"](powers, 1 / ord)
-    if len(axes) == 2 and ord is not None:
-        found = FUNCTIONS["matrix_norm"](FUNCTIONS["moveaxis"](x, axes, (-2, -1)), ord=ord)
-        return FUNCTIONS["expand_dims"](found, axes) if keepdims else found
-    raise UnsupportedError(
-        f"norm of order {ord!r} over {len(axes)} axes", fix="use ord=None", loc=user_location()
-    )
-
-
-@numpy_like(getattr(np.linalg, "vector_norm", norm))
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
-    """The norm of vectors, over all elements where no axis is given."""
-    if ord == 2:
-        return norm(x, None, axis, keepdims)
-    return norm(FUNCTIONS["ravel"](x), ord) if axis is None else norm(x, ord, axis, keepdims)

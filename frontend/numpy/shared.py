@@ -28,6 +28,7 @@ __all__ = [
     "normal_axes",
     "normal_axis",
     "product",
+    "real_dtype",
     "rounded_once",
     "size_number",
     "traced",
@@ -98,6 +99,11 @@ def floating(dtype: DType) -> DType:
     if dtype.is_inexact:
         return dtype
     return DType.F32 if dtype.itemsize < 4 else DType.F64
+
+
+def real_dtype(dtype: DType) -> DType:
+    """The element type of NumPy's real ufuncs of values of this one: of bytes, halves."""
+    return floating(dtype) if dtype.is_inexact or dtype.itemsize > 1 else DType.F16
 
 
 def rounded_once(build: Callable[..., Any]) -> Callable[..., Any]:

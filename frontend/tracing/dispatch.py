@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import UnsupportedError
+from symfuse.runtime.errors import SymfuseError, TraceError, UnsupportedError
 
 __all__ = [
     "ACTIVE",
@@ -82,7 +82,7 @@ def numpy_like(
 
     def decorate(build: _F) -> _F:
         compute = eager or (stands_for[0] if stands_for else None)
-        built = build if view else _fresh(build)
+        built = _built(build, view)
 
         @wraps(build)
         def function(*args: Any, **kwargs: Any) -> Any:
@@ -99,17 +99,35 @@ def numpy_like(
     return decorate
 
 
-def _fresh(build: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its result marked as an array of its own, which may be written to."""
+def _built(build: Callable[..., Any], view: bool) -> Callable[..., Any]:
+    """The function with its results marked as arrays of their own, which may be written to, unless
+    they are views; and written into `out` where that is given."""
 
     @wraps(build)
-    def built(*args: Any, **kwargs: Any) -> Any:
+    def built(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         result = build(*args, **kwargs)
-        if isinstance(result, Traceable) and not any(result is arg for arg in args):
-            result._view = None  # type: ignore[attr-defined]
-        return result
+        if not view:
+            _mark_fresh(result, args)
+        return result if out is None else _received(result, out)
 
     return built
+
+
+def _mark_fresh(result: Any, args: Any) -> None:
+    for part in result if type(result) in (tuple, list) else (result,):
+        if isinstance(part, Traceable) and not any(part is arg for arg in args):
+            part._view = None  # type: ignore[attr-defined]
+
+
+def _received(result: Any, out: Any) -> Any:
+    """The array that was given for a result, with it written there."""
+    if isinstance(out, Traceable):
+        return out._receive(result)  # type: ignore[attr-defined]
+    raise TraceError(
+        f"{result!r} cannot be written into a NumPy array while it is traced",
+        fix="write y = y + x, or make y by symfuse.numpy.zeros instead of numpy.zeros",
+        loc=user_location(),
+    )
 
 
 def unsupported(name: str) -> UnsupportedError:
@@ -144,8 +162,10 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
         raise unsupported(_name(function))
     try:
         return known(*args, **kwargs)
+    except SymfuseError:
+        raise
     except TypeError:
-        _check_arguments(function, known, args, kwargs)
+        _check_arguments(function, known, args, {k: v for k, v in kwargs.items() if k != "out"})
         raise
 
 

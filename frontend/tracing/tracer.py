@@ -187,12 +187,25 @@ class Tracer(Traceable):
     def __divmod__(self, other: Any) -> Any:
         return FUNCTIONS["floor_divide"](self, other), FUNCTIONS["remainder"](self, other)
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return FUNCTIONS["floor_divide"](other, self), FUNCTIONS["remainder"](other, self)
+
+    @property
+    def flat(self) -> Any:
+        """All elements along one axis, to be read: `x.flat[3]`."""
+        return FUNCTIONS["ravel"](self)
+
     def __round__(self, digits: int = 0) -> Any:
         return FUNCTIONS["round"](self, digits)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.pop("out", None) is not None:
-            raise self._cannot_write_array()
+        out = kwargs.get("out", ())
+        if len(out) == 1:
+            kwargs["out"] = out[0]
+            where = kwargs.pop("where", True)
+            if where is not True:
+                result = self.__array_ufunc__(ufunc, method, *inputs)
+                return call_numpy(np.where, (where, result, out[0]), {"out": out[0]})
         if method == "__call__":
             return call_numpy(ufunc, inputs, kwargs)
         name = f"{ufunc.__name__}.{method}"
@@ -246,6 +259,12 @@ class Tracer(Traceable):
         self._write(result)
         return self
 
+    def _receive(self, result: Any) -> Tracer:
+        """This array with a result written into it, as `out=` asks for."""
+        self._check_writable()
+        self._update_in_place(result, "out=")
+        return self
+
     def _for(self, base: Tracer) -> Tracer:
         self._pending = base
         return self
@@ -291,13 +310,6 @@ class Tracer(Traceable):
             f"{what} needs the value of {self!r}, which is known only when the graph runs",
             fix=rewritten(what, loc.source() if loc else ""),
             loc=loc,
-        )
-
-    def _cannot_write_array(self) -> TraceError:
-        return TraceError(
-            f"{self!r} cannot be written into a NumPy array while it is traced",
-            fix="write y = y + x, or make y by symfuse.numpy.zeros instead of numpy.zeros",
-            loc=user_location(),
         )
 
 

@@ -101,6 +101,11 @@ y2 = y.copy(); y2[1::2] *= 3; y2 += 1; y2
 x2 = x.copy(); x2[[0, 2]] = x2[[2, 0]]; x2
 x2 = x.copy(); x2[x2 > 5] = 0.5; x2
 x2 = x.copy(); x2[1, 1:] -= r; x2
+y2 = y.copy(); np.add(y, 1, out=y2)
+y2 = y.copy(); np.negative(y, out=y2, where=y > 0); y2
+r2 = r.copy(); np.sum(s, axis=1, out=r2); r2
+x2 = x.copy(); np.clip(x, 2, 5, out=x2); x2
+x2, y2 = np.meshgrid(r, k); x2[0] = 7; x2
 y2 = y.copy(); np.put(y2, [0, 2], [-44, -55]); y2
 y2 = y.copy(); np.put(y2, 22, -5, mode="clip"); y2
 y2 = y.copy(); np.put(y2, [7, 1, 9], [1, 2], mode="wrap"); y2
@@ -151,6 +156,12 @@ np.expand_dims(r, axis=(0, 2))
 np.squeeze(c[:1])
 np.atleast_3d(r)
 np.ravel(c[::-1])
+np.ravel(c, order="F")
+c.flatten("F")
+np.reshape(c, (4, -1), order="F")
+x.reshape(2, 6, order="F").flat[3]
+np.tril(r)
+np.triu(r, 1)
 np.reshape(c, (4, -1))
 np.permute_dims(c, (1, 2, 0))
 np.meshgrid(r, d[:2])
@@ -281,6 +292,9 @@ np.correlate(r, [0, 1, 0.5], "same")
 
 # products
 np.linspace(r, 5, 4, endpoint=False)
+np.linspace(0, r, 3, axis=1)
+np.linspace(r[0], 2, 5, retstep=True)
+np.linspace(r[0], 9, 4, dtype=int)
 np.logspace(r, 3.0, 4)
 np.logspace(r[0], 2, 5, base=2)
 np.geomspace(z, 1000, num=4)
@@ -317,6 +331,14 @@ np.linalg.tensorsolve(np.eye(6).reshape(6, 2, 3) + 0 * r[0], d)
 np.linalg.tensorinv((np.eye(6) * 2).reshape(2, 3, 6) + 0 * r[0], ind=2)
 np.linalg.matrix_norm(c, ord=1)
 np.linalg.vector_norm(x, axis=1, ord=3)
+np.linalg.vector_norm(c - 7, axis=(0, 1), ord=1)
+np.linalg.vector_norm(c - 7, axis=(0, 2), ord=3, keepdims=True)
+np.linalg.vector_norm(c - 7, keepdims=True, ord=-np.inf)
+np.linalg.vector_norm(x, axis=0, ord=0)
+np.linalg.norm(x - 5, axis=(1, 0), ord=1)
+np.linalg.norm(c - 7, axis=(2, 0), ord=np.inf, keepdims=True)
+np.linalg.norm(r, ord=0)
+np.linalg.norm(i, ord=-1, axis=1)
 np.linalg.vecdot(x, x)
 np.linalg.matmul(a, b)
 np.linalg.tensordot(a, b)
@@ -379,6 +401,12 @@ np.clip(j, 1, 4)
 np.cbrt(d)
 np.hypot(r, 4)
 np.round(-h * 15, -1)
+np.round(i * 7, -1)
+np.reciprocal(2 * i - 7)
+np.sqrt(p)
+np.exp(m)
+np.power(m, m)
+divmod(7, i)
 np.acos(q)
 np.asin(q)
 np.atan(h)
