@@ -210,6 +210,69 @@ def test_own_modules_losses_and_metrics_are_functions(rng: np.random.Generator) 
     assert 1.5 < float(line.params["slope"]) < 3.5
 
 
+def test_weights_may_be_tied(rng: np.random.Generator) -> None:
+    class Tied(nn.Module):
+        code: int
+
+        def call(self, scope: Any, x: Any) -> Any:
+            kernel = scope.weight("kernel", (x.shape[-1], self.code))
+            hidden = np.tanh(x @ kernel + scope.weight("there", self.code, "zeros"))
+            return hidden @ kernel.T + scope.weight("back", x.shape[-1], "zeros")
+
+    x = rng.normal(size=(64, 2)).astype("f") @ rng.normal(size=(2, 6)).astype("f")
+    model = Tied(3)
+    model.compile(sf.optim.Adam(0.02), "mse")
+    losses = model.fit(x, x, epochs=80, **KEPT).history["loss"]
+    assert losses[-1] < 0.3 * losses[0]
+    assert model.summary().params == 6 * 3 + 3 + 6
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16", "float64"])
+def test_element_types_are_a_policy(policy: str, digits: Any) -> None:
+    x, y = (part[:512] for part in digits)
+    layers = [nn.Input(64), nn.Dense(32, activation="relu"), nn.Dense(10, dtype="float32")]
+    model = nn.Sequential(layers, dtype=policy)
+    model.compile(
+        sf.optim.Adam(0.01), sf.losses.SparseCategoricalCrossentropy(from_logits=True), seed=2
+    )
+    losses = model.fit(x, y, epochs=8, **KEPT).history["loss"]
+    assert losses[-1] < 0.3 * losses[0]
+    kept = model.params["dense"]["kernel"].dtype
+    assert str(kept) == {"mixed_bfloat16": "float32"}.get(policy, policy)
+    assert model.params["dense_1"]["kernel"].dtype == model.predict(x).dtype == np.float32
+    slots = {leaf.dtype for leaf in flatten(model.optimizer_state["slots"])[0]}
+    assert slots <= {np.dtype("float32"), np.dtype("float64")}
+
+
+def test_each_size_may_have_a_program_of_its_own(digits: Any) -> None:
+    x, y = (part[:100] for part in digits)
+    model, other = perceptron(dynamic_batch=False), perceptron()
+    for one in (model, other):
+        one.fit(x, y, batch_size=32, **KEPT)
+    assert len(model.programs.known) == 2 and len(other.programs.known) == 1
+    first, last = model.params["dense"]["kernel"], other.params["dense"]["kernel"]
+    np.testing.assert_allclose(first, last, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "targets", "right"),
+    [
+        (1, "sigmoid", lambda y: y > 4, lambda p, y: (p[:, 0] > 0.5) == (y > 4)),
+        (10, "softmax", lambda y: y, lambda p, y: p.argmax(1) == y),
+        (10, "softmax", lambda y: y[:, None], lambda p, y: p.argmax(1) == y),
+        (10, "softmax", lambda y: np.eye(10)[y], lambda p, y: p.argmax(1) == y),
+    ],
+)
+def test_accuracy_is_what_targets_make_of_it(
+    units: int, activation: str, targets: Any, right: Any, digits: Any
+) -> None:
+    x, y = (part[:60] for part in digits)
+    model = nn.Sequential([nn.Input(64), nn.Dense(units, activation=activation)])
+    model.compile("sgd", loss=None, metrics=["accuracy"])
+    found = model.evaluate(x, targets(y), return_dict=True)["accuracy"]
+    assert found == pytest.approx(np.mean(right(model.predict(x), y)))
+
+
 def test_data_may_come_as_batches(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(20, 4)).astype("f"), rng.normal(size=(20, 1)).astype("f")
     models = [nn.Sequential([nn.Input(4), nn.Dense(1)]) for _ in range(3)]

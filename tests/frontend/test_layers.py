@@ -9,7 +9,7 @@ import pytest
 
 import symfuse as sf
 from symfuse import nn
-from symfuse.nn.scope import Run
+from symfuse.nn.scope import Run, snake
 from symfuse.tracing.tree import flatten, map_leaves
 
 IMAGE, SEQUENCE, ROW = (6, 6, 4), (5, 4), (8,)
@@ -230,6 +230,57 @@ def test_layers_inside_layers_share_and_name_their_weights() -> None:
     assert sorted(params) == ["dense", "inner"]
     graph = sf.trace(lambda x: Twice(4).apply(params, {}, x)[0], "f32[N,4]")
     assert "inner" in str(graph)
+
+
+def test_embeddings_are_rows(rng: np.random.Generator) -> None:
+    layer, words = nn.Embedding(5, 3), np.array([[1, 4], [1, 0]])
+    params, _ = layer.init(sf.random.key(0), words)
+    assert np.array_equal(layer.apply(params, {}, words)[0], params["embeddings"][words])
+    slope = sf.jit(sf.grad(lambda p: np.sum(layer.apply(p, {}, words)[0])))(params)
+    assert slope["embeddings"][:, 0].tolist() == [1, 2, 0, 0, 1]
+
+
+def test_nodes_see_their_neighbours(rng: np.random.Generator) -> None:
+    layer = nn.GCNConv(2, activation="relu", dtype="float64")
+    edges = np.eye(4) + np.diag(np.ones(3), 1) + np.diag(np.ones(3), -1)
+    root = 1 / np.sqrt(edges.sum(1))
+    adjacency, x = root[:, None] * edges * root, values(rng, 4, (3,), "float64")
+    params, _ = layer.init(sf.random.key(0), x, adjacency)
+    found = layer.apply(params, {}, x, adjacency)[0]
+    expected = np.maximum(adjacency @ x @ params["kernel"] + params["bias"], 0)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "compute"),
+    [
+        (nn.Add(), lambda x, y: x + y),
+        (nn.Subtract(), lambda x, y: x - y),
+        (nn.Multiply(), lambda x, y: x * y),
+        (nn.Average(), lambda x, y: (x + y) / 2),
+        (nn.Maximum(), np.maximum),
+        (nn.Minimum(), np.minimum),
+        (nn.Concatenate(), lambda x, y: np.concatenate([x, y], -1)),
+        (nn.Dot(1), lambda x, y: np.sum(x * y, 1, keepdims=True)),
+        (nn.Attention(), None),
+    ],
+)
+def test_layers_of_several_values(layer: Any, compute: Any, rng: np.random.Generator) -> None:
+    x, y = values(rng, 2, (3, 4), "float32")
+    found = layer.apply({}, {}, [x, y])[0]
+    if isinstance(layer, nn.Attention):
+        scores = x @ y.T / 2
+        weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+        np.testing.assert_allclose(found, weights @ y, rtol=1e-5)
+    else:
+        np.testing.assert_allclose(found, compute(x, y), rtol=1e-6)
+
+
+def test_names_are_those_of_keras() -> None:
+    names = {
+        snake(kind): kind for kind in ("Dense", "Conv2DTranspose", "ReLU", "LSTM", "MaxPooling1D")
+    }
+    assert sorted(names) == ["conv2d_transpose", "dense", "lstm", "max_pooling1d", "re_lu"]
 
 
 def test_vmap_and_jit_go_over_layers(rng: np.random.Generator) -> None:
