@@ -119,8 +119,10 @@ class FunctionsTable(SphinxDirective):
         for topic, names in snp.topics():
             lines += ["", f"**{_sentence(topic)}**", "", *_HEADING]
             lines += [_function(name, getattr(snp, name)) for name in names]
-        lines += ["", "**Linear algebra**: `symfuse.numpy.linalg`", "", *_HEADING]
-        lines += [_function(name, getattr(snp.linalg, name)) for name in sorted(snp.linalg.__all__)]
+        for title, part in (("Linear algebra", "linalg"), ("Fourier transforms", "fft")):
+            space = getattr(snp, part)
+            lines += ["", f"**{title}**: `symfuse.numpy.{part}`", "", *_HEADING]
+            lines += [_function(name, getattr(space, name)) for name in sorted(space.__all__)]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

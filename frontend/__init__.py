@@ -48,8 +48,8 @@ _NAMES = {
     "compiler.ir.location": ("scope",),
 }  # fmt: skip
 _MODULES = (
-    "callbacks", "checkpoint_policies", "data", "datasets", "initializers", "linalg", "losses",
-    "metrics", "nn", "numpy", "optim", "random", "special",
+    "callbacks", "checkpoint_policies", "data", "datasets", "debug", "fft", "initializers",
+    "linalg", "losses", "metrics", "nn", "numpy", "optim", "random", "special",
 )  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
