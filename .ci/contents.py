@@ -7,7 +7,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-FOLDERS = {"frontend": "symfuse", "compiler": "symfuse/compiler", "runtime": "symfuse/runtime"}
+FOLDERS = {
+    "frontend": "symfuse",
+    "compiler": "symfuse/compiler",
+    "runtime": "symfuse/runtime",
+    "examples": "symfuse/examples",
+}
 
 
 def main(dist: Path) -> int:

@@ -28,7 +28,7 @@ def moons(count: int = 300, spread: float = 0.1, seed: int = 0) -> Pair:
 
 
 def circles(count: int = 300, spread: float = 0.1, seed: int = 0) -> Pair:
-    """A disc inside a ring: f32[count, 2], i64[count]."""
+    """A small ring inside a large one: f32[count, 2], i64[count]."""
     rng, labels = _drawn(count, 2, seed)
     angle, radius = 2 * np.pi * rng.random(count), 0.4 + labels
     return _points(rng, radius * np.cos(angle), radius * np.sin(angle), spread), labels

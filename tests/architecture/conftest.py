@@ -1,4 +1,4 @@
-"""The source files of the three layers, parsed once, with the imports each of them makes."""
+"""The source files of the layers and the examples, parsed once, with the imports of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = {"runtime": "symfuse.runtime", "compiler": "symfuse.compiler", "frontend": "symfuse"}
+FOLDERS = {
+    "runtime": "symfuse.runtime",
+    "compiler": "symfuse.compiler",
+    "frontend": "symfuse",
+    "examples": "symfuse.examples",
+}
 
 
 @dataclass(frozen=True, slots=True)

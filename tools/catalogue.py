@@ -1,0 +1,129 @@
+"""Write `docs/catalogue.md`, and with `--run` first run the examples and keep what they measured.
+
+python tools/catalogue.py                      # pages from docs/catalogue/results.json
+python tools/catalogue.py --run                # run everything first (some minutes)
+python tools/catalogue.py --run gan linear     # run some of it first
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from symfuse.examples.catalogue import ROWS, SECTIONS, Row, example, find
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "catalogue"
+RESULTS = FOLDER / "results.json"
+
+HEAD = """# The catalogue
+
+Every system below is one short file in `examples/`. It runs compiled and eager with the same
+numbers, its derivatives are compared with central differences in both modes, and a test runs it in
+a reduced size. *Measured* is what the file found in full size, and the bar that it must reach.
+
+```sh
+symfuse zoo                    # the list
+symfuse zoo gan --verify       # run one, and compare with eager results and differences
+symfuse zoo all --quick        # run all of them in a reduced size
+python tools/catalogue.py --run  # measure again and write these pages
+```
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--run", nargs="*", metavar="NAME", help="examples or sections; all")
+    args = parser.parse_args()
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    for row in dict.fromkeys(r for name in _wanted(args.run) for r in find(name)):
+        results[row.module] = measured(row)
+        write(results)
+    known = write(results)
+    for path, text in pages(known).items():
+        path.write_text(text, "utf-8")
+    return 0 if all(result["ok"] for result in known.values()) else 1
+
+
+def write(results: dict[str, Any]) -> dict[str, Any]:
+    """Keep the results, in the order of the rows; of rows that are gone, nothing."""
+    known = {row.module: results[row.module] for row in ROWS if row.module in results}
+    RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return known
+
+
+def _wanted(names: list[str] | None) -> list[str]:
+    return [] if names is None else names or ["all"]
+
+
+def measured(row: Row) -> dict[str, Any]:
+    """Run an example in full size, verify it, and write its picture."""
+    start = time.process_time()
+    record = example(row).run(False)
+    seconds = time.process_time() - start
+    record.subject.check_gradients()
+    difference = record.subject.difference()
+    found = record.as_dict() | {"difference": difference}
+    print(
+        f"{row.module}: {seconds:.1f} s", *map(str, record.measures), sep="\n    ", file=sys.stderr
+    )
+    if record.picture:
+        kind = "svg" if isinstance(record.picture, str) else "png"
+        data = record.picture.encode() if kind == "svg" else record.picture
+        found["picture"] = f"{row.name}.{kind}"
+        (FOLDER / found["picture"]).write_bytes(data)
+    return found
+
+
+def pages(results: dict[str, Any]) -> dict[Path, str]:
+    """The page with the table, and a page with pictures for each section."""
+    table = [HEAD]
+    for section, title in SECTIONS.items():
+        rows = [row for row in ROWS if row.section == section and row.module in results]
+        table += [f"\n## {title}\n", "| System | Example | Test | Measured |", "|---|---|---|---|"]
+        table += [_line(row, results[row.module]) for row in rows]
+    listed = "\n".join(f"catalogue/{section}" for section in SECTIONS)
+    table.append(f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
+    written = {ROOT / "docs" / "catalogue.md": "\n".join(table)}
+    for section, title in SECTIONS.items():
+        written[FOLDER / f"{section}.md"] = _gallery(section, title, results)
+    return written
+
+
+def _line(row: Row, result: dict[str, Any]) -> str:
+    link = f"[{row.system}](catalogue/{row.section}.md#{row.name.replace('_', '-')})"
+    file = f"`examples/{row.module.replace('.', '/')}.py`"
+    measures = "<br>".join(map(_measure, result["measures"]))
+    return f"| {link} | {file} | `test_catalogue[{row.module}]` | {measures} |"
+
+
+def _measure(measure: dict[str, Any]) -> str:
+    name = measure["name"].replace("|", "\\|")
+    return f"{name}: **{measure['value']:.4g}** ({measure['relation']} {measure['bar']:.4g})"
+
+
+def _gallery(section: str, title: str, results: dict[str, Any]) -> str:
+    """Each example of a section: what it says of itself, its picture, the graph of its function."""
+    parts = [f"# {title}\n"]
+    for row in ROWS:
+        if row.section == section and row.module in results:
+            parts += _entry(row, results[row.module])
+    return "\n".join(parts)
+
+
+def _entry(row: Row, result: dict[str, Any]) -> list[str]:
+    doc = " ".join((example(row).__doc__ or "").split()).replace("*", "\\*").replace("_", "\\_")
+    eager = f"Compiled and eager results differ by {result['difference']:.1e} of the largest value"
+    lines = [f"({row.name.replace('_', '-')})=\n", f"## {row.system}\n", f"{doc}\n"]
+    lines += [f"{eager} (`symfuse zoo {row.name} --verify`).\n"]
+    if "picture" in result:
+        lines += [f"![{row.system}]({result['picture']})\n"]
+    return [*lines, f"```{{catalogue-graph}} {row.module}\n```\n"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
