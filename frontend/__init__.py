@@ -39,7 +39,8 @@ _NAMES = {
     "benchmarking.measure": ("bench",),
     # errors and element types
     "runtime.errors": (
-        "ArgumentError", "ArtifactError", "CompileError", "DTypeError", "DataError", "DeviceError",
+        "ArgumentError", "ArtifactError", "CheckError", "CompileError", "DTypeError", "DataError",
+        "DeviceError",
         "GraphSyntaxError",
         "GuardError", "OptionError", "ShapeError", "SymfuseError", "TraceError",
         "UnsupportedError", "VerifyError",

@@ -11,6 +11,7 @@ from typing import Self
 __all__ = [
     "ArgumentError",
     "ArtifactError",
+    "CheckError",
     "CompileError",
     "DTypeError",
     "DataError",
@@ -33,6 +34,13 @@ class Loc:
 
     code: CodeType
     offset: int
+
+    @classmethod
+    def of_line(cls, filename: str, line: int) -> Loc:
+        """A line of a file of which nothing more is known."""
+        code = cls.of_line.__func__.__code__  # type: ignore[attr-defined]
+        places = {"co_filename": filename, "co_firstlineno": line, "co_linetable": b""}
+        return cls(code.replace(co_name="", **places), 0)
 
     @property
     def filename(self) -> str:
@@ -118,6 +126,10 @@ class GraphSyntaxError(SymfuseError, ValueError):
 
 class VerifyError(SymfuseError, AssertionError):
     """A graph, kernel or program that breaks an invariant: a defect in a pass."""
+
+
+class CheckError(SymfuseError, AssertionError):
+    """A condition of the user's that does not hold, or a result that is no finite number."""
 
 
 class CompileError(SymfuseError, RuntimeError):

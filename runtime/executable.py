@@ -39,7 +39,7 @@ class Executable:
     read-only, not contiguous, or overlaps another argument) a copy takes its place.
     """
 
-    __slots__ = ("_caller", "_descriptor", "entry")
+    __slots__ = ("_caller", "_descriptor", "_is_native", "entry")
 
     entry: Callable[..., Any]
     """The function to call in hot loops: native wherever that is possible."""
@@ -52,7 +52,8 @@ class Executable:
         code = load_image(program.code)
         self._caller = Caller(program, code, threads=count, verify=checked)
         self._descriptor = Descriptor(self._caller)
-        built = None if checked else native_entry(self._descriptor, self.name)
+        self._is_native = not checked and not self._caller.reports
+        built = native_entry(self._descriptor, self.name) if self._is_native else None
         self.entry = built or self._caller
         if built:
             self._caller.native = weakref.ref(built)
@@ -62,7 +63,7 @@ class Executable:
 
         None where there is no native code. `fallback` must not refer to the function strongly.
         """
-        if self._caller.verify:
+        if not self._is_native:
             return None
         return native_entry(Descriptor(self._caller, fallback), self.name)
 
@@ -79,7 +80,7 @@ class Executable:
         It is for one thread at a time, and always returns the same arrays.
         """
         bound = Bound(self._caller, arrays, out)
-        return (None if self._caller.verify else native_bound(bound, self.name)) or bound
+        return (native_bound(bound, self.name) if self._is_native else None) or bound
 
     @property
     def program(self) -> Program:

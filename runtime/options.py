@@ -156,6 +156,12 @@ _ROWS = (
         choices=("strict", "fast"),
     ),
     Option(
+        "debug_nans",
+        "flag",
+        False,
+        "Looks for NaN in the results of compiled code, and names the line that it comes from.",
+    ),
+    Option(
         "verify",
         "flag",
         False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,16 @@ from .regions import Bound, bundle_key
 __all__ = ["bind_sizes", "concrete", "evaluate_node", "interpret", "run"]
 
 Array = np.ndarray[Any, Any]
+Watch = Callable[[Node, Sequence[Any], Array], None]
 
 
-def interpret(graph: Dataflow, arrays: Iterable[Any]) -> tuple[Array, ...]:
-    """The outputs for values of the visible parameters; captured values fill the hidden ones."""
+def interpret(
+    graph: Dataflow, arrays: Iterable[Any], watch: Watch | None = None
+) -> tuple[Array, ...]:
+    """The outputs for values of the visible parameters; captured values fill the hidden ones.
+
+    `watch(node, operands, value)` sees every value when it is there, those inside loops too.
+    """
     from_user = iter(arrays)
     values: dict[Node, Any] = {}
     for parameter in graph.parameters:
@@ -28,10 +34,15 @@ def interpret(graph: Dataflow, arrays: Iterable[Any]) -> tuple[Array, ...]:
         given = next(from_user) if held is None else held
         values[parameter] = np.asarray(given, parameter.dtype.numpy)
     sizes = bind_sizes(graph.parameters, [values[p].shape for p in graph.parameters])
-    return run(graph, values, sizes)
+    return run(graph, values, sizes, watch)
 
 
-def run(graph: Dataflow, values: dict[Node, Any], sizes: Mapping[str, int]) -> tuple[Array, ...]:
+def run(
+    graph: Dataflow,
+    values: dict[Node, Any],
+    sizes: Mapping[str, int],
+    watch: Watch | None = None,
+) -> tuple[Array, ...]:
     """The outputs, given the values of all parameters and of the sizes."""
     together: dict[Any, tuple[Array, ...]] = {}
     for node in graph.nodes:
@@ -40,20 +51,24 @@ def run(graph: Dataflow, values: dict[Node, Any], sizes: Mapping[str, int]) -> t
         inputs = [values[i] for i in node.inputs]
         if node.op.regional is None:
             values[node] = evaluate_node(node, inputs, sizes)
+            if watch is not None:
+                watch(node, inputs, values[node])
             continue
         key = bundle_key(node)
         if key not in together:
-            together[key] = _results(node, inputs, sizes)
+            together[key] = _results(node, inputs, sizes, watch)
         values[node] = together[key][node.attr("result")]
     return tuple(np.asarray(values[output]) for output in graph.outputs)
 
 
-def _results(node: Node, inputs: list[Any], sizes: Mapping[str, int]) -> tuple[Array, ...]:
+def _results(
+    node: Node, inputs: list[Any], sizes: Mapping[str, int], watch: Watch | None
+) -> tuple[Array, ...]:
     """All results of a loop or branch."""
 
     def run_inner(region: Dataflow, arrays: Any) -> tuple[Array, ...]:
         given = zip(region.parameters, arrays, strict=True)
-        return run(region, {p: np.asarray(x, p.dtype.numpy) for p, x in given}, sizes)
+        return run(region, {p: np.asarray(x, p.dtype.numpy) for p, x in given}, sizes, watch)
 
     def bound(value: Any) -> Any:
         if isinstance(value, Dataflow):

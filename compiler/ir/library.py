@@ -10,7 +10,19 @@ from symfuse.runtime.dtypes import DType
 
 from .dims import Dim
 
-__all__ = ["INFO", "Call", "Copy", "Memory", "Order", "Plan", "Scratch", "Step", "Triangle"]
+__all__ = [
+    "INFO",
+    "Call",
+    "Copy",
+    "Memory",
+    "Order",
+    "Plan",
+    "Report",
+    "Scratch",
+    "Step",
+    "Triangle",
+    "Zeros",
+]
 
 
 class Memory(Struct, frozen=True):
@@ -76,7 +88,22 @@ class Order(Struct, frozen=True):
     count: Dim
 
 
-Step = Copy | Triangle | Call | Order
+class Report(Struct, frozen=True):
+    """Python is told of operands: how, as JSON, their places, and the sizes of all of them."""
+
+    text: str
+    operands: tuple[Memory, ...]
+    dims: tuple[Dim, ...]
+
+
+class Zeros(Struct, frozen=True):
+    """So many elements of the result become zero."""
+
+    target: Memory
+    count: Dim
+
+
+Step = Copy | Triangle | Call | Order | Report | Zeros
 
 
 class Plan(Struct, frozen=True):

@@ -40,6 +40,7 @@ from .control import branch, loop, while_loop
 from .conversion import convert, stop_gradient
 from .copying import copy
 from .custom import custom_jvp, custom_vjp, pullback
+from .dynamic import dynamic_slice, dynamic_update_slice
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .fourier import fft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
@@ -59,6 +60,7 @@ from .logic import (
 )
 from .normal import erfcinv, erfcx, log_ndtr, logit, ndtr
 from .reduce import reduce_all, reduce_any, reduce_max, reduce_min, reduce_prod, reduce_sum
+from .reporting import after, debug_check, debug_order, debug_print
 from .rounding import (
     ceil,
     copysign,
@@ -93,6 +95,10 @@ from .trigonometric import (
 from .windows import overlap_add, windows
 
 __all__ = [
+    "after",
+    "debug_check",
+    "debug_order",
+    "debug_print",
     "abs",
     "acos",
     "acosh",
@@ -136,6 +142,8 @@ __all__ = [
     "custom_vjp",
     "digamma",
     "divide",
+    "dynamic_slice",
+    "dynamic_update_slice",
     "eigh",
     "equal",
     "erf",

@@ -20,7 +20,8 @@ def inlined_nodes(graph: Graph) -> set[Node]:
         elif node.rank == 0 and node.op.body is not None:
             given = all(x in chosen or x.is_parameter or x.is_constant for x in node.inputs)
             cost = sum(chosen.get(x, 0) for x in node.inputs) + element_cost(node)
-            wanted = any(user.op.regional for user in graph.users[node])  # in memory
+            readers = (user.op for user in graph.users[node])
+            wanted = any(op.regional or op.library for op in readers)  # in memory
             if given and cost <= CHEAP and graph.users[node] and not wanted:
                 chosen[node] = cost
     return set(chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import operations
-from symfuse.compiler.ir.regions import every_node
 from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ops.control import is_same_type
 from symfuse.runtime.dtypes import DType
@@ -169,30 +168,17 @@ def regional_results(
     if trace is None:
         arrays = [_array(v, t) for v, t in zip(values, known, strict=False)]
         return [np.asarray(out)[()] for out in op.regional.results(arrays, attrs)]
-    nodes = tuple(_node(trace, v, t) for v, t in zip(values, known, strict=False))
-    with trace.builder.active():
-        count = op.regional.count(attrs)
-        tells = nodes and any(map(_tells, _graphs(attrs)))
-        if tells:
-            nodes = (trace.after_told(nodes[0]), *nodes[1:])
-        made = [trace.builder.apply(op, nodes, {**attrs, "result": k}) for k in range(count)]
-        if tells and made:
-            trace.told = operations["debug_order"](made[0])
+    nodes = [_node(trace, v, t) for v, t in zip(values, known, strict=False)]
+    count = op.regional.count(attrs)
+    with trace.telling(_graphs(attrs), nodes) as made:
+        given = tuple(nodes)
+        made += [trace.builder.apply(op, given, {**attrs, "result": k}) for k in range(count)]
     return [Tracer(trace, node) for node in made]
 
 
-def _graphs(attrs: dict[str, Any]) -> Iterator[ir.Graph]:
-    for value in attrs.values():
-        yield from (one for one in _parts(value) if isinstance(one, ir.Graph))
-
-
-def _parts(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _tells(graph: ir.Graph) -> bool:
-    """Whether something in a graph tells Python of values."""
-    return any(node.op.name == "after" for node in every_node(graph))
+def _graphs(attrs: dict[str, Any]) -> list[ir.Graph]:
+    parts = (one for v in attrs.values() for one in (v if isinstance(v, tuple) else (v,)))
+    return [one for one in parts if isinstance(one, ir.Graph)]
 
 
 def _array(value: Any, type_: TensorType | None) -> Any:

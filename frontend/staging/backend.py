@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import options
 from symfuse.runtime.errors import CompileError, DeviceError, OptionError
 
-__all__ = ["Choices", "Loaded", "load"]
+__all__ = ["LIVE", "Choices", "Loaded", "load"]
 
 _TARGETS = ("cpu", "cuda", "interpret")
 
@@ -42,7 +43,7 @@ class Choices(Struct, frozen=True):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Loaded(Struct):
+class Loaded(Struct, weakref=True, eq=False):
     """Something that runs a graph on flat arrays."""
 
     graph: ir.Graph
@@ -50,10 +51,23 @@ class Loaded(Struct):
     executable: Any = None  # a runtime Executable; None for the interpreter
     compilation: Any = None  # the compiler's records; None for the interpreter
     mode: str | None = None  # how much the code was optimised
+    is_watched: bool = False  # whether its results are inspected for NaN
+
+
+LIVE: WeakSet[Loaded] = WeakSet()
+"""All code that is in use."""
 
 
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
     """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
+    loaded = _loaded(graph, choices)
+    LIVE.add(loaded)
+    if options.get("debug_nans"):
+        importlib.import_module("symfuse.debug.nans").watched(loaded)
+    return loaded
+
+
+def _loaded(graph: ir.Graph, choices: Choices) -> Loaded:
     target = choices.target or options.get("target")
     if target == "interpret":
         return Loaded(graph, graph)

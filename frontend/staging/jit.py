@@ -35,9 +35,10 @@ from .backend import Choices, load
 from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
 from .variants import CacheInfo, Compilation, Family, Variant, described, first_line, is_plain
 
-__all__ = ["CacheInfo", "Compilation", "Jit", "jit", "no_recompile"]
+__all__ = ["CacheInfo", "Compilation", "Jit", "jit", "no_recompile", "unrouted"]
 
 MOST_KNOWN = 256  # calls with containers that are found again without looking closely
+_live: weakref.WeakSet[Jit] = weakref.WeakSet()
 _forbidden: ContextVar[bool] = ContextVar("symfuse_no_recompile", default=False)
 
 
@@ -64,6 +65,7 @@ class Jit:
         self._families: dict[Kind, Family] = {}
         self._exact: dict[Any, Variant] = {}
         self._log: list[Compilation] = []
+        _live.add(self)
 
     def __new__(cls, *_: Any, **__: Any) -> Jit:
         """Each function has a class of its own, so that native code can be its `__call__`."""
@@ -245,7 +247,7 @@ class Jit:
     def _serve(self, variant: Variant) -> None:
         """Have plain calls go straight to the code where nothing stands between."""
         executable = variant.loaded.executable
-        if executable is None or not variant.is_plain:
+        if executable is None or not variant.is_plain or variant.loaded.is_watched:
             self._route(None)
             return
         if variant.direct is None:
@@ -310,6 +312,12 @@ def no_recompile() -> Iterator[None]:
         yield
     finally:
         _forbidden.reset(token)
+
+
+def unrouted() -> None:
+    """Have the next call of every jit-ed function choose its code anew."""
+    for one in list(_live):
+        one._route(None)
 
 
 def _weakly(owner: Jit) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from symfuse.compiler.ir.evaluator import CURRENT
 from symfuse.compiler.ir.location import Source, user_location
 from symfuse.compiler.ir.node import Literal, Node
 from symfuse.compiler.ir.op import Op, operations
+from symfuse.compiler.ir.regions import every_node
 from symfuse.compiler.ir.types import TensorType
+from symfuse.runtime import options
 from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import DTypeError, Loc, SymfuseError, TraceError
 
@@ -43,6 +46,7 @@ class Trace:
         self.loc: Loc | None = user_location()
         self.parameters: list[Node] = []
         self.captured: dict[Node, Any] = {}
+        self.told: Node | None = None  # the token of the last operation that tells of values
         self._hidden: dict[int, tuple[Any, Node]] = {}
 
     @contextmanager
@@ -86,10 +90,42 @@ class Trace:
             return self.builder.constant(operand)
 
     def finish(self, outputs: Sequence[Node]) -> ir.Graph:
-        """The graph of what was recorded."""
+        """The graph of what was recorded; who needs a result has all told that is told."""
+        with self.builder.active():
+            outputs = [self.after_told(output) for output in outputs]
         return ir.Graph(
             self.name, tuple(self.parameters), tuple(outputs), self.builder, dict(self.captured)
         )
+
+    def tell(self, name: str, values: Sequence[Any], attrs: dict[str, Any]) -> None:
+        """Record an operation that tells of values, after those before it."""
+        nodes = [self.lift(value) for value in values]
+        tokens = () if self.told is None else (self.told,)
+        given = {**attrs, "count": len(nodes)}
+        with self.builder.active():
+            self.told = self.builder.apply(operations[name], (*nodes, *tokens), given)
+
+    @contextmanager
+    def telling(self, graphs: Sequence[ir.Graph], operands: list[Node]) -> Iterator[list[Node]]:
+        """Have graphs that tell of values, and are recorded in the block, do so in their turn.
+
+        Their operands come after what has been told; the block adds its results to the list.
+        """
+        results: list[Node] = []
+        tells = operands and any(map(_tells, graphs))
+        with self.builder.active():
+            if tells:
+                operands[0] = self.after_told(operands[0])
+            yield results
+            if tells and results:
+                self.told = operations["debug_order"](results[0])
+
+    def after_told(self, node: Node) -> Node:
+        """The node, which is there when all has been told that was told so far."""
+        if self.told is None:
+            return node
+        after: Node = operations["after"](node, self.told)
+        return after
 
     def _operands(self, op: Op, args: Sequence[Any]) -> Iterator[Any]:
         if op.body is None or not any(map(_is_weak, args)):
@@ -166,6 +202,11 @@ class Trace:
             raise leaked(next(a for a in args if isinstance(a, Tracer)))
 
 
+def _tells(graph: ir.Graph) -> bool:
+    """Whether something in a graph tells Python of values."""
+    return any(node.op.name == "after" for node in every_node(graph))
+
+
 def current(args: Sequence[Any]) -> Trace | None:
     """The trace that records an operation on these arguments; None: it is computed at once."""
     active: Trace | None = ACTIVE.get()
@@ -203,15 +244,21 @@ def call_graph(graph: ir.Graph, args: Sequence[Any]) -> list[Any]:
         return [out[()] for out in ir_outputs(graph, args)]
     given = iter(args)
     values = [graph.captured[p] if p in graph.captured else next(given) for p in graph.parameters]
-    new = dict(zip(graph.parameters, map(trace.lift, values), strict=True))
-    copy_nodes(graph, trace.builder, new)
+    nodes = [trace.lift(value) for value in values]
+    with trace.telling([graph], nodes) as results:
+        new = dict(zip(graph.parameters, nodes, strict=True))
+        copy_nodes(graph, trace.builder, new)
+        results += [new[output] for output in graph.outputs]
     return [Tracer(trace, new[output]) for output in graph.outputs]
 
 
 def ir_outputs(graph: ir.Graph, args: Sequence[Any]) -> tuple[Any, ...]:
     """The outputs of a graph on arrays by the interpreter."""
     found = graph(*args)
-    return found if isinstance(found, tuple) else (found,)
+    results = found if isinstance(found, tuple) else (found,)
+    if options.get("debug_nans"):
+        import_module("symfuse.debug.nans").inspect(graph, args, results)
+    return results
 
 
 def copy_nodes(graph: ir.Graph, builder: Builder, new: dict[Node, Node]) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from ..buffers import empty, high_water, poisoned
 from ..errors import DeviceError, GuardError, VerifyError
 from ..program import Program
+from ..reports import raise_failures
+from . import reporting
 from .arguments import (
     Counters,
     check_count,
@@ -43,12 +45,14 @@ class Caller:
         "last_high_water",
         "native",
         "program",
+        "reports",
         "threads",
         "verify",
     )
 
     def __init__(self, program: Program, code: LoadedImage, *, threads: int, verify: bool) -> None:
         self.program, self.code, self.threads, self.verify = program, code, threads, verify
+        self.reports = reporting.NAME in program.code.externals
         self.counters = Counters()
         self.last_high_water: int | None = None
         # The native entry keeps this caller alive; to keep it in return would be a cycle that
@@ -140,6 +144,8 @@ class Caller:
         )
         if status:
             raise_failure()
+        if self.reports:
+            raise_failures()
         if self.verify:
             self.last_high_water = high_water(scratch)
             if self.last_high_water > arena:

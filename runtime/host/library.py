@@ -7,7 +7,7 @@ import sys
 from functools import cache
 
 from ..errors import DeviceError
-from . import lapack
+from . import lapack, reporting
 
 __all__ = ["address", "register"]
 
@@ -29,6 +29,8 @@ def address(name: str) -> int:
         return _registered[name]
     if name.startswith(lapack.PREFIX):
         return lapack.routine(name.removeprefix(lapack.PREFIX))
+    if name == reporting.NAME:
+        return reporting.address()
     found = _search(name)
     if found is None:
         raise DeviceError(

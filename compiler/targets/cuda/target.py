@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from symfuse.runtime.errors import OptionError, UnsupportedError
 
 from ...ir.graph import Graph
+from ...ir.library import Call
+from ...ir.node import Node
 from ...ir.regions import every_node
 from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
@@ -57,7 +59,7 @@ class CudaTarget(Struct, frozen=True):
         for node in every_node(found):
             if node.op.library is not None:
                 raise UnsupportedError(
-                    f"linalg: {node.op} is computed by LAPACK, which runs on the processor only",
+                    f"{node.op} is done by {_who(node)}, which runs on the processor only",
                     fix='compile this function with target="cpu"',
                     loc=node.source.loc,
                 )
@@ -77,6 +79,13 @@ class CudaTarget(Struct, frozen=True):
         )
         choices = replace(choices, grouping=attentions.named(choices.grouping))
         return CudaAssignment(self.arch, choices, attentions, numerics == "fast")
+
+
+def _who(node: Node) -> str:
+    """Whom the processor calls for an operation."""
+    assert node.op.library is not None
+    plan = node.op.library(tuple(x.type for x in node.inputs), node.type, node.attrs)
+    return "LAPACK" if any(isinstance(step, Call) for step in plan.steps) else "Python"
 
 
 class CudaAssignment(Struct, frozen=True):

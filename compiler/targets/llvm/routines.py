@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.host.lapack import PREFIX
+from symfuse.runtime.host.reporting import NAME as REPORT
 
 from ...ir.dims import Dim, maximum, product
-from ...ir.library import INFO, Call, Copy, Memory, Order, Plan, Step, Triangle
+from ...ir.library import INFO, Call, Copy, Memory, Order, Plan, Report, Step, Triangle, Zeros
 from ...ir.node import Node
 from ...kernel.phases import Buffer, Kernel
 from ...passes.separate_operands import in_memory
@@ -22,17 +23,25 @@ from .writer import Writer, llvm_type
 __all__ = ["Routines", "routine_kernel", "write_routines"]
 
 
-class Routines(Struct, frozen=True, eq=False):
-    """What to do for each matrix of a batch, and where its memory is.
+_LETTERS = {DType.F32: "s", DType.F64: "d", DType.C64: "c", DType.C128: "z"}
 
-    `areas` are the buffer, the elements from one matrix to the next, and the element type.
-    """
+
+class Area(Struct, frozen=True):
+    """Memory of a type of elements, and how many of these lie from one matrix to the next."""
+
+    buffer: Buffer
+    step: Dim
+    dtype: DType
+
+
+class Routines(Struct, frozen=True, eq=False):
+    """What to do for each matrix of a batch, and where its memory is."""
 
     plan: Plan
     dtype: DType
     count: Dim
     size: Dim
-    areas: Mapping[str, tuple[Buffer, Dim]]
+    areas: Mapping[str, Area]
 
 
 def routine_kernel(node: Node, name: str, buffers: Any) -> Kernel:
@@ -41,19 +50,27 @@ def routine_kernel(node: Node, name: str, buffers: Any) -> Kernel:
     plan = node.op.library(tuple(x.type for x in node.inputs), node.type, node.attrs)
     reads = tuple(buffers(in_memory(x)) for x in node.inputs)
     out = buffers(node)
-    areas: dict[str, tuple[Buffer, Dim]] = {}
+    areas: dict[str, Area] = {}
     for number, (source, buffer) in enumerate(zip(node.inputs, reads, strict=True)):
-        areas[str(number)] = (buffer, product(source.shape[-2:]))
+        areas[str(number)] = Area(buffer, product(source.shape[-2:]), source.dtype)
     size = product(node.shape[node.rank - plan.rank :])
-    areas["out"] = (out, size)
+    areas["out"] = Area(out, size, node.dtype)
     for one in plan.scratch:
-        scratch = Buffer(f"{out.name}_{one.name}", one.dtype or node.dtype, (one.size,))
-        areas[one.name] = (scratch, 0)
+        dtype = one.dtype or node.dtype
+        shape = (one.size, 2) if dtype.is_complex else (one.size,)
+        areas[one.name] = Area(Buffer(f"{out.name}_{one.name}", dtype.real, shape), 0, dtype)
     count = product(node.shape[: node.rank - plan.rank])
-    work = count * product(node.inputs[0].shape[-2:]) * node.inputs[0].shape[-1]
+    work = count * _work_of_one(node)
     calls = Routines(plan, node.dtype, count, size, areas)
-    writes = (out, *(areas[one.name][0] for one in plan.scratch))
+    writes = (out, *(areas[one.name].buffer for one in plan.scratch))
     return Kernel(name, "library", (), work, (node,), reads, writes, by_library=calls)
+
+
+def _work_of_one(node: Node) -> Dim:
+    """About how much one matrix takes."""
+    if not node.inputs or not node.inputs[0].shape:
+        return 1
+    return product(node.inputs[0].shape[-2:]) * node.inputs[0].shape[-1]
 
 
 def write_routines(calls: Routines, w: Writer, at: Indices, pointers: Mapping[Buffer, str]) -> None:
@@ -61,8 +78,8 @@ def write_routines(calls: Routines, w: Writer, at: Indices, pointers: Mapping[Bu
     with w.loop(0, at.at_base(calls.count), hint="matrix") as loop:
         at.open()
         places = {
-            name: _from(w, pointers[buffer], buffer.dtype, loop.index, at.at_base(stride))
-            for name, (buffer, stride) in calls.areas.items()
+            name: _from(w, pointers[area.buffer], area.dtype, loop.index, at.at_base(area.step))
+            for name, area in calls.areas.items()
         }
         _Matrix(calls, w, at, places).write()
         at.close()
@@ -70,7 +87,18 @@ def write_routines(calls: Routines, w: Writer, at: Indices, pointers: Mapping[Bu
 
 def _from(w: Writer, pointer: str, dtype: DType, index: str, stride: str) -> str:
     offset = w.emit(f"mul i64 {index}, {stride}")
-    return w.emit(f"getelementptr {llvm_type(dtype)}, ptr {pointer}, i64 {offset}", "m")
+    return w.emit(f"getelementptr {_kind(dtype)}, ptr {pointer}, i64 {offset}", "m")
+
+
+def _kind(dtype: DType) -> str:
+    """The type of an element: complex numbers are two floats."""
+    return f"[2 x {llvm_type(dtype.real)}]" if dtype.is_complex else llvm_type(dtype)
+
+
+def _number(dtype: DType, value: str) -> str:
+    """A number in the type of the elements."""
+    real = llvm_type(dtype.real)
+    return f"[{real} {value}, {real} 0.0]" if dtype.is_complex else value
 
 
 class _Matrix:
@@ -78,7 +106,7 @@ class _Matrix:
 
     def __init__(self, calls: Routines, w: Writer, at: Indices, places: dict[str, str]) -> None:
         self.calls, self.w, self.at, self.places = calls, w, at, places
-        self.type = llvm_type(calls.dtype)
+        self.type = _kind(calls.dtype)
         self.failed: list[str] = []
 
     def write(self) -> None:
@@ -95,13 +123,16 @@ class _Matrix:
             self._triangle(step)
         elif isinstance(step, Order):
             self._order(step)
+        elif isinstance(step, Report):
+            self._report(step)
+        elif isinstance(step, Zeros):
+            self._zeros(step)
         else:
             self._call(step)
 
     def _address(self, memory: Memory) -> str:
-        buffer = self.calls.areas[memory.name][0]
+        kind = _kind(self.calls.areas[memory.name].dtype)
         start = self.at.at_base(memory.start)
-        kind = llvm_type(buffer.dtype)
         return self.w.emit(f"getelementptr {kind}, ptr {self.places[memory.name]}, i64 {start}")
 
     def _element(self, base: str, index: str) -> str:
@@ -123,7 +154,8 @@ class _Matrix:
             other = "0" if step.part == "all" else j
             kept = w.emit(f"{test} i64 {i}, {other}")
             value = w.emit(f"load {self.type}, ptr {self._at(source, i, j, strides[:2])}")
-            zero = w.emit(f"select i1 {kept}, {self.type} {value}, {self.type} 0.0")
+            none = _number(self.calls.dtype, "0.0")
+            zero = w.emit(f"select i1 {kept}, {self.type} {value}, {self.type} {none}")
             w.line(f"store {self.type} {zero}, ptr {self._at(target, i, j, strides[2:])}")
 
     def _at(self, base: str, row: str, column: str, strides: list[str]) -> str:
@@ -161,8 +193,10 @@ class _Matrix:
 
     def _count_up(self, target: str, count: str) -> None:
         with self.w.loop(0, count, hint="row") as row:
-            number = self.w.emit(f"sitofp i64 {row.index} to {self.type}")
-            self.w.line(f"store {self.type} {number}, ptr {self._element(target, row.index)}")
+            real, place = llvm_type(self.calls.dtype.real), self._element(target, row.index)
+            self.w.line(f"store {self.type} {_number(self.calls.dtype, '0.0')}, ptr {place}")
+            number = self.w.emit(f"sitofp i64 {row.index} to {real}")
+            self.w.line(f"store {real} {number}, ptr {place}")
 
     def _exchange(self, target: str, one: str, other: str) -> None:
         w = self.w
@@ -170,6 +204,26 @@ class _Matrix:
         values = [w.emit(f"load {self.type}, ptr {place}") for place in places]
         for value, place in zip(values, reversed(places), strict=True):
             w.line(f"store {self.type} {value}, ptr {place}")
+
+    def _report(self, step: Report) -> None:
+        """Places and sizes lie in tables, the text in words of eight letters."""
+        data = step.text.encode() + b"\0"
+        words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
+        text = self._table("i64", [str(word) for word in words])
+        operands = self._table("ptr", [self._address(memory) for memory in step.operands])
+        dims = self._table("i64", [self.at.at_base(size) for size in step.dims])
+        call(self.w, "void", REPORT, f"ptr {text}", f"ptr {operands}", f"ptr {dims}")
+
+    def _zeros(self, step: Zeros) -> None:
+        nbytes = self.at.at_base(step.count * self.calls.dtype.itemsize)
+        call(self.w, "ptr", "memset", f"ptr {self._address(step.target)}", "i32 0", f"i64 {nbytes}")
+
+    def _table(self, kind: str, values: list[str]) -> str:
+        place = self.w.alloca(f"[{max(len(values), 1)} x {kind}]", 8)
+        for number, value in enumerate(values):
+            at = self.w.emit(f"getelementptr {kind}, ptr {place}, i64 {number}")
+            self.w.line(f"store {kind} {value}, ptr {at}, align 8")
+        return place
 
     def _call(self, step: Call) -> None:
         """All arguments are addresses; lengths of letters follow them, as Fortran wants it."""
@@ -182,7 +236,7 @@ class _Matrix:
             info = place if arg is INFO else info
             given.append(f"ptr {place}")
         given += ["i64 1"] * letters
-        letter = "s" if self.calls.dtype is DType.F32 else "d"
+        letter = _LETTERS[self.calls.dtype]
         call(w, "void", f"{PREFIX}{letter}{step.routine}", *given)
         if step.fails:
             self.failed.append(w.emit(f"load i64, ptr {info}, align 8"))
@@ -193,7 +247,7 @@ class _Matrix:
         if isinstance(arg, str):
             return self._kept("i8", str(ord(arg)))
         if isinstance(arg, float):
-            return self._kept(self.type, str(arg))
+            return self._kept(self.type, _number(self.calls.dtype, str(arg)))
         # Routines with integers of 32 bits read and write the lower half.
         return self._kept("i64", "0" if arg is INFO else self.at.at_base(arg))
 
@@ -206,4 +260,5 @@ class _Matrix:
         out = self.places["out"]
         with self.w.loop(0, self.at.at_base(maximum(self.calls.size, 0)), hint="element") as one:
             place = self._element(out, one.index)
-            self.w.line(f"store {self.type} 0x7FF8000000000000, ptr {place}")
+            nan = _number(self.calls.dtype, "0x7FF8000000000000")
+            self.w.line(f"store {self.type} {nan}, ptr {place}")
