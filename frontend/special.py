@@ -32,7 +32,7 @@ def _real(x: Any) -> Any:
 
 def _max_along(x: Any, axis: Any) -> Any:
     """The largest elements, as constants of every derivative."""
-    function = FUNCTIONS["max"] if has_tracer((x,)) else np.max
+    function: Any = FUNCTIONS["max"] if has_tracer((x,)) else np.max
     is_empty = any(isinstance(size, int) and size == 0 for size in x.shape)
     of_none = {"initial": -np.inf} if is_empty else {}
     return call("stop_gradient", function(x, axis=axis, keepdims=True, **of_none))

@@ -5,7 +5,6 @@ A message is a format string whose fields are numbers of operands; it is kept in
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from .errors import CheckError, Loc
 
-__all__ = ["failure", "raise_failures", "render", "report"]
+__all__ = ["described", "failure", "raise_failures", "render", "report", "understood"]
 
 Array = np.ndarray[Any, Any]
 Place = tuple[str, int]
@@ -21,25 +20,56 @@ Place = tuple[str, int]
 _failures: list[CheckError] = []
 
 
-class _Formatter(string.Formatter):
-    """Formats arrays element by element."""
+class _Shown:
+    """A value in a message: arrays are formatted element by element."""
 
-    def format_field(self, value: Any, spec: str) -> str:
-        if not isinstance(value, np.ndarray | np.generic):
-            return format(value, spec)
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+    def __getattr__(self, name: str) -> _Shown:
+        return _Shown(getattr(self._value, name))
+
+    def __getitem__(self, key: Any) -> _Shown:
+        return _Shown(self._value[key])
+
+    def __format__(self, spec: str) -> str:
+        value = self._value
         if not spec:
             return str(value)
+        if not isinstance(value, np.ndarray | np.generic):
+            return format(value, spec)
         if value.ndim == 0:
             return format(value.item(), spec)
         return np.array2string(value, formatter={"all": lambda one: format(one, spec)})
 
 
-_FORMATTER = _Formatter()
-
-
 def render(text: str, values: Sequence[Any]) -> str:
     """The message with its values."""
-    return _FORMATTER.vformat(text, tuple(values), {})
+    return text.format(*map(_Shown, values))
+
+
+SEPARATOR = "\x1f"
+
+
+def described(kind: str, text: str, place: Place, types: Sequence[tuple[str, int]]) -> str:
+    """What a program is to report, as one text: how, and the element types and ranks of values."""
+    listed = ",".join(f"{dtype}:{rank}" for dtype, rank in types)
+    return SEPARATOR.join((kind, text, place[0], str(place[1]), listed))
+
+
+def understood(described: str) -> tuple[str, str, Place, list[tuple[str, int]]]:
+    """The parts of such a text."""
+    kind, text, filename, line, listed = described.split(SEPARATOR)
+    pairs = (one.split(":") for one in listed.split(",") if one)
+    return kind, text, (filename, int(line)), [(dtype, int(rank)) for dtype, rank in pairs]
 
 
 def report(kind: str, text: str, place: Place, values: Sequence[Array]) -> None:

@@ -89,7 +89,7 @@ class Order(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Python is told of operands: how, as JSON, their places, and the sizes of all of them."""
+    """Python is told of operands: how, their places, and the sizes of all of them."""
 
     text: str
     operands: tuple[Memory, ...]

@@ -6,7 +6,6 @@ Their result is a token: the next one takes it, so that they come in the order o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError
-from symfuse.runtime.reports import failure, report
+from symfuse.runtime.reports import described, failure, report
 
 from ..ir.library import Memory, Plan, Report, Zeros
 from ..ir.op import Op, Sample, operations
@@ -39,11 +38,11 @@ def _token_type(
 def _plan(kind: str) -> Callable[..., Plan]:
     def plan(inputs: Any, out: TensorType, attrs: Any) -> Plan:
         told = inputs[: attrs["count"]]
-        types = [[str(type_.dtype.value), type_.rank] for type_ in told]
-        described = (kind, attrs["text"], attrs["filename"], attrs["line"], types)
+        types = [(str(type_.dtype.value), type_.rank) for type_ in told]
+        text = described(kind, attrs["text"], (attrs["filename"], attrs["line"]), types)
         memory = tuple(Memory(str(number)) for number in range(len(told)))
         dims = tuple(size for type_ in told for size in type_.shape)
-        return Plan((Report(json.dumps(described), memory, dims), _MADE), rank=0)
+        return Plan((Report(text, memory, dims), _MADE), rank=0)
 
     return plan
 

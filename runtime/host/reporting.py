@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import json
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import DType
-from ..reports import report
+from ..reports import report, understood
 
 __all__ = ["NAME", "address"]
 
 NAME = "symfuse_report"
-
-_Kind = ctypes.CFUNCTYPE(
-    None, ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int64)
-)
 
 
 def address() -> int:
@@ -28,18 +23,19 @@ def address() -> int:
 
 @cache
 def _function() -> Any:
-    return _Kind(_called)
+    sizes, pointers = ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p)
+    return ctypes.CFUNCTYPE(None, ctypes.c_char_p, pointers, sizes)(_called)
 
 
 def _called(text: bytes, operands: Any, dims: Any) -> None:
-    """The text is JSON: what to do, the message, the user's line, and [type, rank] of operands."""
-    kind, message, filename, line, types = json.loads(text)
+    """The dims are those of all operands, one after the other."""
+    kind, message, place, types = understood(text.decode())
     values, at = [], 0
     for number, (dtype, rank) in enumerate(types):
         shape = tuple(dims[at : at + rank])
         values.append(_copied(operands[number], DType(dtype), shape))
         at += rank
-    report(kind, message, (filename, line), values)
+    report(kind, message, place, values)
 
 
 def _copied(pointer: int | None, dtype: DType, shape: tuple[int, ...]) -> Any:
