@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ __all__ = ["Layer", "Variables"]
 
 Tree = Any
 DEFAULT = "float32"
+_NO_FLAGS: Mapping[int, bool] = {}
 
 
 class Variables(NamedTuple):
@@ -82,7 +84,7 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     ) -> tuple[Any, Tree]:
         """`apply` in a run of one's own, which has the losses that layers added."""
         new = _copied(state)
-        scope = Scope(run, params, new, self.policy, moves=self.trainable)
+        scope = Scope(run, params, new, self.policy, moves=run.moves(self))
         return scope.run(self, inputs, options), new
 
     def declared(
@@ -149,12 +151,22 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         if not children and not (keep and self.held is not None):
             self.__dict__["_held"] = values
 
-    def moving(self, params: Tree) -> Tree:
-        """True for the weights that training moves: those of layers whose `trainable` is true."""
-        children = self.children()
-        if not self.trainable or not children:
-            return map_leaves(lambda _: self.trainable, params)
-        return {name: children[name].moving(part) for name, part in params.items()}
+    def moving(self, params: Tree, flags: Mapping[int, bool] = _NO_FLAGS) -> Tree:
+        """True for the weights that training moves: those of layers whose `trainable` is true.
+
+        `flags` has what `trainable` was at an earlier time, by the ids of layers.
+        """
+        children, moves = self.children(), flags.get(id(self), self.trainable)
+        if not moves or not children:
+            return map_leaves(lambda _: moves, params)
+        return {name: children[name].moving(part, flags) for name, part in params.items()}
+
+    def flags(self) -> dict[int, bool]:
+        """What `trainable` is now, of this layer and of all inside, by their ids."""
+        found = {id(self): self.trainable}
+        for child in self.children().values():
+            found |= child.flags()
+        return found
 
 
 def _has_specs(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -77,6 +78,11 @@ class Run(Struct, eq=False):
     declared: int = 0
     losses: list[Array] = field(default_factory=list)
     seen: list[Row] | None = None
+    flags: Mapping[int, bool] = field(default_factory=dict)
+
+    def moves(self, layer: Any) -> bool:
+        """Whether a layer is trainable: as it was when its model was compiled, or as it is."""
+        return bool(self.flags.get(id(layer), layer.trainable))
 
 
 class Scope:
@@ -162,7 +168,7 @@ class Scope:
             self._part(self._state, title),
             self._types if layer.dtype is None else policy(layer.dtype),
             (*self._path, title),
-            self.moves and layer.trainable,
+            self.moves and self._run.moves(layer),
         )
         with provenance(title):
             result = inner.run(layer, inputs, options)

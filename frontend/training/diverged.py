@@ -42,7 +42,7 @@ def expect_finite(model: Any, carry: Mapping[str, Any], batch: Any, place: str) 
 
 def _culprit(model: Any, carry: Mapping[str, Any], batch: Any) -> tuple[Node | None, str]:
     """The first operation whose result is no number although what it takes is, in words."""
-    loss = loss_of(model, model.programs.goals_for(batch))
+    loss = loss_of(model, model.programs.goals_for(batch), model.programs.flags)
 
     def computed(params: Any, state: Any, batch: Any, key: Any) -> Any:
         return loss(params, state, batch, key)[0]

@@ -70,11 +70,12 @@ class Module(Layer):
         Losses, metrics and their weights are one, a list for each output, or a dict by output.
         All that is random (first weights, dropout, order of examples) follows from `seed`. With
         `dynamic_batch` each step is compiled once for batches of every size, without it once for
-        each size. Other options are those of `sf.compile`: target, threads, numerics, mode.
+        each size. Layers that are not `trainable` now are frozen. Other options are those of
+        `sf.compile`: target, threads, numerics, mode.
         """
         objectives = Objectives(loss, loss_weights, metrics, weighted_metrics)
         found = optimizer_of(optimizer)
-        self.programs = Programs(self, found, objectives, options, dynamic_batch)
+        self.programs = Programs(self, found, objectives, options, dynamic_batch, self.flags())
         self.optimizer, self.seed = found, seed
         self.optimizer_state: Tree = None
         self.step_key = fold_in(key(seed), _STEPS)

@@ -81,7 +81,7 @@ class Goals(Struct, frozen=True, eq=False):
             for name, value in means.items()
         }
         for goal, true, pred in zip(self.each, trues, preds, strict=True):
-            true = fitted(true, pred)
+            true = fitted(true, pred) if goal.metrics or goal.weighted else None
             for name, metric in goal.metrics.items():
                 new[name] = metric.update(states[name], true, pred)
             for name, metric in goal.weighted.items():

@@ -31,6 +31,7 @@ class Programs(Struct, eq=False):
     objectives: Objectives
     options: Mapping[str, Any] = field(default_factory=dict)
     dynamic_batch: bool = True
+    flags: Mapping[int, bool] = field(default_factory=dict)
     known: dict[Any, CompiledFunction] = field(default_factory=dict)
     routes: dict[Any, CompiledFunction] = field(default_factory=dict)
     goals: dict[Any, Goals] = field(default_factory=dict)
@@ -39,7 +40,8 @@ class Programs(Struct, eq=False):
         """The program of one training step; its first argument is overwritten."""
 
         def make(specs: Tree) -> CompiledFunction:
-            step = train_step(self.model, self.goals_for(batch), self.frozen(carry["params"]))
+            optimizer = self.frozen(carry["params"])
+            step = train_step(self.model, self.goals_for(batch), optimizer, self.flags)
             return compile(step, carry, key, specs, donate_argnums=0, **self.options)
 
         return self._found("train", batch, make)
@@ -73,7 +75,7 @@ class Programs(Struct, eq=False):
 
     def frozen(self, params: Tree) -> Any:
         """The optimiser of the weights that move."""
-        moving = self.model.moving(params)
+        moving = self.model.moving(params, self.flags)
         return self.optimizer if all(flatten(moving)[0]) else freeze(self.optimizer, moving)
 
     def _found(

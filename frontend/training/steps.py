@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
 
 from ..nn.layer import Layer
 from ..nn.scope import Run
@@ -21,25 +24,27 @@ Tree = Any
 Step = Callable[..., Any]
 
 
-def loss_of(model: Layer, goals: Goals) -> Step:
+def loss_of(model: Layer, goals: Goals, flags: Mapping[int, bool]) -> Step:
     """(params, state, batch, key or None) → the loss, and what else there is to know of it."""
 
     def loss(params: Tree, state: Tree, batch: Tree, key: Any) -> Any:
-        run = Run(training=key is not None, key=key)
+        run = Run(training=key is not None, key=key, flags=flags)
         y_pred, state = model.run(run, params, state, batch["x"])
         parts = goals.losses(batch.get("y"), y_pred, batch.get("weight"))
+        if key is not None and not parts and not run.losses:
+            raise _no_loss()
         total = sum((one for one in run.losses), goals.total(parts))
         return traced(total), (state, y_pred, parts)
 
     return loss
 
 
-def train_step(model: Layer, goals: Goals, optimizer: Any) -> Step:
+def train_step(model: Layer, goals: Goals, optimizer: Any, flags: Mapping[int, bool]) -> Step:
     """(carry, key, batch) → carry: loss, gradients, update and metrics in one program.
 
     Where the loss is no number, everything but the metrics stays as it was.
     """
-    loss = loss_of(model, goals)
+    loss = loss_of(model, goals, flags)
 
     def train(carry: Tree, key: Any, batch: Tree) -> Tree:
         own = fold_in(key, carry["optimizer"]["step"])
@@ -60,7 +65,7 @@ def train_step(model: Layer, goals: Goals, optimizer: Any) -> Step:
 
 def test_step(model: Layer, goals: Goals) -> Step:
     """(carry, values, batch) → carry, which is the metrics alone."""
-    loss = loss_of(model, goals)
+    loss = loss_of(model, goals, {})
 
     def test(carry: Tree, values: Tree, batch: Tree) -> Tree:
         value, (_, y_pred, parts) = loss(values["params"], values["state"], batch, None)
@@ -77,6 +82,14 @@ def predict_step(model: Layer) -> Step:
         return y_pred
 
     return predict
+
+
+def _no_loss() -> ArgumentError:
+    return ArgumentError(
+        "the model has no loss to be trained for",
+        fix='pass loss="mse" to compile, or add losses in layers by scope.add_loss',
+        loc=user_location(),
+    )
 
 
 def _metrics(

@@ -167,6 +167,35 @@ def test_frozen_layers_stay(rng: np.random.Generator) -> None:
     assert (summary.params, summary.trainable, summary.state) == (25, 4, 6)
 
 
+def test_trainable_is_what_it_was_when_compiled(rng: np.random.Generator) -> None:
+    judge = nn.Sequential([nn.Input(2), nn.Dense(3), nn.BatchNormalization(), nn.Dense(1)])
+    judge.compile("sgd", "mse")
+    judge.trainable = False
+    maker = nn.Sequential([nn.Input(2), nn.Dense(2)])
+    both = nn.Sequential([maker, judge])
+    both.compile("sgd", "mse")
+    x = rng.normal(size=(8, 2)).astype("f")
+    before = judge.get_weights()
+    both.train_on_batch(x, np.ones(8))
+    assert same(before, judge.get_weights())
+    judge.train_on_batch(x, np.ones(8))
+    assert not any(map(np.array_equal, before, judge.get_weights()))
+
+
+def test_losses_of_layers_are_enough(rng: np.random.Generator) -> None:
+    class Code(nn.Layer):
+        def call(self, scope: Any, x: Any) -> Any:
+            mean = scope(nn.Dense(2), x)
+            scope.add_loss(sf.losses.gaussian_kl_divergence(mean, np.zeros_like(mean)).mean())
+            return mean + 0.1 * sf.random.normal(scope.key(), mean.shape, "float32")
+
+    x = rng.normal(size=(8, 3)).astype("f")
+    model = nn.Sequential([nn.Input(3), Code()])
+    model.compile(sf.optim.Adam(0.1))
+    losses = model.fit(x, epochs=30, **KEPT).history["loss"]
+    assert losses[-1] < 0.2 * losses[0]
+
+
 def test_weights_of_classes_and_examples_multiply(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(9, 2)).astype("f"), np.arange(9) % 3
     model = nn.Sequential([nn.Input(2), nn.Dense(3, activation="softmax")])
@@ -370,6 +399,7 @@ def test_the_model_of_three_four_two_has_26_parameters() -> None:
         (lambda m: nn.Sequential([nn.Dense(1)]).fit(np.ones((2, 2))), "no loss and no optimiser"),
         (lambda m: nn.Sequential([nn.Dense(1)]).get_weights(), "no weights yet"),
         (lambda m: m.compile("addam"), "no optimiser 'addam'"),
+        (lambda m: m.compile() or m.train_on_batch([np.ones((2, 4))] * 2), "has no loss"),
         (lambda m: m.fit(np.ones((2, 4)), np.ones(2)), "has 2 inputs"),
         (lambda m: m.fit([np.ones((2, 4))] * 2, [np.ones(2)]), "1 targets for 2 outputs"),
         (lambda m: m.fit([np.ones((2, 4)), np.ones((3, 4))], np.ones(2)), "first axis"),
