@@ -97,7 +97,7 @@ class _Build:
         self.v = Local("v_block", of_v, (key, width))
         self.score = Local("score", total, (row, key))
         self.power = Local("power", self.dtype, (row, key))
-        self.weight = Local("weight", self.dtype, (row, key))
+        self.weight = Local("weight", of_v, (row, key))
         in_block = ("greatest", "total", "in_block", "greater", "shift", "factor", "share")
         at_last = ("greatest_of_all", "total_of_all", "last_factor", "hidden_weight")
         self.rows = {name: Local(name, self.dtype, (row,)) for name in (*in_block, *at_last)}
@@ -183,7 +183,7 @@ class _Build:
     def _weights(self) -> Instrs:
         b = self.body
         weight = b.exp(b.sub(b.get(self.power), b.get(self.rows["shift"])))
-        b.put(self.weight, weight)
+        b.put(self.weight, b.convert(weight, self.weight.dtype))
         self._fold("share", "reduce_sum", weight)
         return b.finish()
 
@@ -201,7 +201,7 @@ class _Build:
 
     def _products(self) -> Instrs:
         b, over = self.body, frozenset({self.places.key})
-        product = b.mul(b.get(self.weight), b.convert(b.get(self.v), self.dtype))
+        product = b.mul(*(b.convert(b.get(local), self.dtype) for local in (self.weight, self.v)))
         b.reduce(Reduce(self.sum, reduction_of("reduce_sum"), over, onto=True), product)
         return b.finish()
 

@@ -236,12 +236,15 @@ def test_what_is_not_fused_says_why() -> None:
 
 
 @needs_nvrtc
-def test_few_scores_in_halves_are_left_to_the_library() -> None:
-    graph = trace(plain, *heads(256, 256, 64, 64, "bf16")).ir
+@pytest.mark.parametrize(
+    ("depth", "told"), [(40, "only the library multiplies such halves"), (64, "stores no scores")]
+)
+def test_few_scores_in_odd_halves_are_left_to_the_library(depth: int, told: str) -> None:
+    graph = trace(plain, *heads(256, 256, depth, depth, "bf16")).ir
     with pytest.MonkeyPatch.context() as patch, options.using(cache=False):
         patch.setattr(target, "has_products", lambda arch: True)
-        told = compile_graph(graph, target="cuda", arch="sm_90").stages.reasons[0]
-    assert "only the library multiplies halves by matrices" in told
+        reasons = compile_graph(graph, target="cuda", arch="sm_90").stages.reasons
+    assert told in reasons[0]
 
 
 def changed(kernel: Kernel, **fields: Any) -> Kernel:

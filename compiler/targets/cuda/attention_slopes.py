@@ -4,12 +4,12 @@ A derivative of softmax reads the scores, their exponentials and the weights, an
 sum over its keys of weights times their slopes. All are maps of two products, q · kᵀ and
 given · vᵀ, and of numbers that each row has one of, so that a kernel can compute them anew for the
 scores that it has at hand. The sum over the keys is that of given · result over the width (T. Dao,
-FlashAttention-2, 2023), which takes no scores: `by_rows` puts it in its place.
+FlashAttention-2, 2023), which takes no scores: `for_blocks` puts it in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -18,10 +18,19 @@ from ...ir.graph import Graph
 from ...ir.node import Node
 from ...ir.walk import topological
 from ...kernel.attention_form import AttentionForm, Places, Roles, SlopeProduct, SlopesForm
-from ...ops import broadcast, convert, divide, multiply, negative, reduce_sum, transpose
+from ...ops import (
+    broadcast,
+    convert,
+    divide,
+    multiply,
+    negative,
+    reciprocal,
+    reduce_sum,
+    transpose,
+)
 from .attention import Attention, exact, roles_of
 
-__all__ = ["RowSum", "Slopes", "by_rows", "named", "slopes_of"]
+__all__ = ["RowSum", "Slopes", "for_blocks", "named", "slopes_of"]
 
 
 class RowSum(Struct, frozen=True, eq=False):
@@ -34,9 +43,10 @@ class RowSum(Struct, frozen=True, eq=False):
 
 
 class Slopes(Struct, frozen=True, eq=False):
-    """The derivatives of one attention; `row_sums` still go over its weights."""
+    """The derivatives of one attention; `row_sums` still go over its `weights`."""
 
     form: SlopesForm
+    weights: Node
     row_sums: tuple[RowSum, ...]
 
     @property
@@ -94,7 +104,7 @@ class _Slopes:
             self._rows(),
         )
         self._require_order(form)
-        return Slopes(form, row_sums)
+        return Slopes(form, self.found.weights, row_sums)
 
     # what reads scores
 
@@ -276,25 +286,56 @@ def named(node: Node) -> str:
 # without sums over keys
 
 
-def by_rows(graph: Graph, found: Iterable[Slopes]) -> Graph:
-    """The graph whose sums over keys, of slopes times weights, are sums over the width."""
-    sums = {row.node: (slopes, row) for slopes in found for row in slopes.row_sums}
-    if not sums:
+def for_blocks(graph: Graph, found: Iterable[Slopes]) -> Graph:
+    """The graph in which derivatives take only what a block of scores needs: their sums over keys
+    are sums over the width, and weights are divided by one reciprocal for each row."""
+    every = list(found)
+    if not every:
         return graph
-    order: dict[Node, None] = {}
-    for node in graph.nodes:
-        if node in sums:
-            order |= dict.fromkeys(topological([sums[node][0].form.attention.root]))
-        order[node] = None
-    builder, new = graph.builder, {node: node for node in graph.parameters}
-    with builder.active():
-        for node in order:
-            if node in sums:
-                with builder.deriving(node.source):
-                    new[node] = _over_width(*sums[node], new)
-            elif node not in new:
-                new[node] = builder.rebuilt(node, tuple(new[source] for source in node.inputs))
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return _Rewriter(graph, every).run()
+
+
+class _Rewriter:
+    def __init__(self, graph: Graph, found: Iterable[Slopes]) -> None:
+        self.graph, self.builder = graph, graph.builder
+        self.new: dict[Node, Node] = {node: node for node in graph.parameters}
+        self.sums: dict[Node, tuple[Slopes, RowSum]] = {}
+        self.readers: dict[Node, Slopes] = {}  # what belongs to derivatives alone
+        for slopes in found:
+            self.sums |= {row.node: (slopes, row) for row in slopes.row_sums}
+            self.readers |= dict.fromkeys(slopes.nodes - slopes.form.attention.nodes, slopes)
+
+    def run(self) -> Graph:
+        with self.builder.active():
+            for node in self._order():
+                if node not in self.new:
+                    with self.builder.deriving(node.source):
+                        self.new[node] = self._rewritten(node)
+        return self.graph.with_outputs(self.new[output] for output in self.graph.outputs)
+
+    def _order(self) -> Iterator[Node]:
+        for node in self.graph.nodes:
+            if node in self.sums:
+                yield from topological([self.sums[node][0].form.attention.root])
+            yield node
+
+    def _rewritten(self, node: Node) -> Node:
+        if node in self.sums:
+            return _over_width(*self.sums[node], self.new)
+        slopes = self.readers.get(node)
+        if slopes is None:
+            return self.builder.rebuilt(node, tuple(self.new[source] for source in node.inputs))
+        return self.builder.rebuilt(node, tuple(self._read(x, slopes) for x in node.inputs))
+
+    def _read(self, source: Node, slopes: Slopes) -> Node:
+        """What derivatives read instead of the weights, perhaps converted."""
+        if source.op is convert and source in slopes.form.attention.nodes:
+            return self.builder.rebuilt(source, (self._read(source.inputs[0], slopes),))
+        if source is not slopes.weights or source.op is not divide:
+            return self.new[source]
+        powers, totals = (self.new[x] for x in source.inputs)
+        share: Node = multiply(powers, broadcast(reciprocal(totals.inputs[0]), **totals.attrs))
+        return share
 
 
 def _over_width(slopes: Slopes, row: RowSum, new: Mapping[Node, Node]) -> Node:

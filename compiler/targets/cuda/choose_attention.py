@@ -25,7 +25,7 @@ from ...kernel.lower import Buffers
 from ...kernel.processor import Device
 from ...passes.inlining import inlined_nodes, is_free
 from .attention import Attention, Sighting, find_attention
-from .attention_slopes import Slopes, by_rows, named, slopes_of
+from .attention_slopes import Slopes, for_blocks, named, slopes_of
 from .fused_attention import Attentions, FusedAttention
 from .scores import Step
 
@@ -71,7 +71,7 @@ def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> 
         graph, sees_through, "strict", device, available=available, anywhere=True
     )
     found = [one.slopes for _, one in decisions if not isinstance(one, str)]
-    graph = by_rows(graph, [slopes for slopes in found if slopes is not None])
+    graph = for_blocks(graph, [slopes for slopes in found if slopes is not None])
     if not any(node.op.regional for node in graph.nodes):
         return graph
     better = cache(partial(without_sums_over_keys, device=device, available=available))
@@ -102,8 +102,8 @@ def _decisions(
             yield sighting, sighting.reason
             continue
         found = _fused(graph, seen, sees_through, numerics, device)
-        if not isinstance(found, str) and available and (reason := _why_library(seen)):
-            found = reason
+        if available and not isinstance(found, str):
+            found = _why_library(seen, found.form, sees_through, device) or found
         waits = not isinstance(found, str) and found.slopes is not None and found.slopes.row_sums
         yield sighting, "its derivatives sum over keys" if waits and not anywhere else found
 
@@ -213,12 +213,17 @@ def _why_no_slopes(slopes: Slopes, sees_through: Callable[[Node], bool], device:
     return tilings if isinstance(tilings, str) else ""
 
 
-def _why_library(found: Attention) -> str:
+def _why_library(
+    found: Attention, form: AttentionForm, sees_through: Callable[[Node], bool], device: Device
+) -> str:
     """Why the scores are rather stored between two products of the library."""
     nbytes = product(found.scores.shape) * found.scores.dtype.itemsize
-    if found.scores.dtype.is_half and is_at_most(nbytes, AFFORDABLE) is True:
-        return "they are few, and only the library multiplies halves by matrices"
-    return ""
+    if not found.scores.dtype.is_half or is_at_most(nbytes, AFFORDABLE) is not True:
+        return ""
+    square = plan_attention(build_attention(form, sees_through, Buffers({}, {})), device)
+    if not isinstance(square, str) and square.fragment is not None:
+        return ""
+    return "they are few, and only the library multiplies such halves by matrices"
 
 
 def _product_of(found: Attention) -> Node:
