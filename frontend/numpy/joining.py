@@ -10,12 +10,13 @@ import numpy as np
 
 from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ShapeError
+from symfuse.runtime.errors import ShapeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.tracer import Tracer
 from . import shared
 from .manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
-from .shared import call, common_dtype, convert, normal_axis, traced
+from .shared import call, common_dtype, convert, normal_axis, size_number, traced
 
 __all__ = [
     "append",
@@ -209,19 +210,25 @@ def unstack(x: Any, /, *, axis: int = 0) -> Any:
 
 @numpy_like(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """The elements moved along axes; what leaves at one end enters at the other."""
+    """The elements moved along axes by shifts, which may be traced; what leaves at one end enters
+    at the other."""
     x = traced(a)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
     shifts = shift if isinstance(shift, tuple | list) else (shift,) * len(axes)
+    if len(axes) == 1 and len(shifts) > 1:
+        axes = axes * len(shifts)
     for by, one in zip(shifts, axes, strict=True):
         x = _rolled(x, by, normal_axis(one, x.ndim))
     return x
 
 
-def _rolled(x: Any, by: int, axis: int) -> Any:
+def _rolled(x: Any, by: Any, axis: int) -> Any:
     size = x.shape[axis]
+    if isinstance(by, Tracer):
+        places = FUNCTIONS["remainder"](FUNCTIONS["arange"](size) - by, size_number(size))
+        return FUNCTIONS["take"](x, places, axis)
     if isinstance(size, int):
         by = by % size if size else 0
     if by == 0:
@@ -247,13 +254,28 @@ def tile(A: Any, reps: Any) -> Any:
     )
 
 
-@numpy_like(np.repeat)
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    """Each element repeated along an axis."""
+def _eager_repeat(
+    a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any = None
+) -> Any:
+    if total_repeat_length is None:
+        return np.repeat(a, repeats, axis)
+    given = {"total_repeat_length": total_repeat_length}
+    return FUNCTIONS["repeat"](np.asarray(a), np.asarray(repeats), axis, **given)
+
+
+@numpy_like(np.repeat, eager=_eager_repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any = None) -> Any:
+    """Each element repeated along an axis.
+
+    Traced counts need `total_repeat_length`, how many elements to give: where there would be fewer
+    the last one is repeated, as `jax.numpy.repeat` has it.
+    """
     x = traced(a)
     if axis is None:
         x, axis = ravel(x), 0
     at = normal_axis(axis, x.ndim)
+    if isinstance(repeats, Tracer) or total_repeat_length is not None:
+        return _repeated(x, repeats, at, total_repeat_length)
     if not isinstance(repeats, int | Expr):
         counts = np.broadcast_to(np.asarray(repeats), (_static_size(x, at, "repeat"),))
         return FUNCTIONS["take"](x, np.repeat(np.arange(len(counts)), counts), at)
@@ -261,3 +283,18 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axes = tuple(i if i <= at else i + 1 for i in range(x.ndim))
     final = (*x.shape[:at], x.shape[at] * repeats, *x.shape[at + 1 :])
     return call("reshape", call("broadcast", x, shape=shape, axes=axes), shape=final)
+
+
+def _repeated(x: Any, repeats: Any, axis: int, total: Any) -> Any:
+    """Each element as often as a traced count says; the last one to the end."""
+    if total is None:
+        raise UnsupportedError(
+            "repeat by traced counts: how many elements there are is known only when it runs",
+            fix="give their number: symfuse.numpy.repeat(x, counts, total_repeat_length=n)",
+            loc=user_location(),
+        )
+    counts = FUNCTIONS["broadcast_to"](traced(repeats), (x.shape[axis],))
+    ends = FUNCTIONS["cumsum"](counts)
+    places = FUNCTIONS["searchsorted"](ends, FUNCTIONS["arange"](total), side="right")
+    last = size_number(x.shape[axis]) - 1
+    return FUNCTIONS["take"](x, FUNCTIONS["minimum"](places, last), axis)

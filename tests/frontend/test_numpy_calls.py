@@ -110,3 +110,18 @@ def test_counting_leaves_out_what_is_above_the_length():
     np.testing.assert_array_equal(snp.bincount(ROW, length=5), found[0])
     with pytest.raises(sf.UnsupportedError, match="length=n"):
         sf.trace(lambda x: np.bincount(x), ROW)
+
+
+def test_repeating_by_traced_counts_takes_the_number_of_elements():
+    x, counts = np.arange(6.0).reshape(2, 3), np.array([2, 0, 1])
+
+    def function(x, counts):
+        return snp.repeat(x, counts, 1, total_repeat_length=5)
+
+    found = sf.compile(function, x, counts, mode="fast-compile")(x, counts)
+    exact = np.repeat(x, counts, 1)
+    np.testing.assert_array_equal(found, np.concatenate([exact, exact[:, -1:], exact[:, -1:]], 1))
+    np.testing.assert_array_equal(function(x, counts), found)
+    np.testing.assert_array_equal(snp.repeat(x, counts, 1, total_repeat_length=2), exact[:, :2])
+    with pytest.raises(sf.UnsupportedError, match="total_repeat_length=n"):
+        sf.trace(lambda x, n: np.repeat(x, n, 1), x, counts)
