@@ -37,7 +37,9 @@ class Text(Struct, frozen=True):
         return self.latex if self.binds == "atom" else rf"\left({self.latex}\right)"
 
     def at(self, indices: Sequence[str]) -> str:
-        """An element, by its indices."""
+        """An element, by its indices; a scalar has none."""
+        if not indices:
+            return self.factor
         return f"{{{self.factor}}}_{{{' '.join(indices)}}}"
 
     def operand(self, is_base: bool) -> Any:
@@ -76,11 +78,13 @@ class _Typesetter:
         self.texts: dict[Node, Text] = {}
         self.taken: set[str] = set()
         self.lines: list[str] = []
+        self.names: set[str] = set()  # as LaTeX
         self.unnamed = 0
 
     def latex(self) -> str:
         for parameter, name in zip(self.graph.parameters, _names(self.graph), strict=True):
             self.texts[parameter] = Text(_symbol(self._free(name)))
+            self.names.add(self.texts[parameter].latex)
         for node in self.graph.nodes:
             if node not in self.texts:
                 self.texts[node] = self._named(node, self._formula(node))
@@ -106,7 +110,7 @@ class _Typesetter:
 
     def _named(self, node: Node, text: Text) -> Text:
         """A name for a value that is worth one, with its equation; else its formula."""
-        if node.is_constant or node.op.name in _UNSEEN:
+        if node.is_constant or node.op.name in _UNSEEN or text.latex in self.names:
             return text
         variable = node.source.variable()
         is_output = node in self.graph.outputs
@@ -114,6 +118,7 @@ class _Typesetter:
         if not (shared or len(text.latex) > _LONG or (variable and (self.uses[node] or is_output))):
             return text
         name = Text(_symbol(self._free(variable or self._next())))
+        self.names.add(name.latex)
         self.lines.append(f"{name.latex} &= {text.latex}")
         return name
 
@@ -189,6 +194,10 @@ def _product(node: Node, x: Text, y: Text) -> Text:
     """Products of vectors and matrices as such, all others as sums over indices."""
     (bx, _), (cx, cy) = node.attr("batch"), node.attr("contracting")
     ranks = tuple(operand.rank for operand in node.inputs)
+    if not cx and min(ranks) == 0:
+        return Text(f"{x.factor} {y.factor}", "product")
+    if not bx and not cx and ranks == (1, 1):
+        return Text(rf"{x.factor} {y.factor}^{{\top}}", "product")
     if bx or len(cx) != 1 or max(ranks) > 2:
         return _einstein(node, x, y)
     if ranks == (1, 1):
