@@ -9,6 +9,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import prod
 
 from msgspec import Struct, field
 
@@ -21,6 +22,8 @@ from .pipeline import FREE
 from .storage import Registers, Storage
 
 __all__ = ["Block", "Nest", "Plan", "axes_of"]
+
+MOST_WORDS = 48  # of registers that loads may fill before anything is computed from them
 
 
 class Nest(Struct, eq=False):
@@ -141,11 +144,20 @@ class Plan:
             ranks[instr] = max((ranks[a] + (a.op == "scan") for a in instr.args), default=0)
         return ranks
 
+    def _words(self, instr: Instr) -> int:
+        """The registers that the values of an instruction take, for all copies and lanes."""
+        turns = (*self.copies(instr), *self.layout.turns(self.axes(instr), "lane"))
+        return prod(turn.count for turn in turns) * -(-instr.dtype.itemsize // 4)
+
     def _waves(self, placed: tuple[Instr, ...]) -> dict[Instr, int]:
-        """How many waves of loads must have been started before an instruction."""
+        """How many waves of loads must have been started before an instruction; where a wave would
+        take too many registers, loads stand with what is computed from them."""
         waves: dict[Instr, int] = {}
+        early = {i for i in placed if i.op == "load" and self.copies(i)}
+        if sum(map(self._words, early)) > MOST_WORDS:
+            early = set()
         for instr in self.layout.phase.body:
-            steps = (waves[a] + (a.op == "load" and bool(self.copies(a))) for a in instr.args)
+            steps = (waves[a] + (a in early) for a in instr.args)
             waves[instr] = max(steps, default=0) if self.copies(instr) else 0
         for instr in reversed(placed):
             users = [waves[user] for user in self.readers(instr) if user.op != "scan"]
