@@ -135,7 +135,7 @@ def _sentence(topic: Any) -> str:
 
 def _function(name: str, function: Any) -> str:
     text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
-    traced = "no" if name in ("eig", "eigvals") else "yes"
+    traced = "yes"
     sizes = {"size", "length"} & set(inspect.signature(function).parameters)
     if traced == "yes" and sizes and name != "size":
         traced = f"with `{sizes.pop()}=`"

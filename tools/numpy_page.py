@@ -46,8 +46,6 @@ REASONS: dict[tuple[str, str], str] = {
     (NOT, "How many coefficients there are depends on values."): "polydiv roots",
     (NOT, "Whether the result is complex depends on values: use `real`."): "real_if_close",
     (NOT, "Complex numbers have no order: `x[np.argsort(x.real)]`."): "sort_complex",
-    (NOT, "The results may be complex, or real: LAPACK tells when it runs."): "linalg.eig "
-    "linalg.eigvals",
     (NOT, "Deprecated in NumPy: use `vstack`."): "row_stack",
 }  # fmt: skip
 

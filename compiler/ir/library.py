@@ -21,6 +21,7 @@ __all__ = [
     "Scratch",
     "Step",
     "Triangle",
+    "Widen",
     "Zeros",
 ]
 
@@ -49,6 +50,14 @@ INFO = _Info()
 
 class Copy(Struct, frozen=True):
     """So many elements from one place to another."""
+
+    source: Memory
+    target: Memory
+    count: Dim
+
+
+class Widen(Struct, frozen=True):
+    """So many real numbers as complex ones in another place."""
 
     source: Memory
     target: Memory
@@ -103,7 +112,7 @@ class Zeros(Struct, frozen=True):
     count: Dim
 
 
-Step = Copy | Triangle | Call | Order | Report | Zeros
+Step = Copy | Widen | Triangle | Call | Order | Report | Zeros
 
 
 class Plan(Struct, frozen=True):

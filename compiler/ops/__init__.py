@@ -45,7 +45,7 @@ from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .fourier import fft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
-from .linalg import cholesky, eigh, lu, qr, svd, triangular_solve
+from .linalg import cholesky, eig, eigh, lu, qr, svd, triangular_solve
 from .logic import (
     bitwise_and,
     bitwise_invert,
@@ -144,6 +144,7 @@ __all__ = [
     "divide",
     "dynamic_slice",
     "dynamic_update_slice",
+    "eig",
     "eigh",
     "equal",
     "erf",

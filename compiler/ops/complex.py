@@ -28,6 +28,7 @@ from .sampling import COMPLEX, FLOATS, arrays, several
 __all__ = [
     "as_complex",
     "as_real",
+    "by_library",
     "complex",
     "conjugate",
     "imag",
@@ -217,6 +218,12 @@ def parts_of(x: Node) -> Pair:
     if pairs.op is interleave:
         return Pair(*pairs.inputs)
     return Pair(part_of(pairs, 0), part_of(pairs, 1))
+
+
+def by_library(node: Node, operands: tuple[Any, ...]) -> Pair:
+    """An operation that a library has for complex numbers, which it reads and writes in memory."""
+    given = (whole_of(x) if isinstance(x, Pair) else x for x in operands)
+    return parts_of(node.op(*given, **node.attrs))
 
 
 def whole_of(value: Pair) -> Node:

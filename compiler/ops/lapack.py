@@ -12,10 +12,18 @@ from typing import Any
 from symfuse.runtime.dtypes import DType
 
 from ..ir.dims import Dim, maximum, minimum, product
-from ..ir.library import INFO, Call, Copy, Memory, Order, Plan, Scratch, Triangle
+from ..ir.library import INFO, Call, Copy, Memory, Order, Plan, Scratch, Triangle, Widen
 from ..ir.types import TensorType
 
-__all__ = ["call_cholesky", "call_eigh", "call_lu", "call_qr", "call_svd", "call_triangular_solve"]
+__all__ = [
+    "call_cholesky",
+    "call_eig",
+    "call_eigh",
+    "call_lu",
+    "call_qr",
+    "call_svd",
+    "call_triangular_solve",
+]
 
 BLOCK = 64  # columns at a time, for which the routines get room
 
@@ -92,7 +100,10 @@ def call_qr(inputs: Types, out: TensorType, attrs: Any) -> Plan:
             Copy(Memory("0"), h, n * m),
             Call("geqrf", (m, n, h, ld, tau, work, room, INFO)),
             Triangle("upper", h, (1, m), Memory("out", m), (width, 1), q, n),
-            Call("orgqr", (m, q, k, h, ld, tau, work, room, INFO)),
+            Call(
+                "ungqr" if out.dtype.is_complex else "orgqr",
+                (m, q, k, h, ld, tau, work, room, INFO),
+            ),
             Triangle("all", h, (m, 1), Memory("out"), (width, 1), q, m),
         ),
         (Scratch("h", m * columns), Scratch("tau", k), Scratch("work", room)),
@@ -102,6 +113,8 @@ def call_qr(inputs: Types, out: TensorType, attrs: Any) -> Plan:
 def call_eigh(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     """A symmetric matrix is its own transpose; the vectors come out one by one."""
     n = out.shape[-1]
+    if out.dtype.is_complex:
+        return _hermitian(n, out.dtype.real)
     room, whole = 1 + 6 * n + 2 * n * n + BLOCK * n, 3 + 5 * n
     values, work, numbers = Memory("out", n * n), Memory("work"), Memory("numbers")
     args = ("V", "L", n, Memory("out"), _stride(n), values, work, room, numbers, whole, INFO)
@@ -111,21 +124,63 @@ def call_eigh(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     )
 
 
+def _hermitian(n: Dim, real: DType) -> Plan:
+    """The values come out real, and are widened."""
+    room, rest, whole = 2 * n + n * n + BLOCK * n, 1 + 5 * n + 2 * n * n, 3 + 5 * n
+    values, work, reals = Memory("values"), Memory("work"), Memory("reals")
+    sized = (work, _stride(room), reals, rest, Memory("numbers"), whole, INFO)
+    args = ("V", "L", n, Memory("out"), _stride(n), values, *sized)
+    return Plan(
+        (
+            Copy(Memory("0"), Memory("out"), n * n),
+            Call("heevd", args, fails=True),
+            Widen(values, Memory("out", n * n), n),
+        ),
+        (
+            Scratch("values", n, real),
+            Scratch("work", _stride(room)),
+            Scratch("reals", rest, real),
+            Scratch("numbers", whole, DType.I64),
+        ),
+    )
+
+
+def call_eig(inputs: Types, out: TensorType, attrs: Any) -> Plan:
+    """The operand's rows are the columns of the matrix; the vectors come out one by one."""
+    n = out.shape[-1]
+    room = _stride(2 * n + BLOCK * n)
+    x, none, work = Memory("x"), Memory("none"), (Memory("work"), room, Memory("reals"), INFO)
+    vectors = (none, 1, Memory("out"), _stride(n))
+    args = ("N", "V", n, x, _stride(n), Memory("out", n * n), *vectors, *work)
+    return Plan(
+        (Copy(Memory("0"), x, n * n), Call("geev", args, fails=True)),
+        (
+            Scratch("x", n * n),
+            Scratch("none", 1),
+            Scratch("work", room),
+            Scratch("reals", 2 * _stride(n), out.dtype.real),
+        ),
+    )
+
+
 def call_svd(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     """The operand's rows are the columns of the matrix."""
     n, m = inputs[0].shape[-2:]
     k = minimum(m, n)
     room = 4 * k * k + 7 * k + BLOCK * (m + n) + 1
     u, v, s = Memory("out"), Memory("out", k * m), Memory("out", k * (m + n))
+    is_complex, real = out.dtype.is_complex, out.dtype.real
+    found, reals = (Memory("values"), (Memory("reals"),)) if is_complex else (s, ())
     strides = _stride(m), _stride(k)
-    pairs = (Memory("x"), strides[0], s, u, strides[0], v, strides[1])
-    args = ("S", m, n, *pairs, Memory("work"), room, Memory("numbers"), INFO)
-    return Plan(
-        (Copy(Memory("0"), Memory("x"), n * m), Call("gesdd", args, fails=True)),
-        (
-            Scratch("x", n * m),
-            Scratch("work", room),
-            Scratch("numbers", product((8, _stride(k))), DType.I64),
-        ),
-        rank=1,
+    pairs = (Memory("x"), strides[0], found, u, strides[0], v, strides[1])
+    args = ("S", m, n, *pairs, Memory("work"), room, *reals, Memory("numbers"), INFO)
+    scratch = (
+        Scratch("x", n * m),
+        Scratch("work", room),
+        Scratch("numbers", product((8, _stride(k))), DType.I64),
     )
+    steps = (Copy(Memory("0"), Memory("x"), n * m), Call("gesdd", args, fails=True))
+    if not is_complex:
+        return Plan(steps, scratch, rank=1)
+    more = (Scratch("values", k, real), Scratch("reals", k * (7 * k + 7 + 2 * (m + n)) + 1, real))
+    return Plan((*steps, Widen(found, s, k)), (*scratch, *more), rank=1)

@@ -19,16 +19,17 @@ from ..ir.op import Op, Sample
 from ..ir.types import TensorType
 from . import lapack, linalg_references, linalg_rules
 from .alignment import as_one_dtype
+from .complex import by_library
 from .kinds import spread
-from .sampling import Samples, draw
+from .sampling import COMPLEX, Samples, draw
 
-__all__ = ["cholesky", "eigh", "lu", "qr", "svd", "triangular_solve"]
+__all__ = ["cholesky", "eig", "eigh", "lu", "qr", "svd", "triangular_solve"]
 
 _F32, _F64 = DType.F32, DType.F64
 
 
 def _require_matrix(x: TensorType, *, square: bool = True) -> TensorType:
-    if x.dtype not in (_F32, _F64):
+    if x.dtype not in (_F32, _F64, *COMPLEX):
         raise DTypeError(f"{x} has no decompositions", fix="convert it to f32 or f64")
     if x.rank < 2:
         raise ShapeError(f"{x} is no matrix", fix="it needs two axes")
@@ -44,12 +45,12 @@ def _square(name: str, matrices: Callable[..., Any], **facts: Any) -> Op:
 
 
 def _decomposition(name: str, **facts: Any) -> Op:
+    facts.setdefault("dtypes", (_F32, _F64))
     facts.setdefault("errors", (((TensorType((3,), _F32),), {}, ShapeError),))
     return Op(
         name=name,
         align=as_one_dtype,
         batch=lambda inputs, batched, attrs: op_of[name](*spread(inputs, batched), **attrs),
-        dtypes=(_F32, _F64),
         ulp=256,
         **facts,
     )
@@ -57,10 +58,18 @@ def _decomposition(name: str, **facts: Any) -> Op:
 
 def _samples(matrices: Callable[..., Any], shapes: Any, **attrs: Any) -> Samples:
     def samples(rng: np.random.Generator, dtype: DType) -> list[Sample]:
-        drawn = (np.asarray(matrices(rng, shape), dtype.numpy) for shape in shapes)
-        return [Sample((x,), attrs) for x in drawn]
+        drawn = (matrices(rng, shape) for shape in shapes)
+        if dtype.is_complex:
+            drawn = (_phased(rng, x) for x in drawn)
+        return [Sample((np.asarray(x, dtype.numpy),), attrs) for x in drawn]
 
     return samples
+
+
+def _phased(rng: np.random.Generator, x: Any) -> Any:
+    """Complex matrices with the eigenvalues and singular values of these."""
+    turns = np.exp(1j * rng.uniform(-3, 3, max(x.shape[-2:])))
+    return turns[: x.shape[-2], None] * x * turns[: x.shape[-1]].conj()
 
 
 def _positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -92,6 +101,7 @@ cholesky: Op = _square(
     "is none",
     result_type=_same_type,
     library=lapack.call_cholesky,
+    parts=by_library,
     jvp=linalg_rules.cholesky_jvp,
     reference=linalg_references.cholesky,
 )
@@ -131,6 +141,7 @@ triangular_solve: Op = _decomposition(
     "is 1",
     result_type=_solve_type,
     library=lapack.call_triangular_solve,
+    parts=by_library,
     jvp=linalg_rules.triangular_solve_jvp,
     transpose=linalg_rules.triangular_solve_transpose,
     reference=linalg_references.triangular_solve,
@@ -156,6 +167,7 @@ lu: Op = _square(
     doc="of the transposed matrix: L and U in one, transposed, and below it the order of the rows",
     result_type=_one_row_more,
     library=lapack.call_lu,
+    parts=by_library,
     jvp=linalg_rules.lu_jvp,
     reference=linalg_references.lu,
 )
@@ -167,8 +179,29 @@ eigh: Op = _square(
     "upper triangle is read",
     result_type=_one_row_more,
     library=lapack.call_eigh,
+    parts=by_library,
     jvp=linalg_rules.eigh_jvp,
     reference=linalg_references.eigh,
+)
+
+
+def _complex_row_more(x: TensorType) -> TensorType:
+    if not x.dtype.is_complex:
+        raise DTypeError(f"{x} is real", fix="convert it to complex numbers, which values may be")
+    return _one_row_more(x)
+
+
+eig: Op = _square(
+    "eig",
+    _apart,
+    doc="of the transposed complex matrix: the eigenvectors as rows, below them the eigenvalues",
+    result_type=_complex_row_more,
+    library=lapack.call_eig,
+    parts=by_library,
+    jvp=linalg_rules.refused,
+    reference=linalg_references.eig,
+    dtypes=COMPLEX,
+    errors=(((TensorType((3, 3), _F32),), {}, DTypeError),),
 )
 
 _OBLONG = ((3, 3), (2, 2, 3), (4, 3), (1, 1), (0, 0), (2, 0))
@@ -190,6 +223,7 @@ qr: Op = _decomposition(
     doc="of the transposed matrix: the columns of Q as rows, each followed by its row of R",
     result_type=_qr_type,
     library=lapack.call_qr,
+    parts=by_library,
     jvp=linalg_rules.qr_jvp,
     reference=linalg_references.qr,
     samples=_qr_samples,
@@ -206,9 +240,10 @@ svd: Op = _decomposition(
     doc="of the transposed matrix: the elements of Uᵀ, V and the singular values after each other",
     result_type=_svd_type,
     library=lapack.call_svd,
+    parts=by_library,
     jvp=linalg_rules.svd_jvp,
     reference=linalg_references.svd,
     samples=_samples(_apart, _OBLONG),
 )
 
-op_of = {op.name: op for op in (cholesky, triangular_solve, lu, eigh, qr, svd)}
+op_of = {op.name: op for op in (cholesky, triangular_solve, lu, eigh, eig, qr, svd)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cholesky", "eigh", "lu", "qr", "svd", "triangular_solve"]
+__all__ = ["cholesky", "eig", "eigh", "lu", "qr", "svd", "triangular_solve"]
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +57,7 @@ def _one_lu(x: Array) -> Array:
     n = x.shape[-1]
     a, order = np.array(x.T), np.arange(n)
     for k in range(n):
-        best = k + int(np.argmax(np.abs(a[k:, k])))
+        best = k + int(np.argmax(np.abs(a[k:, k].real) + np.abs(a[k:, k].imag)))  # LAPACK's size
         a[[k, best]], order[[k, best]] = a[[best, k]], order[[best, k]]
         if a[k, k]:
             a[k + 1 :, k] /= a[k, k]
@@ -72,6 +72,18 @@ def eigh(x: Any) -> Array:
 
     def one(matrix: Array) -> Array:
         values, vectors = np.linalg.eigh(matrix.T)
+        return np.concatenate([vectors.T, values[None]])
+
+    return _each((n + 1, n), one, x)
+
+
+def eig(x: Any) -> Array:
+    """By NumPy, of the transposed matrix."""
+    x = np.asarray(x)
+    n = x.shape[-1]
+
+    def one(matrix: Array) -> Array:
+        values, vectors = np.linalg.eig(matrix.T)
         return np.concatenate([vectors.T, values[None]])
 
     return _each((n + 1, n), one, x)

@@ -30,6 +30,7 @@ __all__ = [
     "eigh_jvp",
     "lu_jvp",
     "qr_jvp",
+    "refused",
     "svd_jvp",
     "triangular_solve_jvp",
     "triangular_solve_transpose",
@@ -39,6 +40,16 @@ __all__ = [
 def _turned(x: Node) -> Any:
     """The transposed matrices."""
     return transpose(x, axes=(*range(x.rank - 2), x.rank - 1, x.rank - 2))
+
+
+def _adjoint(x: Node) -> Any:
+    """The transposed matrices, conjugated if they are complex."""
+    return operations["conjugate"](_turned(x)) if x.dtype.is_complex else _turned(x)
+
+
+def _real_part(x: Node) -> Any:
+    """The elements without their imaginary parts, in their own type."""
+    return convert(operations["real"](x), dtype=x.dtype) if x.dtype.is_complex else x
 
 
 def _times(x: Any, y: Any, *, left: bool = False, right: bool = False) -> Any:
@@ -91,13 +102,14 @@ def _solve(a: Any, b: Any, **how: bool) -> Any:
 
 
 def cholesky_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
-    """dL = L·Φ(L⁻¹·dA·L⁻ᵀ), where Φ takes the lower triangle and half of the diagonal."""
+    """dL = L·Φ(L⁻¹·dA·L⁻ᴴ), where Φ takes the lower triangle and half of the diagonal."""
     (t,) = tangents
     if t is None:
         return None
-    t = _lower(t) + _turned(_lower(t, strict=True))
+    low = _lower(t, strict=True)
+    t = low + _adjoint(low) + _diagonal_only(_real_part(t))
     half = _solve(out, t, lower=True)
-    both = _solve(out, _turned(half), lower=True)
+    both = _solve(out, _adjoint(half), lower=True)
     return _times(out, _lower(both) - _diagonal_only(both) * like(0.5, both))
 
 
@@ -134,7 +146,9 @@ def lu_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
         return None
     n, rank = out.shape[-1], out.rank
     packed = _part(out, -2, 0, n)
-    order = reshape(convert(_part(out, -2, n, n + 1), dtype=DType.I64), shape=(*out.shape[:-2], n))
+    order = _part(out, -2, n, n + 1)
+    order = operations["real"](order) if order.dtype.is_complex else order
+    order = reshape(convert(order, dtype=DType.I64), shape=(*out.shape[:-2], n))
     order = broadcast(order, shape=packed.shape, axes=(*range(rank - 2), rank - 2))
     t = take_along_axis(_turned(tangents[0]), order, axis=rank - 2)
     t = _solve(packed, t, lower=False, transposed=True, unit=True)
@@ -154,10 +168,27 @@ def _gaps(values: Any, shape: Any) -> Any:
     return select(same, like(0, gap), divide(like(1, gap), select(same, like(1, gap), gap)))
 
 
+def _expect_unique(out: Node) -> None:
+    """Refuse what is determined but for factors on the unit circle."""
+    if out.dtype.is_complex:
+        refused((), (), out, {})
+
+
+def refused(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
+    """There is no derivative of vectors that are determined but for phases."""
+    if not tangents or any(t is not None for t in tangents):
+        raise UnsupportedError(
+            f"the vectors of {out.op} of complex matrices are determined but for phases, so they "
+            "have no derivative",
+            fix="differentiate through solve, inv, det or cholesky, or in real matrices",
+        )
+
+
 def eigh_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
     """dΛ = diag(P), dV = V·(F∘P) with P = Vᵀ·dA·V."""
     if tangents[0] is None:
         return None
+    _expect_unique(out)
     n, rank = out.shape[-1], out.rank
     rows = _part(out, -2, 0, n)
     values = reshape(_part(out, -2, n, n + 1), shape=(*out.shape[:-2], n))
@@ -173,6 +204,7 @@ def qr_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
     lower triangle of QᵀX determines; dR = Qᵀ·dA + dQᵀ·A."""
     if tangents[0] is None:
         return None
+    _expect_unique(out)
     n, m = inputs[0].shape[-2:]
     k = minimum(m, n)
     if attrs.get("complete", False) and is_at_most(m, n) is not True:
@@ -196,6 +228,7 @@ def svd_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
     (t,) = tangents
     if t is None:
         return None
+    _expect_unique(out)
     n, m = inputs[0].shape[-2:]
     k, lead = minimum(m, n), inputs[0].shape[:-2]
     u = reshape(_part(out, -1, 0, k * m), shape=(*lead, k, m))  # Uᵀ

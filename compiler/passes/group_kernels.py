@@ -251,7 +251,8 @@ class _Grouper:
         """The computed nodes that the node reads, seen through what is inlined."""
         if node not in self._read_by:
             found = sources(node, self._sees_through)
-            self._read_by[node] = tuple(x for x in found if not x.is_parameter)
+            owners = (in_memory(x) if x.op.is_view else x for x in found)
+            self._read_by[node] = tuple(x for x in owners if not x.is_parameter)
         return tuple(x for x in self._read_by[node] if x in self.home)
 
     def _wait(self, draft: Draft, needs: int) -> None:

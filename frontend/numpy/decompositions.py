@@ -12,15 +12,15 @@ import numpy as np
 
 from symfuse.compiler.ir.dims import is_equal, minimum
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import OptionError, ShapeError, UnsupportedError
+from symfuse.runtime.errors import OptionError, ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import broadcast_shape_to, call, common_dtype, convert, floating, traced
 
 __all__ = [
-    "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "eig", "eigh", "eigvals",
-    "eigvalsh", "factors", "matrices", "permuted",
-    "qr", "svd", "svdvals", "transposed",
+    "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult", "adjoint", "cholesky",
+    "eig", "eigh", "eigvals", "eigvalsh", "factors", "matrices", "permuted", "qr", "svd", "svdvals",
+    "transposed",
 ]  # fmt: skip
 
 
@@ -72,19 +72,25 @@ def transposed(x: Any) -> Any:
     return FUNCTIONS["matrix_transpose"](x)
 
 
+def adjoint(x: Any) -> Any:
+    """Every matrix transposed and conjugated."""
+    return FUNCTIONS["conj"](transposed(x))
+
+
 @numpy_like(np.linalg.cholesky)
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    """The lower triangle L with L @ L.T = x, or with `upper` its transpose; compiled, NaN where x
-    is not positive definite."""
+    """The lower triangle L with L @ L.T.conj() = x, or with `upper` its adjoint; compiled, NaN
+    where x is not positive definite."""
     x = matrices(x, square=True)
-    return transposed(call("cholesky", transposed(x))) if upper else call("cholesky", x)
+    return adjoint(call("cholesky", adjoint(x))) if upper else call("cholesky", x)
 
 
 def factors(x: Any) -> tuple[Any, Any]:
     """LU of square matrices: both triangles in one, transposed; and the order of the rows."""
     n = x.shape[-1]
     packed = call("lu", transposed(x))
-    return packed[..., :n, :], FUNCTIONS["astype"](packed[..., n, :], np.int64)
+    order = FUNCTIONS["real"](packed[..., n, :])
+    return packed[..., :n, :], FUNCTIONS["astype"](order, np.int64)
 
 
 def permuted(b: Any, order: Any) -> Any:
@@ -108,14 +114,14 @@ def qr(x: Any, /, mode: str = "reduced") -> Any:
 
 @numpy_like(np.linalg.eigh)
 def eigh(x: Any, /, UPLO: str = "L") -> EighResult:
-    """Eigenvalues of symmetric matrices, the least first, and their vectors as columns; one
-    triangle is read. Derivatives need eigenvalues that differ."""
+    """Eigenvalues of symmetric or Hermitian matrices, the least first, and their vectors as
+    columns; one triangle is read. Derivatives need real matrices and eigenvalues that differ."""
     if UPLO not in ("L", "U"):
         raise OptionError(f"eigh: UPLO={UPLO!r}", fix='use "L" or "U"')
     x = matrices(x, square=True)
     n = x.shape[-1]
-    packed = call("eigh", transposed(x) if UPLO == "L" else x)
-    return EighResult(packed[..., n, :], transposed(packed[..., :n, :]))
+    packed = call("eigh", transposed(x) if UPLO == "L" else FUNCTIONS["conj"](x))
+    return EighResult(FUNCTIONS["real"](packed[..., n, :]), transposed(packed[..., :n, :]))
 
 
 @numpy_like(np.linalg.eigvalsh)
@@ -128,13 +134,13 @@ def eigvalsh(x: Any, /, UPLO: str = "L") -> Any:
 def svd(
     x: Any, /, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """U, S and Vh with (U * S) @ Vh = x, the greatest of S first. Derivatives need singular values
-    that differ, and no full matrices of oblong ones."""
+    """U, S and Vh with (U * S) @ Vh = x, the greatest of S first. Derivatives need real matrices,
+    singular values that differ, and no full matrices of oblong ones."""
     x = matrices(x)
     m, n = x.shape[-2:]
     k = minimum(m, n)
     packed = call("svd", transposed(x))
-    s = packed[..., k * (m + n) :]
+    s = FUNCTIONS["real"](packed[..., k * (m + n) :])
     if not compute_uv:
         return s
     u = transposed(FUNCTIONS["reshape"](packed[..., : k * m], (*x.shape[:-2], k, m)))
@@ -159,21 +165,29 @@ def svdvals(x: Any, /) -> Any:
     return FUNCTIONS["svd"](x, full_matrices=False).S
 
 
-def _complex(name: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"linalg.{name} cannot be traced into a graph: its results are complex numbers",
-        fix=f"use linalg.{'eigh' if name == 'eig' else 'eigvalsh'}, if the matrices are symmetric",
-        loc=user_location(),
-    )
+class EigResult(NamedTuple):
+    """What `eig` gives."""
+
+    eigenvalues: Any
+    eigenvectors: Any
 
 
-@numpy_like(np.linalg.eig)
-def eig(x: Any, /) -> Any:
-    """Eigenvalues and eigenvectors, which may be complex. On arrays only, by NumPy."""
-    raise _complex("eig")
+def _eager_eig(x: Any, /) -> EigResult:
+    values, vectors = np.linalg.eig(x)
+    dtype = np.result_type(values.dtype, np.complex64)
+    return EigResult(values.astype(dtype, copy=False), vectors.astype(dtype, copy=False))
 
 
-@numpy_like(np.linalg.eigvals)
+@numpy_like(np.linalg.eig, eager=_eager_eig)
+def eig(x: Any, /) -> EigResult:
+    """Eigenvalues of square matrices, in no order, and their vectors as columns, always complex."""
+    x = matrices(x, square=True)
+    n = x.shape[-1]
+    packed = call("eig", transposed(convert(x, common_dtype(x).complex)))
+    return EigResult(packed[..., n, :], transposed(packed[..., :n, :]))
+
+
+@numpy_like(np.linalg.eigvals, eager=lambda x, /: _eager_eig(x)[0])
 def eigvals(x: Any, /) -> Any:
-    """The eigenvalues, which may be complex. On arrays only, by NumPy."""
-    raise _complex("eigvals")
+    """The eigenvalues of square matrices, in no order, always complex."""
+    return eig(x)[0]

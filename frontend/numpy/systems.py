@@ -15,7 +15,14 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .decompositions import SlogdetResult, factors, matrices, permuted, transposed
+from .decompositions import (
+    SlogdetResult,
+    adjoint,
+    factors,
+    matrices,
+    permuted,
+    transposed,
+)
 from .shared import (
     broadcast_shape_to,
     broadcast_shapes,
@@ -128,7 +135,7 @@ def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e-1
     share = rcond if rcond is not None else _precision(x) if rtol is None else rtol
     u, s, vh = FUNCTIONS["svd"](x, full_matrices=False)
     weights = FUNCTIONS["expand_dims"](_inverted(s, share), -2)
-    return FUNCTIONS["matmul"](transposed(vh) * weights, transposed(u))
+    return FUNCTIONS["matmul"](adjoint(vh) * weights, adjoint(u))
 
 
 @numpy_like(np.linalg.matrix_rank)
@@ -152,8 +159,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     u, s, vh = FUNCTIONS["svd"](a, full_matrices=False)
     share = _precision(a) if rcond is None else rcond
     weights = FUNCTIONS["expand_dims"](_inverted(s, share), -1)
-    x = FUNCTIONS["matmul"](transposed(vh), weights * FUNCTIONS["matmul"](transposed(u), columns))
-    left = FUNCTIONS["sum"](FUNCTIONS["square"](FUNCTIONS["matmul"](a, x) - columns), -2)
+    x = FUNCTIONS["matmul"](adjoint(vh), weights * FUNCTIONS["matmul"](adjoint(u), columns))
+    off = FUNCTIONS["matmul"](a, x) - columns
+    off = FUNCTIONS["abs"](off) if common_dtype(off).is_complex else off
+    left = FUNCTIONS["sum"](FUNCTIONS["square"](off), -2)
     if is_less(a.shape[-1], a.shape[-2]) is not True:
         left = left[..., :0]
     rank = FUNCTIONS["astype"](FUNCTIONS["matrix_rank"](a, rtol=share), np.int32)
@@ -179,19 +188,24 @@ def cond(x: Any, p: Any = None) -> Any:
 def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False
 ) -> Any:
-    """x with a @ x = b, or with `trans` a.T @ x = b, where only one triangle of a counts."""
-    flags = {"lower": lower, "transposed": trans in (1, "T"), "unit": unit_diagonal}
+    """x with a @ x = b, where only one triangle of a counts; with `trans` 1 or "T" of a.T instead,
+    with 2 or "C" of its conjugate."""
+    flags = {"lower": lower, "transposed": trans in (1, 2, "T", "C"), "unit": unit_diagonal}
+    a = FUNCTIONS["conj"](a) if trans in (2, "C") else a
     return _for_vectors(lambda m, right: call("triangular_solve", m, right, **flags), a, b)
 
 
 @numpy_like()
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any) -> Any:
-    """x with (c @ c.T) @ x = b for a lower triangle c, or (c.T @ c) @ x = b for an upper one."""
+    """x with (c @ c.T) @ x = b for a lower triangle c, or (c.T @ c) @ x = b for an upper one; of
+    complex triangles the transpose is conjugated."""
     c, lower = c_and_lower
 
     def both(m: Any, right: Any) -> Any:
-        half = call("triangular_solve", m, right, lower=lower, transposed=not lower)
-        return call("triangular_solve", m, half, lower=lower, transposed=lower)
+        turned = FUNCTIONS["conj"](m)
+        first, second = (m, turned) if lower else (turned, m)
+        half = call("triangular_solve", first, right, lower=lower, transposed=not lower)
+        return call("triangular_solve", second, half, lower=lower, transposed=lower)
 
     return _for_vectors(both, c, b)
 

@@ -44,7 +44,7 @@ _OTHERS = (
 )  # fmt: skip
 EVERY = [op for op in operations.values() if op.name not in _OTHERS]
 # What is of complex numbers alone has no elements: `test_complex.py` tests it.
-_COMPLEX = ("as_complex", "as_real", "complex", "conjugate", "fft", "imag", "real")
+_COMPLEX = ("as_complex", "as_real", "complex", "conjugate", "eig", "fft", "imag", "real")
 OPERATIONS = [op for op in EVERY if op.name not in _COMPLEX]
 _BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d in op.dtypes]
 _SMOOTH = [pytest.param(op, id=op.name) for op in OPERATIONS if op.jvp is not None]
@@ -146,26 +146,26 @@ def pulled_back(
 
 
 def signed(op: Op, sample: Sample, found: Any) -> Array:
-    """A result with the one choice of signs, where vectors are determined but for theirs: the
-    greatest element of each is positive."""
+    """A result with the one choice of signs or phases, where vectors are determined but for theirs:
+    the greatest element of each is positive."""
     values = np.array(found)
-    if op.name == "eigh":
+    if op.name in ("eig", "eigh"):
         rows = values[..., :-1, :]
-        values[..., :-1, :] = rows * _signs(rows)
+        values[..., :-1, :] = rows * np.conj(_signs(rows))
     if op.name == "svd":
         n, m = np.shape(sample.inputs[0])[-2:]
         k = min(m, n)
         u = values[..., : k * m].reshape(*values.shape[:-1], k, m)
         v = values[..., k * m : k * (m + n)].reshape(*values.shape[:-1], n, k)
         signs = _signs(u)
-        values[..., : k * m] = (u * signs).reshape(*values.shape[:-1], k * m)
+        values[..., : k * m] = (u * np.conj(signs)).reshape(*values.shape[:-1], k * m)
         v = v * np.swapaxes(signs, -1, -2)
         values[..., k * m : k * (m + n)] = v.reshape(*values.shape[:-1], n * k)
     return values
 
 
 def _signs(rows: Array) -> Array:
-    """The sign of the greatest element of each row."""
+    """The sign or phase of the greatest element of each row."""
     if not rows.size:
         return np.ones((*rows.shape[:-1], 1), rows.dtype)
     places = np.argmax(np.abs(rows), -1, keepdims=True)

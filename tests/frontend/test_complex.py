@@ -11,6 +11,7 @@ import symfuse as sf
 import symfuse.numpy as snp
 
 Z = np.array([1 + 2j, -0.5 + 0.25j, 3 - 1j, -2 - 2j, 0.1j])
+RNG = np.random.default_rng(11)
 W = np.array([0.5 - 1j, 2j, -1 + 0j, 1 + 1j, -3 + 0.5j])
 NAMES = ("bool", "int8", "int32", "uint16", "int64", "float32", "float64", "complex64")
 
@@ -291,6 +292,84 @@ def test_a_scan_is_differentiated_backwards():
     f = lambda z: snp.real(sf.scan(lambda c, x: (c * x + 1j, None), 1 + 0j, z)[0])  # noqa: E731
     wanted = gradient(lambda z: float(f(z)), Z)
     np.testing.assert_allclose(sf.jit(sf.grad(f))(Z), wanted, rtol=1e-7)
+
+
+# linear algebra
+
+MATRICES = RNG.normal(size=(2, 4, 3, 3))
+SQUARE = MATRICES[0] + 1j * MATRICES[1]
+HERMITIAN = SQUARE @ np.swapaxes(SQUARE.conj(), -1, -2) + np.eye(3)
+TALL = SQUARE[0][:, :2]
+
+
+def adjoint(x):
+    return snp.conj(snp.matrix_transpose(x))
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_decompositions_are_lapacks(dtype):
+    tolerance = 3e-4 if dtype == np.complex64 else 1e-11
+    square, hermitian, tall = (x.astype(dtype) for x in (SQUARE, HERMITIAN, TALL))
+    for name in ("inv", "det", "eigvalsh", "svdvals", "pinv", "cond", "matrix_rank"):
+        agree(getattr(np.linalg, name), hermitian, tolerance=tolerance)
+    agree(np.linalg.solve, square, square[:, :, :2], tolerance=tolerance)
+    agree(np.linalg.cholesky, hermitian, tolerance=tolerance)
+    agree(lambda x: np.linalg.cholesky(x, upper=True), hermitian, tolerance=tolerance)
+    agree(lambda x: np.linalg.lstsq(x, x[:, :1], rcond=None)[0], tall, tolerance=tolerance)
+    agree(lambda x: np.linalg.slogdet(x)[0] + np.linalg.slogdet(x)[1], square, tolerance=tolerance)
+    agree(lambda x: snp.linalg.eigvals(x).sum(-1), square, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("uplo", ["L", "U"])
+def test_vectors_give_the_matrix_back(uplo):
+    def eigh(x):
+        values, vectors = snp.linalg.eigh(x, uplo)
+        return (vectors * values[..., None, :]) @ adjoint(vectors)
+
+    def svd(x):
+        u, s, vh = snp.linalg.svd(x, full_matrices=False)
+        return (u * s) @ vh
+
+    def eig(x):
+        values, vectors = snp.linalg.eig(x)
+        return x @ vectors - vectors * values[..., None, :]
+
+    np.testing.assert_allclose(sf.jit(eigh)(HERMITIAN), HERMITIAN, atol=1e-12)
+    np.testing.assert_allclose(sf.jit(svd)(TALL), TALL, atol=1e-12)
+    np.testing.assert_allclose(sf.jit(lambda x: snp.matmul(*snp.linalg.qr(x)))(TALL), TALL)
+    for x in (SQUARE, SQUARE.real.copy()):
+        for residue in (sf.jit(eig)(x), eig(x)):
+            assert residue.dtype == np.complex128
+            np.testing.assert_allclose(residue, 0, atol=1e-12)
+
+
+def test_triangles_are_solved_with_their_adjoints():
+    triangle, right = np.tril(SQUARE[0]) + 2 * np.eye(3), SQUARE[1]
+    solved = sf.jit(lambda a, b: sf.linalg.solve_triangular(a, b, "C", True))(triangle, right)
+    np.testing.assert_allclose(triangle.conj().T @ solved, right)
+    factor = np.linalg.cholesky(HERMITIAN[0])
+    for c, lower in ((factor, True), (factor.conj().T.copy(), False)):
+        found = sf.jit(lambda c, b, lower=lower: sf.linalg.cho_solve((c, lower), b))(c, right)
+        np.testing.assert_allclose(HERMITIAN[0] @ found, right)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: snp.abs(snp.linalg.det(x)),
+        lambda x: snp.sum(snp.abs(snp.linalg.inv(x)) ** 2),
+        lambda x: snp.sum(snp.abs(snp.linalg.cholesky(x @ adjoint(x) + snp.eye(3))) ** 2),
+    ],
+)
+def test_linear_algebra_has_gradients(f):
+    x = SQUARE[2]
+    wanted = gradient(lambda z: float(f(z.reshape(3, 3))), x.ravel()).reshape(3, 3)
+    np.testing.assert_allclose(sf.jit(sf.grad(f))(x), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_vectors_that_are_not_unique_have_no_derivative():
+    with pytest.raises(sf.UnsupportedError, match="phases"):
+        sf.grad(lambda x: snp.abs(snp.linalg.svd(x)[0]).sum())(TALL)
 
 
 # refusals

@@ -213,10 +213,7 @@ def test_a_saved_program_finds_the_library_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, np.linalg.inv(SQUARE[0]), rtol=1e-11)
 
 
-def test_complex_results_halves_and_oblong_matrices_are_refused() -> None:
-    with pytest.raises(sf.UnsupportedError, match="complex") as raised:
-        sf.trace(lambda x: np.linalg.eigvals(x), "f64[3,3]")
-    assert "eigvalsh" in raised.value.fix
+def test_halves_and_oblong_matrices_are_refused() -> None:
     with pytest.raises(sf.DTypeError, match="f16"):
         sf.trace(lambda x: np.linalg.inv(x), "f16[3,3]")
     with pytest.raises(sf.ShapeError, match="square"):

@@ -12,7 +12,19 @@ from symfuse.runtime.host.lapack import PREFIX
 from symfuse.runtime.host.reporting import NAME as REPORT
 
 from ...ir.dims import Dim, maximum, product
-from ...ir.library import INFO, Call, Copy, Memory, Order, Plan, Report, Step, Triangle, Zeros
+from ...ir.library import (
+    INFO,
+    Call,
+    Copy,
+    Memory,
+    Order,
+    Plan,
+    Report,
+    Step,
+    Triangle,
+    Widen,
+    Zeros,
+)
 from ...ir.node import Node
 from ...kernel.phases import Buffer, Kernel
 from ...passes.separate_operands import in_memory
@@ -119,6 +131,8 @@ class _Matrix:
     def _step(self, step: Step) -> None:
         if isinstance(step, Copy):
             self._copy(step)
+        elif isinstance(step, Widen):
+            self._widen(step)
         elif isinstance(step, Triangle):
             self._triangle(step)
         elif isinstance(step, Order):
@@ -142,6 +156,18 @@ class _Matrix:
         source, target = self._address(step.source), self._address(step.target)
         nbytes = self.at.at_base(step.count * self.calls.dtype.itemsize)
         call(self.w, "ptr", "memcpy", f"ptr {target}", f"ptr {source}", f"i64 {nbytes}")
+
+    def _widen(self, step: Widen) -> None:
+        source, target = self._address(step.source), self._address(step.target)
+        real = llvm_type(self.calls.dtype.real)
+        with self.w.loop(0, self.at.at_base(step.count), hint="element") as one:
+            place = self.w.emit(f"getelementptr {real}, ptr {source}, i64 {one.index}")
+            number, wide = (
+                self.w.emit(f"load {real}, ptr {place}"),
+                self._element(target, one.index),
+            )
+            self.w.line(f"store {self.type} {_number(self.calls.dtype, '0.0')}, ptr {wide}")
+            self.w.line(f"store {real} {number}, ptr {wide}")
 
     def _triangle(self, step: Triangle) -> None:
         w, at = self.w, self.at
