@@ -69,6 +69,7 @@ def homes() -> dict[str, str]:
         for method in methods.split():
             found |= {f"{name}.{method}": "ufunc_methods" for name in names.split()}
     found |= {f"fft.{name}": "fft" for name in FFT.split()}
+    found["masked"] = "masked"  # what x[mask] gives
     return {name: f"symfuse.numpy.{module}" for name, module in found.items()}
 
 

@@ -199,7 +199,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def _output(trace: Trace, leaf: Any, at: int, tree: Structure) -> Node:
-    if isinstance(leaf, Tracer):
+    if isinstance(leaf, Tracer) or hasattr(leaf, "_spread"):  # x[mask] tells why it is no array
         return trace.lift(leaf)
     try:
         describe([leaf])

@@ -176,13 +176,15 @@ class Tracer(Traceable):
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        return FUNCTIONS["getitem"](self, key)
+        is_mask = isinstance(key, Tracer) and key._node.dtype.is_bool
+        return FUNCTIONS["masked" if is_mask else "getitem"](self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value._pending is self:
             value._pending = None
         self._check_writable()
-        self._write(FUNCTIONS["setitem"](self, key, value))
+        spread = getattr(value, "_spread", None)  # of x[mask], which has no array of its own
+        self._write(FUNCTIONS["setitem"](self, key, value if spread is None else spread(key)))
 
     def __divmod__(self, other: Any) -> Any:
         return FUNCTIONS["floor_divide"](self, other), FUNCTIONS["remainder"](self, other)

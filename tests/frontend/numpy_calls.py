@@ -101,6 +101,19 @@ y2 = y.copy(); y2[1::2] *= 3; y2 += 1; y2
 x2 = x.copy(); x2[[0, 2]] = x2[[2, 0]]; x2
 x2 = x.copy(); x2[x2 > 5] = 0.5; x2
 x2 = x.copy(); x2[1, 1:] -= r; x2
+x2 = x.copy(); x2[x2 % 2 == 0] *= -1; x2
+x2 = x.copy(); x2[x2 > 5] = 2 * np.sqrt(x[x2 > 5]) + 1; x2
+x2 = x.copy(); x2[r < 0] -= x2[r < 0] * 3; x2
+i2 = i.copy(); i2[i2 > 2] //= 2; i2
+j2 = j.copy(); j2[(j2 > 1) & (j2 < 7)] += 100; j2
+x[x > 5].sum()
+x[x > 5].mean() - np.mean(x[x < 3])
+np.max(h[h < 0]) + h[h > 0].min()
+(d[d > 2] ** 2).std()
+np.any(x[x > 2] > 11)
+i[i > 4].prod()
+d[d > 3].size
+x[r > 0].sum()
 y2 = y.copy(); np.add(y, 1, out=y2)
 y2 = y.copy(); np.negative(y, out=y2, where=y > 0); y2
 r2 = r.copy(); np.sum(s, axis=1, out=r2); r2

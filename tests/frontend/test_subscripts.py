@@ -127,3 +127,25 @@ def test_a_view_that_is_written_to_changes_its_array_or_says_so():
 
     with pytest.raises(sf.TraceError, match="shares the memory"):
         sf.trace(through_subscript, X)
+
+
+@pytest.mark.parametrize("use", [
+    lambda x: x[x > 0], lambda x: len(x[x > 0]), lambda x: x[x > 0][0], lambda x: x[x > 0] + X[0],
+    lambda x: np.sort(x[x > 0]), lambda x: x[x > 0].cumsum(), lambda x: np.sum(x[x > 0], axis=0),
+    lambda x: list(x[x > 0]), lambda x: x[x > 0] + x[x < 0],
+    lambda x: np.concatenate([x[x > 0], x[0, 0]]),
+])  # fmt: skip
+def test_what_needs_the_elements_of_a_mask_one_behind_the_other_is_an_error(use):
+    with pytest.raises(sf.TraceError, match="number of elements that is not known") as caught:
+        sf.trace(use, X)
+    assert "size=n" in str(caught.value)
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_a_mask_has_the_sizes_of_the_array():
+    with pytest.raises(sf.ShapeError, match="a mask of shape"):
+        sf.trace(lambda x: x[x[0] > 0].sum(), X)
+
+
+def test_elements_of_a_mask_differentiate():
+    sf.check_grads(lambda x: (x[x > 30.5] ** 2).mean(), (X,), order=2)
