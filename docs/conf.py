@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import re
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 import sympy
@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import symfuse.numpy as snp
+from symfuse import Graph
 from symfuse.cli.main import parser
 from symfuse.compiler import ops
 from symfuse.compiler.ir.op import Op, operations
@@ -182,17 +183,16 @@ class Drawing(SphinxDirective):
         return [nodes.raw("", f"<figure>{names['picture'].to_svg()}</figure>", format="html")]
 
 
-class CatalogueGraph(SphinxDirective):
-    """The graph of the function that an example of the catalogue is about."""
+class StoredGraph(SphinxDirective):
+    """The drawing of a graph that lies in a text file, folded away until it is asked for."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        module = importlib.import_module(f"symfuse.examples.{self.arguments[0]}")
-        svg = module.run(True).subject.graph().to_svg()
-        title = "The graph of its function"
-        figure = f"<details><summary>{title}</summary><figure>{svg}</figure></details>"
-        return [nodes.raw("", figure, format="html")]
+        text = (Path(self.env.srcdir) / self.arguments[0]).read_text("utf-8")
+        svg = f"<figure>{Graph.parse(text).to_svg()}</figure>"
+        folded = f"<details><summary>The graph of its function</summary>{svg}</details>"
+        return [nodes.raw("", folded, format="html")]
 
 
 def _skip_modules(app: Sphinx, what: str, name: str, value: Any, skip: bool, _: Any) -> bool | None:
@@ -215,7 +215,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("functions-table", FunctionsTable)
     app.add_directive("command-line", CommandLine)
     app.add_directive("drawing", Drawing)
-    app.add_directive("catalogue-graph", CatalogueGraph)
+    app.add_directive("graph", StoredGraph)
     app.connect("autodoc-skip-member", _skip_modules)
     app.connect("autodoc-process-docstring", _as_markup)
     return {"parallel_read_safe": True}

@@ -14,7 +14,7 @@ from msgspec import Struct
 import symfuse as sf
 from symfuse.tracing.tree import flatten, map_leaves
 
-__all__ = ["Measure", "Record", "Subject", "at_least", "at_most", "equal", "main", "near"]
+__all__ = ["Measure", "Record", "Subject", "at_least", "at_most", "equal", "main", "near", "short"]
 
 
 class Measure(Struct, frozen=True):
@@ -32,8 +32,14 @@ class Measure(Struct, frozen=True):
         return bool(compare(self.value, self.bar))
 
     def __str__(self) -> str:
-        bar = f" {self.relation} {self.bar:.6g}"
-        return f"{self.name} {self.value:.4g}{bar}" + ("" if self.holds else "  FAILED")
+        bar = f"{self.relation} {short(self.bar)}"
+        return f"{self.name} {short(self.value)} {bar}" + ("" if self.holds else "  FAILED")
+
+
+def short(value: float) -> str:
+    """Whole numbers in full, others with four digits."""
+    whole = float(value).is_integer() and abs(value) < 1e9
+    return f"{value:.0f}" if whole else f"{value:.4g}"
 
 
 def at_least(name: str, value: Any, bar: float) -> Measure:

@@ -1,4 +1,4 @@
-"""Write `docs/catalogue.md`, and with `--run` first run the examples and keep what they measured.
+"""Write `docs/catalogue.md`, and with `--run` first run the examples and keep what they found.
 
 python tools/catalogue.py                      # pages from docs/catalogue/results.json
 python tools/catalogue.py --run                # run everything first (some minutes)
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from symfuse.examples.catalogue import ROWS, SECTIONS, Row, example, find
+from symfuse.examples.record import short
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "catalogue"
@@ -30,6 +32,7 @@ a reduced size. *Measured* is what the file found in full size, and the bar that
 symfuse zoo                    # the list
 symfuse zoo gan --verify       # run one, and compare with eager results and differences
 symfuse zoo all --quick        # run all of them in a reduced size
+python examples/architectures/gan.py --quick
 python tools/catalogue.py --run  # measure again and write these pages
 ```
 """
@@ -71,12 +74,21 @@ def measured(row: Row) -> dict[str, Any]:
     print(
         f"{row.module}: {seconds:.1f} s", *map(str, record.measures), sep="\n    ", file=sys.stderr
     )
+    keep_graph(row, record)
     if record.picture:
         kind = "svg" if isinstance(record.picture, str) else "png"
         data = record.picture.encode() if kind == "svg" else record.picture
         found["picture"] = f"{row.name}.{kind}"
         (FOLDER / found["picture"]).write_bytes(data)
     return found
+
+
+def keep_graph(row: Row, record: Any) -> None:
+    """Write the graph of the function that the example is about, without the lines it came from."""
+    text = re.sub(r"  # \S+:\d+.*$", "", str(record.subject.graph()), flags=re.MULTILINE)
+    path = FOLDER / "graphs" / f"{row.name}.sf"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text + "\n", "utf-8")
 
 
 def pages(results: dict[str, Any]) -> dict[Path, str]:
@@ -95,15 +107,19 @@ def pages(results: dict[str, Any]) -> dict[Path, str]:
 
 
 def _line(row: Row, result: dict[str, Any]) -> str:
-    link = f"[{row.system}](catalogue/{row.section}.md#{row.name.replace('_', '-')})"
+    link = f"[{row.system}](#{_label(row)})"
     file = f"`examples/{row.module.replace('.', '/')}.py`"
     measures = "<br>".join(map(_measure, result["measures"]))
     return f"| {link} | {file} | `test_catalogue[{row.module}]` | {measures} |"
 
 
+def _label(row: Row) -> str:
+    return f"example-{row.name.replace('_', '-')}"
+
+
 def _measure(measure: dict[str, Any]) -> str:
     name = measure["name"].replace("|", "\\|")
-    return f"{name}: **{measure['value']:.4g}** ({measure['relation']} {measure['bar']:.4g})"
+    return f"{name}: **{short(measure['value'])}** ({measure['relation']} {short(measure['bar'])})"
 
 
 def _gallery(section: str, title: str, results: dict[str, Any]) -> str:
@@ -118,11 +134,11 @@ def _gallery(section: str, title: str, results: dict[str, Any]) -> str:
 def _entry(row: Row, result: dict[str, Any]) -> list[str]:
     doc = " ".join((example(row).__doc__ or "").split()).replace("*", "\\*").replace("_", "\\_")
     eager = f"Compiled and eager results differ by {result['difference']:.1e} of the largest value"
-    lines = [f"({row.name.replace('_', '-')})=\n", f"## {row.system}\n", f"{doc}\n"]
+    lines = [f"({_label(row)})=\n", f"## {row.system}\n", f"{doc}\n"]
     lines += [f"{eager} (`symfuse zoo {row.name} --verify`).\n"]
     if "picture" in result:
         lines += [f"![{row.system}]({result['picture']})\n"]
-    return [*lines, f"```{{catalogue-graph}} {row.module}\n```\n"]
+    return [*lines, f"```{{graph}} catalogue/graphs/{row.name}.sf\n```\n"]
 
 
 if __name__ == "__main__":

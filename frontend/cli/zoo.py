@@ -129,5 +129,5 @@ def _lines(result: dict[str, Any]) -> Iterator[list[str]]:
     for at, measure in enumerate(result["measures"]):
         shown = f"{name} ({seconds_text(result['seconds'])})" if at == 0 else ""
         mark = "ok" if measure["ok"] else "FAILED"
-        found, bar = f"{measure['value']:.4g}", f"{measure['relation']} {measure['bar']:.4g}"
+        found, bar = f"{measure['value']:.6g}", f"{measure['relation']} {measure['bar']:.6g}"
         yield [shown, measure["name"], mark, found, bar]
