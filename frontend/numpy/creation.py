@@ -195,14 +195,15 @@ def linspace(
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
     parts = max(num - 1 if endpoint else num, 1)
-    share = constant(np.arange(num) / parts).reshape((num,) + (1,) * max(first.ndim, last.ndim))
-    values = first + share * (last - first)
+    number = constant(np.arange(num)).reshape((num,) + (1,) * max(first.ndim, last.ndim))
+    step = (last - first) / parts
+    values = number * step + first
     if endpoint and num > 1:
-        values = call("select", call("equal", share, 1.0), last, values)
+        values = call("select", call("equal", number, num - 1), last, values)
     wanted = own if dtype is None else element_type(dtype)
     values = convert(FUNCTIONS["floor"](values) if wanted.is_integer else values, wanted)
     values = FUNCTIONS["moveaxis"](values, 0, axis) if axis else values
-    return (values, convert((last - first) / parts, own)) if retstep else values
+    return (values, convert(step, own)) if retstep else values
 
 
 def _eager_eye(

@@ -32,6 +32,9 @@ _DISCRETE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_OF_ELEMENTS = {"lower", "higher", "nearest", "inverted_cdf", "closest_observation"}
+
+
 def _closest(place: Any) -> Any:
     """The next whole place; the one before where that is whole and odd, so counted from 1 even."""
     before = snp.floor(place)
@@ -118,6 +121,8 @@ def _shared(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip: bool) 
     if not is_weak(q):
         lines.wanted = promoted(lines.wanted, common_dtype(shares))
     computed = lines.wanted.computed
+    if method in _OF_ELEMENTS:
+        lines.wanted = common_dtype(traced(a))
     lines.sorted = convert(lines.sorted, computed)
     flat = snp.reshape(convert(shares, computed), (-1,))
     count = lines.count(skip)

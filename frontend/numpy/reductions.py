@@ -219,10 +219,10 @@ def average(
         return mean(a, axis, keepdims=keepdims)
     (x, own), w = _float_of(a, None), traced(weights)
     wanted = promoted(own, common_dtype(w))
-    if w.ndim == 1 and x.ndim > 1 and axis is not None:
-        shape = [1] * x.ndim
-        shape[normal_axis(axis, x.ndim)] = w.shape[0]
-        w = FUNCTIONS["reshape"](w, tuple(shape))
+    if w.ndim < x.ndim and axis is not None:
+        given = [normal_axis(at, x.ndim) for at in (axis if isinstance(axis, tuple) else (axis,))]
+        w = FUNCTIONS["transpose"](w, tuple(np.argsort(given).tolist()))
+        w = FUNCTIONS["expand_dims"](w, tuple(at for at in range(x.ndim) if at not in given))
     total = sum(
         FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims
     )
