@@ -15,11 +15,15 @@ from ..ir.dims import Dim, Symbol, ceil_div, coefficient, product
 from .build import Draft
 from .phases import Access, Axis, Buffer, Instr, Loop, Part, Phase
 
-__all__ = ["Packed", "operand_along", "pack", "wants_panels"]
+__all__ = ["Packed", "displaces", "operand_along", "pack", "wants_panels"]
 
 STRIDE = 1024  # bytes from one row of k to the next from which rows fall into too few cache sets
 DEPTH = 64  # rows of k below which the operand stays in cache anyway
-ROWS = 192  # of the other operand, below which a transposed operand is not worth copying
+ROWS = 256  # of the other operand, below which a transposed operand is not worth copying
+FEW = 32  # rows of the other operand below which it is never worth it
+SMALL = 32 << 20  # bytes that all rows read of it, below which it is read from cache as it is
+DISPLACING = 256  # rows of k from which lines at multiples of STRIDE do not stay
+BLOCK = 64  # rows of k of which panel after panel is made, while their pages are at hand
 LASTING = 32  # turns of a loop that is assumed where panels are made before it
 
 Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
@@ -41,7 +45,7 @@ def operand_along(draft: Draft, column: Symbol) -> Instr | None:
     return found[0] if value.op == "mul" and len(found) == 1 else None
 
 
-def wants_panels(draft: Draft, column: Symbol, tile_rows: int) -> bool:
+def wants_panels(draft: Draft, column: Symbol) -> bool:
     """Whether reading the operand from panels gains more than making them costs."""
     operand = operand_along(draft, column)
     inner = [axis for axis in draft.axes if axis in draft.reduced]
@@ -61,9 +65,26 @@ def wants_panels(draft: Draft, column: Symbol, tile_rows: int) -> bool:
     depth = product(draft.extent(axis) for axis in inner)
     if isinstance(depth, int) and depth < DEPTH:
         return False
-    if isinstance(rows, int) and rows <= 2 * tile_rows:
-        return False
+    if isinstance(rows, int) and isinstance(depth, int):
+        columns = draft.extent(column)
+        nbytes = depth * columns * operand.dtype.itemsize if isinstance(columns, int) else 0
+        if rows < FEW or rows * nbytes < SMALL:
+            return False
     return any(_is_far(access, inner[-1]) for access in loads)
+
+
+def displaces(draft: Draft, row: Symbol) -> bool:
+    """Whether lines of the operand that varies along the rows, one for each k, displace each other
+    in cache before all rows in them were read."""
+    operand = operand_along(draft, row)
+    inner = [axis for axis in draft.axes if axis in draft.reduced]
+    if operand is None or operand.op != "load" or len(inner) != 1:
+        return False
+    depth, step = draft.extent(inner[0]), coefficient(operand.detail.offset, inner[0])
+    if not isinstance(depth, int) or not isinstance(step, int) or depth < DISPLACING:
+        return False
+    is_along = coefficient(operand.detail.offset, row) == 1
+    return is_along and step * operand.dtype.itemsize % STRIDE == 0
 
 
 def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
@@ -84,8 +105,8 @@ def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
     body = (*_needed(draft.bodies[0], operand), store)
     walk = (*(Loop(a) for a in inner), column)
     cut = [Axis(a, draft.extent(a), 1) for a in outer]
+    cut += [Axis(a, draft.extent(a), BLOCK if a is inner[-1] else None) for a in inner]
     cut.append(Axis(column.symbol, draft.extent(column.symbol), width, number))
-    cut += [Axis(a, draft.extent(a)) for a in inner]
     part = Part(tuple(cut), (Phase(walk, body),))
     load = Instr("load", (), operand.dtype, access, axes)
     return Packed(part, _reading(draft, operand, load), number)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
-from .pack import Scratch, pack, wants_panels
+from .pack import Scratch, displaces, pack, wants_panels
 from .phases import Axis, Loop, Part, Phase
 from .processor import PAGE, Processor
 from .split import Piece
@@ -25,6 +27,7 @@ SMALL_TILES = (
 )
 MOST_VECTORS = 8  # of one row, where there are no rows to share the columns
 WHOLE = 1.03  # times as good is a tile that needs no code for what is cut off at an edge
+WHOLE_ROWS = (4, 8, 16)  # of a tile, that one vector holds
 CONFLICT_ROWS = 8  # of a tile, where elements of neighbouring rows displace each other in cache
 
 
@@ -35,7 +38,7 @@ class _Tiling(Struct, frozen=True):
     rows: Loop | None
     columns: Loop | None
     inner: Loop | None = None
-    panel: Symbol | None = None
+    panels: Mapping[Symbol, Symbol] = {}
     piece: Piece | None = None
 
     def part(self, processor: Processor) -> Part:
@@ -79,7 +82,7 @@ class _Tiling(Struct, frozen=True):
             return Axis(axis, extent)
         for loop in (self.rows, self.columns):
             if loop is not None and loop.symbol == axis:
-                return Axis(axis, extent, loop.step, self.panel if loop is self.columns else None)
+                return Axis(axis, extent, loop.step, self.panels.get(axis))
         return Axis(axis, extent, 1)
 
 
@@ -88,8 +91,8 @@ def schedule_contraction(
 ) -> tuple[Part, ...]:
     """Products of register tiles, across the columns, or down k for few rows of a transpose.
 
-    The last part computes the product; a part before it copies an operand into panels. With a
-    piece, each tile adds up one piece of the axis.
+    The last part computes the product; parts before it copy operands into panels. With a piece,
+    each tile adds up one piece of the axis.
     """
     lanes = processor.lanes(draft.bodies[0])
     column = last_kept(draft)
@@ -101,14 +104,28 @@ def schedule_contraction(
         None if column is None else Loop(column, lanes, vectors, rolled=False),
         piece=piece,
     )
-    if across.columns is not None and wants_panels(draft, across.columns.symbol, rows):
-        packed = pack(draft, across.columns, scratch)
-        tiling = replace(across, draft=packed.draft, panel=packed.number)
-        return packed.part, tiling.part(processor)
+    if across.columns is not None and wants_panels(draft, across.columns.symbol):
+        return _packed(across, processor, scratch)
     down = _down(draft)
     if down is not None and not _is_across(draft, column):
         return (replace(_dot_tiling(draft, row, column, down, lanes), piece=piece).part(processor),)
     return (across.part(processor),)
+
+
+def _packed(tiling: _Tiling, processor: Processor, scratch: Scratch) -> tuple[Part, ...]:
+    """The copies into panels of columns, and of rows where these get into each other's way."""
+    loops = [tiling.columns]
+    if tiling.rows is not None and displaces(tiling.draft, tiling.rows.symbol):
+        lanes = tiling.rows.copies if tiling.rows.copies in WHOLE_ROWS else 1
+        loops.append(Loop(tiling.rows.symbol, lanes, tiling.rows.copies // lanes, rolled=False))
+    parts = []
+    for loop in loops:
+        assert loop is not None
+        packed = pack(tiling.draft, loop, scratch)
+        panels = {**tiling.panels, loop.symbol: packed.number}
+        tiling = replace(tiling, draft=packed.draft, panels=panels)
+        parts.append(packed.part)
+    return (*parts, tiling.part(processor))
 
 
 def _dot_tiling(
@@ -138,6 +155,8 @@ def _tile_shape(
         return 1, max(1, min(MOST_VECTORS, most))
     known = LARGE_TILES if processor.registers >= 32 else SMALL_TILES
     rows = CONFLICT_ROWS if _rows_conflict(draft, row, column) else processor.registers
+    if displaces(draft, row):  # so many are copied at once
+        known = tuple(shape for shape in known if shape[0] in WHOLE_ROWS)
 
     def merit(shape: tuple[int, int]) -> float:
         wanted = _use(draft.extent(row), shape[0]) * _use(columns, shape[1] * lanes)
