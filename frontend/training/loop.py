@@ -140,7 +140,7 @@ def predicted(model: Any, batches: Batches) -> Tree:
         raise _no_data("predict")
     first = flatten(parts[0])[1]
     columns = zip(*(flatten(part)[0] for part in parts), strict=True)
-    return first.unflatten([np.concatenate(column) for column in columns])
+    return first.unflatten([np.concatenate([*map(np.asarray, column)]) for column in columns])
 
 
 class _Later:

@@ -16,7 +16,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 from .. import metrics as known_metrics
 from ..losses import get as loss_of
 from ..numpy.shared import convert, size_number, traced
-from ..tracing.tree import flatten
+from ..tracing.tree import flatten, map_leaves
 
 __all__ = ["Goal", "Goals", "Objectives"]
 
@@ -90,8 +90,8 @@ class Goals(Struct, frozen=True, eq=False):
 
     def logs(self, states: Mapping[str, Any]) -> dict[str, float]:
         """Every metric as a number, the loss first; those that are arrays stay arrays."""
-        metrics = self._metrics()
-        found = {name: metrics.get(name, LOSS).result(state) for name, state in states.items()}
+        metrics, here = self._metrics(), map_leaves(np.asarray, dict(states))
+        found = {name: metrics.get(name, LOSS).result(state) for name, state in here.items()}
         return {name: _plain(value) for name, value in found.items()}
 
     def _part_names(self) -> list[str]:
