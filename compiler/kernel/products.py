@@ -153,7 +153,7 @@ def _tile_shape(
     most = max(1, -(-columns // lanes)) if isinstance(columns, int) else MOST_VECTORS
     if row is None or draft.extent(row) == 1:
         return 1, max(1, min(MOST_VECTORS, most))
-    known = LARGE_TILES if processor.registers >= 32 else SMALL_TILES
+    known: tuple[tuple[int, int], ...] = LARGE_TILES if processor.registers >= 32 else SMALL_TILES
     rows = CONFLICT_ROWS if _rows_conflict(draft, row, column) else processor.registers
     if displaces(draft, row):  # so many are copied at once
         known = tuple(shape for shape in known if shape[0] in WHOLE_ROWS)
