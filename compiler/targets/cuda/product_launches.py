@@ -34,7 +34,8 @@ def product_kernel(
 ) -> Kernel:
     """What the library does, as loops for those who check and explain, and its workspace."""
     anchor, nodes, outputs = chosen.anchor, chosen.nodes, chosen.outputs
-    draft = build_contraction(anchor, nodes, outputs, sees_through, buffers)
+    each = [[x for x in some if x is not chosen.sums] for some in (nodes, outputs)]
+    draft = build_contraction(anchor, tuple(each[0]), each[1], sees_through, buffers)
     part = _loops(draft)
     rows, columns, inner, batch = chosen.size
     workspace = Buffer(f"{name}_workspace", DType.U8, (chosen.workspace,))
@@ -43,7 +44,7 @@ def product_kernel(
     work = rows * columns * inner * batch
     used = [chosen.left.node, chosen.right.node, chosen.output]
     used += [x.node for x in (chosen.added, chosen.bias) if x is not None]
-    used += [] if chosen.aux is None else [chosen.aux]
+    used += [x for x in (chosen.sums, chosen.aux, chosen.mask) if x is not None]
     placed = _Placed(chosen, tuple(map(buffers, used)))
     return Kernel(name, "product", (part,), work, nodes, reads, writes, placed)
 
@@ -62,7 +63,7 @@ def product_launch(
     nbytes = [count(offset * chosen.anchor.dtype.itemsize) for offset in offsets]
     others = iter(map(alignment_of, beside))
     of_added = ALIGNED if added is None else next(others)
-    of_bias = ALIGNED if bias is None else next(others)
+    of_bias = ALIGNED if bias is None and chosen.sums is None else next(others)
     of_result = min(alignment_of(result), of_bias)
     rows, columns, inner, batch = map(count, chosen.size)
     return ProductLaunch(
@@ -92,14 +93,15 @@ def product_launch(
 
 def _read(chosen: Product) -> tuple[Node, ...]:
     every = (chosen.left, chosen.right, chosen.added, chosen.bias)
-    return tuple(x.node for x in every if x is not None)
+    read = tuple(x.node for x in every if x is not None)
+    return read if chosen.mask is None else (*read, chosen.mask)
 
 
 def _checked(chosen: Product) -> str:
     """The epilogue, which must read and write beside what the launch has places for."""
     epilogue = EPILOGUES[chosen.epilogue]
-    assert epilogue.bias is (chosen.bias is not None)
-    assert bool(epilogue.aux) is (chosen.aux is not None)
+    assert epilogue.bias is (chosen.bias is not None or chosen.sums is not None)
+    assert bool(epilogue.aux) is (chosen.aux is not None or chosen.mask is not None)
     assert bool(chosen.share) is (chosen.added is not None)
     return chosen.epilogue
 

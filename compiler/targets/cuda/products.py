@@ -21,6 +21,7 @@ from ...ir.graph import Graph
 from ...ir.node import Node
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from .epilogues import Form, Found, inside, steps_from
+from .masks import with_masks
 from .matrices import Matrix, View, as_matrix, view_of
 
 __all__ = ["Choice", "Choices", "Product", "choose_products"]
@@ -38,7 +39,8 @@ _NOTHING: Mapping[Node, Node] = {}
 class Product(Struct, frozen=True, eq=False):
     """A product by the library: result = epilogue(scale · left · right + share · added + bias).
 
-    `nodes` are what it computes, the last of them `output`; `aux` is stored beside it.
+    `nodes` are what it computes, `output` among them; `aux` and `sums` over rows are stored beside
+    it, and `mask` tells which results are kept.
     """
 
     anchor: Node
@@ -54,11 +56,13 @@ class Product(Struct, frozen=True, eq=False):
     added: Matrix | None = None
     bias: View | None = None
     aux: Node | None = None
+    mask: Node | None = None
+    sums: Node | None = None
 
     @property
     def outputs(self) -> tuple[Node, ...]:
         """What is stored."""
-        return (self.output,) if self.aux is None else (self.output, self.aux)
+        return tuple(x for x in (self.output, self.aux, self.sums) if x is not None)
 
     @property
     def workspace(self) -> int:
@@ -108,6 +112,13 @@ def choose_products(
     products = [group for group in grouping.groups if group.kind == "contraction"]
     every = [group for group in products if group.anchor not in closed]
     choices = tuple(_choice(graph, grouping, group, numerics, available) for group in every)
+
+    def bare(anchor: Node) -> Product | None:
+        found = _plain(anchor, grouping.sees_through, numerics)
+        return None if isinstance(found, str) or _too_small(found) else found
+
+    if available:
+        choices = with_masks(graph, choices, bare)
     chosen = {choice.anchor: choice.product for choice in choices if choice.product is not None}
     if chosen:
         members = {node: anchor for anchor, taken in chosen.items() for node in taken.nodes}

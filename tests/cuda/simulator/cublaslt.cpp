@@ -84,6 +84,7 @@ uint16_t to_half(double x) {
   uint16_t sign = std::signbit(x) ? 0x8000 : 0;
   if (std::isnan(x)) return 0x7e00;
   x = std::fabs(x);
+  if (x == 0) return sign;
   if (x >= 65520) return sign | 0x7c00;
   int exponent;
   std::frexp(x, &exponent);
