@@ -26,7 +26,7 @@ from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 from .differentiable import expect_kind, expect_scalar, pair_of
 from .tracing.record import Recorded, record
 from .tracing.specs import Spec
-from .tracing.trace import call, call_graph
+from .tracing.trace import call, call_graph, tells
 from .tracing.tree import flatten, map_leaves, same
 
 __all__ = [
@@ -243,7 +243,8 @@ def _jacobian(
         if holomorphic or transform is jacrev_graph:
             expect_kind("jacrev", "output", main.outputs, holomorphic)
         blocks = transform(main, inputs)
-        full = replace(blocks, outputs=(*blocks.outputs, *aux))
+        kept = main.outputs if tells(main) else ()  # for what it tells of values
+        full = replace(blocks, outputs=(*blocks.outputs, *aux, *kept))
         results = call_graph(full, recorded.arguments.leaves)
         rows = [
             rebuild_tree(results[at * len(wrt) : (at + 1) * len(wrt)])
@@ -252,7 +253,8 @@ def _jacobian(
         if not has_aux:
             return recorded.out_tree.unflatten(rows)
         trees = recorded.out_tree.children()
-        rest = trees[1].unflatten(results[len(blocks.outputs) :])
+        end = len(blocks.outputs) + len(aux)
+        rest = trees[1].unflatten(results[len(blocks.outputs) : end])
         return trees[0].unflatten(rows), rest
 
     return derivative

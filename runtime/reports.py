@@ -5,6 +5,7 @@ A message is a format string whose fields are numbers of operands; it is kept in
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ __all__ = ["described", "failure", "raise_failures", "render", "report", "unders
 Array = np.ndarray[Any, Any]
 Place = tuple[str, int]
 
-_failures: list[CheckError] = []
+_noted = threading.local()  # a program reports on the thread of its caller
 
 
 class _Shown:
@@ -77,7 +78,7 @@ def report(kind: str, text: str, place: Place, values: Sequence[Array]) -> None:
     if kind == "print":
         print(render(text, values))
     elif (found := failure(text, place, values)) is not None:
-        _failures.append(found)
+        _failures().append(found)
 
 
 def failure(text: str, place: Place, values: Sequence[Array]) -> CheckError | None:
@@ -96,8 +97,16 @@ def failure(text: str, place: Place, values: Sequence[Array]) -> CheckError | No
 
 
 def raise_failures() -> None:
-    """Raise the first failure that was noted, and forget all."""
-    if _failures:
-        first = _failures[0]
-        _failures.clear()
+    """Raise the first failure that was noted on this thread, and forget all."""
+    failures = _failures()
+    if failures:
+        first = failures[0]
+        failures.clear()
         raise first
+
+
+def _failures() -> list[CheckError]:
+    if not hasattr(_noted, "failures"):
+        _noted.failures = []
+    found: list[CheckError] = _noted.failures
+    return found

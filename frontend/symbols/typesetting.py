@@ -19,7 +19,7 @@ __all__ = ["to_latex"]
 
 _BASES = ("square", "power", "sqrt", "rsqrt", "cbrt", "reciprocal")
 _LONG = 90  # characters from which a formula is given a name of its own
-_UNSEEN = ("broadcast", "convert", "copy", "stop_gradient")
+_UNSEEN = ("after", "broadcast", "convert", "copy", "stop_gradient")
 _SETS = {"b": r"\{0, 1\}", "i": r"\mathbb{Z}", "u": r"\mathbb{N}", "c": r"\mathbb{C}"}
 _INDICES = "ijklmnpqrst"
 
@@ -86,7 +86,9 @@ class _Typesetter:
             self.texts[parameter] = Text(_symbol(self._free(name)))
             self.names.add(self.texts[parameter].latex)
         for node in self.graph.nodes:
-            if node not in self.texts:
+            if node.op.name.startswith("debug_"):
+                self.texts[node] = Text("")
+            elif node not in self.texts:
                 self.texts[node] = self._named(node, self._formula(node))
         for at, output in enumerate(self.graph.outputs):
             self._show_output(output, at)

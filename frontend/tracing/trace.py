@@ -27,7 +27,7 @@ from .dispatch import ACTIVE
 from .sizes import plain
 from .tracer import Tracer
 
-__all__ = ["Trace", "call", "call_graph", "constant", "current", "dtype_of", "size_value"]
+__all__ = ["Trace", "call", "call_graph", "constant", "current", "dtype_of", "size_value", "tells"]
 
 assert ops  # loading it completes the table of operations
 
@@ -112,13 +112,14 @@ class Trace:
         Their operands come after what has been told; the block adds its results to the list.
         """
         results: list[Node] = []
-        tells = operands and any(map(_tells, graphs))
+        is_told = bool(operands) and any(map(tells, graphs))
         with self.builder.active():
-            if tells:
+            if is_told:
                 operands[0] = self.after_told(operands[0])
             yield results
-            if tells and results:
-                self.told = operations["debug_order"](results[0])
+            if is_told and results:
+                telling = [node for node in results if node.op.name == "after"]
+                self.told = operations["debug_order"](*(telling or results[:1]))
 
     def after_told(self, node: Node) -> Node:
         """The node, which is there when all has been told that was told so far."""
@@ -202,7 +203,7 @@ class Trace:
             raise leaked(next(a for a in args if isinstance(a, Tracer)))
 
 
-def _tells(graph: ir.Graph) -> bool:
+def tells(graph: ir.Graph) -> bool:
     """Whether something in a graph tells Python of values."""
     return any(node.op.name == "after" for node in every_node(graph))
 

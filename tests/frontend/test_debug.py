@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -43,8 +44,16 @@ TOLD = "x=[0. 1. 2.] by 2.0 and text\ny=[0.00 2.00 4.00] of shape (3,)\n"
         sf.jit(sf.grad(told)),
         sf.jit(sf.value_and_grad(told)),
         sf.jit(lambda x, f: sf.jvp(lambda x: told(x, f), (x,), (x,))),
+        sf.jit(lambda x, f: sf.vjp(lambda x: told(x, f), x)[1](1.0)),
+        sf.jit(sf.jacrev(told)),
+        sf.jit(sf.hessian(told)),
+        sf.hessian(told),
+        sf.jit(sf.checkpoint(told)),
     ],
-    ids=["eager", "jit", "interpret", "grad", "jit-grad", "value-and-grad", "jvp"],
+    ids=[
+        *("eager", "jit", "interpret", "grad", "jit-grad", "value-and-grad", "jvp", "vjp"),
+        *("jacobian", "hessian", "hessian-eager", "checkpoint"),
+    ],
 )
 def test_messages_are_those_of_the_function_itself(made, capsys):
     made(X, 2.0)
@@ -230,6 +239,22 @@ def test_programs_report_when_they_are_loaded_elsewhere(tmp_path):
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "the argument is [-1.]" in found.stdout
     assert os.path.basename(__file__) in found.stdout
+
+
+def test_failures_belong_to_the_thread_of_the_caller():
+    fast = sf.jit(logarithm)
+    with ThreadPoolExecutor(2) as pool:
+        rows = [np.array([1.0 if k % 2 else -1.0]) for k in range(20)]
+        found = [one.exception() for one in [pool.submit(fast, row) for row in rows]]
+    assert [isinstance(error, CheckError) for error in found] == [k % 2 == 0 for k in range(20)]
+
+
+def test_pictures_leave_out_what_is_told():
+    graph = sf.trace(lambda x: (sf.debug.print("{}", x), 2 * x)[1], "f64[]")
+    assert str(graph.to_sympy()) == "2*x"
+    assert "debug" not in graph.to_latex()
+    text = graph.ir.text(locations=False)
+    assert sf.Graph.parse(text).ir.text(locations=False) == text
 
 
 # --- NaN
