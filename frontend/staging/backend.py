@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from msgspec import Struct
 
+from symfuse.compiler.interpreter import without_collection
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import upper_bound
 from symfuse.compiler.ir.location import user_location
@@ -58,6 +59,7 @@ LIVE: WeakSet[Loaded] = WeakSet()
 """All code that is in use."""
 
 
+@without_collection()
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
     """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
     loaded = _loaded(graph, choices)
