@@ -18,6 +18,7 @@ from ..nn.symbolic import is_symbolic
 from ..optim import get as optimizer_of
 from ..optim import with_learning_rate
 from ..random import fold_in, key
+from ..tracing.graph import Graph, trace
 from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
 from .batches import batches, prepared, split
@@ -176,14 +177,24 @@ class Module(Layer):
 
     def summary(self, *specs: Any, depth: int = 1) -> Summary:
         """Layers with their output shapes, parameters, operations and bytes; prints as a table."""
-        found = specs or self._known_specs()
-        if found is None:
-            raise ArgumentError(
-                "the shapes of the inputs are not known",
-                fix='pass a spec, as in model.summary("f32[N,784]"), or begin with sf.nn.Input',
-                loc=user_location(),
-            )
-        return summarised(self, found, depth)
+        return summarised(self, specs or self._shapes("summary"), depth)
+
+    def graph(self, *specs: Any) -> Graph:
+        """The graph of a prediction, to read and to draw: weights, state and inputs to outputs."""
+        found = specs or self._shapes("graph")
+        declared, _ = self.declared(*found)
+        weights, state = (
+            map_leaves(lambda one: Spec(one.shape, one.dtype.numpy), part) for part in declared
+        )
+
+        def predict(params: Tree, state: Tree, *inputs: Any) -> Any:
+            return self.apply(params, state, *inputs)[0]
+
+        return trace(predict, weights, state, *found)
+
+    def count_params(self) -> int:
+        """The number of weights, trainable or not."""
+        return sum(leaf.size for leaf in flatten(self.params)[0])
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the model into a file for `sf.nn.load_model`, which goes on where this one is."""
@@ -275,8 +286,26 @@ class Module(Layer):
         self.optimizer_state = carry["optimizer"]
 
     def _known_specs(self) -> tuple[Any, ...] | None:
+        """The specs of the inputs: as declared, as built for, or those of the first layer."""
         found: tuple[Any, ...] | None = self.__dict__.get("built_for")
+        if found is None and (first := next(iter(self.children().values()), None)) is not None:
+            found = first._known_specs() if isinstance(first, Module) else None
         return found
+
+    def _shapes(self, method: str) -> tuple[Any, ...]:
+        found = self._known_specs()
+        if found is None:
+            raise ArgumentError(
+                "the shapes of the inputs are not known",
+                fix=f'pass a spec, as in model.{method}("f32[N,784]"), or begin with sf.nn.Input',
+                loc=user_location(),
+            )
+        return found
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        if self._known_specs() is None:
+            return {"text/plain": repr(self)}
+        return {"text/plain": str(self.summary()), "image/svg+xml": self.graph().to_svg()}
 
     def _batches(self, x: Any, y: Any = None, weight: Any = None, **options: Any) -> Any:
         return batches(x, y, weight, dtype=self.policy.variable.computed, **options)

@@ -391,6 +391,19 @@ def test_the_model_of_three_four_two_has_26_parameters() -> None:
     assert "26 (26 trainable, 0 frozen)" in str(summary) and summary.nbytes == 26 * 4
 
 
+def test_models_show_themselves() -> None:
+    inner = nn.Sequential([nn.Input(3), nn.Dense(4, name="first"), nn.BatchNormalization()])
+    model = nn.Sequential([inner, nn.Dense(2, activation="softmax")])  # begins where inner does
+    bundle = model._repr_mimebundle_()
+    assert bundle["text/plain"] == str(model.summary())
+    assert bundle["image/svg+xml"].startswith("<svg")
+    text = str(model.graph())
+    assert "f32[N,3]" in text and text.rstrip().endswith("}") and "contract" in text
+    assert model.count_params() == model.summary().params == 3 * 4 + 4 + 8 + 4 * 2 + 2
+    assert model.get_weights()[0].dtype == np.float32
+    assert "text/plain" in nn.Sequential([nn.Dense(3)])._repr_mimebundle_()
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
