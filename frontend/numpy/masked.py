@@ -137,8 +137,8 @@ for _name, _ufunc in {
     "ne": np.not_equal,
 }.items():  # fmt: skip
     setattr(Masked, f"__{_name}__", _binary(_ufunc)[0])
-for _name, _ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
-    setattr(Masked, f"__{_name}__", lambda self, _f=_ufunc: _f(self))
+for _name, _single in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
+    setattr(Masked, f"__{_name}__", lambda self, _f=_single: _f(self))
 
 
 def _refused(what: str) -> Callable[..., Any]:
