@@ -19,8 +19,9 @@ from symfuse.compiler.passes.group_kernels import group_kernels
 from symfuse.compiler.passes.order_launches import order_launches
 from symfuse.compiler.passes.pipeline import run_pipeline
 from symfuse.compiler.passes.separate_outputs import separate_outputs
+from symfuse.compiler.targets.cuda.library import Product
 from symfuse.compiler.targets.cuda.product_launches import product_kernel
-from symfuse.compiler.targets.cuda.products import Choices, Product, choose_products
+from symfuse.compiler.targets.cuda.products import Choices, choose_products
 from symfuse.nn import functional as nn
 
 Array = np.ndarray[Any, Any]

@@ -7,16 +7,13 @@ The bits lie in the memory of the truth values that they stand for, which nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from ...ir.dims import is_at_most
 from ...ir.graph import Graph
 from ...ir.node import Node
-
-if TYPE_CHECKING:
-    from .products import Choice, Product
+from .library import Choice, Product
 
 __all__ = ["with_masks"]
 

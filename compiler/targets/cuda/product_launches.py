@@ -17,7 +17,7 @@ from ...kernel.build import Draft, build_contraction
 from ...kernel.lower import Buffers
 from ...kernel.phases import Axis, Buffer, Kernel, Loop, Part, Phase
 from ...kernel.regions import alignment_of
-from .products import Product
+from .library import Product
 
 __all__ = ["product_kernel", "product_launch"]
 

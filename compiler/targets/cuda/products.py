@@ -21,10 +21,11 @@ from ...ir.graph import Graph
 from ...ir.node import Node
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from .epilogues import Form, Found, inside, steps_from
+from .library import Choice, Product
 from .masks import with_masks
-from .matrices import Matrix, View, as_matrix, view_of
+from .matrices import View, as_matrix, view_of
 
-__all__ = ["Choice", "Choices", "Product", "choose_products"]
+__all__ = ["Choices", "choose_products"]
 
 COMPUTED = {DType.F32: "f32", DType.F64: "f64", DType.F16: "half", DType.BF16: "half"}
 WORTH_A_CALL = 1 << 21  # multiplications from which the library is worth a launch of its own
@@ -32,62 +33,7 @@ WORTH_A_PASS = 1 << 26  # … and from which it is worth reading the result once
 NARROW = 8  # rows or columns up to which a product only reads its operands
 SHALLOW = 16  # summed elements up to which a product only writes its result
 DEEP = 128  # summed elements from which one more pass over the result is little beside the product
-WORKSPACE = 32 << 20
 _NOTHING: Mapping[Node, Node] = {}
-
-
-class Product(Struct, frozen=True, eq=False):
-    """A product by the library: result = epilogue(scale · left · right + share · added + bias).
-
-    `nodes` are what it computes, `output` among them; `aux` and `sums` over rows are stored beside
-    it, and `mask` tells which results are kept.
-    """
-
-    anchor: Node
-    nodes: tuple[Node, ...]
-    output: Node
-    size: tuple[Dim, Dim, Dim, Dim]  # rows, columns, inner, batch
-    left: Matrix
-    right: Matrix
-    compute: str
-    epilogue: str = "none"
-    scale: float = 1.0
-    share: float = 0.0
-    added: Matrix | None = None
-    bias: View | None = None
-    aux: Node | None = None
-    mask: Node | None = None
-    sums: Node | None = None
-
-    @property
-    def outputs(self) -> tuple[Node, ...]:
-        """What is stored."""
-        return tuple(x for x in (self.output, self.aux, self.sums) if x is not None)
-
-    @property
-    def workspace(self) -> int:
-        """Bytes that the library may use meanwhile: for sums in parts, a few times the result."""
-        rows, columns, _, batch = self.size
-        wanted = rows * columns * batch * 16 * self.anchor.dtype.itemsize
-        return min(WORKSPACE, max(wanted, 1 << 20)) if isinstance(wanted, int) else WORKSPACE
-
-    def __str__(self) -> str:
-        rows, columns, inner, batch = self.size
-        times = "" if batch == 1 else f"{batch} times "
-        return f"{times}{rows}×{inner} by {inner}×{columns}, {self.compute}, {self.epilogue}"
-
-
-class Choice(Struct, frozen=True):
-    """What computes one contraction, and the reason."""
-
-    anchor: Node
-    product: Product | None
-    reason: str
-
-    def __str__(self) -> str:
-        at = f" ({self.anchor.source.loc})" if self.anchor.source.loc else ""
-        who = "a generated kernel" if self.product is None else f"the library ({self.product})"
-        return f"{self.anchor.op}{at} is computed by {who}: {self.reason}"
 
 
 class Choices(Struct, frozen=True):
