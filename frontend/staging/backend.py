@@ -59,10 +59,10 @@ LIVE: WeakSet[Loaded] = WeakSet()
 """All code that is in use."""
 
 
-@without_collection()
 def load(graph: ir.Graph, choices: Choices) -> Loaded:
     """Compile a graph and load the code; target "interpret" runs it by NumPy instead."""
-    loaded = _loaded(graph, choices)
+    with without_collection():
+        loaded = _loaded(graph, choices)
     LIVE.add(loaded)
     if options.get("debug_nans"):
         importlib.import_module("symfuse.debug.nans").watched(loaded)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 
 import pytest
 
 from symfuse.compiler.targets.llvm.elf import ElfObject
 from symfuse.compiler.targets.llvm.link import link
-from symfuse.compiler.targets.llvm.machine import Level, baseline_machine, host_machine
+from symfuse.compiler.targets.llvm.machine import (
+    Level,
+    baseline_machine,
+    emit_objects,
+    host_machine,
+)
+from symfuse.compiler.targets.llvm.units import (
+    LINES,
+    Function,
+    kernel_head,
+    module_text,
+    units,
+)
 from symfuse.runtime.errors import CompileError
 from symfuse.runtime.host.image import Image
+from symfuse.runtime.host.loader import load_image
 
 MODULE = """
 @state = internal global i64 7, align 8
@@ -162,3 +176,91 @@ def _adr_distance(word: int) -> int:
 
 def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> bits - 1 else value
+
+
+# several objects
+
+HALVES = """
+@seven = hidden constant i64 7
+
+define hidden i64 @half(i64 %x) #0 {
+  %s = load i64, ptr @seven
+  %y = mul i64 %x, %s
+  ret i64 %y
+}
+"""
+WHOLE = """
+declare hidden i64 @half(i64)
+declare double @exp(double)
+
+define i64 @whole(i64 %x) #0 {
+  %y = call i64 @half(i64 %x)
+  %z = call i64 @half(i64 %y)
+  ret i64 %z
+}
+
+define ptr @where() #0 {
+  ret ptr @half
+}
+
+define double @outside(double %x) #0 {
+  %y = call double @exp(double %x)
+  ret double %y
+}
+"""
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("texts", [(HALVES, WHOLE), (WHOLE, HALVES)])
+def test_objects_see_what_others_hide_from_users(architecture: str, texts: tuple[str, str]) -> None:
+    machine = baseline_machine(architecture)
+    image = link(*(machine.emit_object(text + machine.attributes) for text in texts))
+    assert set(image.symbols) == {"whole", "where", "outside"}
+    assert image.externals == ("exp",)
+
+
+@pytest.mark.parametrize("texts", [(HALVES, WHOLE), (WHOLE, HALVES)])
+def test_calls_and_addresses_cross_objects(texts: tuple[str, str]) -> None:
+    machine = host_machine()
+    image = link(*(machine.emit_object(text + machine.attributes) for text in texts))
+    loaded = load_image(image)
+    whole = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(loaded.address("whole"))
+    where = ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.address("where"))
+    half = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(where())
+    assert (whole(2), half(3)) == (98, 21)
+
+
+def functions(count: int) -> list[Function]:
+    """Kernels that are long enough to be several units, and one that declares all of them."""
+    body = "\n".join(f"  %v{n} = add i32 %chunk, {n}" for n in range(LINES // 2))
+    made = [
+        Function(
+            f"k{n}",
+            f"define hidden void @k{n}(ptr %f, i32 %chunk, i32 %c) #0 {{\n{body}\n  ret void\n}}",
+            frozenset(),
+        )
+        for n in range(count)
+    ]
+    heads = frozenset(kernel_head(one.name) for one in made)
+    calls = "\n".join(f"  call void @{one.name}(ptr null, i32 0, i32 1)" for one in made)
+    main = Function("main", f"define i32 @main() #0 {{\n{calls}\n  ret i32 0\n}}", heads)
+    return [*made, main]
+
+
+def test_a_program_is_divided_into_units_that_make_one_image() -> None:
+    machine = host_machine()
+    texts = list(units(functions(5), machine.attributes))
+    assert len(texts) == 3
+    made = [emit_objects(machine, iter(texts), "default") for _ in range(2)]
+    assert made[0] == made[1]
+    assert made[0] == [machine.emit_object(text) for text in texts]
+    assert set(link(*made[0]).symbols) == {"main"}
+    whole = machine.emit_object(module_text(functions(5), machine.attributes))
+    assert set(link(whole).symbols) == {"main"}
+
+
+def test_a_mistake_in_a_unit_is_told() -> None:
+    machine = host_machine()
+    texts = ["define void @f() #0 {\n  ret i32 1\n}\n", WHOLE]
+    with pytest.raises(CompileError, match="refuses the generated code"):
+        emit_objects(machine, (text + machine.attributes for text in texts), "default")
