@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -121,6 +121,15 @@ def the_kernels(name: str, numerics: str = "strict") -> tuple[Kernel, Kernel]:
 
 def loops_of(part: Part) -> list[Serial]:
     return [item for item in part.phases if isinstance(item, Serial)]
+
+
+def interpreted(stages: Any, arrays: Sequence[Array]) -> list[Array]:
+    """What the kernels make of arrays for the parameters."""
+    pairs = zip(stages.graph.parameters, arrays, strict=True)
+    given = {stages.buffers(parameter): array for parameter, array in pairs}
+    given |= {buffer: literal.array() for literal, buffer in stages.buffers.literals()}
+    memory = interpret_kernels(stages.launches, given, {})
+    return [memory[stages.buffers(o)].reshape(o.shape) for o in stages.graph.outputs]
 
 
 def check_values(name: str, numerics: str = "strict") -> None:
@@ -243,13 +252,37 @@ def test_what_is_masked_counts_as_in_numpy(name: str) -> None:
         arrays[spoilt[0]][1, 2, spoilt[1]] = np.inf
     with np.errstate(all="ignore"):
         wanted = interpret(traced, arrays)
-    pairs = zip(stages.graph.parameters, arrays, strict=True)
-    given = {stages.buffers(parameter): array for parameter, array in pairs}
-    given |= {buffer: literal.array() for literal, buffer in stages.buffers.literals()}
-    memory = interpret_kernels(stages.launches, given, {})
-    for output, array in zip(stages.graph.outputs, wanted, strict=True):
-        found = memory[stages.buffers(output)].reshape(array.shape)
+    for found, array in zip(interpreted(stages, arrays), wanted, strict=True):
         np.testing.assert_allclose(found, array, rtol=1e-4, atol=1e-4)
+
+
+def test_a_result_that_nothing_else_reads_is_computed_for_its_derivatives() -> None:
+    """The derivative of a weighted sum does not read the attention, but its rows times that."""
+
+    def loss(q: Any, k: Any, v: Any, w: Any) -> Any:
+        return snp.sum(causal(q, k, v) * w)
+
+    types = types_of(causal, heads(37, 45, 16, 20))
+    graph = trace(sf.grad(loss, argnums=(0, 1, 2)), *types).ir
+    stages = compiled_alone(sf.grad(loss, argnums=(0, 1, 2)), types).stages
+    assert TOLD in stages.reasons[0]
+    rng = np.random.default_rng(3)
+    arrays = [rng.standard_normal(p.shape).astype("f4") for p in graph.parameters]
+    for found, array in zip(interpreted(stages, arrays), interpret(graph, arrays), strict=True):
+        np.testing.assert_allclose(found, array, rtol=3e-5, atol=3e-5)
+
+
+def test_derivatives_in_a_loop_are_taken_as_well() -> None:
+    def step(v: Any, q: Any) -> Any:
+        slope = sf.grad(lambda x: snp.sum(plain(q, x, x) ** 2))(v)
+        return v - 0.1 * slope, None
+
+    def train(v: Any, queries: Any) -> Any:
+        return sf.scan(step, v, queries)[0]
+
+    stages = compiled_alone(train, ("f32[30,16]", "f32[N,21,16]")).stages
+    kinds = [kernel.kind for kernel in stages.launches]
+    assert kinds.count("attention") == 2
 
 
 def refused(step: Function, *types: str) -> str:

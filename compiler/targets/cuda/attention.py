@@ -35,7 +35,7 @@ from ...rewrite.match import matches
 from ...rewrite.pattern import PatternEvaluator, Wildcard, orders
 from .scores import Step, steps_of
 
-__all__ = ["Attention", "Sighting", "exact", "find_attention", "roles_of"]
+__all__ = ["Attention", "Sighting", "exact", "find_attention", "roles_of", "weights_of"]
 
 Found = dict[str, Any]
 
@@ -110,6 +110,15 @@ class Sighting(Struct, frozen=True):
             return f"{self.root.op}{at} is no attention: {self.reason}"
         batch, queries, keys, depth, _ = self.attention.size
         return f"{self.root.op}{at} is attention: {batch} of {queries}×{keys}, depth {depth}"
+
+
+def weights_of(product_of: Node) -> tuple[Node, int] | None:
+    """The softmax among the operands of a product, and the axis that it runs over."""
+    for operand in product_of.inputs:
+        found = _match("softmax", exact(operand))
+        if found is not None and len(found["over"]) == 1:
+            return exact(operand), found["over"][0]
+    return None
 
 
 def find_attention(graph: Graph) -> tuple[Sighting, ...]:

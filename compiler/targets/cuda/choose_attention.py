@@ -13,8 +13,9 @@ from symfuse.runtime.dtypes import DType
 from ...ir.dims import is_at_most, product
 from ...ir.graph import Graph
 from ...ir.node import Node
+from ...ir.op import operations
 from ...ir.regions import changed
-from ...ir.walk import rebuild
+from ...ir.walk import rebuild, topological
 from ...kernel.attention import build_attention
 from ...kernel.attention_form import AttentionForm, Mask
 from ...kernel.attention_slopes import build_slopes
@@ -23,8 +24,9 @@ from ...kernel.device.attention_slopes import plan_slopes
 from ...kernel.domain import element_cost
 from ...kernel.lower import Buffers
 from ...kernel.processor import Device
+from ...ops import convert
 from ...passes.inlining import inlined_nodes, is_free
-from .attention import Attention, Sighting, find_attention
+from .attention import Attention, Sighting, exact, find_attention, roles_of, weights_of
 from .attention_slopes import Slopes, for_blocks, named, slopes_of
 from .fused_attention import Attentions, FusedAttention
 from .scores import Step
@@ -67,11 +69,14 @@ def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> 
     def sees_through(node: Node) -> bool:
         return node in inlined or is_free(node)
 
+    outputs = len(graph.outputs)
+    graph = _with_results(graph)
     decisions = _decisions(
         graph, sees_through, "strict", device, available=available, anywhere=True
     )
     found = [one.slopes for _, one in decisions if not isinstance(one, str)]
     graph = for_blocks(graph, [slopes for slopes in found if slopes is not None])
+    graph = graph.with_outputs(graph.outputs[:outputs])
     if not any(node.op.regional for node in graph.nodes):
         return graph
     better = cache(partial(without_sums_over_keys, device=device, available=available))
@@ -83,6 +88,50 @@ def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> 
     kept = {parameter: parameter for parameter in graph.parameters}
     new = rebuild(graph.nodes, graph.builder, kept, change)
     return graph.with_outputs(new[output] for output in graph.outputs)
+
+
+def _with_results(graph: Graph) -> Graph:
+    """The graph, with attentions as further outputs of which it has nothing but derivatives."""
+    results = []
+    with graph.builder.active():
+        for sighting in find_attention(graph):
+            found = weights_of(sighting.root) if sighting.attention is None else None
+            slopes = None if found is None else _slopes_beside(graph, *found)
+            if found is not None and slopes is not None:
+                with graph.builder.deriving(slopes.source):
+                    results.append(_result(*found, slopes))
+    return graph.with_outputs((*graph.outputs, *results)) if results else graph
+
+
+def _slopes_beside(graph: Graph, weights: Node, axis: int) -> Node | None:
+    """The one product that weights, or what follows from them, meet; None if they are themselves
+    multiplied by values."""
+    before, seen, stack = set(topological([weights])), {weights}, [weights]
+    products: set[Node] = set()
+    while stack:
+        for user in graph.users[stack.pop()]:
+            operands = [exact(source) for source in user.inputs]
+            multiplied = user.op.contraction and weights in operands
+            if multiplied and user.attr("contracting")[operands.index(weights)] == (axis,):
+                return None
+            if user.op.body is not None and user.shape == weights.shape and user not in seen:
+                seen.add(user)
+                stack.append(user)
+                products |= {x for x in operands if x.op.contraction} - before
+    return products.pop() if len(products) == 1 else None
+
+
+def _result(weights: Node, axis: int, slopes: Node) -> Node:
+    """weights · v, of slopes = given · vᵀ."""
+    left = roles_of(slopes, 0)
+    count = len(left.batch)
+    side = int(axis >= count + len(left.own))
+    values, roles = slopes.inputs[side], roles_of(slopes, side)
+    if values.dtype is not weights.dtype:
+        weights = convert(weights, dtype=values.dtype)
+    pairs = {"batch": (tuple(range(count)), roles.batch), "contracting": ((axis,), roles.own)}
+    found: Node = operations["contract"](weights, values, **pairs)
+    return found
 
 
 def _decisions(
