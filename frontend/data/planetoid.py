@@ -160,7 +160,10 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}")
 
 
-_BROKEN = (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError)
+_BROKEN = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError,
+    MemoryError,
+)  # fmt: skip
 
 
 def _unpickled(path: str) -> Any:

@@ -100,6 +100,23 @@ def test_what_cannot_be_is_refused_in_the_users_line(call, message):
     assert raised.value.user_frame[0] == __file__ and raised.value.fix
 
 
+def test_models_are_trained_on_data_sets_and_resume_at_an_epoch():
+    def model():
+        made = sf.nn.Sequential([sf.nn.Input(2), sf.nn.Dense(1)])
+        made.compile("adam", "mse")
+        return made
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20, 2)).astype(np.float32)
+    settings = {"batch_size": 8, "shuffle": True, "seed": 3, "augment": sf.data.noise(0.1)}
+    whole, parts = model(), model()
+    whole.fit(sf.data.Dataset(x, x[:, :1], prefetch=1, **settings), epochs=3, verbose=0)
+    parts.fit(sf.data.Dataset(x, x[:, :1], **settings), epochs=1, verbose=0)
+    parts.fit(sf.data.Dataset(x, x[:, :1], **settings), initial_epoch=1, epochs=3, verbose=0)
+    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # augmentation
 
 

@@ -188,8 +188,8 @@ def test_a_broken_table_is_refused(tmp_path, data, message):
 # Planetoid
 
 
-@pytest.fixture
-def citations(tmp_path):
+@pytest.fixture(params=[0, 2], ids="protocol {}".format)
+def citations(tmp_path, request):
     """Six nodes, of which the last two are for the test, out of order, and 6 has no features."""
     x = scipy.sparse.csr_matrix(np.eye(7)[:4])
     test = scipy.sparse.csr_matrix(np.eye(7)[[6, 4]])
@@ -197,7 +197,8 @@ def citations(tmp_path):
     graph = collections.defaultdict(list, {0: [1, 5], 1: [0], 6: [4, 6]})
     parts = {"x": x[:2], "allx": x, "tx": test, "y": hot, "ally": hot[[0, 1, 1, 0]], "ty": hot}
     for name, value in (parts | {"graph": graph}).items():
-        (tmp_path / f"ind.tiny.{name}").write_bytes(pickle.dumps(value, protocol=2))
+        data = pickle.dumps(value, protocol=request.param)
+        (tmp_path / f"ind.tiny.{name}").write_bytes(data)
     (tmp_path / "ind.tiny.test.index").write_text("6\n4\n")
     return tmp_path
 
