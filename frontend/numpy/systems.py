@@ -122,9 +122,15 @@ def _precision(x: Any) -> Any:
     return size_number(maximum(*x.shape[-2:])) * float(np.finfo(x.dtype).eps)
 
 
+def _each(bound: Any) -> Any:
+    """A number for each matrix, beside its singular values."""
+    bound = traced(bound)
+    return FUNCTIONS["expand_dims"](bound, -1) if bound.ndim else bound
+
+
 def _inverted(s: Any, share: Any) -> Any:
     """1 / s, and 0 where s is at most a share of the greatest."""
-    counts = s > share * FUNCTIONS["max"](s, -1, keepdims=True, initial=0.0)
+    counts = s > _each(share) * FUNCTIONS["max"](s, -1, keepdims=True, initial=0.0)
     return FUNCTIONS["where"](counts, 1 / FUNCTIONS["where"](counts, s, 1), 0)
 
 
@@ -145,8 +151,10 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     s = FUNCTIONS["svdvals"](x)
     if tol is None:
         greatest = FUNCTIONS["max"](s, -1, keepdims=True, initial=0.0)
-        tol = greatest * (_precision(x) if rtol is None else rtol)
-    return FUNCTIONS["sum"](FUNCTIONS["astype"](s > tol, np.int64), -1)
+        bound = greatest * _each(_precision(x) if rtol is None else rtol)
+    else:
+        bound = _each(tol)
+    return FUNCTIONS["sum"](FUNCTIONS["astype"](s > bound, np.int64), -1)
 
 
 @numpy_like(np.linalg.lstsq)
