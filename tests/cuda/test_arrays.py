@@ -201,7 +201,7 @@ class TestLending:
         [
             ({"strides": (4, 12)}, "not contiguous"),
             ({"mask": object()}, "has a mask"),
-            ({"typestr": "<c8"}, "no element type"),
+            ({"typestr": "<c32"}, "no element type"),
         ],
     )
     def test_what_cannot_be_taken_is_refused(self, place, changes, message):
@@ -248,7 +248,7 @@ class TestLayout:
 
     def test_other_dtypes_are_refused(self):
         with pytest.raises(TypeError, match="no element type of DLPack code 5"):
-            dlpack.tensor_of(np.zeros(2, np.complex64).__dlpack__())
+            dlpack._dtype(5, 32, 1)
 
     def test_a_capsule_is_used_once(self):
         capsule = X.__dlpack__()
