@@ -52,8 +52,9 @@ def choose_attention(
     would compute its products."""
     fused: dict[Node, FusedAttention] = {}
     told: dict[Node, str] = {}
-    for sighting, found in _decisions(graph, sees_through, numerics, device, available=available):
-        if not isinstance(found, str):
+    for sighting, found in _decisions(graph, sees_through, device, available=available):
+        if not isinstance(found, str) and sighting.attention is not None:
+            found = _without_hidden(found, _mask(sighting.attention), sees_through, numerics)
             fused |= dict.fromkeys(found.anchors, found)
         told[sighting.root] = _told(sighting, found)
     inside = {node for found in dict.fromkeys(fused.values()) for node in found.stored}
@@ -71,9 +72,7 @@ def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> 
 
     outputs = len(graph.outputs)
     graph = _with_results(graph)
-    decisions = _decisions(
-        graph, sees_through, "strict", device, available=available, anywhere=True
-    )
+    decisions = _decisions(graph, sees_through, device, available=available, anywhere=True)
     found = [one.slopes for _, one in decisions if not isinstance(one, str)]
     graph = for_blocks(graph, [slopes for slopes in found if slopes is not None])
     graph = graph.with_outputs(graph.outputs[:outputs])
@@ -137,7 +136,6 @@ def _result(weights: Node, axis: int, slopes: Node) -> Node:
 def _decisions(
     graph: Graph,
     sees_through: Callable[[Node], bool],
-    numerics: str,
     device: Device,
     *,
     available: bool,
@@ -150,7 +148,7 @@ def _decisions(
         if seen is None:
             yield sighting, sighting.reason
             continue
-        found = _fused(graph, seen, sees_through, numerics, device)
+        found = _fused(graph, seen, sees_through, device)
         if available and not isinstance(found, str):
             found = _why_library(seen, found.form, sees_through, device) or found
         waits = not isinstance(found, str) and found.slopes is not None and found.slopes.row_sums
@@ -167,11 +165,7 @@ def _told(sighting: Sighting, found: FusedAttention | str) -> str:
 
 
 def _fused(
-    graph: Graph,
-    seen: Attention,
-    sees_through: Callable[[Node], bool],
-    numerics: str,
-    device: Device,
+    graph: Graph, seen: Attention, sees_through: Callable[[Node], bool], device: Device
 ) -> FusedAttention | str:
     """The kernels of an attention, or why its scores are stored."""
     form = _form(seen)
@@ -194,8 +188,7 @@ def _fused(
     }
     form = replace(form, rows=tuple(node for node in graph.nodes if node in rows))
     beside = _beside(graph, seen, frozenset() if slopes is None else slopes.form.nodes)
-    found = FusedAttention(form, slopes, None, beside, nodes)
-    return _without_hidden(found, _mask(seen), sees_through, numerics)
+    return FusedAttention(form, slopes, None, beside, nodes)
 
 
 def _without_hidden(
