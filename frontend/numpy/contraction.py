@@ -43,6 +43,8 @@ def einsum(subscripts: Any, /, *operands: Any, optimize: Any = True, **named: An
         terms = [term for at, term in enumerate(terms) if at not in step]
         terms.append(_joined(chosen, set(output).union(*(letters for _, letters in terms))))
     x, letters = _summed(*terms[0], set(output))
+    if letters == output and len(arrays) > 1:
+        return x
     return snp.transpose(x, tuple(letters.index(letter) for letter in output))
 
 

@@ -38,7 +38,9 @@ class _Functions(dict[str, Callable[..., Any]]):
 
     def __missing__(self, name: str) -> Callable[..., Any]:
         import_module(HOMES[name])
-        return dict.__getitem__(self, name)
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = _Functions()
