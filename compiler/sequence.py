@@ -14,9 +14,10 @@ from .ir.dims import Dim
 from .ir.graph import Graph
 from .ir.node import Node
 from .ir.printer import name_nodes
-from .kernel.lower import Buffers, Order, lower_group
+from .kernel.lower import Buffers, Order, copy_kernels, lower_group
 from .kernel.phases import Buffer, Kernel
 from .kernel.regions import Carry, Choice, Region, Repeat, Rows, Slot, While
+from .passes.drop_copies import drop_copies, handed_on, is_copied
 from .passes.group_kernels import Group, group_kernels
 from .passes.order_launches import order_launches
 from .passes.separate_operands import in_memory, separate_operands
@@ -80,6 +81,7 @@ class _Region:
         self.results = {node.attr("result"): buffers(node) for node in group.nodes}
         self.fixed: frozenset[Buffer] = frozenset()  # what every turn sees the same
         self.before: list[Kernel] = []
+        self.begun: set[int] = set()  # operands that are read before the first turn
 
     def kernels(self) -> list[Kernel]:
         """The region with all that it reads and writes, after what its turns need but once."""
@@ -95,7 +97,8 @@ class _Region:
         writes = tuple(dict.fromkeys((*self.results.values(), *region.own)))
         kind = self.node.op.name
         name, nodes = f"{self.name}_{kind}", self.group.nodes
-        reads = (*self.operands, *(made for kernel in self.before for made in kernel.writes))
+        given = [b for number, b in enumerate(self.operands) if number not in self.begun]
+        reads = (*given, *(made for kernel in self.before for made in kernel.writes))
         whole = Kernel(name, kind, (), work, nodes, reads, writes, region=region)
         return [*self.before, whole]
 
@@ -129,7 +132,28 @@ class _Region:
         body = body.with_outputs(places.values())
         launches = self._body(body, "", given, tuple(places), state)
         length, reverse = self.attrs["length"], self.attrs["reverse"]
-        return Repeat(launches, length, reverse, _settled(launches, state), (*rows, *made), counter)
+        launches, state = self._begun(launches, state)
+        return Repeat(launches, length, reverse, tuple(state), (*rows, *made), counter)
+
+    def _begun(
+        self, launches: tuple[Kernel, ...], state: Sequence[Carry]
+    ) -> tuple[tuple[Kernel, ...], list[Carry]]:
+        """The launches of a turn and the carries; one that turns replace a piece of begins where it
+        ends, in a copy that is made before them."""
+        carries, found = _settled(launches, state), []
+        for number, carry in enumerate(carries):
+            if carry.spare is None and is_copied(launches, carry.read, carry.write):
+                name = f"{self.name}_begin{number}"
+                schedules = self.sequencer.target.schedules(self.sequencer.numerics)
+                copies = copy_kernels(
+                    name, carry.start, carry.end, self.group.nodes[:1], self.buffers, schedules
+                )
+                self.before += copies
+                self.begun.add(number)
+                carry = replace(carry, start=carry.end)
+            found.append(carry)
+        same = {c.write: c.read for c in found if c.spare is None}
+        return drop_copies(launches, lambda one, other: same.get(other) is one), found
 
     def _ridden(self, body: Graph, state: list[Carry], slots: list[Slot]) -> list[Carry]:
         """The carries, those that are a row as well read where the turn before has put it."""
@@ -156,7 +180,8 @@ class _Region:
         given = dict(zip(body.parameters, reads, strict=False))
         given |= self._shared(body.parameters, carries)
         launches = self._body(body, "", given, [c.write for c in state], state)
-        return While(before, launches, test, _settled(launches, state), self.attrs["bound"])
+        launches, state = self._begun(launches, state)
+        return While(before, launches, test, tuple(state), self.attrs["bound"])
 
     def _choice(self) -> Region:
         branches: tuple[Graph, ...] = self.attrs["branches"]
@@ -203,7 +228,9 @@ class _Region:
         graph = separate_operands(separate_outputs(graph))
         target, numerics = self.sequencer.target, self.sequencer.numerics
         assignment = target.assign(graph, group_kernels(graph), numerics)
-        buffers = self.buffers.inner(name_nodes(graph), assignment.grouping.reshaped)
+        grouping = assignment.grouping
+        shared = {**grouping.reshaped, **handed_on(graph, grouping.sees_through)}
+        buffers = self.buffers.inner(name_nodes(graph), shared)
         for node, buffer in given.items():
             buffers.adopt(node, buffer)
         for output, buffer in zip(graph.outputs, wanted, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -21,6 +21,7 @@ from .kernel.regions import leaves
 from .passes.expand_sorts import expand_sorts
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
+from .passes.drop_copies import drop_copies, handed_on
 from .passes.order_launches import order_launches
 from .passes.pipeline import run_pipeline
 from .passes.plan_memory import MemoryPlan, plan_memory, region_slots
@@ -78,13 +79,16 @@ def run_stages(
         for verdict in (*grouping.verdicts, *assignment.reasons):
             log("fusion", "%s", verdict)
     with clock.time("lower"):
-        buffers = Buffers(name_nodes(graph), grouping.reshaped)
+        buffers = Buffers(
+            name_nodes(graph), {**grouping.reshaped, **handed_on(graph, grouping.sees_through)}
+        )
         kernels = Sequencer(target, numerics).lower(assignment, buffers)
     with clock.time("plan"):
         wanted = _donations(graph, kernels, buffers)
         tree = order_launches(kernels, wanted)
         aliases = safely_overwritten(tree, wanted)
         memory = plan_memory(tree, _external(graph, buffers), target.alignment)
+        tree = drop_copies(tree, _in_one_place(aliases, memory))
     with clock.time("emit"):
         layout = _layout(graph, buffers, memory, region_slots(tree), _guards(traced))
         written = assignment.write(tree, layout, buffers)
@@ -145,7 +149,7 @@ def _may_overwrite(
 ) -> dict[Buffer, list[tuple[int, Buffer]]]:
     """Result → the donated inputs whose memory it may take, and how far they are from it. A single
     number that other kernels read as well is none: waiting for those would cost a launch."""
-    writers = {buffer: kernel for kernel in kernels for buffer in kernel.writes}
+    writers = {buffer: kernel for kernel in reversed(kernels) for buffer in kernel.writes}
     readers = Counter(buffer for kernel in kernels for buffer in kernel.reads)
     given = [
         p for p in graph.parameters
@@ -173,6 +177,18 @@ def _distances(output: Node) -> dict[Node, int]:
         layer = [node for node in inner if node not in found]
         found.update(dict.fromkeys(layer, far))
     return found
+
+
+def _in_one_place(aliases: dict[Buffer, Buffer], memory: MemoryPlan) -> Callable[..., bool]:
+    """Whether two buffers are one in memory, where one ends as the other begins."""
+    offsets = {life.buffer: life.offset for life in memory.lifetimes}
+
+    def is_same(source: Buffer, result: Buffer) -> bool:
+        if aliases.get(result) is source:
+            return True
+        return source in offsets and offsets[source] == offsets.get(result)
+
+    return is_same
 
 
 def _external(graph: Graph, buffers: Buffers) -> set[Buffer]:

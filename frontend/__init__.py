@@ -28,6 +28,10 @@ _NAMES = {
     "derivatives.jvp": ("custom_jvp",),
     "derivatives.vjp": ("custom_vjp",),
     "batching": ("vmap",),
+    "dynamic": (
+        "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim",
+        "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim",
+    ),
     "control.loops": ("fori_loop", "map", "scan"),
     "control.whiles": ("while_loop",),
     "control.branches": ("cond", "switch"),

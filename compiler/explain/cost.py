@@ -155,12 +155,14 @@ def node_cost(node: Node) -> Cost:
 
 
 def _touched(node: Node) -> Dim:
-    """Bytes read and written; of a table only the rows that are taken."""
+    """Bytes read and written; of a table only the rows that are taken, or replaced."""
+    if node.op.overwrites:
+        return node.inputs[1].type.nbytes * 2
     read: Dim = 0
     for at, source in enumerate(dict.fromkeys(node.inputs)):
         if is_inline(source):
             continue
-        is_table = node.op.name in ("take", "take_along_axis") and at == 0
+        is_table = node.op.name in ("take", "take_along_axis", "dynamic_slice") and at == 0
         read = read + (node.type.nbytes if is_table else source.type.nbytes)
     return read + node.type.nbytes
 

@@ -297,9 +297,20 @@ def _linear(index: Index, shape: tuple[Dim, ...]) -> tuple[Dim, tuple[Dim, ...],
     args: list[Instr] = []
     for entry, size in zip(reversed(index), reversed(shape), strict=True):
         if isinstance(entry, Instr):
+            entry, known = _parted(entry)
+            offset = offset + known * stride
             strides.append(stride)
             args.append(entry)
         else:
             offset = offset + entry * stride
         stride = stride * size
     return offset, tuple(strides), tuple(args)
+
+
+def _parted(entry: Instr) -> tuple[Instr, Dim]:
+    """A computed place without the part of it that is an index: so neighbours stay neighbours."""
+    if entry.op == "add":
+        for one, other in (entry.args, entry.args[::-1]):
+            if other.op in ("index", "const"):
+                return one, other.detail
+    return entry, 0

@@ -12,15 +12,16 @@ from symfuse.runtime import options
 from ..ir.dims import Dim, product
 from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
-from .domain import Domain
+from .domain import Domain, own_domain
 from .merge import merge_axes
 from .phases import Access, Buffer, Kernel, Part, body_cost
 from .scan import build_scan
 from .scatter import build_scatter
 from .schedules import Schedules, Step
+from .update import build_copy, build_update
 from .verify import verify_kernel
 
-__all__ = ["Buffers", "Order", "lower_group", "scheduled_kernel"]
+__all__ = ["Buffers", "Order", "copy_kernels", "lower_group", "scheduled_kernel"]
 
 
 class Order(Struct, frozen=True):
@@ -98,6 +99,20 @@ def lower_group(
     )
 
 
+def copy_kernels(
+    name: str,
+    source: Buffer,
+    result: Buffer,
+    nodes: tuple[Node, ...],
+    buffers: Buffers,
+    schedules: Schedules,
+) -> list[Kernel]:
+    """The launch that puts what lies in one buffer into another."""
+    order = Order("copy", nodes, (), own_domain(nodes[0]), None)
+    steps = schedules.rows(merge_axes(build_copy(source, result)), buffers.scratch)
+    return [scheduled_kernel(order, f"{name}{step.suffix}", step.part) for step in steps]
+
+
 def _steps(
     order: Order, sees_through: Callable[[Node], bool], buffers: Buffers, schedules: Schedules
 ) -> tuple[Step, ...]:
@@ -108,6 +123,12 @@ def _steps(
         return schedules.contraction(draft, buffers.scratch)
     if anchor is not None and order.kind == "scatter":
         return (schedules.scatter(build_scatter(anchor, sees_through, buffers)),)
+    if anchor is not None and order.kind == "update":
+        copy, piece = (merge_axes(one) for one in build_update(anchor, sees_through, buffers))
+        before = [
+            replace(s, kind="copy", suffix="_copy") for s in schedules.rows(copy, buffers.scratch)
+        ]
+        return (*before, *schedules.rows(piece, buffers.scratch))
     if anchor is not None and order.kind == "scan":
         draft = build_scan(anchor, sees_through, buffers)
         return schedules.scan(merge_axes(draft), buffers.scratch)

@@ -60,6 +60,8 @@ def kind(draft: Draft) -> str:
             return draft.anchor.op.name
         if draft.anchor.op.library is not None:
             return "library"
+        if draft.anchor.op.overwrites:
+            return "update"
         return "scatter" if draft.anchor.op.scatter else "scan"
     if not draft.domain.reduced:
         return "map"

@@ -71,7 +71,7 @@ def _is_small(x: Node) -> bool:
 def _is_computed(node: Node) -> bool:
     """Whether the operation is mathematics, and neither control flow nor a call for effect."""
     op = node.op
-    return bool(op.element or op.reduction or op.contraction or op.scatter)
+    return bool(op.element or op.reduction or op.contraction or op.scatter or op.overwrites)
 
 
 def _array(x: Node) -> Array:

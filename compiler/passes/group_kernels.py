@@ -216,7 +216,8 @@ class _Grouper:
 
     def _start(self, node: Node) -> None:
         one = node.op
-        apart = one.contraction or one.scatter or one.regional or one.library or is_scan(node)
+        alone = one.contraction or one.scatter or one.overwrites or is_scan(node)
+        apart = alone or one.regional or one.library
         anchor = node if apart else None
         draft = Draft(len(self.drafts), own_domain(node), anchor)
         absorbed = [] if anchor else self._absorbed(node)
@@ -284,7 +285,7 @@ class _Grouper:
         """The first reason to keep them apart; empty when they can share a kernel."""
         if node.op.library is not None:
             return f"{node.op} is computed by a library"
-        if node.op.contraction or node.op.scatter or is_scan(node):
+        if node.op.contraction or node.op.scatter or node.op.overwrites or is_scan(node):
             return f"{node.op} has a loop structure of its own"
         if draft.anchor in self.closed:
             return "what it reads is computed apart"

@@ -32,15 +32,19 @@ def order_launches(
 
 def _depths(kernels: Sequence[Kernel], overwritten: Mapping[Buffer, Buffer]) -> dict[Kernel, int]:
     """How many launches each kernel must wait for; the kernels come producers first."""
-    writer = {buffer: kernel for kernel in kernels for buffer in kernel.writes}
+    number = {kernel: at for at, kernel in enumerate(kernels)}
+    writers: dict[Buffer, list[Kernel]] = {}
     readers: dict[Buffer, list[Kernel]] = {}
     for kernel in kernels:
+        for buffer in kernel.writes:
+            writers.setdefault(buffer, []).append(kernel)
         for buffer in kernel.reads:
             readers.setdefault(buffer, []).append(kernel)
     depth: dict[Kernel, int] = {}
     for _ in range(2):  # the second time, waiting for readers has moved some writers on
         for kernel in kernels:
-            before = [writer[b] for b in kernel.reads if b in writer and writer[b] is not kernel]
+            touched = dict.fromkeys((*kernel.reads, *kernel.writes))
+            before = [k for b in touched for k in writers.get(b, ()) if number[k] < number[kernel]]
             for result in kernel.writes:
                 source = overwritten.get(result)
                 if source is not None:

@@ -241,7 +241,7 @@ class _Body:
 def _is_worth_moving(node: Node) -> bool:
     """Whether reading the value costs no more than what it is computed from."""
     op = node.op
-    if op.contraction or op.reduction or op.scatter or op.regional or op.library:
+    if op.contraction or op.reduction or op.scatter or op.overwrites or op.regional or op.library:
         return True
     computed = [x for x in node.inputs if x.number is None]
     return op.body is not None and bool(computed) and all(_is_whole(x) for x in computed)

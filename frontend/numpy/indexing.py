@@ -13,6 +13,7 @@ from symfuse.runtime.errors import DTypeError
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
+from .pieces import has_traced_slice, piece_of, read
 from .shared import (
     broadcast_shape_to,
     broadcast_shapes,
@@ -31,6 +32,8 @@ __all__ = ["one_hot", "places_of", "take", "take_along_axis"]
 
 def getitem(x: Tracer, key: Any) -> Any:
     """x[key]: a view for numbers and slices, a copy for index arrays."""
+    if has_traced_slice(key) and (piece := piece_of(key, x.shape)) is not None:
+        return read(x, piece)
     found = subscript(key, x.shape)
     result = _cut_axes(x, found)
     if not found.indexed:

@@ -14,7 +14,7 @@ from symfuse.runtime.errors import ShapeError, TraceError
 from ..tracing.tracer import Tracer
 from .sizes import at_least, clipped
 
-__all__ = ["Cut", "Index", "Subscript", "is_mask", "subscript"]
+__all__ = ["Cut", "Index", "Subscript", "expanded", "is_mask", "subscript"]
 
 
 class Cut(Struct, frozen=True):
@@ -66,7 +66,7 @@ def is_mask(key: Any) -> bool:
 
 def subscript(key: Any, shape: tuple[Any, ...]) -> Subscript:
     """The subscript for an array of this shape."""
-    parts = _expanded(key, len(shape))
+    parts = expanded(key, len(shape))
     advanced = any(_is_array(part) for part in parts)
     entries: list[Cut | Index] = []
     layout: list[Any] = []
@@ -98,7 +98,7 @@ def _with_places_once(layout: list[Any], places: list[int]) -> tuple[Any, ...]:
     return (*rest[:at], "places", *rest[at:])
 
 
-def _expanded(key: Any, rank: int) -> list[Any]:
+def expanded(key: Any, rank: int) -> list[Any]:
     """The parts of a subscript, masks as index arrays, with slices for the axes not named."""
     parts = list(key) if isinstance(key, tuple) else [key]
     found: list[Any] = []

@@ -14,8 +14,10 @@ from symfuse.runtime.errors import TraceError
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer
 from ..tracing.tracer import Tracer
+from .bounds import beyond, fill_of, kept_inside, mode_of, padded
 from .indexing import getitem, places_of
-from .shared import broadcast_shape_to, call, convert, product, traced
+from .pieces import piece_of, written
+from .shared import broadcast_shape_to, call, convert, product, size_number, traced
 from .subscripts import Cut, Index, Subscript, is_mask, subscript
 
 __all__ = ["At", "updated"]
@@ -32,54 +34,76 @@ class At:
 
 
 class AtIndex:
-    """`x.at[i]`: x with other elements at i, as a new array."""
+    """`x.at[i]`: x with other elements at i, as a new array.
+
+    `mode` says what becomes of traced indices outside of the array: "drop" (the default of writes)
+    leaves them out, "clip" (the default of `get`) takes the nearest, "wrap" counts around, "fill"
+    reads `fill_value`, "promise_in_bounds" says that there are none. Slices may begin at traced
+    places: x.at[i:i + 3].
+    """
 
     def __init__(self, x: Tracer, key: Any) -> None:
         self._x, self._key = x, key
 
-    def get(self) -> Any:
+    def get(self, *, mode: Any = None, fill_value: Any = None, **_: Any) -> Any:
         """The elements at i."""
-        return self._x[self._key]
+        x, name = self._x, mode_of(mode, "clip")
+        if name in ("fill", "drop"):
+            key, axes = beyond(self._key, x.shape)
+            return getitem(padded(x, axes, fill_of(x.dtype, fill_value)), key)
+        return getitem(x, self._key if mode is None else kept_inside(self._key, x.shape, name))
 
-    def set(self, values: Any) -> Any:
+    def set(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The values at i."""
-        return updated(self._x, self._key, values, "set")
+        return updated(self._x, self._key, values, "set", mode)
 
-    def add(self, values: Any) -> Any:
+    def add(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The values added at i, each as often as i names it."""
-        return updated(self._x, self._key, values, "add")
+        return updated(self._x, self._key, values, "add", mode)
 
-    def subtract(self, values: Any) -> Any:
+    def subtract(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The values subtracted at i."""
-        return updated(self._x, self._key, -traced(values), "add")
+        return updated(self._x, self._key, -traced(values), "add", mode)
 
-    def multiply(self, values: Any) -> Any:
+    def multiply(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The elements at i multiplied by the values."""
-        return updated(self._x, self._key, values, "multiply")
+        return updated(self._x, self._key, values, "multiply", mode)
 
     mul = multiply
 
-    def divide(self, values: Any) -> Any:
+    def divide(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The elements at i divided by the values."""
-        return updated(self._x, self._key, FUNCTIONS["divide"](1, traced(values)), "multiply")
+        return self.multiply(FUNCTIONS["divide"](1, traced(values)), mode=mode)
 
-    def min(self, values: Any) -> Any:
+    def power(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
+        """The elements at i to the power of the values."""
+        return self.set(FUNCTIONS["power"](self.get(mode=mode and "clip"), values), mode=mode)
+
+    def min(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The smaller of the elements at i and the values."""
-        return updated(self._x, self._key, values, "minimum")
+        return updated(self._x, self._key, values, "minimum", mode)
 
-    def max(self, values: Any) -> Any:
+    def max(self, values: Any, *, mode: Any = None, **_: Any) -> Any:
         """The larger of the elements at i and the values."""
-        return updated(self._x, self._key, values, "maximum")
+        return updated(self._x, self._key, values, "maximum", mode)
+
+    def apply(self, func: Callable[[Any], Any], *, mode: Any = None, **_: Any) -> Any:
+        """A function of the elements at i."""
+        return self.set(func(self.get(mode=mode and "clip")), mode=mode)
 
 
-def updated(x: Tracer, key: Any, values: Any, how: str) -> Any:
+def updated(x: Tracer, key: Any, values: Any, how: str, mode: Any = None) -> Any:
     """x with the elements at `key` set, added to, multiplied, or held against the values."""
     v = traced(convert(_listed(values), DType.of(x.dtype)))
     if is_mask(key):
         return _masked(x, key, v, how)
+    name = mode_of(mode, "drop")
+    if (piece := piece_of(key, x.shape)) is not None:
+        return written(x, piece, _fitted(v, piece.shape), how, name)
+    key = kept_inside(key, x.shape, name)
     found = subscript(key, x.shape)
     if found.indexed:
-        return _scattered(x, key, found, v, how)
+        return _scattered(x, key, found, v, how, mode is not None)
     cuts = [entry for entry in found.entries if isinstance(entry, Cut)]
     shape = tuple(1 if part is None else cuts[part].count for part in found.layout)
     region = tuple(cut.count for cut in cuts)
@@ -153,8 +177,11 @@ def _masked(x: Any, mask: Any, v: Any, how: str) -> Any:
     return call("select", wide, v if how == "set" else call(how, x, v), x)
 
 
-def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
-    """The update through index arrays: along one axis if it is one, else on the flat array."""
+def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str, lenient: bool) -> Any:
+    """The update through index arrays: along one axis if it is one, else on the flat array.
+
+    Places outside are left out; of known ones that is an error but for the `lenient`.
+    """
     whole = [
         isinstance(e, Index) or (e.start == 0 and e.stop == n and e.step == 1 and not e.flipped)
         for e, n in zip(found.entries, x.shape, strict=True)
@@ -162,9 +189,9 @@ def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
     if len(found.indexed) == 1 and all(whole) and None not in found.layout:
         axis = found.indexed[0]
         index = found.indices[0].places
-        places = places_of(index, x.shape[axis])
         size = x.shape[axis]
-        is_known = isinstance(size, int) and not isinstance(index, Tracer)
+        is_known = isinstance(size, int) and not isinstance(index, Tracer) and not lenient
+        places = places_of(index if is_known or not lenient else traced(index), size)
         static = np.where(index < 0, index + size, index) if is_known else None
         target = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
         v = call("reshape", _fitted(v, target), shape=_flat_places(target, axis, places.ndim))
@@ -172,12 +199,14 @@ def _scattered(x: Any, key: Any, found: Subscript, v: Any, how: str) -> Any:
         return _along_axis(x, flat, static, v, axis, how)
     count = product(x.shape)
     known = None
-    if not has_tracer(key if isinstance(key, tuple) else (key,)) and isinstance(count, int):
+    traced_key = lenient or has_tracer(key if isinstance(key, tuple) else (key,))
+    if not traced_key and isinstance(count, int):
         known = np.arange(count).reshape(x.shape)[key]
         places = traced(known)
     else:
         numbered = call("iota", shape=(count,), axis=0, dtype=DType.I64)
-        places = getitem(call("reshape", numbered, shape=x.shape), key)
+        beyond_it, axes = beyond(key, x.shape)
+        places = getitem(padded(call("reshape", numbered, shape=x.shape), axes, -1), beyond_it)
     v = FUNCTIONS["reshape"](_fitted(v, places.shape), (product(places.shape),))
     flat = call("reshape", places, shape=(product(places.shape),))
     result = _along_axis(FUNCTIONS["ravel"](x), flat, known, v, 0, how)
@@ -193,6 +222,7 @@ def _along_axis(x: Any, places: Any, known: Any, v: Any, axis: int, how: str) ->
     if 0 in v.shape:
         return x
     if how == "add":
+        v = v if known is not None else _where_inside(x, places, v, axis)
         return call("scatter_add", x, places, v, axis=axis)
     if how != "set":
         return call(how, x, _gathered(x, places, v, axis, how))
@@ -209,6 +239,14 @@ def _along_axis(x: Any, places: Any, known: Any, v: Any, axis: int, how: str) ->
     shape = tuple(n if at == axis else 1 for at, n in enumerate(x.shape))
     wide = broadcast_shape_to(call("reshape", present, shape=shape), x.shape)
     return call("select", wide, new, x)
+
+
+def _where_inside(x: Any, places: Any, v: Any, axis: int) -> Any:
+    """The values for places inside of the array, zeros for others."""
+    last = size_number(x.shape[axis])
+    inside = call("logical_and", call("greater_equal", places, 0), call("less", places, last))
+    wide = call("broadcast", inside, shape=tuple(v.shape), axes=(axis,))
+    return call("select", wide, v, False if x.dtype == np.bool_ else 0)
 
 
 def _hits(size: Any, places: Any) -> tuple[Any, Any]:

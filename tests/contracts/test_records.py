@@ -54,6 +54,7 @@ def test_it_is_computed_in_one_way(op: Op) -> None:
         op.reduction is not None,
         op.contraction,
         op.scatter,
+        op.overwrites,
         op.sorts,
         op.library is not None,
     )
