@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from symfuse.examples.record import short
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "catalogue"
 RESULTS = FOLDER / "results.json"
+DIFFERENCE = ": largest difference"
 
 HEAD = """# The catalogue
 
-Every system below is one short file in `examples/`. It runs compiled and eager with the same
-numbers, its derivatives are compared with central differences in both modes, and a test runs it in
-a reduced size. *Measured* is what the file found in full size, and the bar that it must reach.
+Every system below is one short file: `linear.perceptron` is `examples/linear/perceptron.py`. It
+runs compiled and eager with the same numbers, and its derivatives are compared with central
+differences in both modes; `test_catalogue[linear.perceptron]` in `tests/models/test_catalogue.py`
+runs it in a reduced size. *Measured* is what the file found in full size, and the bar that it must
+reach.
 
 ```sh
 symfuse zoo                    # the list
@@ -96,7 +100,7 @@ def pages(results: dict[str, Any]) -> dict[Path, str]:
     table = [HEAD]
     for section, title in SECTIONS.items():
         rows = [row for row in ROWS if row.section == section and row.module in results]
-        table += [f"\n## {title}\n", "| System | Example | Test | Measured |", "|---|---|---|---|"]
+        table += [f"\n## {title}\n", "| System | Example | Measured |", "|---|---|---|"]
         table += [_line(row, results[row.module]) for row in rows]
     listed = "\n".join(f"catalogue/{section}" for section in SECTIONS)
     table.append(f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
@@ -107,19 +111,28 @@ def pages(results: dict[str, Any]) -> dict[Path, str]:
 
 
 def _line(row: Row, result: dict[str, Any]) -> str:
-    link = f"[{row.system}](#{_label(row)})"
-    file = f"`examples/{row.module.replace('.', '/')}.py`"
-    measures = "<br>".join(map(_measure, result["measures"]))
-    return f"| {link} | {file} | `test_catalogue[{row.module}]` | {measures} |"
+    measures = "<br>".join(_measures(result["measures"])).replace("|", "\\|")
+    return f"| [{row.system}](#{_label(row)}) | `{row.module}` | {measures} |"
 
 
 def _label(row: Row) -> str:
     return f"example-{row.name.replace('_', '-')}"
 
 
-def _measure(measure: dict[str, Any]) -> str:
-    name = measure["name"].replace("|", "\\|")
-    return f"{name}: **{short(measure['value'])}** ({measure['relation']} {short(measure['bar'])})"
+def _measures(measures: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each measure, and one for all differences that have the same bar."""
+    apart = [measure for measure in measures if not measure["name"].endswith(DIFFERENCE)]
+    for measure in apart:
+        yield _measure(measure["name"], measure["value"], measure)
+    alike = [measure for measure in measures if measure not in apart]
+    for bar in dict.fromkeys(measure["bar"] for measure in alike):
+        found = [measure for measure in alike if measure["bar"] == bar]
+        names = ", ".join(measure["name"].removesuffix(DIFFERENCE) for measure in found)
+        yield _measure(f"difference: {names}", max(m["value"] for m in found), found[0])
+
+
+def _measure(name: str, value: float, measure: dict[str, Any]) -> str:
+    return f"{name}: **{short(value)}** ({measure['relation']}\u00a0{short(measure['bar'])})"
 
 
 def _gallery(section: str, title: str, results: dict[str, Any]) -> str:
