@@ -9,6 +9,7 @@ smooth length. Matrices, twists and chirps are computed in double precision and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..ir.types import TensorType
 from .alignment import as_is
 from .complex import interleave, part_of
 from .contract import contract
-from .kinds import linear
+from .kinds import filled, linear
 from .pairs import Pair
 from .sampling import COMPLEX, draw
 from .shape import broadcast, checked_axes, reshape, transpose
@@ -73,7 +74,7 @@ def _fft_parts(node: Node, operands: tuple[Any, ...]) -> Pair:
             fix="give that axis a number as its size, as in sf.compile(f, 'c64[N,256]')",
         )
     order = (*(a for a in range(node.rank) if a != axis), axis)
-    last = x.each(lambda part: transpose(part, axes=order))
+    last = _moved(x, lambda part: transpose(part, axes=order))
     found = _transformed(last, size, bool(node.attr("inverse")))
     return found.each(lambda part: _back(part, axis))
 
@@ -109,11 +110,19 @@ def _radix(size: int) -> int:
 
 def _by_matrix(x: Pair, size: int, inverse: bool) -> Pair:
     """A product with the matrix over pairs."""
-    whole = interleave(x.re, x.im)
-    last = whole.rank - 1
-    matrix = constant(_over_pairs(_roots(size, size, size, inverse)), whole.dtype)
-    found = contract(whole, matrix, batch=((), ()), contracting=((last - 1, last), (0, 1)))
+    numbers, last = _over_pairs(_roots(size, size, size, inverse)), x.re.rank - 1
+    whole, summed = (interleave(x.re, x.im), ((last, last + 1), (0, 1)))
+    if x.is_real:
+        numbers, whole, summed = numbers[:, 0], x.re, ((last,), (0,))
+    matrix = constant(numbers, x.re.dtype)
+    found = contract(whole, matrix, batch=((), ()), contracting=summed)
     return Pair(part_of(found, 0), part_of(found, 1))
+
+
+def _moved(x: Pair, move: Callable[[Any], Any]) -> Pair:
+    """Both parts with their elements in other places; what is known to be real stays so."""
+    re = move(x.re)
+    return Pair(re, filled(0, re.type) if x.is_real else move(x.im))
 
 
 def _in_two(x: Pair, first: int, second: int, inverse: bool) -> Pair:
@@ -121,8 +130,8 @@ def _in_two(x: Pair, first: int, second: int, inverse: bool) -> Pair:
     transforms over j."""
     *lead, size = x.re.shape
     rank = len(lead)
-    rows = x.each(lambda part: reshape(part, shape=(*lead, first, second)))
-    turned = rows.each(lambda part: _swapped(part, rank))
+    rows = _moved(x, lambda part: reshape(part, shape=(*lead, first, second)))
+    turned = _moved(rows, lambda part: _swapped(part, rank))
     columns = _transformed(turned, first, inverse)
     twist = _roots(second, first, size, inverse)
     twisted = columns * _spread(twist, columns.re)

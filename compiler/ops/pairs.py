@@ -43,6 +43,11 @@ class Pair(Struct, frozen=True):
         return Pair(function(self.re), function(self.im))
 
     @property
+    def is_real(self) -> bool:
+        """Whether the imaginary part is known to be zero."""
+        return getattr(self.im, "number", None) == 0
+
+    @property
     def conjugate(self) -> Pair:
         return Pair(self.re, -self.im)
 
@@ -59,16 +64,12 @@ class Pair(Struct, frozen=True):
 
 def complex_product(times: Callable[[Any, Any], Any], x: Pair, y: Pair) -> Pair:
     """The product by four real ones, by two where one factor is known to be real."""
-    if _is_zero(x.im):
+    if x.is_real:
         return Pair(times(x.re, y.re), times(x.re, y.im))
-    if _is_zero(y.im):
+    if y.is_real:
         return Pair(times(x.re, y.re), times(x.im, y.re))
     real = times(x.re, y.re) - times(x.im, y.im)
     return Pair(real, times(x.re, y.im) + times(x.im, y.re))
-
-
-def _is_zero(part: Any) -> bool:
-    return getattr(part, "number", None) == 0
 
 
 def partwise(node: Any, operands: tuple[Any, ...]) -> Pair:

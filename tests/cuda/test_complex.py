@@ -10,9 +10,11 @@ from contracts.cases import parameter, samples
 from contracts.test_complex import assert_same, drawn, reference
 from cuda.on_device import Simulated, needs_compiler
 
+import symfuse as sf
 from symfuse.compiler.ir.builder import Builder
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.op import Sample, operations
+from symfuse.runtime.cuda.arrays import DeviceArray
 from symfuse.runtime.dtypes import DType
 
 Array = np.ndarray[Any, Any]
@@ -46,3 +48,18 @@ def _chosen(name: str) -> list[Sample]:
         found = samples(operations[name], DType.C64)
         return [found[3], found[4], found[7]]  # of 8, 12 and 67 elements
     return [drawn(operations[name], dtype)[0] for dtype in (DType.C64, DType.C128)]
+
+
+@needs_compiler
+@pytest.mark.usefixtures("place")
+def test_what_users_write_runs_on_the_device() -> None:
+    def filtered(z: Any) -> Any:
+        spectrum = np.fft.fft(z)
+        return sf.fori_loop(0, 3, lambda i, c: c * 1j + spectrum, spectrum * 0)
+
+    z = np.exp(1j * np.arange(24)).astype(np.complex64)
+    found = sf.jit(filtered, target="cuda")(z)
+    assert isinstance(found, DeviceArray) and found.dtype == np.complex64
+    np.testing.assert_allclose(found.numpy(), filtered(z), rtol=1e-4, atol=1e-4)
+    with pytest.raises(sf.UnsupportedError, match="LAPACK"):
+        sf.jit(np.linalg.inv, target="cuda")(np.eye(3, dtype=np.complex64))
