@@ -49,7 +49,7 @@ class _Shown:
             return format(value, spec)
         if value.ndim == 0:
             return format(value.item(), spec)
-        return np.array2string(value, formatter={"all": lambda one: format(one, spec)})
+        return np.array2string(np.asarray(value), formatter={"all": lambda one: format(one, spec)})
 
 
 def render(text: str, values: Sequence[Any]) -> str:

@@ -17,6 +17,7 @@ __all__ = ["erfcinv", "erfcx", "log_ndtr", "logit", "ndtr"]
 _ROOT_HALF = 0.7071067811865476
 _ROOT_PI = 1.772453850905516
 _LOG_TWO = 0.6931471805599453
+_VERY_FAR = 1e100  # where the logarithm of the tail is that of its exponential
 _NEAR = 0.15  # below it, erfcinv is found by its logarithm
 
 # (1 + 2x) exp(x²) erfc(x) = P((x - 4) / (x + 4)), x ≥ 0: tools/fit_special.py erfcx
@@ -91,30 +92,33 @@ def _exp_of_square(x: Number, factor: float) -> Number:
     return (high * factor).emit("exp") * (low * factor).emit("exp")
 
 
-def _tail(size: Number) -> Number:
-    """The normal distribution beyond a positive number."""
-    return _exp_of_square(size, -0.5) * (_scaled(size * _ROOT_HALF) * 0.5)
+def _half_scaled(size: Number) -> Number:
+    """The normal distribution beyond a positive number, over exp(-size² / 2)."""
+    return _scaled(size * _ROOT_HALF) * 0.5
 
 
 @in_double
 def ndtr(x: Number) -> Number:
     """The distribution function of the standard normal distribution."""
-    tail = _tail(abs(x))
-    return select(x > 0.0, 1.0 - tail, tail)
+    size = abs(x)
+    middle = size < 0.6
+    near = (within(middle, x, 0.0) * _ROOT_HALF).emit("erf") * 0.5 + 0.5
+    tail = _exp_of_square(size, -0.5) * _half_scaled(size)
+    return select(middle, near, select(x > 0.0, 1.0 - tail, tail))
 
 
 @in_double
 def log_ndtr(x: Number) -> Number:
-    """log(ndtr(x))."""
+    """log(ndtr(x)): of 1 - tail, in the middle of (1 + erf) / 2, or of the tail."""
     size = abs(x)
-    right = (-_tail(size)).emit("log1p")
-    scaled = within(size < 1e100, size, 1.0)
-    left = (_scaled(scaled * _ROOT_HALF) * 0.5).emit("log") - size * size * 0.5
+    far = size >= _VERY_FAR
+    scaled = _half_scaled(select(far, 1.0, size))
     middle = (x > -1.0) & (x < 0.3)
     error = (within(middle, x, 0.0) * _ROOT_HALF).emit("erf")
-    near = error.emit("log1p") - _LOG_TWO
-    outer = select(x > 0.0, right, select(size >= 1e100, size * size * -0.5, left))
-    return select(middle, near, outer)
+    beyond = select(middle, error, -(_exp_of_square(size, -0.5) * scaled)).emit("log1p")
+    half_square = size * size * 0.5
+    left = select(far, -half_square, scaled.emit("log") - half_square)
+    return select(middle, beyond - _LOG_TWO, select(x > 0.0, beyond, left))
 
 
 @in_double
