@@ -14,7 +14,7 @@ from symfuse.runtime.errors import ArgumentError
 
 from ..callbacks.callback import Callbacks
 from ..nn.layer import Layer, Variables
-from ..nn.symbolic import is_symbolic
+from ..nn.symbolic import batched, is_symbolic
 from ..optim import get as optimizer_of
 from ..optim import with_learning_rate
 from ..random import fold_in, key
@@ -212,7 +212,7 @@ class Module(Layer):
 
     @property
     def params(self) -> Tree:
-        """The weights, by layer and name."""
+        """The weights, by layer and name; training overwrites them, `get_weights` copies."""
         return self.values()["params"]
 
     @property
@@ -325,7 +325,10 @@ class Module(Layer):
 
 
 def _as_spec(one: Any) -> Spec:
-    return spec(one) if isinstance(one, str) else Spec(tuple(one.shape), np.dtype(one.dtype))
+    """A spec, or that of a batch like an array."""
+    if isinstance(one, str):
+        return spec(one)
+    return one if isinstance(one, Spec) else batched(one.shape[1:], one.dtype)
 
 
 def _parts(data: Any) -> tuple[Any, ...]:

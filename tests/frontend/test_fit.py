@@ -401,6 +401,8 @@ def test_models_show_themselves() -> None:
     assert "f32[N,3]" in text and text.rstrip().endswith("}") and "contract" in text
     assert model.count_params() == model.summary().params == 3 * 4 + 4 + 8 + 4 * 2 + 2
     assert model.get_weights()[0].dtype == np.float32
+    model.build(np.zeros((1, 3), "float32"))
+    assert model.summary().rows[-1].shapes == "(N, 2)"
     assert "text/plain" in nn.Sequential([nn.Dense(3)])._repr_mimebundle_()
 
 

@@ -276,11 +276,34 @@ def test_layers_of_several_values(layer: Any, compute: Any, rng: np.random.Gener
         np.testing.assert_allclose(found, compute(x, y), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding"), [(28, 5, 1, 2), (7, 3, 2, 0), (227, 11, 4, 0)]
+)
+def test_sizes_are_those_of_the_formula(size: int, window: int, stride: int, padding: int) -> None:
+    x = nn.Input((size, size, 1))
+    y = nn.Conv2D(1, window, strides=stride, padding=padding)(x)
+    assert y.shape[1:3] == ((size + 2 * padding - window) // stride + 1,) * 2
+
+
+def test_the_greatest_and_the_mean_of_windows() -> None:
+    x = np.array([[-1, 2, 0, 0], [0, 1, 3, -2], [0, 0, -1, 4], [3, -1, -2, -2]], "float32")
+    greatest, mean = (
+        layer.apply({}, {}, x[None, ..., None])[0][0, ..., 0]
+        for layer in (nn.MaxPooling2D(2), nn.AveragePooling2D(2))
+    )
+    assert greatest.tolist() == [[2, 3], [3, 4]]
+    assert mean.tolist() == [[0.5, 0.25], [0.5, -0.25]]
+
+
 def test_names_are_those_of_keras() -> None:
-    names = {
-        snake(kind): kind for kind in ("Dense", "Conv2DTranspose", "ReLU", "LSTM", "MaxPooling1D")
-    }
-    assert sorted(names) == ["conv2d_transpose", "dense", "lstm", "max_pooling1d", "re_lu"]
+    kinds = ("Dense", "Conv2DTranspose", "ReLU", "LSTM", "MaxPooling1D")
+    assert sorted(map(snake, kinds)) == [
+        "conv2d_transpose",
+        "dense",
+        "lstm",
+        "max_pooling1d",
+        "re_lu",
+    ]
 
 
 def test_vmap_and_jit_go_over_layers(rng: np.random.Generator) -> None:
