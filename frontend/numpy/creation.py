@@ -13,7 +13,16 @@ from symfuse.runtime.dtypes import DType
 from ..tracing.dispatch import FUNCTIONS, has_tracer, numpy_like
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
-from .shared import broadcast_shape_to, call, common_dtype, convert, element_type, floating, traced
+from .shared import (
+    broadcast_shape_to,
+    call,
+    common_dtype,
+    convert,
+    element_type,
+    expect,
+    floating,
+    traced,
+)
 
 __all__ = [
     "arange", "array", "asarray", "ascontiguousarray", "copy", "diag", "empty", "empty_like",
@@ -191,6 +200,7 @@ def linspace(
     if not has_tracer((start, stop)):
         found = _eager_linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (constant(found[0]), constant(found[1])) if retstep else constant(found)
+    expect(num >= 0, f"linspace of {num} numbers", "use 0 or more")
     own = floating(common_dtype(traced(start), traced(stop)))
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
@@ -289,6 +299,7 @@ def diag(v: Any, k: int = 0) -> Any:
 @numpy_like(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     """Coordinate arrays of the grid that one-dimensional arrays span."""
+    expect(indexing in ("xy", "ij"), f"meshgrid: indexing is {indexing!r}", 'use "xy" or "ij"')
     arrays = [FUNCTIONS["ravel"](traced(x)) for x in xi]
     rank = len(arrays)
     order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))

@@ -13,7 +13,16 @@ from symfuse.runtime.errors import ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import call, common_dtype, convert, normal_axes, normal_axis, size_number, traced
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    expect,
+    normal_axes,
+    normal_axis,
+    size_number,
+    traced,
+)
 
 __all__ = ["diff", "ediff1d", "gradient", "interp", "trapezoid", "unwrap"]
 
@@ -43,6 +52,7 @@ def _eager_diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append:
 @numpy_like(np.diff, eager=_eager_diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along an axis, of what is put before and after it as well."""
+    expect(n >= 0, f"diff: n is {n}", "use 0 or more")
     x = traced(a)
     at = normal_axis(axis, x.ndim)
     if prepend is not None or append is not None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType, promoted
+from symfuse.runtime.errors import DTypeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
@@ -62,7 +64,12 @@ def modf(x: Any, /) -> tuple[Any, Any]:
 @numpy_like(np.ldexp)
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """x1 · 2^x2, rounded once."""
-    x, exponent = _float(x1), convert(traced(x2), DType.I64)
+    x, exponent = _float(x1), traced(x2)
+    if not common_dtype(exponent).is_integer:
+        raise DTypeError(
+            f"ldexp: exponents of type {exponent.dtype}", fix="use integers", loc=user_location()
+        )
+    exponent = convert(exponent, DType.I64)
     dtype = common_dtype(x)
     wide = convert(x, dtype.computed)
     least, greatest = (-1022, 1023) if common_dtype(wide) is DType.F64 else (-126, 127)

@@ -69,7 +69,12 @@ def _shifts(bitorder: str) -> Any:
 @numpy_like(np.packbits)
 def packbits(a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
     """Truth values, eight in a byte, with zeros at the end of the last one."""
-    x = snp.not_equal(traced(a), 0)
+    x = traced(a)
+    if common_dtype(x).is_inexact:
+        raise DTypeError(
+            f"packbits of {x.dtype}", fix="pass truth values: x != 0", loc=user_location()
+        )
+    x = snp.not_equal(x, 0)
     x = snp.ravel(x) if axis is None else snp.moveaxis(x, normal_axis(axis, x.ndim), -1)
     bytes_ = (x.shape[-1] + 7) // 8
     x = snp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, bytes_ * 8 - x.shape[-1])])

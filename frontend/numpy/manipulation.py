@@ -16,6 +16,7 @@ from . import shared
 from .shared import (
     broadcast_shape_to,
     call,
+    expect,
     normal_axes,
     normal_axis,
     product,
@@ -249,6 +250,8 @@ def flipud(m: Any) -> Any:
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """The array turned by k right angles."""
     x = traced(m)
+    first, second = (normal_axis(at, x.ndim) for at in axes)
+    expect(first != second, f"rot90: axes are {axes}", "give two different axes")
     turns = k % 4
     if turns == 0:
         return x

@@ -8,12 +8,12 @@ import numpy as np
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ArgumentError, ShapeError
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
-from .shared import convert, size_number, traced
+from .shared import common_dtype, convert, expect, size_number, traced
 
 __all__ = [
     "diag_indices", "diag_indices_from", "ix_", "ravel_multi_index", "tril_indices",
@@ -36,10 +36,20 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def _whole(name: str, indices: Any) -> Any:
+    """Indices in 64 bits; other numbers than integers are an error."""
+    places = traced(indices)
+    if not common_dtype(places).is_integer:
+        raise DTypeError(
+            f"{name}: indices of type {places.dtype}", fix="use integers", loc=user_location()
+        )
+    return convert(places, DType.I64)
+
+
 @numpy_like(np.unravel_index)
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """The indices along each axis of places in the flat array."""
-    places = convert(traced(indices), DType.I64)
+    places = _whole("unravel_index", indices)
     sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
     found = []
     for size in sizes if order == "F" else reversed(sizes):
@@ -59,6 +69,8 @@ _KEPT = {
 def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Any:
     """The places in the flat array of indices along each axis; traced ones are not checked."""
     sizes = list(dims) if isinstance(dims, tuple | list) else [dims]
+    count = len(multi_index)
+    expect(count == len(sizes), f"{count} indices for {len(sizes)} sizes", "give one for each axis")
     parts = [multi_index[at] for at in range(len(sizes))]
     modes = list(mode) if isinstance(mode, tuple | list) else [mode] * len(sizes)
     if set(modes) - set(_KEPT):
@@ -67,7 +79,7 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
     place: Any = 0
     for part, size, how in reversed(rows) if order == "F" else rows:
         number = size_number(size)
-        place = place * number + _KEPT[how](convert(traced(part), DType.I64), number)
+        place = place * number + _KEPT[how](_whole("ravel_multi_index", part), number)
     return place
 
 

@@ -12,7 +12,7 @@ from symfuse.runtime.errors import ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import common_dtype, convert, size_number, traced
+from .shared import common_dtype, convert, expect, size_number, traced
 
 __all__ = [
     "poly", "polyadd", "polyder", "polyfit", "polyint", "polymul", "polysub", "polyval", "vander",
@@ -74,6 +74,7 @@ def polymul(a1: Any, a2: Any) -> Any:
 @numpy_like(np.polyder)
 def polyder(p: Any, m: int = 1) -> Any:
     """The m-th derivative of a polynomial."""
+    expect(m >= 0, f"polyder: m is {m}", "use 0 or more; polyint integrates")
     found = traced(p)
     for _ in range(m):
         found = (found * snp.arange(found.shape[0] - 1, -1, -1))[:-1]
@@ -83,6 +84,7 @@ def polyder(p: Any, m: int = 1) -> Any:
 @numpy_like(np.polyint)
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """The m-th integral of a polynomial; k are the constants, the first one that of the first."""
+    expect(m >= 0, f"polyint: m is {m}", "use 0 or more; polyder differentiates")
     found = traced(p)
     constants = snp.zeros(m) if k is None else snp.atleast_1d(traced(k))
     constants = snp.broadcast_to(constants, (m,)) if constants.shape[0] == 1 else constants
@@ -112,6 +114,7 @@ def polyfit(
     With `full`, the squares that are left, the rank, the singular values and rcond as well; with
     `cov`, the covariances of the coefficients.
     """
+    expect(deg >= 0, f"polyfit: the degree is {deg}", "use 0 or more")
     x, y = (convert(traced(one), promoted(common_dtype(one), DType.F64)) for one in (x, y))
     left, right = vander(x, deg + 1), y
     if w is not None:

@@ -12,8 +12,18 @@ from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import UnsupportedError
 
 from .. import numpy as snp
-from ..tracing.dispatch import numpy_like
-from .shared import call, common_dtype, convert, is_weak, normal_axes, product, size_number, traced
+from ..tracing.dispatch import has_tracer, numpy_like
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    expect,
+    is_weak,
+    normal_axes,
+    product,
+    size_number,
+    traced,
+)
 
 __all__ = ["median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"]
 
@@ -116,6 +126,10 @@ def nanmedian(
 
 
 def _shared(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip: bool) -> Any:
+    if not has_tracer((q,)):
+        known = np.asarray(q)
+        inside = bool(((known >= 0) & (known <= 1)).all())
+        expect(inside, f"quantile: q is {q}", "use shares from 0 to 1; percentile takes 0 to 100")
     lines = _Lines(a, axis)
     shares = traced(np.asarray(q) if type(q) is list else q)
     if not is_weak(q):

@@ -14,7 +14,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
-from .shared import convert, normal_axis, product, size_number, traced
+from .shared import convert, expect, normal_axis, product, size_number, traced
 
 __all__ = [
     "choose", "compress", "delete", "diagflat", "extract", "insert", "piecewise", "resize",
@@ -126,6 +126,9 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     given = snp.astype(traced(values), x.dtype)
     given = snp.reshape(given, (1,) * (x.ndim - given.ndim) + tuple(given.shape))
     if isinstance(obj, int):
+        size = x.shape[at]
+        fits = not isinstance(size, int) or -size <= obj <= size
+        expect(fits, f"insert: there is no place {obj} of {size}", "use a place from 0 to the size")
         given = snp.moveaxis(given, 0, at)
         new = snp.broadcast_to(given, (*x.shape[:at], given.shape[at], *x.shape[at + 1 :]))
         return snp.concatenate([_cut(x, at, None, obj), new, _cut(x, at, obj, None)], at)

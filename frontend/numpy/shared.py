@@ -11,7 +11,7 @@ import numpy as np
 from symfuse.compiler.ir.dims import Expr, is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType, promoted
-from symfuse.runtime.errors import DTypeError, ShapeError
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..tracing.dispatch import ACTIVE
 from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_dtype
@@ -24,6 +24,7 @@ __all__ = [
     "common_dtype",
     "convert",
     "element_type",
+    "expect",
     "floating",
     "normal_axes",
     "normal_axis",
@@ -140,6 +141,12 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     if len(set(found)) != len(found):
         raise ShapeError(f"an axis occurs twice in {axis}", loc=user_location())
     return tuple(sorted(found)) if len(found) > 1 else found
+
+
+def expect(holds: Any, what: str, fix: str) -> None:
+    """Raise ArgumentError at the user's line where an argument is not as it must be."""
+    if not holds:
+        raise ArgumentError(what, fix=fix, loc=user_location())
 
 
 def product(sizes: Sequence[Any]) -> Any:

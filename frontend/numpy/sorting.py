@@ -14,6 +14,7 @@ from symfuse.runtime.errors import ShapeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.trace import constant
+from ..tracing.tracer import Tracer
 from .elementwise import as_bool
 from .manipulation import expand_dims, moveaxis, ravel
 from .shared import (
@@ -21,7 +22,9 @@ from .shared import (
     call,
     common_dtype,
     convert,
+    expect,
     normal_axis,
+    product,
     size_number,
     traced,
 )
@@ -100,11 +103,20 @@ def argsort(
     return _back(call("argsort", x, descending=bool(descending)), at)
 
 
+def _check_kth(a: Any, kth: Any, axis: Any) -> None:
+    x = traced(a)
+    size = product(x.shape) if axis is None else x.shape[normal_axis(axis, x.ndim)]
+    if isinstance(size, int) and not isinstance(kth, Tracer):
+        fits = bool(((np.asarray(kth) < size) & (np.asarray(kth) >= -size)).all())
+        expect(fits, f"partition: there is no place {kth} of {size}", f"use less than {size}")
+
+
 @numpy_like(np.partition)
 def partition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
     """The elements along an axis with the kth of them in their places; traced, all are."""
+    _check_kth(a, kth, axis)
     return sort(traced(a), axis)
 
 
@@ -113,6 +125,7 @@ def argpartition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
     """The places of the elements of `partition`."""
+    _check_kth(a, kth, axis)
     return argsort(traced(a), axis)
 
 

@@ -12,9 +12,9 @@ from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 
 from .. import numpy as snp
-from ..tracing.dispatch import numpy_like
+from ..tracing.dispatch import has_tracer, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, common_dtype, convert, element_type, product, traced
+from .shared import call, common_dtype, convert, element_type, expect, product, traced
 
 __all__ = [
     "bincount", "corrcoef", "cov", "digitize", "histogram", "histogram2d", "histogram_bin_edges",
@@ -39,6 +39,7 @@ def cov(
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
     """The covariances of variables, which are the rows of m and y, or with rowvar=False columns."""
+    expect(ddof is None or ddof == int(ddof), f"cov: ddof is {ddof}", "use a whole number")
     given = [x for x in (m, y) if x is not None]
     wanted = promoted(*map(common_dtype, map(traced, given)), DType.F64)
     wanted = wanted if dtype is None else element_type(dtype)
@@ -134,10 +135,18 @@ def _edges(a: Any, bins: Any, limits: Any) -> Any:
             fix="give the number of bins",
             loc=user_location(),
         )
+    if isinstance(bins, Tracer):
+        return bins
     if not isinstance(bins, int):
-        return traced(bins if isinstance(bins, Tracer) else np.asarray(bins))
+        known = np.asarray(bins)
+        rises = known.ndim == 1 and bool((np.diff(known) >= 0).all())
+        expect(rises, "histogram: the edges of the bins do not rise", "sort them")
+        return traced(known)
+    expect(bins > 0, f"histogram: there are {bins} bins", "use one or more")
     if limits is not None:
         low, high = limits
+        ordered = has_tracer((low, high)) or low <= high
+        expect(ordered, f"histogram: range is {limits}", "give the least number first")
     elif product(a.shape) == 0:
         low, high = 0.0, 1.0
     else:
