@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import call, common_dtype, convert, element_type, traced
+from .shared import call, common_dtype, convert, element_type, expect, traced
 
 __all__ = [
     "allclose", "array_equal", "array_equiv", "astype", "clip", "deg2rad", "degrees",
@@ -53,6 +53,9 @@ def _truth(condition: Any) -> Any:
 @numpy_like(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """The choice of the first condition that holds, else the default."""
+    counts = (len(condlist), len(choicelist))
+    expect(counts[0] == counts[1], f"select: {counts[0]} conditions and {counts[1]} choices",
+           "give one choice for each condition")  # fmt: skip
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         result = FUNCTIONS["where"](condition, choice, result)

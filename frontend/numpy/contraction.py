@@ -38,6 +38,7 @@ def einsum(subscripts: Any, /, *operands: Any, optimize: Any = True, **named: An
     if named.get("dtype") is not None:
         arrays = [snp.astype(x, named["dtype"]) for x in arrays]
     terms = [_without_repeats(x, letters) for x, letters in zip(arrays, inputs, strict=True)]
+    _check_sizes(terms)
     for step in _order(inputs, output, arrays, optimize):
         chosen = [terms[at] for at in step]
         terms = [term for at, term in enumerate(terms) if at not in step]
@@ -140,7 +141,9 @@ def _without_repeats(x: Any, letters: str) -> _Term:
     """The diagonals where a letter names two axes."""
     if x.ndim != len(letters):
         raise ShapeError(
-            f"einsum: {letters!r} names {len(letters)} axes of {shown(x)}", loc=user_location()
+            f"einsum: {letters!r} names {len(letters)} axes of {shown(x)}",
+            fix="write one letter for each axis, or ... for the others",
+            loc=user_location(),
         )
     for letter in sorted(set(letters)):
         while letters.count(letter) > 1:
@@ -149,6 +152,22 @@ def _without_repeats(x: Any, letters: str) -> _Term:
             x = snp.diagonal(x, 0, i, j)
             letters = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + letter
     return x, letters
+
+
+def _check_sizes(terms: list[_Term]) -> None:
+    """Raise if a letter has two sizes; an axis of size 1 is repeated."""
+    known: dict[str, tuple[Any, Any]] = {}
+    for x, letters in terms:
+        for c, size in zip(letters, x.shape, strict=True):
+            first, met = known.setdefault(c, (x, size))
+            if met == 1:
+                known[c] = (x, size)
+            elif is_equal(size, 1) is not True and is_equal(size, met) is False:
+                raise ShapeError(
+                    f"einsum: index {c} has two sizes: {shown(first)}, {shown(x)}",
+                    fix="arrays that share a letter have one size there",
+                    loc=user_location(),
+                )
 
 
 def _joined(terms: list[_Term], needed: set[str]) -> _Term:
@@ -183,12 +202,6 @@ def _fitted(first: _Term, second: _Term) -> tuple[_Term, _Term]:
         n, m = x.shape[i], y.shape[j]
         if is_equal(n, m) is not False:
             continue
-        if is_equal(n, 1) is not True and is_equal(m, 1) is not True:
-            raise ShapeError(
-                f"einsum: index {c} has two sizes: {shown(x)}, {shown(y)}",
-                fix="arrays that share a letter have one size there",
-                loc=user_location(),
-            )
         x, xs = (x[(*(slice(None),) * i, 0)], xs.replace(c, "")) if n == 1 else (x, xs)
         y, ys = (y[(*(slice(None),) * j, 0)], ys.replace(c, "")) if m == 1 else (y, ys)
     return (x, xs), (y, ys)

@@ -16,7 +16,7 @@ from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
 from . import shared
 from .manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
-from .shared import call, common_dtype, convert, normal_axis, size_number, traced
+from .shared import call, common_dtype, convert, expect, normal_axis, size_number, traced
 
 __all__ = [
     "append",
@@ -277,7 +277,10 @@ def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any =
     if isinstance(repeats, Tracer) or total_repeat_length is not None:
         return _repeated(x, repeats, at, total_repeat_length)
     if not isinstance(repeats, int | Expr):
-        counts = np.broadcast_to(np.asarray(repeats), (_static_size(x, at, "repeat"),))
+        size, given = _static_size(x, at, "repeat"), np.asarray(repeats)
+        expect(given.size in (1, size), f"repeat: {given.size} counts for {size} elements",
+               "give one count, or one for each")  # fmt: skip
+        counts = np.broadcast_to(given, (size,))
         return FUNCTIONS["take"](x, np.repeat(np.arange(len(counts)), counts), at)
     shape = (*x.shape[: at + 1], repeats, *x.shape[at + 1 :])
     axes = tuple(i if i <= at else i + 1 for i in range(x.ndim))

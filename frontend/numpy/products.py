@@ -184,7 +184,11 @@ def cross(
     ends = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     x, y = (FUNCTIONS["moveaxis"](traced(v), at, -1) for v, at in zip((a, b), ends, strict=False))
     if is_equal(x.shape[-1], 3) is not True or is_equal(y.shape[-1], 3) is not True:
-        raise ShapeError(f"cross: {shown(x)} and {shown(y)} need size 3", loc=user_location())
+        raise ShapeError(
+            f"cross: {shown(x)} and {shown(y)} need size 3",
+            fix="give the axis along which the vectors lie: axis=0",
+            loc=user_location(),
+        )
     turned = [(1, 2), (2, 0), (0, 1)]
     parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in turned]
     return FUNCTIONS["stack"](parts, ends[2])

@@ -134,6 +134,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         return snp.concatenate([_cut(x, at, None, obj), new, _cut(x, at, obj, None)], at)
     size = _size(x, at)
     places = np.arange(size)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    fits = bool(((places >= -size) & (places <= size)).all())
+    expect(fits, f"insert: places {obj} of {size}", "use places from 0 to the size")
     new = snp.broadcast_to(given, (*x.shape[:at], places.size, *x.shape[at + 1 :]))
     order = np.insert(np.arange(size), places, np.arange(size, size + places.size))
     return snp.take(snp.concatenate([x, new], at), order, at)

@@ -139,7 +139,9 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     found = tuple(normal_axis(a, rank) for a in axes)
     if len(set(found)) != len(found):
-        raise ShapeError(f"an axis occurs twice in {axis}", loc=user_location())
+        raise ShapeError(
+            f"an axis occurs twice in {axis}", fix="name each axis once", loc=user_location()
+        )
     return tuple(sorted(found)) if len(found) > 1 else found
 
 

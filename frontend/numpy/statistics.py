@@ -120,7 +120,9 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
         return snp.where(edges[0] > edges[-1], falling(), rising())
     steps = np.diff(edges)
     if not ((steps >= 0).all() or (steps <= 0).all()):
-        raise ArgumentError("digitize: bins must rise or fall", loc=user_location())
+        raise ArgumentError(
+            "digitize: bins neither rise nor fall", fix="sort them", loc=user_location()
+        )
     return rising() if (steps >= 0).all() else falling()
 
 

@@ -10,7 +10,7 @@ import pytest
 import symfuse as sf
 from symfuse import numpy as snp
 
-from .numpy_calls import ARRAYS, LINES
+from .numpy_calls import ARRAYS, LINES, REFUSED
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -125,3 +125,19 @@ def test_repeating_by_traced_counts_takes_the_number_of_elements():
     np.testing.assert_array_equal(snp.repeat(x, counts, 1, total_repeat_length=2), exact[:, :2])
     with pytest.raises(sf.UnsupportedError, match="total_repeat_length=n"):
         sf.trace(lambda x, n: np.repeat(x, n, 1), x, counts)
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_numpy_refuses_is_refused_at_the_line(line):
+    names = letters(line)
+    arrays = [ARRAYS[name] for name in names]
+
+    def function(*values):
+        return evaluated(line, dict(zip(names, values, strict=True)))
+
+    with pytest.raises((ValueError, TypeError, IndexError)):
+        function(*arrays)
+    with pytest.raises(sf.SymfuseError) as caught:
+        sf.trace(function, *arrays)
+    assert caught.value.user_frame[0] == __file__
+    assert caught.value.fix
