@@ -111,11 +111,13 @@ def _radix(size: int) -> int:
 def _by_matrix(x: Pair, size: int, inverse: bool) -> Pair:
     """A product with the matrix over pairs."""
     numbers, last = _over_pairs(_roots(size, size, size, inverse)), x.re.rank - 1
-    whole, summed = (interleave(x.re, x.im), ((last, last + 1), (0, 1)))
     if x.is_real:
-        numbers, whole, summed = numbers[:, 0], x.re, ((last,), (0,))
-    matrix = constant(numbers, x.re.dtype)
-    found = contract(whole, matrix, batch=((), ()), contracting=summed)
+        matrix = constant(numbers[:, 0], x.re.dtype)
+        found = contract(x.re, matrix, batch=((), ()), contracting=((last,), (0,)))
+    else:
+        whole, matrix = interleave(x.re, x.im), constant(numbers, x.re.dtype)
+        over = ((last, last + 1), (0, 1))
+        found = contract(whole, matrix, batch=((), ()), contracting=over)
     return Pair(part_of(found, 0), part_of(found, 1))
 
 
