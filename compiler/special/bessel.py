@@ -8,6 +8,7 @@ from .steps import in_double, within
 __all__ = ["i0", "i0e", "i1", "i1e"]
 
 _LARGE = 8.0
+_HALVED = 700.0
 _OVERFLOW = 1400.0  # from 714 on the results are infinite
 
 # I₀(x) = 1 + z P(z), z = x² / 4, |x| < 8: tools/fit_special.py i0
@@ -117,9 +118,10 @@ def _far(size: Number, coefficients: tuple[float, ...]) -> Number:
 
 
 def _grown(far: Number, size: Number) -> Number:
-    """Times exp(size), of which the halves do not overflow before the product does."""
-    root = (size * 0.5).emit("exp")
-    return far * root * root
+    """Times exp(size), by halves where that overflows before the product does."""
+    halved = size > _HALVED
+    root = select(halved, size * 0.5, size).emit("exp")
+    return far * root * select(halved, root, 1.0)
 
 
 @in_double
