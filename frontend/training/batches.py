@@ -147,7 +147,14 @@ def _weighed(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
     """The batch with the weights of classes times those of examples."""
     if class_weight is None:
         return batch
-    labels = np.asarray(flatten(batch.get("y"))[0][0])
+    leaves = flatten(batch.get("y"))[0]
+    if len(leaves) != 1:
+        raise ArgumentError(
+            f"class_weight needs one array of classes, and y has {len(leaves)}",
+            fix="pass sample_weight, or weights of outputs by loss_weights in compile",
+            loc=user_location(),
+        )
+    labels = np.asarray(leaves[0])
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
     labels = labels.astype(np.int64)

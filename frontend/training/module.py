@@ -260,6 +260,12 @@ class Module(Layer):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
+        if callable(getattr(self.optimizer, "learning_rate", None)):
+            raise ArgumentError(
+                "the learning rate of this optimiser follows a schedule",
+                fix="compile the model with a number as learning rate, or leave it to the schedule",
+                loc=user_location(),
+            )
         self.optimizer_state = with_learning_rate(self.carry()["optimizer"], float(value))
 
     # What the loop asks for --------------------------------------------------------------------

@@ -406,6 +406,11 @@ def test_models_show_themselves() -> None:
     assert "text/plain" in nn.Sequential([nn.Dense(3)])._repr_mimebundle_()
 
 
+def _scheduled(model: Any) -> None:
+    model.compile(sf.optim.SGD(sf.optim.ExponentialDecay(0.1, 10, 0.5)), "mse")
+    model.learning_rate = 0.5
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -424,6 +429,11 @@ def test_models_show_themselves() -> None:
         (lambda m: nn.Model(np.ones(2), nn.Input(3)), "is no value of a model"),
         (lambda m: m.fit([], validation_split=2.0), "validation_split=2.0"),
         (lambda m: m.set_weights([1]), "of shapes"),
+        (lambda m: _scheduled(m), "follows a schedule"),
+        (
+            lambda m: m.fit([np.ones((2, 4))] * 2, [np.ones(2)] * 2, class_weight={0: 1.0}),
+            "class_weight needs one array",
+        ),
     ],
 )
 def test_errors_say_what_and_where(call: Any, words: str) -> None:
