@@ -127,7 +127,7 @@ def test_the_listing_shows_accesses_of_16_bytes(fresh):
 
 
 @needs_nvrtc
-def test_what_was_translated_once_comes_from_the_cache(fresh):
+def test_what_was_translated_once_comes_from_the_cache(fresh, tmp_path):
     requests = [Request("twice", TEXT, arch) for arch in ("sm_80", "sm_90")]
     heard = []
 
@@ -141,6 +141,7 @@ def test_what_was_translated_once_comes_from_the_cache(fresh):
         ("sm_80", True, 1, 2),
         ("sm_90", True, 2, 2),
     ]
+    assert len(list(tmp_path.rglob("*.entry"))) == 2  # of this context, not of all threads
     for one, again in zip(first, second, strict=True):
         assert (one.code, one.log, one.seconds) == (again.code, again.log, again.seconds)
 

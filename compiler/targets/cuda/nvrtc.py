@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -98,8 +99,11 @@ def translate_all(requests: Sequence[Request], told: Told) -> tuple[Translation,
         return ()
     nvrtc_version()  # loads the library, or says that there is none, before threads are started
     found = []
+    # Options that are set for this context alone say where the cache is.
+    contexts = [copy_context() for _ in requests]
     with ThreadPoolExecutor(min(len(requests), host_features().cores)) as pool:
-        for request, made in zip(requests, pool.map(translate, requests), strict=True):
+        every = pool.map(lambda context, one: context.run(translate, one), contexts, requests)
+        for request, made in zip(requests, every, strict=True):
             found.append(made)
             told(request, made, len(found), len(requests))
     return tuple(found)
