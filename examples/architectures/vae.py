@@ -47,7 +47,7 @@ def run(quick=False):
     x, _ = sf.datasets.digits()
     x = x.reshape(-1, 64)
     x, x_test = x[:1500], x[1500:]
-    epochs, rng = 8 if quick else 80, np.random.default_rng(0)
+    epochs, rng = 12 if quick else 80, np.random.default_rng(0)
     data = sf.data.Dataset(x, x, batch_size=60, shuffle=True)
 
     def batches():

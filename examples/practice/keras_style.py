@@ -56,7 +56,7 @@ def run(quick=False):
     print(model.summary())
     return Record(
         (
-            at_least("CNN: accuracy on digits", right, 0.9 if quick else 0.985),
+            at_least("CNN: accuracy on digits", right, 0.85 if quick else 0.985),
             near("evaluate and predict", right, np.mean(scores.argmax(1) == test.y), 1e-6),
             near("saved and loaded", again, scores, 0),
             equal("parameters of 3-4-2 in the summary", small.summary().params, 26),
