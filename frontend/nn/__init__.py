@@ -20,7 +20,10 @@ _NAMES = {
         "DepthwiseConv1D", "DepthwiseConv2D", "LocallyConnected1D", "LocallyConnected2D",
         "SeparableConv1D", "SeparableConv2D",
     ),
-    ".core": ("Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda", "Maxout"),
+    ".core": (
+        "ActivityRegularization", "Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda",
+        "Maxout",
+    ),
     ".inference": ("for_inference",),
     ".layer": ("Layer", "Variables"),
     ".merging": (

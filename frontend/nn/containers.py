@@ -12,6 +12,7 @@ from symfuse.runtime.errors import ArgumentError
 
 from ..tracing.tree import flatten, map_leaves
 from ..training.module import Module
+from .core import Lambda
 from .layer import Layer
 from .scope import Scope, snake
 from .symbolic import Call, Symbolic, calls_of
@@ -20,7 +21,7 @@ __all__ = ["Model", "Sequential"]
 
 
 class Sequential(Module):
-    """Layers one after the other; the first entry may be an `Input`.
+    """Layers and plain functions one after the other; the first entry may be an `Input`.
 
     >>> import symfuse as sf
     >>> model = sf.nn.Sequential([
@@ -45,10 +46,12 @@ class Sequential(Module):
             self.__dict__["built_for"] = (layer.spec,)
         elif isinstance(layer, Layer):
             self.layers.append(layer)
+        elif callable(layer):
+            self.layers.append(Lambda(layer))
         else:
             raise ArgumentError(
                 f"{layer!r} cannot be layer {len(self.layers)} of a Sequential",
-                fix="give layers; of a function, sf.nn.Lambda(function)",
+                fix="give layers, or functions of one value",
                 loc=user_location(),
             )
 

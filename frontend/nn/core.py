@@ -15,9 +15,18 @@ from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
 from .activations import activation
 from .layer import Layer
+from .regularizers import L1L2
 from .scope import Scope
 
-__all__ = ["Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda", "Maxout"]
+__all__ = [
+    "ActivityRegularization",
+    "Dense",
+    "EinsumDense",
+    "Embedding",
+    "GCNConv",
+    "Lambda",
+    "Maxout",
+]
 
 
 class Dense(Layer):
@@ -140,6 +149,17 @@ class GCNConv(Layer):
         )
         y = matmul(adjacency, matmul(x, kernel))
         return activation(self.activation)(with_bias(self, scope, y))
+
+
+class ActivityRegularization(Layer):
+    """The values as they are; l1 · Σ|x| + l2 · Σx² is added to the loss, as for sparse codes."""
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        scope.add_loss(L1L2(self.l1, self.l2)(x))
+        return x
 
 
 class Lambda(Layer):

@@ -217,6 +217,9 @@ def test_penalties_are_part_of_the_loss(rng: np.random.Generator) -> None:
     plain = np.mean(model.predict(x) ** 2)
     penalty = 0.5 * np.sum(model.params["dense"]["kernel"] ** 2)
     assert model.evaluate(x, np.zeros(8)) == pytest.approx(plain + penalty, rel=1e-5)
+    sparse = nn.Sequential([nn.Input(3), np.tanh, nn.ActivityRegularization(l1=0.5)])
+    sparse.compile("sgd")
+    assert sparse.evaluate(x) == pytest.approx(0.5 * np.sum(np.abs(np.tanh(x))), rel=1e-5)
 
 
 def test_own_modules_losses_and_metrics_are_functions(rng: np.random.Generator) -> None:
