@@ -66,6 +66,7 @@ def is_mask(key: Any) -> bool:
 
 def subscript(key: Any, shape: tuple[Any, ...]) -> Subscript:
     """The subscript for an array of this shape."""
+    _check_masks(list(key) if isinstance(key, tuple) else [key], shape)
     parts = expanded(key, len(shape))
     advanced = any(_is_array(part) for part in parts)
     entries: list[Cut | Index] = []
@@ -86,6 +87,31 @@ def subscript(key: Any, shape: tuple[Any, ...]) -> Subscript:
         else:
             entries.append(_single(part, size))
     return Subscript(tuple(entries), _with_places_once(layout, places))
+
+
+def _check_masks(parts: list[Any], shape: tuple[Any, ...]) -> None:
+    """Raise where a known mask has other sizes than the axes that it is for."""
+    dots = [at for at, part in enumerate(parts) if part is Ellipsis]
+    for at, part in enumerate(parts):
+        if not isinstance(part, list | np.ndarray) or np.asarray(part).dtype != np.bool_:
+            continue
+        after = sum(map(_axes, parts[at:]))
+        first = len(shape) - after if dots and at > dots[0] else sum(map(_axes, parts[:at]))
+        sizes = zip(np.shape(part), shape[first:], strict=False)
+        if any(isinstance(n, int) and m not in (n, 0) for m, n in sizes):
+            raise _IndexError(
+                f"a mask of shape {np.shape(part)} for axes {first}, ... of {tuple(shape)}",
+                fix="a mask has the sizes of the axes that it stands for",
+                loc=user_location(),
+            )
+
+
+def _axes(part: Any) -> int:
+    """How many axes of the array a part of a subscript stands for."""
+    if part is None or part is Ellipsis:
+        return 0
+    is_array = isinstance(part, list | np.ndarray)
+    return np.ndim(part) if is_array and np.asarray(part).dtype == np.bool_ else 1
 
 
 def _with_places_once(layout: list[Any], places: list[int]) -> tuple[Any, ...]:

@@ -44,6 +44,9 @@ x[[0, 1, 2], [3, 0, 1]]
 x[np.ix_([0, 2], [1, 3])]
 x[::2, ::-1]
 x[..., np.newaxis, 1]
+x[..., [True, False, True, False]]
+c[np.arange(6).reshape(2, 3) % 2 == 0]
+c[..., np.ones((3, 4), bool)]
 x[l[0], :, np.newaxis][:, k]
 c[:, [0, 2], [[1], [3]]]
 c[k[1:], k[:2], ::-2]
@@ -552,5 +555,8 @@ np.partition(d, 9)
 np.argpartition(d, 9)
 np.meshgrid(r, indexing="zz")
 np.copyto(i.copy(), i * 1.5)
+x[[True, False]]
+x[:, np.array([True, False, True])]
+c[..., np.ones((2, 3), bool)]
 """.strip().splitlines()
 """Calls that NumPy refuses."""
