@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from ..ir.dims import Dim, Symbol
+from ..ir.dims import Dim, Symbol, product
 from ..ir.node import Node
 from .body import Body, Index
 
@@ -79,7 +79,8 @@ class SlopesForm(Struct, frozen=True):
     """The derivatives of an attention from the `given` one of its result.
 
     `slopes` = given · vᵀ are those of the weights. `nodes` are computed for each score anew, from
-    scores, slopes, and `rows`: numbers that each row has one of.
+    scores, slopes, and `rows`: numbers that each row has one of. Where several axes of queries
+    share keys, they are `merged` into one.
     """
 
     attention: AttentionForm
@@ -90,14 +91,17 @@ class SlopesForm(Struct, frozen=True):
     products: tuple[SlopeProduct, ...]
     nodes: frozenset[Node]
     rows: tuple[Node, ...]
+    merged: bool = False
 
 
 class Places:
-    """The axes of an attention, one symbol each, and the index of its parts along them."""
+    """The axes of an attention, one symbol each, and the index of its parts along them; `merged`:
+    the axes of queries are one, along which they follow each other."""
 
-    def __init__(self, form: AttentionForm) -> None:
+    def __init__(self, form: AttentionForm, *, merged: bool = False) -> None:
         self.form = form
         self.sizes: dict[Symbol, Dim] = {}
+        self._parts: dict[Symbol, Dim] = {}  # of the merged axis
         q, k, v = form.operands
         of_q, of_k, of_v = form.roles
         self.batch = [self._axis(f"b{j}", q, axis) for j, axis in enumerate(of_q.batch)]
@@ -105,7 +109,17 @@ class Places:
         self.key = self._axis("key", k, of_k.own[0])
         self.depth = self._axis("depth", q, of_q.summed[0])
         self.width = self._axis("width", v, of_v.own[0])
-        self.row = self.queries[-1]
+        self.row = self._merged() if merged else self.queries[-1]
+
+    def _merged(self) -> Symbol:
+        """The axis that all those of queries are parts of."""
+        inner = product(self.sizes[axis] for axis in self.queries)
+        row = Symbol("query", 0, inner - 1, 1)
+        self.sizes[row] = inner
+        for axis in self.queries:
+            inner = inner // self.sizes[axis]
+            self._parts[axis] = (row + 0) // inner % self.sizes[axis]
+        return row
 
     def _axis(self, name: str, node: Node, axis: int) -> Symbol:
         size = node.shape[axis]
@@ -116,26 +130,32 @@ class Places:
     @property
     def outer(self) -> tuple[Symbol, ...]:
         """The axes of which a tile has one index each."""
-        return tuple(s for s in (*self.batch, *self.queries[:-1]) if self.sizes[s] != 1)
+        alone = () if self._parts else self.queries[:-1]
+        return tuple(s for s in (*self.batch, *alone) if self.sizes[s] != 1)
 
     def at(self, symbols: Iterable[Symbol]) -> Index:
         """The index along some axes."""
-        return tuple(0 if self.sizes[symbol] == 1 else symbol + 0 for symbol in symbols)
+        parts = self._parts
+        return tuple(0 if self.sizes[s] == 1 else parts.get(s, s + 0) for s in symbols)
 
     def operand(self, number: int) -> Index:
         """Of an element of q, k or v."""
         own = (self.queries, [self.key], [self.width])[number]
         summed = (self.depth, self.depth, self.key)[number]
         batch = self.batches(self.form.batch) if number == 2 else self.batch
-        return self.of_roles(self.form.roles[number], batch, own, summed)
+        return self.of_roles(self.form.roles[number], batch, own, [summed])
 
     def of_roles(
-        self, roles: Roles, batch: Sequence[Symbol], own: Sequence[Symbol], summed: Symbol
+        self,
+        roles: Roles,
+        batch: Sequence[Symbol],
+        own: Sequence[Symbol],
+        summed: Sequence[Symbol],
     ) -> Index:
         """Of an element of a node whose axes have these roles."""
         found = dict(zip(roles.batch, batch, strict=True))
         found |= dict(zip(roles.own, own, strict=True))
-        found[roles.summed[0]] = summed
+        found |= dict(zip(roles.summed, summed, strict=True))
         return self.at(found[axis] for axis in sorted(found))
 
     def batches(self, numbers: Iterable[int]) -> list[Symbol]:

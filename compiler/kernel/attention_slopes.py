@@ -87,7 +87,7 @@ def build_slopes(
     form: SlopesForm, sees_through: Callable[[Node], bool], storage: Storage
 ) -> SlopesDraft:
     """The bodies of the derivatives, a side for those that are sums over keys, one for the rest."""
-    at = Places(form.attention)
+    at = Places(form.attention, merged=form.merged)
     kinds = dict.fromkeys(product.over_queries for product in form.products)
     sides = tuple(_Side(form, at, sees_through, storage, kind).side() for kind in sorted(kinds))
     dtype = form.slopes.dtype.computed
@@ -164,8 +164,8 @@ class _Side:
             return form.attention.operands[number], at.operand(number)
         of_given, of_values = form.roles
         if name == "given":
-            return form.given, at.of_roles(of_given, at.batch, at.queries, at.width)
-        return form.values, at.of_roles(of_values, at.batch, [at.key], at.width)
+            return form.given, at.of_roles(of_given, at.batch, at.queries, [at.width])
+        return form.values, at.of_roles(of_values, at.batch, [at.key], [at.width])
 
     def _rows(self) -> Instrs:
         """Keep what a row has one of for as long as the row stays."""

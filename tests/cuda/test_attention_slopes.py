@@ -44,7 +44,7 @@ from symfuse.runtime.errors import VerifyError
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
-LEFT_OUT = {"several blocks", "long", "capped, with a bias", "divided last", "grouped queries"}
+LEFT_OUT = {"several blocks", "long", "capped, with a bias", "divided last"}
 TOLD = "one kernel computes it block by block and stores no scores, another does so with its"
 
 
@@ -64,6 +64,13 @@ def divided_last(q: Any, k: Any, v: Any) -> Any:
     return (e @ v) / snp.sum(e, axis=-1, keepdims=True)
 
 
+def grouped_causal(q: Any, k: Any, v: Any) -> Any:
+    s = snp.einsum("hgqd,hkd->hgqk", q, k) / 4.0
+    i, j = snp.arange(q.shape[-2])[:, None], snp.arange(k.shape[-2])[None, :]
+    weights = nn.softmax(snp.where(j <= i, s, -np.inf), axis=-1)
+    return snp.einsum("hgqk,hkd->hgqd", weights, v)
+
+
 def by_logarithm(q: Any, k: Any, v: Any) -> Any:
     return snp.exp(nn.log_softmax(scores(q, k), axis=-1)) @ v
 
@@ -73,6 +80,7 @@ SLOPES = {name: case for name, case in CASES.items() if name not in LEFT_OUT} | 
     "divided last": (divided_last, CASES["divided last"][1]),
     "by logarithm": (by_logarithm, CASES["plain"][1]),
     "bf16": (plain, heads(37, 45, 16, 16, "bf16")),
+    "grouped, causal": (grouped_causal, ("f32[2,3,21,8]", "f32[2,25,8]", "f32[2,25,8]")),
     "odd": (plain, ("f32[2,21,19]", "f32[2,50,19]", "f32[2,50,9]")),
     "few": (causal, ("f32[70,8]", "f32[N,8]", "f32[N,8]")),
     "few in f16": (causal, ("f16[21,16]", "f16[37,16]", "f16[37,32]")),
@@ -159,7 +167,8 @@ def test_the_kernels_give_what_the_graph_gives(name: str) -> None:
 @needs_compiler
 def test_the_text_gives_what_the_kernels_give() -> None:
     """In f16 and f32, with sizes that divide nothing, with and without what masks hide."""
-    names = (("odd", "strict"), ("few in f16", "strict"), ("few", "strict"), ("few", "fast"))
+    names = [(name, "strict") for name in ("odd", "few in f16", "few", "grouped, causal")]
+    names.append(("few", "fast"))
     check_all(
         [Case(compiled(*name).stages.launches, given(*name), SIZES, rtol=4e-3) for name in names],
         orders=True,
@@ -296,8 +305,8 @@ def test_what_is_not_fused_says_why() -> None:
     of_bias = types_of(capped, (*types, "f32[3,37,45]"))
     assert "reduce_sum" in (told := refused(trained(capped, (0, 3)), *of_bias))
     assert "also reads multiply" in told
-    told = refused(trained(grouped), *types_of(*CASES["grouped queries"]))
-    assert "sums over more than one axis of queries" in told
+    open_groups = ("f32[2,2,G,37,16]", *CASES["grouped queries"][1][1:])
+    assert "share keys, of sizes" in refused(trained(grouped), *types_of(grouped, open_groups))
     told = refused(trained(plain, (2,)), *types_of(plain, types))
     assert "no product gives derivatives of the weights" in told
     twice = sf.grad(lambda *x: snp.sum(sf.grad(lambda *y: snp.sum(plain(*y) ** 2))(*x) ** 2))

@@ -102,6 +102,7 @@ class _Slopes:
             made,
             frozenset(self.inside - {self.slopes, self.form.scores}),
             self._rows(),
+            self._merged(made),
         )
         self._require_order(form)
         return Slopes(form, self.found.weights, row_sums)
@@ -240,34 +241,44 @@ class _Slopes:
         side = 0 if root.inputs[0] in self.inside else 1
         factor, other = root.inputs[side], root.inputs[1 - side]
         of_factor, of_other = roles_of(root, side), roles_of(root, 1 - side)
-        if other in self.inside or set(of_factor.batch) != set(
-            range(len(self.form.roles[0].batch))
-        ):
+        batches = set(range(len(self.form.roles[0].batch)))
+        if other in self.inside or set(of_factor.batch) != batches:
             raise _Mismatch(f"{named(root)} has other batches than the scores")
         over_queries = of_factor.summed != (self.key_axis,)
         if over_queries and of_factor.own != (self.key_axis,):
             raise _Mismatch(f"{named(root)} sums over queries and keys at once")
-        if over_queries and len(of_factor.summed) != 1:
-            raise _Mismatch(f"{named(root)} sums over more than one axis of queries")
         made = SlopeProduct(root, factor, other, over_queries, of_factor.batch, side == 1)
-        if not self._is_at_hand(made, of_other, given, of_given):
+        if len(of_other.own) != 1 or not self._is_at_hand(
+            made, of_factor, of_other, given, of_given
+        ):
             raise _Mismatch(f"{named(root)} multiplies by another matrix")
         return made
 
-    def _is_at_hand(self, made: SlopeProduct, roles: Roles, given: Node, of_given: Roles) -> bool:
+    def _is_at_hand(
+        self, made: SlopeProduct, of_factor: Roles, roles: Roles, given: Node, of_given: Roles
+    ) -> bool:
         """Whether a block of the other factor is one of those that scores are computed from."""
         at, (q, k, _) = Places(self.form), self.form.operands
-        batch, wide = at.batches(made.batch), len(roles.own) == 1
-        if not wide:
-            return False
+        batch = at.batches(made.batch)
         if not made.over_queries:
-            return made.other is k and at.of_roles(roles, batch, [at.depth], at.key) == at.operand(
-                1
-            )
+            found = at.of_roles(roles, batch, [at.depth], [at.key])
+            return made.other is k and found == at.operand(1)
+        first = len(at.batch) + self.form.keys_first
+        queries = [at.queries[axis - first] for axis in of_factor.summed]
         if made.other is given:
-            wanted = at.of_roles(of_given, at.batch, at.queries, at.width)
-            return at.of_roles(roles, batch, [at.width], at.row) == wanted
-        return made.other is q and at.of_roles(roles, batch, [at.depth], at.row) == at.operand(0)
+            wanted = at.of_roles(of_given, at.batch, at.queries, [at.width])
+            return at.of_roles(roles, batch, [at.width], queries) == wanted
+        found = at.of_roles(roles, batch, [at.depth], queries)
+        return made.other is q and found == at.operand(0)
+
+    def _merged(self, made: Iterable[SlopeProduct]) -> bool:
+        """Whether several axes of queries share keys."""
+        q, of_q = self.form.operands[0], self.form.roles[0]
+        if len(of_q.own) == 1 or not any(product.over_queries for product in made):
+            return False
+        if not all(isinstance(q.shape[axis], int) for axis in of_q.own):
+            raise _Mismatch("several axes of queries share keys, of sizes that are not known")
+        return True
 
     def _require_order(self, form: SlopesForm) -> None:
         """One launch gives all derivatives, so none of them may be needed for another."""

@@ -204,7 +204,7 @@ def _without_hidden(
     buffers = Buffers({}, {})
     if build_attention(form, sees_through, buffers).hidden is None:
         return found
-    if slopes is not None:
+    if slopes is not None and not slopes.form.merged:
         slopes = replace(slopes, form=replace(slopes.form, attention=form))
         draft = build_slopes(slopes.form, sees_through, buffers)
         if not all(total.hidden for side in draft.sides for total in side.sums):

@@ -121,4 +121,5 @@ def _parts_of_slopes(
     draft = build_slopes(fused.slopes.form, sees_through, buffers)
     tilings = plan_slopes(draft, device)
     assert not isinstance(tilings, str)
-    return schedule_slopes(draft, tilings, device, fused.diagonal)
+    diagonal = None if fused.slopes.form.merged else fused.diagonal
+    return schedule_slopes(draft, tilings, device, diagonal)
