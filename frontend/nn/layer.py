@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import UnsupportedError
+from symfuse.runtime.errors import ArgumentError, UnsupportedError
 
 from ..tracing.tree import flatten, map_leaves
 from ..transforms import eval_shape
@@ -150,6 +151,33 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
             child.hold(part, keep=keep)
         if not children and not (keep and self.held is not None):
             self.__dict__["_held"] = values
+
+    def arrays(self) -> Variables:
+        """What the layer holds; ArgumentError before its model is built."""
+        if self.held is None:
+            raise ArgumentError(
+                f"this {type(self).__name__} has no weights yet",
+                fix="build the model that it is part of, or fit it",
+                loc=user_location(),
+            )
+        return self.held
+
+    def get_weights(self) -> list[Any]:
+        """Copies of all arrays, in the order of their names: bias before kernel."""
+        return [np.copy(leaf) for leaf in flatten(self.arrays())[0]]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Take copies of arrays in the order of `get_weights`."""
+        old, tree = flatten(self.arrays())
+        shapes = [leaf.shape for leaf in old]
+        if [np.shape(one) for one in weights] != shapes:
+            raise ArgumentError(
+                f"there are {len(shapes)} arrays of shapes {shapes}",
+                fix="give what get_weights gives",
+                loc=user_location(),
+            )
+        pairs = zip(weights, old, strict=True)
+        self.hold(tree.unflatten([np.array(one, leaf.dtype) for one, leaf in pairs]))
 
     def moving(self, params: Tree, flags: Mapping[int, bool] = _NO_FLAGS) -> Tree:
         """True for the weights that training moves: those of layers whose `trainable` is true.

@@ -235,23 +235,9 @@ class Module(Layer):
             return self.values()
         return {"params": held.params, "state": held.state}
 
-    def get_weights(self) -> list[Any]:
-        """Copies of all arrays, in a fixed order."""
-        return [np.copy(leaf) for leaf in flatten(self.values())[0]]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Take copies of arrays in the order of `get_weights`."""
-        old, tree = flatten(self.values())
-        shapes = [leaf.shape for leaf in old]
-        if [np.shape(one) for one in weights] != shapes:
-            raise ArgumentError(
-                f"the model has {len(shapes)} arrays of shapes {shapes}",
-                fix="give what get_weights gives",
-                loc=user_location(),
-            )
-        pairs = zip(weights, old, strict=True)
-        new = tree.unflatten([np.array(one, leaf.dtype) for one, leaf in pairs])
-        self.hold(Variables(new["params"], new["state"]))
+    def arrays(self) -> Variables:
+        """What the model holds; it is built where its inputs are known."""
+        return Variables(**self.values())
 
     @property
     def learning_rate(self) -> float:

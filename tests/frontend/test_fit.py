@@ -148,6 +148,11 @@ def test_models_that_share_layers_share_weights(rng: np.random.Generator) -> Non
     assert not np.array_equal(before, after)
     weights = whole.get_layer("model").params["code"]
     np.testing.assert_allclose(after, x @ weights["kernel"] + weights["bias"], rtol=1e-5, atol=1e-6)
+    last = whole.get_layer("dense")
+    bias, kernel = last.get_weights()
+    assert bias is not last.get_weights()[0] and kernel.shape == (2, 6)
+    last.set_weights([bias + 1, 0 * kernel])
+    np.testing.assert_array_equal(whole.predict(x), np.broadcast_to(bias + 1, x.shape))
     middle = nn.Model(code, nn.Dense(1)(code))  # what comes before is left out
     assert list(middle.children()) == ["dense"]
 
@@ -432,6 +437,7 @@ def _scheduled(model: Any) -> None:
         (lambda m: nn.Model(np.ones(2), nn.Input(3)), "is no value of a model"),
         (lambda m: m.fit([], validation_split=2.0), "validation_split=2.0"),
         (lambda m: m.set_weights([1]), "of shapes"),
+        (lambda m: nn.Dense(3).get_weights(), "this Dense has no weights yet"),
         (lambda m: _scheduled(m), "follows a schedule"),
         (
             lambda m: m.fit([np.ones((2, 4))] * 2, [np.ones(2)] * 2, class_weight={0: 1.0}),
