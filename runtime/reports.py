@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import CheckError, Loc
 
-__all__ = ["described", "failure", "raise_failures", "render", "report", "understood"]
+__all__ = ["described", "failure", "note", "raise_failures", "render", "report", "understood"]
 
 Array = np.ndarray[Any, Any]
 Place = tuple[str, int]
@@ -78,7 +78,7 @@ def report(kind: str, text: str, place: Place, values: Sequence[Array]) -> None:
     if kind == "print":
         print(render(text, values))
     elif (found := failure(text, place, values)) is not None:
-        _failures().append(found)
+        note(found)
 
 
 def failure(text: str, place: Place, values: Sequence[Array]) -> CheckError | None:
@@ -96,6 +96,11 @@ def failure(text: str, place: Place, values: Sequence[Array]) -> CheckError | No
     return CheckError(f"check failed{where}: {render(text, shown)}", loc=loc)
 
 
+def note(failure: Exception) -> None:
+    """Keep what went wrong until the program has run."""
+    _failures().append(failure)
+
+
 def raise_failures() -> None:
     """Raise the first failure that was noted on this thread, and forget all."""
     failures = _failures()
@@ -105,8 +110,8 @@ def raise_failures() -> None:
         raise first
 
 
-def _failures() -> list[CheckError]:
+def _failures() -> list[Exception]:
     if not hasattr(_noted, "failures"):
         _noted.failures = []
-    found: list[CheckError] = _noted.failures
+    found: list[Exception] = _noted.failures
     return found

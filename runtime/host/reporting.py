@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..reports import report, understood
+from ..reports import note, report, understood
 
 __all__ = ["NAME", "address"]
 
@@ -28,7 +28,14 @@ def _function() -> Any:
 
 
 def _called(text: bytes, operands: Any, dims: Any) -> None:
-    """The dims are those of all operands, one after the other."""
+    """The dims are those of all operands, one after the other; errors cannot pass native code."""
+    try:
+        _report(text, operands, dims)
+    except Exception as error:
+        note(error)
+
+
+def _report(text: bytes, operands: Any, dims: Any) -> None:
     kind, message, place, types = understood(text.decode())
     values, at = [], 0
     for number, (dtype, rank) in enumerate(types):

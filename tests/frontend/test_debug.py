@@ -166,6 +166,14 @@ def test_a_message_that_does_not_fit_its_values_is_refused_at_the_users_line():
         assert raised.value.loc.filename == __file__
 
 
+@pytest.mark.parametrize("target", ["cpu", "interpret"])
+def test_a_format_that_does_not_fit_the_type_raises_when_the_program_runs(target):
+    fast = sf.jit(lambda x: (sf.debug.print("{:d}", x), x)[1], target=target)
+    with pytest.raises(ValueError, match="format code 'd'"):
+        fast(1.5)
+    assert fast(1) == 1
+
+
 def test_placeholders_have_no_order_to_tell_in():
     with pytest.raises(TraceError, match="placeholders"):
         sf.debug.print("{}", sf.placeholder("x", "f64[]"))
