@@ -2,13 +2,13 @@
 stacked."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.pictures import grid
 from symfuse.examples.record import Record, Subject, at_least, at_most, main
 from symfuse.examples.training import accuracy, layers, train
-from symfuse.tracing.tree import flatten
 
 F = sf.nn.functional
 
@@ -79,8 +79,8 @@ def run(quick=False):
     measures = [at_most("error ÷ that of the mean", loss(plain, x_test, x_test) / spread,
                         0.5 if quick else 0.25)]  # fmt: skip
     tied, _ = learnt(loss, first_parameters(64, 24, tied=True), x, x, epochs)
-    size = sum(a.size for a in flatten(tied)[0]) / sum(a.size for a in flatten(plain)[0])
-    measures += [at_most("tied: parameters ÷ untied", size, 0.53)]
+    sizes = [sum(a.size for a in optree.tree_leaves(p)) for p in (tied, plain)]
+    measures += [at_most("tied: parameters ÷ untied", sizes[0] / sizes[1], 0.53)]
     measures += [
         at_most("tied: error", loss(tied, x_test, x_test) / spread, 0.5 if quick else 0.25)
     ]

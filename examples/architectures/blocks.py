@@ -1,11 +1,11 @@
 """The blocks of LeNet, AlexNet, VGG, Inception, ResNet, MobileNet: sizes and parameters."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.record import Record, Subject, at_most, equal, main
-from symfuse.tracing.tree import flatten, map_leaves
 
 F = sf.nn.functional
 
@@ -107,9 +107,9 @@ def run(quick=False):
     params = parameters(rng)
     shapes, counts = 0, 0
     for name, (block, inputs, outputs, count) in BLOCKS.items():
-        specs = map_leaves(lambda a: sf.spec(a.shape, a.dtype), params[name])
+        specs = optree.tree_map(lambda a: sf.spec(a.shape, a.dtype), params[name])
         shapes += sf.eval_shape(block, specs, sf.spec((2, *inputs), "float32")).shape[1:] == outputs
-        counts += sum(leaf.size for leaf in flatten(params[name])[0]) == count
+        counts += sum(leaf.size for leaf in optree.tree_leaves(params[name])) == count
     mobile, plain = BLOCKS["MobileNet"][3], 3 * 3 * 8 * 16 + 16
     x = rng.normal(size=(1, 8, 8, 3)).astype("f")
     chosen = {name: params[name] for name in ("VGG", "MobileNet", "ResNet", "Inception")}

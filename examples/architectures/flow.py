@@ -1,13 +1,13 @@
 """A normalising flow of affine couplings: invertible, with the logarithm of its determinant."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.pictures import png
 from symfuse.examples.record import Record, Subject, at_least, main, near
 from symfuse.examples.training import layers, train
-from symfuse.tracing.tree import map_leaves
 
 F = sf.nn.functional
 
@@ -44,7 +44,8 @@ def backward(params, z):
 
 def couplings(depth, hidden):
     """The parameters of all couplings, stacked along a first axis, over which the loop goes."""
-    return map_leaves(lambda *a: np.stack(a), *(layers(s, 1, hidden, 2) for s in range(depth)))
+    each = [layers(seed, 1, hidden, 2) for seed in range(depth)]
+    return optree.tree_map(lambda *a: np.stack(a), *each)
 
 
 def log_density(params, x):

@@ -1,12 +1,12 @@
 """Batch normalisation in training, and folded into the layer before it; layer, group, RMS norms."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.record import Record, Subject, at_least, at_most, equal, main, near
 from symfuse.examples.training import accuracy, dense, layers, train
-from symfuse.tracing.tree import map_leaves
 
 F, SMALL, MOMENTUM = sf.nn.functional, 1e-5, 0.9
 
@@ -49,7 +49,8 @@ def by_layers(x):
     model = nn.Sequential([nn.Input(64), nn.Dense(16), nn.BatchNormalization(), nn.Dense(10)])
     model.build(x)
     rng = np.random.default_rng(0)
-    held = map_leaves(lambda a: np.abs(a + rng.normal(size=a.shape).astype("f")), model.values())
+    noisy = lambda a: np.abs(a + rng.normal(size=a.shape).astype("f"))  # noqa: E731
+    held = optree.tree_map(noisy, model.values())
     model.hold(sf.nn.Variables(held["params"], held["state"]))
     short = nn.for_inference(model)
     found = [m.apply(m.params, m.state, x)[0] for m in (model, short)]
@@ -103,7 +104,7 @@ def run(quick=False):
                  1e-3),
             near("RMS norm: mean square", (normed[2] ** 2).mean(-1), np.ones(len(h)), 1e-2),
         ),
-        Subject(loss, (map_leaves(np.asarray, {"one": dense(sf.random.key(0), 64, 5), "norm": {
+        Subject(loss, (optree.tree_map(np.asarray, {"one": dense(sf.random.key(0), 64, 5), "norm": {
             "gamma": np.ones(5), "beta": np.zeros(5)}, "two": layers(1, 5, 10)[0]}),
             test.x[:7], test.y[:7])),
     )  # fmt: skip

@@ -1,13 +1,13 @@
 """The multilayer perceptron h = f(Wx + b) of any depth: 26 parameters of 3-4-2; digits."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.pictures import curves
 from symfuse.examples.record import Record, Subject, at_least, equal, main
 from symfuse.examples.training import accuracy, layers, train
-from symfuse.tracing.tree import flatten
 
 F = sf.nn.functional
 SIZES = (784, 500, 500, 10)
@@ -26,7 +26,7 @@ def loss(params, x, y):
 
 
 def count(params):
-    return sum(leaf.size for leaf in flatten(params)[0])
+    return sum(leaf.size for leaf in optree.tree_leaves(params))
 
 
 def run(quick=False):

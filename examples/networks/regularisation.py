@@ -1,12 +1,12 @@
 """L1, L2, dropout, noise on inputs and weights, augmentation, early stopping."""
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.record import Record, Subject, at_least, at_most, main, near
 from symfuse.examples.training import layers, train
-from symfuse.tracing.tree import map_leaves
 
 F = sf.nn.functional
 
@@ -21,7 +21,7 @@ def dropout(key, x, rate, training):
 
 def noisy(key, tree, stddev):
     """Every array with normal noise."""
-    return map_leaves(lambda a: a + stddev * sf.random.normal(key, a.shape, a.dtype), tree)
+    return optree.tree_map(lambda a: a + stddev * sf.random.normal(key, a.shape, a.dtype), tree)
 
 
 def scores(params, x, key=None, rate=0.0, weight_noise=0.0):

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import optree
 
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.examples.record import Record, Subject, at_least, equal, main, near
 from symfuse.examples.training import accuracy, layers
-from symfuse.tracing.tree import flatten
 
 F, PROCESSES = sf.nn.functional, 2
 
@@ -29,16 +29,17 @@ def loss(params, x, y):
 
 def gradient(params, x, y):
     """All derivatives in one vector, which is one message."""
-    return snp.concatenate([g.reshape(-1) for g in flatten(sf.grad(loss)(params, x, y))[0]])
+    slopes = optree.tree_leaves(sf.grad(loss)(params, x, y))
+    return snp.concatenate([slope.reshape(-1) for slope in slopes])
 
 
 def updated(params, state, vector, optimizer):
     """The parameters after a step with the gradient in one vector."""
-    leaves, tree = flatten(params)
+    leaves, tree = optree.tree_flatten(params)
     ends = np.cumsum([leaf.size for leaf in leaves])
     parts = [vector[end - leaf.size : end].reshape(leaf.shape)
              for end, leaf in zip(ends, leaves, strict=True)]  # fmt: skip
-    return optimizer.update(tree.unflatten(parts), state, params)
+    return optimizer.update(optree.tree_unflatten(tree, parts), state, params)
 
 
 def data():
@@ -80,7 +81,7 @@ def worker(epochs, path):
     rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
     params = trained(epochs, rank, size, summed)
     if rank == 0:
-        leaves = [leaf.tolist() for leaf in flatten(params)[0]]
+        leaves = [leaf.tolist() for leaf in optree.tree_leaves(params)]
         Path(path).write_text(json.dumps({"processes": size, "leaves": leaves}))
 
 
@@ -100,12 +101,12 @@ def launched(epochs):
 def run(quick=False):
     epochs = 2 if quick else 15
     found = launched(epochs)
-    alone = flatten(trained(epochs))[0]
+    alone = optree.tree_leaves(trained(epochs))
     differences = [
         np.abs(np.array(a) - b).max() for a, b in zip(found["leaves"], alone, strict=True)
     ]
-    tree = flatten(layers(0, 64, 64, 10))[1]
-    params = tree.unflatten([np.array(leaf, "f") for leaf in found["leaves"]])
+    tree = optree.tree_structure(layers(0, 64, 64, 10))
+    params = optree.tree_unflatten(tree, [np.array(leaf, "f") for leaf in found["leaves"]])
     return Record(
         (
             equal("processes", found["processes"], PROCESSES),
