@@ -142,7 +142,8 @@ class _Region:
         ends, in a copy that is made before them."""
         carries, found = _settled(launches, state), []
         for number, carry in enumerate(carries):
-            if carry.spare is None and is_copied(launches, carry.read, carry.write):
+            alone = carry.spare is None and not carry.is_row
+            if alone and is_copied(launches, carry.read, carry.write):
                 name = f"{self.name}_begin{number}"
                 schedules = self.sequencer.target.schedules(self.sequencer.numerics)
                 copies = copy_kernels(
@@ -152,7 +153,7 @@ class _Region:
                 self.begun.add(number)
                 carry = replace(carry, start=carry.end)
             found.append(carry)
-        same = {c.write: c.read for c in found if c.spare is None}
+        same = {c.write: c.read for c in found if c.spare is None and not c.is_row}
         return drop_copies(launches, lambda one, other: same.get(other) is one), found
 
     def _ridden(self, body: Graph, state: list[Carry], slots: list[Slot]) -> list[Carry]:

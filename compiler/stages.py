@@ -18,10 +18,10 @@ from .ir.types import Guard
 from .kernel.lower import Buffers
 from .kernel.phases import Buffer, Kernel
 from .kernel.regions import leaves
+from .passes.drop_copies import drop_copies, handed_on
 from .passes.expand_sorts import expand_sorts
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
-from .passes.drop_copies import drop_copies, handed_on
 from .passes.order_launches import order_launches
 from .passes.pipeline import run_pipeline
 from .passes.plan_memory import MemoryPlan, plan_memory, region_slots

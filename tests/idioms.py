@@ -397,6 +397,11 @@ class Model:
 model = Model()
 
 
+def assertion(x):
+    assert x.max() > 0, "one has to be positive"
+    return x * 2
+
+
 def scan_with_a_branch(x):
     def step(carry, value):
         if value > 1:
@@ -454,6 +459,7 @@ COMPILED = [
     (decorated, [(RISING,), (FALLING,)]),
     (model, [(RISING,), (FALLING,)]),
     (model.damped, [(RISING,), (FALLING,)]),
+    (assertion, [(RISING,), (FALLING,)]),
     (scan_with_a_branch, [(RISING,), (FALLING,)]),
 ]
 
@@ -553,11 +559,6 @@ def nothing_but_a_call(x):
     return x
 
 
-def assertion(x):
-    assert x.sum() > 0  # here
-    return x
-
-
 def carry_of_another_shape(x):
     y = x[:1]
     while y.sum() < 100:  # here
@@ -625,9 +626,8 @@ REFUSED = [
     (append_inside, (RISING,), "is [] before it and [*] after a turn", "begin with"),
     (set_attribute, (RISING,), "`model.rate` sets an attribute", "after it"),
     (set_global, (RISING,), "`SCALE = …` assigns to a global variable", "local variable"),
-    (raise_in_a_branch, (RISING,), "`raise ValueError('negative')`", "check"),
+    (raise_in_a_branch, (RISING,), "`raise ValueError('negative')`", "sf.debug.check"),
     (nothing_but_a_call, (RISING,), "assigns no variable that is used later", "variable"),
-    (assertion, (RISING,), "assert of a value", "check"),
     (carry_of_another_shape, (RISING,), "y of this `while` loop is f64[1] before it", "shape"),
     (carry_of_another_type, (RISING,), "is f32[4] before it and f64[4]", "float32"),
     (defined_in_the_loop, (RISING, 3), "last is assigned in this `for` loop", "before the loop"),

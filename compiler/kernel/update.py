@@ -56,8 +56,8 @@ def _places(body: Body, node: Node, starts: list[Node]) -> tuple[list[Instr], In
     places, fits = [], None
     for start, n, size in zip(starts, node.shape, node.inputs[1].shape, strict=True):
         place, inside = fitting(body, body.value(start, ()), n - size)
-        known = start.number
-        if isinstance(known, int) and isinstance(n - size, int) and 0 <= known <= n - size:
+        known, room = start.number, n - size
+        if isinstance(known, int) and isinstance(room, int) and 0 <= known <= room:
             places.append(body.const(known, DType.I64))
             continue
         places.append(place)

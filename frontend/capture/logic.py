@@ -6,9 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import TraceError
-
+from ..debug.reports import check
 from ..tracing.trace import call
 from ..tracing.tracer import Tracer
 from .choices import choose
@@ -61,15 +59,12 @@ def chain(first: Any, *links: tuple[str, Thunk]) -> Any:
 
 
 def assert_(test: Any, message: Thunk) -> None:
-    """`assert test, message`, of what is known while the function is traced."""
+    """`assert test, message`: where the test is traced, a check when the program runs."""
     known = decided(test)
     if known is None:
-        raise TraceError(
-            "assert of a value that is known only when the graph runs",
-            fix="check it outside, on the returned value",
-            loc=user_location(),
-        )
-    if not known:
+        told = str(message()).replace("{", "{{").replace("}", "}}")
+        check(test, told or "the assertion does not hold")
+    elif not known:
         told = message()
         raise AssertionError(told) if told != "" else AssertionError
 

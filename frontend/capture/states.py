@@ -140,7 +140,7 @@ _EFFECTS = {
     ),
     "raise": (
         "raises in",
-        "check the value after it has been returned",
+        "write sf.debug.check(condition, message), or check the value that is returned",
     ),
     "global": ("assigns to a global variable in", "use a local variable, and return it"),
     "nonlocal": ("assigns to a variable of another function in", "use a local one, and return it"),

@@ -88,7 +88,8 @@ def _changed(
     axes: list[int] | None = None,
 ) -> tuple[Any, ...]:
     """The subscript with another index for each index and index array."""
-    found, axis = [], 0
+    found: list[Any] = []
+    axis = 0
     for part in expanded(key, len(shape)):
         if part is None:
             found.append(part)

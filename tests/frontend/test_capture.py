@@ -236,3 +236,12 @@ def test_a_partial_function_and_jit_inside_jit_are_rewritten():
     assert_same(sf.jit(lambda x: inner(x) + 1)(idioms.FALLING), -idioms.FALLING + 1)
     part = functools.partial(idioms.decided_by_python, flag=False)
     assert_same(sf.jit(part)(idioms.RISING), part(idioms.RISING))
+
+
+def test_an_assertion_that_fails_does_so_when_the_program_runs():
+    fast = sf.jit(idioms.assertion)
+    with pytest.raises(AssertionError, match="one has to be positive") as caught:
+        fast(-idioms.RISING)
+    lines, first = inspect.getsourcelines(idioms.assertion)
+    assert caught.value.user_frame == (idioms.__file__, first + 1)
+    assert len(lines) == 3
