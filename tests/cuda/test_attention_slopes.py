@@ -225,7 +225,8 @@ def test_blocks_of_which_nothing_is_seen_are_left_out(numerics: str) -> None:
     for other in others:
         assert all(len(phase.loops) == 2 for phase in other.phases)
     verify_kernel(kernel)
-    check_values("causal", numerics)
+    if numerics == "fast":  # the other one is among the cases above
+        check_values("causal", numerics)
 
 
 def of_mask(fill: float, offset: int) -> Function:
