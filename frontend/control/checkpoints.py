@@ -15,6 +15,7 @@ from symfuse.runtime.errors import UnsupportedError
 from ..tracing.trace import call, current
 from ..tracing.tree import flatten, map_leaves
 from .branches import branched
+from .regions import expect_function
 
 __all__ = ["checkpoint", "in_batches", "in_blocks", "part", "remat", "reshaped"]
 
@@ -41,6 +42,9 @@ def checkpoint(
     """
     if fun is None:
         return partial(checkpoint, policy=policy, static_argnums=static_argnums)
+    expect_function("checkpoint", "fun", fun)
+    if policy is not None:
+        expect_function("checkpoint", "policy", policy)
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
     @wraps(fun)

@@ -142,7 +142,11 @@ def _fitted(start: Any, size: Any, part: Any) -> Any:
     """The place, moved so that the piece fits."""
     if isinstance(start, int) and isinstance(size, int):
         if part > size:
-            raise ShapeError(f"a piece of {part} of an axis of size {size}", loc=user_location())
+            raise ShapeError(
+                f"dynamic_slice: a piece of {part} of an axis of size {size}",
+                fix=f"cut at most {size}",
+                loc=user_location(),
+            )
         return min(max(start, 0), size - part)
     return call("maximum", call("minimum", start, size_number(size - part)), 0)
 

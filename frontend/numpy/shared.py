@@ -62,7 +62,8 @@ def element_type(dtype: Any) -> DType:
     try:
         return DType.of(dtype)
     except TypeError as error:
-        raise DTypeError(str(error), loc=user_location()) from None
+        fix = "name one of them, such as 'float32'"
+        raise DTypeError(str(error), fix=fix, loc=user_location()) from None
 
 
 def convert(x: Any, dtype: DType) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import TraceError
+from symfuse.runtime.errors import ShapeError, TraceError
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer
 from ..tracing.tracer import Tracer
@@ -124,13 +124,15 @@ def _fitted(v: Any, shape: tuple[Any, ...]) -> Any:
     """The values in the shape of the elements they are for; leading ones may be left out."""
     while v.ndim > len(shape) and v.shape[0] == 1:
         v = call("reshape", v, shape=v.shape[1:])
-    if v.ndim > len(shape):
-        raise TraceError(
-            f"values of shape {tuple(v.shape)} do not fit into elements of shape {shape}",
-            fix="reshape the values",
+    try:
+        return broadcast_shape_to(v, shape)
+    except ShapeError:
+        raise ShapeError(
+            f"x[...] = v: values of shape {tuple(v.shape)} do not fit into elements of shape "
+            f"{tuple(shape)}",
+            fix="give one value, or values of that shape",
             loc=user_location(),
-        )
-    return broadcast_shape_to(v, shape)
+        ) from None
 
 
 def _blended(x: Any, cuts: list[Cut], v: Any, how: str) -> Any:
