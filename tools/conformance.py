@@ -37,8 +37,8 @@ VERSION = "2025.12"
 REASONS = (
     (r"floordiv|floor_divide", "symfuse keeps NumPy's and Python's division: inf // 2.0 is NaN, "
      "-1.0 // inf is -1.0"),
-    (r"test_unary.*imag\(", "infinities, NaN and signed zeros of complex numbers: at once what NumPy "
-     "gives, compiled what the formulas of the two parts give"),
+    (r"test_unary.*imag\(", "infinities, NaN and signed zeros of complex numbers: at once what "
+     "NumPy gives, compiled what the formulas of the two parts give"),
     (r"test_remainder", "the suite leaves it out itself, as flaky"),
 )  # fmt: skip
 
