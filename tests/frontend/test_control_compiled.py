@@ -72,6 +72,16 @@ def large(x):
     return sf.fori_loop(0, 4, lambda i, c: snp.tanh(c @ x / 20), x)
 
 
+def rows_written(x):
+    def turn(i, c):
+        c = c.at[i].set(snp.sin(c[i]) + c.at[i - 1].get(mode="clip"))
+        return c.at[i, 1:3].add(c[i, 0]).at[-i].multiply(0.5)
+
+    return sf.fori_loop(1, x.shape[0], turn, x), sf.grad(
+        lambda y: (sf.fori_loop(0, y.shape[0], turn, y) ** 2).sum()
+    )(x)
+
+
 PROGRAMS = {
     "rnn": (rnn, ("f32[5,2,3]", "f32[2,3]", "f32[3,3]"), (5,)),
     "swap": (swap, ("f32[4]",), ()),
@@ -83,6 +93,7 @@ PROGRAMS = {
     "chosen": (chosen, ("f32[4]",), (4,)),
     "choosing": (choosing_in_a_loop, ("f32[5]",), (5,)),
     "large": (large, ("f32[300,300]",), ()),
+    "rows": (rows_written, ("f32[5,4]",), (5,)),
 }
 EVERY = pytest.mark.parametrize("name", PROGRAMS)
 
