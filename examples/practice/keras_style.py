@@ -37,13 +37,14 @@ def run(quick=False):
     x, y = sf.datasets.digits()
     data = sf.data.Dataset(x[..., None], y, batch_size=48, shuffle=True, drop_last=True)
     training, test = data.permuted(1).split(0.2)
+    training, validation = training.split(0.1)
     model = convolutional((12,), 0.0) if quick else convolutional()
     entropy = sf.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(sf.optim.AdamW(3e-3, weight_decay=1e-2), entropy, metrics=["accuracy"])
     stopping = sf.callbacks.EarlyStopping("val_loss", patience=6, restore_best_weights=True)
     history = model.fit(
         training, epochs=3 if quick else 30, verbose=0, callbacks=[stopping],
-        validation_data=(test.x, test.y),
+        validation_data=(validation.x, validation.y),
     ).history  # fmt: skip
     _, right = model.evaluate(test.x, test.y)
     scores = model.predict(test.x)
@@ -56,7 +57,7 @@ def run(quick=False):
     print(model.summary())
     return Record(
         (
-            at_least("CNN: accuracy on digits", right, 0.85 if quick else 0.985),
+            at_least("CNN: accuracy on digits", right, 0.8 if quick else 0.985),
             near("evaluate and predict", right, np.mean(scores.argmax(1) == test.y), 1e-6),
             near("saved and loaded", again, scores, 0),
             equal("parameters of 3-4-2 in the summary", small.summary().params, 26),
