@@ -180,6 +180,23 @@ def _scatter_add(d: Drawing, x: Node) -> Any:
     return op["scatter_add"](x, index, op["take"](x, index, axis=axis), axis=axis)
 
 
+def _piece(d: Drawing, x: Node) -> Any:
+    """A piece of x, at places of its own."""
+    if not x.shape or not all(isinstance(n, int) and n for n in x.shape):
+        return None
+    sizes = tuple(d.number(1, n) for n in x.shape)
+    return op["dynamic_slice"](x, *(d.indices((), n) for n in x.shape), sizes=sizes)
+
+
+def _replaced(d: Drawing, x: Node) -> Any:
+    """x with a piece of itself, or of another array, at another place."""
+    source = d.some(lambda y: y.type == x.type)
+    update = _piece(d, source if source is not None else x)
+    if update is None:
+        return None
+    return op["dynamic_update_slice"](x, update, *(d.indices((), n) for n in x.shape))
+
+
 def _along_axis(name: str) -> Callable[[Drawing, Node], Any]:
     def along(d: Drawing, x: Node) -> Any:
         axis = _static_axis(d, x)
@@ -241,6 +258,8 @@ MAKERS: dict[str, Callable[[Drawing, Node], Any]] = {
     "overlap_add": _overlap_add,
     "contract": _contract,
     "take": _take,
+    "dynamic_slice": _piece,
+    "dynamic_update_slice": _replaced,
     "scatter_add": _scatter_add,
     **{name: _along_axis(name) for name in ("take_along_axis", "scatter_add_along_axis")},
 }
