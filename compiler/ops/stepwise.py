@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.runtime.dtypes import DType
+
 from ..ir.op import Op
 from ..kernel.numpy_scalars import NumpyScalars
 from .kinds import mapped
@@ -36,6 +38,7 @@ def by_steps(name: str, where: str, *, operands: int = 1, **facts: Any) -> Op:
         return np.asarray(found, arrays[0].dtype)
 
     body = (unary, binary)[operands - 1]
+    facts.setdefault("dtypes", (DType.F32, DType.F64))  # halves are f32 before steps are taken
     return mapped(name, body=body, reference=reference, **facts)
 
 
