@@ -13,6 +13,7 @@ import numpy as np
 import symfuse as sf
 
 RISING, FALLING = np.array([0.55, 1.1, 2.15, 3.45]), np.array([3.05, -1.1, -2.45, 0.3])
+MANY = np.linspace(0.0, 1.0, 20)  # more than are iterated over one by one
 SCALE = 3.0
 LOG: list[float] = []
 
@@ -411,7 +412,13 @@ def scan_with_a_branch(x):
     return sf.scan(step, 0.0 * x[0], x)[1]
 
 
+def unpack(x):
+    first, second, *others = x
+    return first * second, [value + 1 for value in others]
+
+
 COMPILED = [
+    (unpack, [(RISING,), (FALLING,)]),
     (if_else, [(RISING,), (FALLING,)]),
     (if_without_else, [(RISING,), (FALLING,)]),
     (if_elif_else, [(RISING,), (FALLING,), (RISING / 4,)]),
@@ -623,7 +630,7 @@ REFUSED = [
     (missing_return, (RISING,), "what is returned is * on one side of this branch and None", ""),
     (no_array, (RISING,), "mode is 'high' on one side", "static argument"),
     (append_outside, (RISING,), "`LOG.append(1.0)` changes an object from outside", "after it"),
-    (append_inside, (RISING,), "is [] before it and [*] after a turn", "begin with"),
+    (append_inside, (MANY,), "is [] before it and [*] after a turn", "begin with"),
     (set_attribute, (RISING,), "`model.rate` sets an attribute", "after it"),
     (set_global, (RISING,), "`SCALE = …` assigns to a global variable", "local variable"),
     (raise_in_a_branch, (RISING,), "`raise ValueError('negative')`", "sf.debug.check"),

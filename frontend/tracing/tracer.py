@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
 
 from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unsupported
 from .hints import rewritten
+from .methods import METHODS
 from .sizes import shown_to_users
 
 __all__ = ["NoValueError", "Tracer"]
 
+FEW_PARTS = 16  # that are unpacked, or iterated over, one by one
 _DECIDES = frozenset({"a branch", "an index or size", "iteration", "len() of a symbolic size"})
 
 
@@ -221,7 +223,7 @@ class Tracer(Traceable):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in dir(np.ndarray):
             raise AttributeError(f"a traced array has no attribute {name!r}")
-        close = difflib.get_close_matches(name, (*_METHODS, *_OWN_METHODS), n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name, (*_PLAIN_METHODS, *METHODS), n=1, cutoff=0.5)
         raise _NoAttribute(
             f"the array method .{name} cannot be traced into a graph",
             fix=f"the nearest supported method is .{close[0]}" if close else "",
@@ -305,6 +307,13 @@ class Tracer(Traceable):
                 loc=user_location(),
             )
 
+    def __iter__(self) -> Iterator[Any]:
+        """The parts along the first axis, where they are few; a loop over many is no iteration."""
+        length = self.shape[0] if self.shape else None
+        if not isinstance(length, int) or length > FEW_PARTS:
+            raise self._has_no_value("iteration")
+        return iter([self[at] for at in range(length)])
+
     def _has_no_value(self, what: str) -> TraceError:
         loc = user_location()
         kind = NoValueError if what in _DECIDES else TraceError
@@ -341,57 +350,20 @@ for _symbol, _name in {
 }.items():
     setattr(Tracer, f"__{_symbol}__", _unary(_name))
 
-_METHODS = (
+_PLAIN_METHODS = (
     "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "choose", "clip",
     "conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "flatten", "max", "mean",
     "min", "nonzero", "prod", "ptp", "put", "ravel", "repeat", "round", "searchsorted", "squeeze",
     "std", "sum", "swapaxes", "take", "trace", "var",
 )  # fmt: skip
-for _name in _METHODS:
+for _name in _PLAIN_METHODS:
     setattr(Tracer, _name, _method(_name))
-
-
-def _reshape(self: Any, *shape: Any, order: str = "C") -> Any:
-    """The same elements in another shape; one size may be -1."""
-    return FUNCTIONS["reshape"](self, shape[0] if len(shape) == 1 else shape, order=order)
-
-
-def _transpose(self: Any, *axes: Any) -> Any:
-    """The axes in another order, reversed where none is given."""
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
-    return FUNCTIONS["transpose"](self, order)
-
-
-def _compress(self: Any, condition: Any, axis: Any = None) -> Any:
-    """The parts along an axis where a condition holds."""
-    return FUNCTIONS["compress"](condition, self, axis)
-
-
-def _fill(self: Any, value: Any) -> None:
-    """Write one number to every place."""
-    self[...] = value
-
-
-def _sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, **_: Any) -> None:
-    """Put the elements along an axis in order, in place."""
-    self[...] = FUNCTIONS["sort"](self, axis)
-
-
-def _partition(self: Any, kth: Any, axis: int = -1, kind: Any = None, order: Any = None) -> None:
-    """Put the kth elements along an axis into their places, in place."""
-    self[...] = FUNCTIONS["partition"](self, kth, axis)
-
-
-_OWN_METHODS = {
-    "reshape": _reshape, "transpose": _transpose, "compress": _compress, "fill": _fill,
-    "sort": _sort, "partition": _partition,
-}  # fmt: skip
-for _name, _written in _OWN_METHODS.items():
+for _name, _written in METHODS.items():
     setattr(Tracer, _name, _written)
 
 _CONVERSIONS = {
     "bool": "a branch", "int": "int()", "float": "float()", "complex": "complex()",
-    "index": "an index or size", "iter": "iteration", "array": "conversion to a NumPy array",
+    "index": "an index or size", "array": "conversion to a NumPy array",
 }  # fmt: skip
 for _symbol, _name in _CONVERSIONS.items():
     setattr(Tracer, f"__{_symbol}__", _no_value(_name))

@@ -164,7 +164,7 @@ TRACED = [
     (bad_float, (F,), sf.TraceError, "float()", "astype"),
     (bad_index, (F,), sf.TraceError, "index", "snp.take"),
     (bad_range, (F,), sf.TraceError, "no whole number", "astype"),
-    (bad_iteration, (F,), sf.TraceError, "iteration", "range(x.shape[0])"),
+    (bad_iteration, ("f32[20,3]",), sf.TraceError, "iteration", "range(x.shape[0])"),
     (bad_array, (F,), sf.TraceError, "NumPy array", "snp.stack"),
     (bad_numpy, (F,), sf.UnsupportedError, "np.polydiv", "poly"),
     (bad_ufunc, (F,), sf.UnsupportedError, "np.isnat", "isnan"),
