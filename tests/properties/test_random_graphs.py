@@ -19,6 +19,9 @@ from symfuse.compiler.ir.walk import rebuild
 from symfuse.runtime.dtypes import DType
 
 SEEDS = st.integers(0, 2**32 - 1)
+DRAWN_ELSEWHERE = {  # test_random_complex.py draws functions of complex numbers; `after` is an effect
+    "complex", "real", "imag", "conjugate", "as_real", "as_complex", "interleave", "fft", "after",
+}  # fmt: skip
 smooth_graphs = graphs(only=SMOOTH, dtypes=(DType.F64,), most_nodes=6)
 
 
@@ -36,7 +39,7 @@ def test_every_operation_can_be_drawn():
     missing = [
         name
         for name, op in operations.items()
-        if op.body is None and name not in MAKERS and name not in made_by_builders
+        if op.body is None and name not in {*MAKERS, *made_by_builders, *DRAWN_ELSEWHERE}
     ]
     assert not missing, "give them an entry in MAKERS"
 
