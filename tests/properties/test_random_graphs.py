@@ -19,7 +19,7 @@ from symfuse.compiler.ir.walk import rebuild
 from symfuse.runtime.dtypes import DType
 
 SEEDS = st.integers(0, 2**32 - 1)
-DRAWN_ELSEWHERE = {  # test_random_complex.py draws functions of complex numbers; `after` is an effect
+DRAWN_ELSEWHERE = {  # by test_random_complex.py; `after` is an effect
     "complex", "real", "imag", "conjugate", "as_real", "as_complex", "interleave", "fft", "after",
 }  # fmt: skip
 smooth_graphs = graphs(only=SMOOTH, dtypes=(DType.F64,), most_nodes=6)
