@@ -120,7 +120,7 @@ def test_bools_are_refused_where_numpy_refuses_them(op: Op) -> None:
 
 
 def test_element_types_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(DTypeError, match="longdouble|float128"):
+    with pytest.raises(DTypeError, match=r"longdouble|float128"):
         applied(ops.add, "f32[2]", np.ones(2, np.longdouble))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import symfuse as sf
 from symfuse import nn
 from symfuse.runtime.cuda.arrays import DeviceArray
 from symfuse.tracing.tree import flatten
