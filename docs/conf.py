@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import symfuse.numpy as snp
 from symfuse import Graph
-from symfuse.cli.main import parser
+from symfuse.cli.commands import parser
 from symfuse.compiler import ops
 from symfuse.compiler.ir.op import Op, operations
 from symfuse.compiler.ops.derive import formula

@@ -10,4 +10,4 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; its parts are loaded only now."""
-    return int(import_module("symfuse.cli.main").main(argv))
+    return int(import_module("symfuse.cli.commands").main(argv))

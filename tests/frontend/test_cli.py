@@ -7,7 +7,7 @@ import json
 import pytest
 
 from symfuse.cli import main
-from symfuse.cli.main import parser
+from symfuse.cli.commands import parser
 
 MODEL = """
 import numpy as np
