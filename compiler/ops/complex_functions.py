@@ -79,12 +79,18 @@ def reciprocal(z: Pair) -> Pair:
     return quotient(Pair(like(1, z.re), like(0, z.re)), z)
 
 
+def _far_out(z: Pair, limit: Any, found: Any) -> Any:
+    """The real part of what grows with that of z: at ±∞ its limit, if the angle is no number."""
+    lost = real.logical_and(real.isinf(z.re), real.logical_not(real.isfinite(z.im)))
+    return real.select(lost, limit, found)
+
+
 def exp(z: Pair) -> Pair:
     """In two equal factors, as the sine or cosine may bring back what has overflown."""
     half = real.exp(0.5 * z.re)
     sine, cosine = _times(half, real.sin(z.im)), _times(half, real.cos(z.im))
-    found = Pair(_times(half, cosine), _times(half, sine))
-    vanishes = real.equal(half, 0)
+    found = Pair(_far_out(z, z.re, _times(half, cosine)), _times(half, sine))
+    vanishes = real.logical_and(real.equal(half, 0), real.isinf(z.re))
     found = _where(vanishes, Pair(half, half * real.copysign(like(1, half), z.im)), found)
     return _where(real.equal(z.im, 0), Pair(real.exp(z.re), z.im), found)
 
@@ -96,8 +102,8 @@ def scaled_exp(base: float) -> Callable[[Pair], Pair]:
 
 def expm1(z: Pair) -> Pair:
     """Exact near 0: cos y - 1 is -2·sin²(y/2)."""
-    half = real.sin(0.5 * z.im)
-    return Pair(real.expm1(z.re) * real.cos(z.im) - 2 * half * half, exp(z).im)
+    half, grown = real.sin(0.5 * z.im), real.expm1(z.re)
+    return Pair(_far_out(z, grown, grown * real.cos(z.im) - 2 * half * half), exp(z).im)
 
 
 def _log_size(x: Any, y: Any, x_less_1: Any) -> Any:
@@ -152,15 +158,17 @@ def _sizes(z: Pair) -> tuple[Any, Any]:
 
 def sinh(z: Pair) -> Pair:
     """sinh x·cos y + i·cosh x·sin y."""
-    return Pair(_times(real.cos(z.im), real.sinh(z.re)), _times(real.cosh(z.re), real.sin(z.im)))
+    sine = _times(real.cos(z.im), real.sinh(z.re))
+    return Pair(_far_out(z, z.re, sine), _times(real.cosh(z.re), real.sin(z.im)))
 
 
 def cosh(z: Pair) -> Pair:
     """cosh x·cos y + i·sinh x·sin y."""
     sine = real.sin(z.im)
     imaginary = _times(sine, real.sinh(z.re))
+    cosine = real.cosh(z.re) * real.cos(z.im)
     return Pair(
-        real.cosh(z.re) * real.cos(z.im),
+        _far_out(z, real.abs(z.re), cosine),
         real.select(real.equal(sine, 0), _times(real.sinh(z.re), sine), imaginary),
     )
 
@@ -185,7 +193,11 @@ def tanh(z: Pair) -> Pair:
     size = real.abs(z.re)
     tail = 4 * _times(real.sin(z.im) * real.cos(z.im), real.exp(-2 * size))
     far = Pair(real.copysign(like(1, z.re), z.re), tail)
-    return _where(real.greater(size, limit), far, near)
+    found = _where(real.greater(size, limit), far, near)
+    lost = real.logical_not(real.logical_or(real.isfinite(z.im), real.isinf(z.re)))
+    nan = like(math.nan, z.re)
+    found = _where(lost, Pair(real.select(real.equal(z.re, 0), z.re, nan), nan), found)
+    return Pair(found.re, real.select(real.equal(z.im, 0), z.im, found.im))
 
 
 def tan(z: Pair) -> Pair:
