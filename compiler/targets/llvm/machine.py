@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import string_at
 from functools import cache
@@ -80,17 +80,18 @@ class Machine(Struct, frozen=True):
         return target, module
 
 
-def emit_objects(machine: Machine, texts: Iterable[str], level: Level) -> list[bytes]:
-    """The object files of modules; while later ones are written, threads work on those before."""
-    before: str | None = None
+def emit_objects(
+    machine: Machine,
+    texts: Iterable[str],
+    level: Level,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> list[bytes]:
+    """The object files of modules: threads work on them while later ones are written, and while
+    what else there is to do is done `meanwhile`."""
     with ThreadPoolExecutor(os.cpu_count()) as pool, quick_turns():
-        jobs = []
-        for text in texts:
-            if before is not None:
-                jobs.append(pool.submit(machine.emit_object, before, level=level))
-            before = text
-        last = [] if before is None else [machine.emit_object(before, level=level)]
-        return [*(job.result() for job in jobs), *last]
+        jobs = [pool.submit(machine.emit_object, text, level=level) for text in texts]
+        meanwhile()
+        return [job.result() for job in jobs]
 
 
 @cache

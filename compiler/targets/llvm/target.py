@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 from msgspec import Struct, field
 
@@ -116,6 +117,11 @@ class HostText(Struct, frozen=True, eq=False):
     def generate(self, level: Level) -> Code:
         """The image."""
         machine = host_machine()
-        objects = emit_objects(machine, units(self.functions, machine.attributes), level)
-        load_support()  # what writes a program to disk adds the shared code to it
-        return Code(link(*objects), features=machine.features)
+        texts = units(self.functions, machine.attributes)
+        return Code(link(*emit_objects(machine, texts, level, _prepare)), features=machine.features)
+
+
+def _prepare() -> None:
+    """Load what runs programs, and the shared code, which is written to disk with them."""
+    load_support()
+    import_module("symfuse.runtime.executable")
