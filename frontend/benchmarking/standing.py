@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from symfuse.runtime.host.features import host_features
 
-from .timing import Times
+from .timing import Times, orders
 from .workloads import WORKLOADS
 
 __all__ = ["CONTENDERS", "Result", "available", "markdown", "run_suite", "save_results"]
@@ -124,8 +124,8 @@ def _measured(name: str, processes: Sequence[_Process], rounds: int) -> Result:
             continue
         ready.append(process)
     seconds: dict[str, list[float]] = {process.name: [] for process in ready}
-    for _ in range(rounds):
-        for process in ready:
+    for order in orders(ready, rounds):
+        for process in order:
             seconds[process.name].append(process.ask(do="time")["seconds"])
     result.times = {each: Times(tuple(found)) for each, found in seconds.items()}
     return result

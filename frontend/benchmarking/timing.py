@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, TypeVar
 
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Times", "interleaved", "repetitions", "sample"]
+__all__ = ["Times", "interleaved", "orders", "repetitions", "sample"]
 
+_T = TypeVar("_T")
 SHORTEST = 2e-4  # seconds of one sample; shorter calls are repeated inside it
 MOST = 10_000  # calls in one sample
 
@@ -40,10 +42,17 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str
     """Each round calls everything once, or often enough to be measured."""
     inner = {name: repetitions(call) for name, call in calls.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            seconds[name].append(sample(call, inner[name]))
+    for order in orders(list(calls), rounds):
+        for name in order:
+            seconds[name].append(sample(calls[name], inner[name]))
     return {name: Times(tuple(found)) for name, found in seconds.items()}
+
+
+def orders(items: Sequence[_T], rounds: int) -> Iterator[Sequence[_T]]:
+    """An order for each round, so that nobody always comes after the same other one, whose threads
+    may still be awake."""
+    for number in range(rounds):
+        yield Random(number).sample(items, len(items))
 
 
 def repetitions(call: Callable[[], Any]) -> int:
