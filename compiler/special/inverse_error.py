@@ -15,6 +15,8 @@ from typing import Any
 
 from symfuse.runtime.dtypes import DType
 
+from .tables import LOG
+
 __all__ = ["erfinv"]
 
 _MIDDLE = 0.85
@@ -100,30 +102,6 @@ _TAIL_UNDER = {
     ),
 }
 
-# log(1 + f) = f - f² / 2 + f³ P(f) in f32; log((1 + s) / (1 - s)) = 2 s + s z P(z), z = s², in f64:
-# tools/fit_math.py log log_ratio
-_LOG = {
-    DType.F32: (
-        0.3333331346511841,
-        -0.25000014901161194,
-        0.20002084970474243,
-        -0.1666770577430725,
-        0.14219728112220764,
-        -0.12410388141870499,
-        0.11892762035131454,
-        -0.11650853604078293,
-        0.0670597180724144,
-    ),
-    DType.F64: (
-        0.6666666666666735,
-        0.39999999999409086,
-        0.28571428743802857,
-        0.2222219841150383,
-        0.18183573536136624,
-        0.15313795284612172,
-        0.14798691492808505,
-    ),
-}
 # log(2) as a sum of two, of which the first times an exponent is exact.
 _LN2 = {
     DType.F32: (0.693145751953125, 1.4286068203094172e-06),
@@ -199,7 +177,7 @@ def _log(s: Any, x: Any, dtype: DType) -> Any:
 
 
 def _log_of_one_plus(s: Any, f: Any, dtype: DType) -> Any:
-    coefficients = [s.const(c, dtype) for c in _LOG[dtype]]
+    coefficients = [s.const(c, dtype) for c in LOG[dtype]]
     if dtype is DType.F32:
         square = s.mul(f, f)
         rest = s.sub(s.mul(f, _polynomial(s, f, coefficients)), s.const(0.5, dtype))

@@ -6,7 +6,8 @@ import math
 
 from symfuse.runtime.dtypes import DType
 
-from ....kernel.number import Number, Table, fma, formula, horner, select
+from ....kernel.number import Number, fma, formula, horner, select
+from ....special.tables import LOG
 from .exponential import LN2
 from .twofold import fast_two_sum, two_product
 
@@ -14,32 +15,6 @@ __all__ = ["beyond_linear", "log", "log1p", "log1p_of", "log2", "log10", "split"
 
 SQRT_HALF_BITS = {DType.F32: 0x3F3504F3, DType.F64: 0x3FE6A09E667F3BCD}
 
-# log(1 + f) = f - f**2 / 2 + f**3 P(f): tools/fit_math.py log
-_LOG: Table = {
-    DType.F32: (
-        0.3333331346511841,
-        -0.25000014901161194,
-        0.20002084970474243,
-        -0.1666770577430725,
-        0.14219728112220764,
-        -0.12410388141870499,
-        0.11892762035131454,
-        -0.11650853604078293,
-        0.0670597180724144,
-    ),
-}
-# log((1 + s) / (1 - s)) = 2 s + s z P(z), z = s**2: tools/fit_math.py log_ratio
-_LOG_RATIO: Table = {
-    DType.F64: (
-        0.6666666666666735,
-        0.39999999999409086,
-        0.28571428743802857,
-        0.2222219841150383,
-        0.18183573536136624,
-        0.15313795284612172,
-        0.14798691492808505,
-    ),
-}
 # Logarithms of 2, whose first part times an exponent is exact, and of e, as sums of two.
 _LOG2_OF = {
     DType.F32: ((1.0, 0.0), (1.4426950216293335, 1.925963033500011e-08)),
@@ -77,11 +52,11 @@ def _mantissa(bits: Number, dtype: DType) -> Number:
 def beyond_linear(f: Number) -> Number:
     """log(1 + f) - f, for 1 + f near one."""
     if f.dtype is DType.F32:
-        return f * f * fma(f, horner(f, _LOG[f.dtype]), -0.5)
+        return f * f * fma(f, horner(f, LOG[DType.F32]), -0.5)
     s = f / (f + 2.0)
     z = s * s
     half = f * f * 0.5
-    return fma(s, fma(z, horner(z, _LOG_RATIO[f.dtype]), half), -half)
+    return fma(s, fma(z, horner(z, LOG[DType.F64]), half), -half)
 
 
 def _assemble(exponent: Number, f: Number, rest: Number) -> Number:
