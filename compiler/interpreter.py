@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -13,44 +13,46 @@ __all__ = ["quick_turns", "without_collection"]
 TURN = 2e-4  # seconds that a thread waits for another to let it go on; Python's own 5e-3 are more
 # than what a thread that has LLVM work does between two calls into it
 
-_lock = Lock()
-_resting = 0  # blocks that want no collection now
-_was_enabled = False
-_hasty = 0  # blocks that want quick turns now
-_usual = 0.0
+
+class _Setting:
+    """A setting that blocks share: the first changes it, and the last sets it back.
+
+    `change` makes it what it is in the blocks, and gives what sets it back.
+    """
+
+    def __init__(self, change: Callable[[], Callable[[], None]]) -> None:
+        self._change, self._lock, self._blocks = change, Lock(), 0
+        self._set_back: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._blocks == 0:
+                self._set_back = self._change()
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if self._blocks == 0:
+                    self._set_back()
 
 
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """No garbage collection in the block: graphs are made of many objects, hardly any in cycles."""
-    global _resting, _was_enabled
-    with _lock:
-        if _resting == 0:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _resting += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _resting -= 1
-            if _resting == 0 and _was_enabled:
-                gc.enable()
+def _rest_collector() -> Callable[[], None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    return gc.enable if was_enabled else gc.disable
 
 
-@contextmanager
-def quick_turns() -> Iterator[None]:
-    """In the block, threads that come back from LLVM wait less for one that runs Python."""
-    global _hasty, _usual
-    with _lock:
-        if _hasty == 0:
-            _usual = sys.getswitchinterval()
-            sys.setswitchinterval(min(TURN, _usual))
-        _hasty += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _hasty -= 1
-            if _hasty == 0:
-                sys.setswitchinterval(_usual)
+def _hasten_turns() -> Callable[[], None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(TURN, usual))
+    return lambda: sys.setswitchinterval(usual)
+
+
+without_collection = _Setting(_rest_collector)
+"""No garbage collection in the block: graphs are made of many objects, hardly any in cycles."""
+
+quick_turns = _Setting(_hasten_turns)
+"""In the block, threads that come back from LLVM wait less for one that runs Python."""
