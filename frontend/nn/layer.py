@@ -53,6 +53,8 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     trainable: bool = True
     dtype: Any = None
 
+    is_model = False  # whether it is a model, which pictures show with its layers inside
+
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
         """What the layer makes of its inputs; written by each layer."""
         raise UnsupportedError(
@@ -99,6 +101,8 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         state: dict[str, Any] = {}
 
         def declaring(*inputs: Any, **named: Any) -> Any:
+            if seen is not None:
+                seen.clear()  # of an attempt before
             run = Run(declares=True, training=True, seen=seen)
             scope = Scope(run, params, state, self.policy)
             return scope.run(self, inputs, {**fixed, **named})

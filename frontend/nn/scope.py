@@ -22,7 +22,7 @@ from ..random import fold_in
 from ..tracing.sizes import plain
 from ..tracing.specs import Spec
 from ..tracing.trace import dtype_of
-from ..tracing.tree import map_leaves
+from ..tracing.tree import flatten, map_leaves
 from .policies import Policy, policy
 from .regularizers import regularizer as regularizer_of
 
@@ -56,9 +56,14 @@ class Declared(Struct, frozen=True, eq=False):
 
 
 class Row(Struct, frozen=True, eq=False):
-    """One call of a layer while its model is declared: with specs of what, and of what came."""
+    """One call of a layer while its model is declared: with specs of what, and of what came.
+
+    `calls` has the numbers of the calls around it and its own. `taken` and `given` are the values
+    themselves, from which it can be told where they came from.
+    """
 
     path: tuple[str, ...]
+    calls: tuple[int, ...]
     layer: Any
     types: Policy
     params: dict[str, Any]
@@ -66,6 +71,8 @@ class Row(Struct, frozen=True, eq=False):
     inputs: Any
     options: Any
     outputs: Any
+    taken: list[Any]
+    given: list[Any]
 
 
 class Run(Struct, eq=False):
@@ -78,6 +85,7 @@ class Run(Struct, eq=False):
     declared: int = 0
     losses: list[Array] = field(default_factory=list)
     seen: list[Row] | None = None
+    calls: int = 0
     flags: Mapping[int, bool] = field(default_factory=dict)
 
     def moves(self, layer: Any) -> bool:
@@ -103,6 +111,7 @@ class Scope:
     ) -> None:
         self._run, self._params, self._state = run, params, state
         self._types, self._path = types, path
+        self._calls: tuple[int, ...] = ()
         self.moves = moves  # whether the layer and all around it are trainable
         self._names: dict[int, str] = {}
         self._layers: list[Any] = []
@@ -170,10 +179,12 @@ class Scope:
             (*self._path, title),
             self.moves and self._run.moves(layer),
         )
+        self._run.calls += 1
+        inner._calls = (*self._calls, self._run.calls)
         with provenance(title):
             result = inner.run(layer, inputs, options)
         if self._run.seen is not None:
-            inner._note(self._run.seen, layer, inputs, options, result)
+            result = inner._note(self._run.seen, layer, inputs, options, result)
         return result
 
     def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -183,9 +194,16 @@ class Scope:
         # What other layers gave stays: one of float32 may stand at the end of a model of halves.
         return result if self._layers else self._types.converted(result)
 
-    def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> None:
+    def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> Any:
+        """Write a call down; what it gave is an object of its own even where nothing was done."""
+        result = map_leaves(lambda leaf: leaf.copy() if hasattr(leaf, "shape") else leaf, result)
         specs = (map_leaves(_spec_of, tree) for tree in (inputs, options, result))
-        seen.append(Row(self._path, layer, self._types, self._params, self._state, *specs))
+        ends = (flatten(tree)[0] for tree in ((inputs, options), result))
+        seen.append(
+            Row(self._path, self._calls, layer, self._types, self._params, self._state,
+                *specs, *ends)
+        )  # fmt: skip
+        return result
 
     def _kept(self, kept: dict[str, Any], name: str, shape: Any, initializer: Any) -> Array:
         if not self._run.declares:

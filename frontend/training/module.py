@@ -54,6 +54,8 @@ class Module(Layer):
     3.0
     """
 
+    is_model = True
+
     def compile(
         self,
         optimizer: Any = "rmsprop",

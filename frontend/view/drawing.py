@@ -20,7 +20,7 @@ _LONGEST = 30  # letters in a label
 
 
 class Box(Struct, frozen=True):
-    """One value, or several in one box."""
+    """One value, or several in one box; `detail` may have several lines."""
 
     key: Hashable
     title: str
@@ -39,21 +39,23 @@ class Line(Struct, frozen=True):
 
 
 class Frame(Struct, frozen=True):
-    """A box around the boxes of one kernel."""
+    """A box around the boxes of one kernel, or of a part of a model; `frame` is around it."""
 
     key: Hashable
     title: str
     number: int
+    frame: Hashable | None = None
 
 
 class Drawing(Struct, frozen=True):
-    """Boxes, lines and frames, ready to be laid out."""
+    """Boxes, lines and frames, ready to be laid out; lines lead to the bottom, or `rankdir`."""
 
     name: str
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
     frames: tuple[Frame, ...] = ()
     note: str = ""
+    rankdir: str = "TB"
 
 
 def family(node: Node) -> str:

@@ -19,7 +19,7 @@ from symfuse.compiler.targets.target import Written
 
 from .charts import memory_chart
 from .drawing import Frames
-from .page import Tab, page, table_html
+from .page import Tab, card, drawing, page, table_html
 from .palette import frame_hue
 from .svg import to_svg
 
@@ -40,9 +40,9 @@ def to_html(graph: Graph) -> str:
         ("NumPy's peak", bytes_text(eager.peak)),
     ]
     tabs = [
-        ("Graph", _card(_drawing(to_svg(graph)))),
-        ("Text", _card(_pre(graph.text()))),
-        ("Operations", _card(_operations(graph))),
+        ("Graph", card(drawing(to_svg(graph)))),
+        ("Text", card(_pre(graph.text()))),
+        ("Operations", card(_operations(graph))),
     ]
     return page(graph.name, "graph", _signature(graph), facts, tabs)
 
@@ -52,17 +52,17 @@ def report(compiled: Compiled, *, assembly: bool = False) -> str:
     found, listed = explain(compiled), kernels(compiled)
     language, machine_code = _WRITTEN_IN[compiled.program.target]
     tabs: list[Tab] = [
-        ("Source", _card(_source(found))),
-        ("Graph", _card(_drawing(to_svg(compiled.graph, frames_of(compiled))))),
+        ("Source", card(_source(found))),
+        ("Graph", card(drawing(to_svg(compiled.graph, frames_of(compiled))))),
         ("Passes", _passes(compiled)),
-        ("Kernels", _card("".join(_kernel(k, compiled.written, language) for k in listed))),
+        ("Kernels", card("".join(_kernel(k, compiled.written, language) for k in listed))),
         ("Memory", _memory(compiled)),
         ("Fusion", _fusion(found)),
         ("Cost", _cost(compiled, listed)),
-        (language, _card(_pre(compiled.written.text))),
+        (language, card(_pre(compiled.written.text))),
     ]
     if assembly:
-        tabs.append(("Assembly", _card(_pre(as_text(compiled, machine_code)))))
+        tabs.append(("Assembly", card(_pre(as_text(compiled, machine_code)))))
     name, signature = compiled.traced.name, _signature(compiled.traced)
     return page(name, "compiled program", signature, _facts(compiled), tabs)
 
@@ -152,14 +152,14 @@ def _passes(compiled: Compiled) -> str:
     header = ("pass", "rules used", "nodes before", "after", "time")
     stages = [(name, seconds_text(took)) for name, took in compiled.seconds.items()]
     tables = table_html(header, rows, left=2, code=1)
-    parts = [_card(tables) + _card(table_html(("stage of the compilation", "time"), stages))]
+    parts = [card(tables) + card(table_html(("stage of the compilation", "time"), stages))]
     steps = [("traced", compiled.traced)]
     steps += [(record.name, record.after) for record in compiled.passes if record.has_changed]
     for name, graph in steps:
         title = f'{escape(name)} <span class="soft">{len(graph.nodes)} nodes</span>'
-        body = f'<div class="two"><div>{_drawing(to_svg(graph))}</div>{_pre(graph.text())}</div>'
+        body = f'<div class="two"><div>{drawing(to_svg(graph))}</div>{_pre(graph.text())}</div>'
         parts.append(f"<details><summary>{title}</summary>{body}</details>")
-    return parts[0] + _card("".join(parts[1:]))
+    return parts[0] + card("".join(parts[1:]))
 
 
 def _kernel(record: KernelRecord, written: Written, language: str) -> str:
@@ -197,7 +197,7 @@ def _memory(compiled: Compiled) -> str:
     ]
     chart = f"<h2>Offset over launches</h2>{memory_chart(plan)}"
     listed = table_html(("buffer", "type", "launches", "bytes", "offset"), rows, left=3, code=2)
-    return _card(chart) + _card(table_html(("", "bytes"), facts)) + _card(listed)
+    return card(chart) + card(table_html(("", "bytes"), facts)) + card(listed)
 
 
 def _fusion(found: FusionReport) -> str:
@@ -213,7 +213,7 @@ def _fusion(found: FusionReport) -> str:
         for pair in found.apart
     ]
     header = ("value", "read by", "lines", "why they stay apart", "bytes forgone")
-    return _card(head + (table_html(header, rows, left=4, code=2) if rows else ""))
+    return card(head + (table_html(header, rows, left=4, code=2) if rows else ""))
 
 
 def _cost(compiled: Compiled, listed: Sequence[KernelRecord]) -> str:
@@ -232,7 +232,7 @@ def _cost(compiled: Compiled, listed: Sequence[KernelRecord]) -> str:
     kernel_table = table_html(("", "kernel", "bytes"), rows, left=2)
     header = ("value", "operation", "type", "FLOPs", "bytes")
     node_table = table_html(header, nodes, left=3, code=3)
-    return _card(table_html(("", "sum"), sums)) + _card(kernel_table) + _card(node_table)
+    return card(table_html(("", "sum"), sums)) + card(kernel_table) + card(node_table)
 
 
 def _operations(graph: Graph) -> str:
@@ -248,19 +248,5 @@ def _signature(graph: Graph) -> str:
     return f"({taken}) → {', '.join(str(output.type) for output in graph.outputs)}"
 
 
-def _card(body: str) -> str:
-    return f'<div class="card">{body}</div>'
-
-
 def _pre(text: str) -> str:
     return f"<pre>{escape(text)}</pre>"
-
-
-def _drawing(svg: str) -> str:
-    tools = "".join(
-        f'<button class="tool" data-z="{zoom}">{name}</button>'
-        for zoom, name in (("fit", "fit"), ("1", "1:1"), ("0.8", "−"), ("1.25", "+"))
-    )
-    hint = '<span class="soft">drag to move, ctrl and wheel to zoom</span>'
-    bar = f'<div class="tools" style="height:36px">{tools}{hint}</div>'
-    return f'{bar}<div class="drawing">{svg}</div>'

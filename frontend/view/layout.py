@@ -11,11 +11,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-__all__ = ["Edge", "Layout", "Point", "Size", "lay_out"]
+__all__ = ["DIRECTIONS", "Edge", "Layout", "Point", "Size", "lay_out"]
 
 Key = Hashable
 Size = tuple[float, float]
 Point = tuple[float, float]
+
+DIRECTIONS: dict[str, Point] = {"TB": (0, 1), "BT": (0, -1), "LR": (1, 0), "RL": (-1, 0)}
+"""Graphviz' names of where edges lead, and the step on the page."""
 
 SWEEPS = 12  # of the ordering; few drawings gain from more
 RELAXATIONS = 24  # of the coordinates
@@ -23,7 +26,7 @@ STRAIGHT = 8.0  # how much more a long edge wants to be straight than a short on
 
 
 class Edge(Struct, frozen=True):
-    """Joins two boxes, `leave` and `enter` to the right of their middles."""
+    """Joins two boxes, `leave` and `enter` beside their middles: along their ranks."""
 
     source: Key
     target: Key
@@ -32,7 +35,7 @@ class Edge(Struct, frozen=True):
 
 
 class Layout(Struct):
-    """The middle of each box, and the points that each edge runs through from top to bottom."""
+    """The middle of each box, and the points that each edge runs through, rank after rank."""
 
     width: float
     height: float
@@ -64,11 +67,15 @@ def lay_out(
     *,
     gap: Size = (24.0, 40.0),
     pinned: Mapping[Key, int] | None = None,
+    rankdir: str = "TB",
 ) -> Layout:
     """Place boxes of these sizes; the edges must form no circle.
 
-    `pinned` boxes are drawn in to the top (0) or the bottom (-1) rank.
+    `gap` is between neighbours and between ranks. `pinned` boxes are drawn in to the first (0) or
+    the last (-1) rank. Edges lead to the bottom, top, right or left: `rankdir`.
     """
+    if rankdir != "TB":
+        return _turned(sizes, edges, gap, pinned, rankdir)
     drawn = list(dict.fromkeys(edges))
     rank = _ranks(sizes, drawn, pinned or {})
     items = {key: _Item(key, *size, rank[key]) for key, size in sizes.items()}
@@ -78,6 +85,28 @@ def lay_out(
     _place(layers, gap[0])
     tops, height = _heights(layers, gap[1])
     return _finished(items, chains, layers, tops, height, rank)
+
+
+def _turned(
+    sizes: Mapping[Key, Size],
+    edges: Iterable[Edge],
+    gap: Size,
+    pinned: Mapping[Key, int] | None,
+    rankdir: str,
+) -> Layout:
+    """The layout from top to bottom of boxes on their sides, brought into another direction."""
+    across, along = DIRECTIONS[rankdir]
+    lying = {key: size[::-1] for key, size in sizes.items()} if across else sizes
+    found = lay_out(lying, edges, gap=gap, pinned=pinned)
+
+    def turn(point: Point) -> Point:
+        x, y = point[0], found.height - point[1] if across + along < 0 else point[1]
+        return (y, x) if across else (x, y)
+
+    width, height = (found.width, found.height)[:: -1 if across else 1]
+    centre = {key: turn(point) for key, point in found.centre.items()}
+    routes = {edge: [turn(point) for point in route] for edge, route in found.routes.items()}
+    return Layout(width, height, centre, routes, found.rank)
 
 
 # ranks

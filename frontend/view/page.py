@@ -7,7 +7,7 @@ from html import escape
 
 from .palette import MONO, SANS
 
-__all__ = ["Tab", "page", "table_html"]
+__all__ = ["Tab", "card", "drawing", "page", "table_html"]
 
 Tab = tuple[str, str]  # title, body
 
@@ -139,6 +139,22 @@ def page(
 <nav role="tablist">{buttons}</nav></header>
 <main>{sections}</main><script>{_JS}</script></body></html>
 """
+
+
+def card(body: str) -> str:
+    """A part of a tab with a border around it."""
+    return f'<div class="card">{body}</div>'
+
+
+def drawing(svg: str) -> str:
+    """A drawing that can be moved and magnified."""
+    tools = "".join(
+        f'<button class="tool" data-z="{zoom}">{name}</button>'
+        for zoom, name in (("fit", "fit"), ("1", "1:1"), ("0.8", "−"), ("1.25", "+"))
+    )
+    hint = '<span class="soft">drag to move, ctrl and wheel to zoom</span>'
+    bar = f'<div class="tools" style="height:36px">{tools}{hint}</div>'
+    return f'{bar}<div class="drawing">{svg}</div>'
 
 
 def table_html(

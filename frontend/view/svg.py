@@ -6,19 +6,19 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
 
-from msgspec import Struct, field
-
 from symfuse.compiler.ir.graph import Graph
 
-from .drawing import MOST, Box, Drawing, Frame, Frames, Line, draw
-from .layout import Edge, Layout, Point, Size, lay_out
+from .drawing import MOST, Box, Drawing, Frame, Frames, draw
+from .layout import DIRECTIONS, Point, Size
 from .palette import FAMILIES, STYLE, frame_hue
+from .placing import Route, on_border, placed
 
 __all__ = ["document", "drawing_svg", "to_svg"]
 
 MARGIN = 16.0
-PADDING, TITLE = 20.0, 16.0  # of frames
 _WIDE, _SMALL = 7.3, 6.4  # width of a letter of titles and of details
+_LINE = 14.0  # height of a line of details
+_WINGS = (-3.6, 3.6)  # of arrows
 
 
 def to_svg(graph: Graph, frames: Frames = (), *, most: int = MOST) -> str:
@@ -46,111 +46,29 @@ def document(parts: Iterable[str], width: float, height: float, title: str) -> s
     return "\n".join([head, title, ground, *parts, "</svg>"])
 
 
-class _Inside(Struct):
-    """The layout of one frame, with the places where lines cross its border."""
-
-    frame: Frame
-    layout: Layout
-    ports: dict[Hashable, float] = field(default_factory=dict)  # distance from the middle
-
-    @property
-    def size(self) -> Size:
-        width = max(self.layout.width, _SMALL * len(self.frame.title) + 12)
-        return width + 2 * PADDING, self.layout.height + 2 * PADDING + TITLE
-
-
 class _Picture:
-    """Frames are laid out first, each by itself, then the whole with every frame as one box."""
+    """A drawing with the places of all that is in it."""
 
     def __init__(self, drawing: Drawing) -> None:
         self.drawing = drawing
         self.boxes = {box.key: box for box in drawing.boxes}
-        self.frame_of = {box.key: box.frame for box in drawing.boxes}
-        self.inside = {f.key: self._laid_out(f) for f in drawing.frames if self._members(f)}
-        sizes: dict[Hashable, Size] = {
-            k: _size(b) for k, b in self.boxes.items() if b.frame is None
-        }
-        sizes.update({("frame", key): one.size for key, one in self.inside.items()})
-        self.outer = lay_out(sizes, self._outer_edges(), gap=(28.0, 44.0))
-        self.width, self.height = self.outer.width, self.outer.height
+        sizes = {key: _size(box) for key, box in self.boxes.items()}
+        titles = {frame.key: _SMALL * len(frame.title) + 12 for frame in drawing.frames}
+        self.found = placed(drawing, sizes, titles)
+        self.direction = DIRECTIONS[drawing.rankdir]
+        self.width, self.height = self.found.size
 
     def parts(self) -> Iterator[str]:
-        for key, one in self.inside.items():
-            yield _frame(one.frame, self.outer.centre[("frame", key)], one.size)
-        yield from self._paths()
-        for key, one in self.inside.items():
-            yield _frame_title(one.frame, self.outer.centre[("frame", key)], one.size)
+        frames = {frame.key: frame for frame in self.drawing.frames}
+        for key, place in self.found.frames.items():
+            yield _frame(frames[key], *place)
+        for route in self.found.routes:
+            yield _path(route, self.direction)
+        for key, place in self.found.frames.items():
+            yield _frame_title(frames[key], *place)
         yield from self._labels()
         for box in self.drawing.boxes:
-            yield _box(box, self._centre(box.key))
-
-    # laying out
-
-    def _members(self, frame: Frame) -> list[Box]:
-        return [box for box in self.drawing.boxes if box.frame == frame.key]
-
-    def _laid_out(self, frame: Frame) -> _Inside:
-        sizes: dict[Hashable, Size] = {b.key: _size(b) for b in self._members(frame)}
-        edges: list[Edge] = []
-        pinned: dict[Hashable, int] = {}
-        for line in self.drawing.lines:
-            starts, ends = (self.frame_of[k] == frame.key for k in (line.source, line.target))
-            if starts and ends:
-                edges.append(Edge(line.source, line.target))
-            elif starts:
-                pinned[("out", line.source)] = -1
-                edges.append(Edge(line.source, ("out", line.source)))
-            elif ends:
-                pinned[("in", line.source)] = 0
-                edges.append(Edge(("in", line.source), line.target))
-        sizes.update(dict.fromkeys(pinned, (8.0, 0.0)))
-        inside = _Inside(frame, lay_out(sizes, edges, gap=(20.0, 34.0), pinned=pinned))
-        middle = inside.layout.width / 2
-        inside.ports = {port: inside.layout.centre[port][0] - middle for port in pinned}
-        return inside
-
-    def _outer_edges(self) -> list[Edge]:
-        return [edge for line in self.drawing.lines if (edge := self._outer(line))]
-
-    def _outer(self, line: Line) -> Edge | None:
-        """The part of a line that runs outside all frames."""
-        start, end = self.frame_of[line.source], self.frame_of[line.target]
-        if start is not None and start == end:
-            return None
-        source = line.source if start is None else ("frame", start)
-        target = line.target if end is None else ("frame", end)
-        leave = 0.0 if start is None else self.inside[start].ports[("out", line.source)]
-        enter = 0.0 if end is None else self.inside[end].ports[("in", line.source)]
-        return Edge(source, target, leave, enter)
-
-    def _shift(self, key: Hashable) -> Point:
-        """Where the inner layout of a frame lies in the whole."""
-        one, (x, y) = self.inside[key], self.outer.centre[("frame", key)]
-        return x - one.layout.width / 2, y - one.size[1] / 2 + PADDING + TITLE
-
-    def _centre(self, key: Hashable) -> Point:
-        frame = self.frame_of[key]
-        if frame is None:
-            return self.outer.centre[key]
-        (dx, dy), (x, y) = self._shift(frame), self.inside[frame].layout.centre[key]
-        return x + dx, y + dy
-
-    # lines
-
-    def _paths(self) -> Iterator[str]:
-        outer = self.outer.routes.items()
-        yield from (_path(route, arrow=e.target in self.boxes) for e, route in outer)
-        for key, one in self.inside.items():
-            dx, dy = self._shift(key)
-            _, y = self.outer.centre[("frame", key)]
-            top, bottom = y - one.size[1] / 2, y + one.size[1] / 2
-            for edge, route in one.layout.routes.items():
-                moved = [(px + dx, py + dy) for px, py in route]
-                if edge.target in self.boxes:
-                    start = [] if edge.source in self.boxes else [(moved[0][0], top)]
-                    yield _path([*start, *moved], arrow=True)
-                else:
-                    yield _path([*moved, (moved[-1][0], bottom)], arrow=False)
+            yield _box(box, *self.found.boxes[box.key])
 
     def _labels(self) -> Iterator[str]:
         seen: set[Hashable] = set()
@@ -159,20 +77,21 @@ class _Picture:
             if line.source in seen or not line.label or box.family in ("parameter", "constant"):
                 continue
             seen.add(line.source)
-            x, y = self._centre(line.source)
-            turns_right = self._centre(line.target)[0] > x + 20
+            middle, size = self.found.boxes[line.source]
+            x, y = on_border(middle, middle, size, self.direction, 1)
+            turns_right = self.found.boxes[line.target][0][0] > x + 20
             place = f'x="{x - 6:.1f}" text-anchor="end"' if turns_right else f'x="{x + 6:.1f}"'
-            below = y + _size(box)[1] / 2 + 12
-            yield f'<text class="l" {place} y="{below:.1f}">{escape(line.label)}</text>'
+            yield f'<text class="l" {place} y="{y + 12:.1f}">{escape(line.label)}</text>'
 
 
 def _size(box: Box) -> Size:
-    width = max(_WIDE * len(box.title), _SMALL * len(box.detail)) + 26
-    return max(56.0, width), 40.0 if box.detail else 28.0
+    details = box.detail.splitlines()
+    width = max(_WIDE * len(box.title), *(_SMALL * len(one) for one in details), 30.0) + 26
+    return width, 26.0 + _LINE * len(details) if details else 28.0
 
 
-def _box(box: Box, centre: Point) -> str:
-    (w, h), (x, y) = _size(box), centre
+def _box(box: Box, centre: Point, size: Size) -> str:
+    (w, h), (x, y) = size, centre
     left, top = x - w / 2, y - h / 2
     is_end = box.family in ("parameter", "output")
     radius = h / 2 if is_end else 7
@@ -185,11 +104,12 @@ def _box(box: Box, centre: Point) -> str:
         bar = f'x="{left + 5:.1f}" y="{top + 7:.1f}" width="3.5" height="{h - 14:.1f}" rx="1.75"'
         parts.append(f'<rect class="{box.family}" {bar}/>')
     shift = 0 if is_end else 3
-    first = y + 4 if not box.detail else y - 3
+    first = y + 4 if not box.detail else top + 17
     middle = f'text-anchor="middle" x="{x + shift:.1f}"'
     parts.append(f'<text class="t" {middle} y="{first:.1f}">{escape(box.title)}</text>')
-    if box.detail:
-        parts.append(f'<text class="d" {middle} y="{y + 12:.1f}">{escape(box.detail)}</text>')
+    for at, detail in enumerate(box.detail.splitlines()):
+        below = top + 32 + _LINE * at
+        parts.append(f'<text class="d" {middle} y="{below:.1f}">{escape(detail)}</text>')
     return "".join([*parts, "</g>"])
 
 
@@ -209,21 +129,23 @@ def _frame_title(frame: Frame, centre: Point, size: Size) -> str:
     return f'<text class="ft" style="{halo}" {at}>{escape(frame.title)}</text>'
 
 
-def _path(route: Sequence[Point], *, arrow: bool) -> str:
+def _path(route: Route, direction: Point) -> str:
     """Smooth from rank to rank, straight through the ranks; the arrow ends at the box."""
-    points = list(route)
+    points, (dx, dy) = list(route.points), direction
     head = ""
-    if arrow:
+    if route.is_end:
         x, y = points[-1]
-        points[-1] = (x, y - 5)
-        head = f'<path class="a" d="M{x:.1f} {y:.1f}l-3.6 -7h7.2z"/>'
+        points[-1] = (x - 5 * dx, y - 5 * dy)
+        wings = " ".join(f"L{x - 7 * dx + s * dy:.1f} {y - 7 * dy + s * dx:.1f}" for s in _WINGS)
+        head = f'<path class="a" d="M{x:.1f} {y:.1f}{wings}z"/>'
     steps = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for (x0, y0), (x1, y1) in pairwise(points):
-        if abs(x0 - x1) < 0.5:
+        if abs(x0 - x1 if dy else y0 - y1) < 0.5:
             steps.append(f"L{x1:.1f} {y1:.1f}")
             continue
-        middle = (y0 + y1) / 2
-        steps.append(f"C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} {x1:.1f} {y1:.1f}")
+        middle = (y0 + y1) / 2 if dy else (x0 + x1) / 2
+        bends = (x0, middle, x1, middle) if dy else (middle, y0, middle, y1)
+        steps.append("C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}".format(*bends, x1, y1))
     return f'<path class="e" d="{"".join(steps)}"/>{head}'
 
 
