@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-import numpy as np
-
-from ..cache import Key, key, store
+from ..cache import Key
 from ..dtypes import DType
-from .clock import Clock
 from .code import Prepared, ProductLaunch
 from .cublaslt import (
     ALGORITHM_BYTES,
@@ -32,16 +27,14 @@ from .cublaslt import (
     cublaslt,
 )
 from .device import STREAM, Device
-from .driver import OutOfMemory
+from .graph import Graphs
 from .places import ALIGNED
+from .trials import FIRST, REMEMBERED, fastest, key_of, remembered
 
 __all__ = ["Plan", "prepare", "shape_of"]
 
 _KEPT = 256  # plans of one device
 _CANDIDATES = 8
-_REPETITIONS = 5
-_WORTH_IT = 0.97  # of the time of the first recommendation, for another to be taken instead
-_MUCH = 256 << 20  # bytes, that are given back to the driver when they have served for timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ class Plan:
         bias = next(beside) + self.offsets[3] if epilogue.bias else 0
         aux = next(beside) if epilogue.aux else 0
         left, right = left + self.offsets[0], right + self.offsets[1]
-        return _Places(left, right, result, workspace, added, bias, aux)
+        return _Places(left, right, result, added, bias, aux, workspace)
 
 
 def prepare(device: Device, launch: ProductLaunch, numbers: Sequence[int]) -> Plan:
@@ -122,10 +115,10 @@ class _Places:
     left: int
     right: int
     result: int
-    workspace: int
     added: int
     bias: int
     aux: int
+    workspace: int
 
 
 class _Way:
@@ -157,9 +150,7 @@ class _Way:
                 raise ProductFailed(f"an empty sum of {nbytes} bytes a row does not fit")
             self._products.clear(places.workspace, nbytes, stream)
             zeros = places.workspace
-            places = _Places(
-                zeros, zeros, places.result, zeros, places.added, places.bias, places.aux
-            )
+            places = replace(places, left=zeros, right=zeros)
         assert self.chosen is not None
         self.run(stream, places, self.chosen)
 
@@ -211,19 +202,14 @@ class _Products:
     def __init__(self, device: Device, library: Library) -> None:
         self.device, self.library = device, library
         self.handle = library.handle("cublasLtCreate")
-        self._ways: OrderedDict[tuple[Shape, int], _Way] = OrderedDict()
+        self._ways = Graphs[_Way](_KEPT)
         self._lock = threading.Lock()
 
     def way(self, entry: str, shape: Shape, workspace: int, timed: bool) -> _Way:
-        key = (shape, workspace)
         with self._lock:
-            known = self._ways.get(key)
-            if known is None:
-                known = self._ways[key] = self._find(entry, shape, workspace, timed)
-            self._ways.move_to_end(key)
-            if len(self._ways) > _KEPT:
-                self._ways.popitem(last=False)
-        return known
+            return self._ways.find(
+                (shape, workspace), lambda: self._find(entry, shape, workspace, timed)
+            )
 
     def clear(self, address: int, nbytes: int, stream: int) -> None:
         self.device.driver.call("cuMemsetD8Async", address, 0, nbytes, stream)
@@ -248,45 +234,38 @@ class _Products:
     def _choose(
         self, way: _Way, candidates: tuple[Candidate, ...], compute: int, timed: bool
     ) -> None:
-        way.chosen, way.note = candidates[0], "the first of the library's recommendations"
+        way.chosen, way.note = candidates[0], FIRST
         if not timed or way.is_empty_sum or len(candidates) == 1:
             return
-        try:
-            times = [_time(self.device, way, candidate) for candidate in candidates]
-        except OutOfMemory:
-            way.note = "the first recommendation: there was no memory to time others"
-            return
-        if sum(_bytes(way.shape)) > _MUCH:
-            self.device.memory.trim()
-        best = min(range(len(times)), key=times.__getitem__)
-        if times[best] < _WORTH_IT * times[0]:
-            way.chosen = candidates[best]
-        way.note = f"the fastest of {len(times)} that were timed"
-        store().put(self._key(way, compute), _packed(way.chosen))
+        sizes, dtype = _bytes(way.shape), way.shape.dtype
+        memory = [*((nbytes, dtype) for nbytes in sizes), (way.workspace, "")]
+
+        def run(candidate: Candidate, addresses: list[int]) -> None:
+            way.run(STREAM, _Places(*addresses), candidate)
+
+        entry = self._key(way, compute)
+        way.chosen, way.note = fastest(self.device, entry, candidates, memory, run, _packed)
 
     def _remembered(self, way: _Way, compute: int, timed: bool) -> bool:
         """Whether what was once timed is known and can still be done."""
         if not timed or way.is_empty_sum:
             return False
-        stored = store().get(self._key(way, compute))
+        stored = remembered(self._key(way, compute))
         if stored is None or len(stored) != ALGORITHM_BYTES + 8:
             return False
         known = Candidate(stored[:ALGORITHM_BYTES], int.from_bytes(stored[ALGORITHM_BYTES:]))
         if known.workspace > way.workspace or not way.operation.accepts(self.handle, known):
             return False
-        way.chosen, way.note = known, "the fastest, as timed before"
+        way.chosen, way.note = known, REMEMBERED
         return True
 
     def _key(self, way: _Way, compute: int) -> Key:
-        facts = self.device.facts
-        parts = {
+        facts = {
             "product": repr(way.shape),
             "compute": str(compute),
             "workspace": str(way.workspace),
-            "device": f"{facts.name}, {facts.arch}, {facts.multiprocessors}",
-            "library": str(self.library.version),
         }
-        return key("product", parts)
+        return key_of(self.device, "product", self.library.version, facts)
 
 
 def _packed(candidate: Candidate) -> bytes:
@@ -306,47 +285,8 @@ def _products(device: Device) -> _Products:
         return _known[key]
 
 
-# timing
-
-
-def _time(device: Device, way: _Way, candidate: Candidate) -> float:
-    """Seconds of the product in this way: the least of a few, on memory of its own."""
-    sizes = _bytes(way.shape)
-    blocks = [device.memory.take(nbytes) for nbytes in (*sizes, way.workspace)]
-    left, right, added, result, bias, aux, workspace = (block.address for block in blocks)
-    places = _Places(left, right, result, workspace, added, bias, aux)
-    for block, nbytes in zip(blocks, sizes, strict=False):
-        _scatter(device, block.address, nbytes, way.shape.dtype)
-    way.run(STREAM, places, candidate)
-    with Clock(device) as clock:
-        return min(
-            clock.seconds(lambda: way.run(STREAM, places, candidate)) for _ in range(_REPETITIONS)
-        )
-
-
-def _scatter(device: Device, address: int, nbytes: int, dtype: str) -> None:
-    """Fill memory with normal numbers: of zeros a product takes less power, and so less time."""
-    some = _drawn(dtype)
-    done = min(nbytes, len(some))
-    device.driver.call("cuMemcpyHtoDAsync_v2", address, some, done, STREAM)
-    while done < nbytes:
-        more = min(done, nbytes - done)
-        device.copy(address + done, address, more)
-        done += more
-
-
-@cache
-def _drawn(dtype: str) -> bytes:
-    """A megabyte of normal numbers."""
-    size = DType(dtype).itemsize
-    found = np.random.default_rng(0).standard_normal((1 << 20) // size)
-    if dtype == "bf16":  # the upper half of a float
-        return (found.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
-    return found.astype(DType(dtype).numpy).tobytes()
-
-
 def _bytes(shape: Shape) -> tuple[int, ...]:
-    """Of left, right, added, result, bias and the auxiliary matrix."""
+    """Of the places of a product, but for its workspace."""
     size, batch = DType(shape.dtype).itemsize, shape.batch
     heights = (
         shape.inner if shape.transposed[0] else shape.rows,
@@ -359,4 +299,5 @@ def _bytes(shape: Shape) -> tuple[int, ...]:
     ]
     result = batch * shape.rows * shape.columns * size
     vector = max(shape.rows, shape.columns) * size
-    return (*spans, result, vector, 2 * result)
+    left, right, added = spans
+    return left, right, result, added, vector, 2 * result
