@@ -110,48 +110,41 @@ def call_qr(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     )
 
 
+def _has_vectors(attrs: Any) -> bool:
+    return bool(attrs.get("vectors", True))
+
+
 def call_eigh(inputs: Types, out: TensorType, attrs: Any) -> Plan:
-    """A symmetric matrix is its own transpose; the vectors come out one by one."""
-    n = out.shape[-1]
-    if out.dtype.is_complex:
-        return _hermitian(n, out.dtype.real)
-    room, whole = 1 + 6 * n + 2 * n * n + BLOCK * n, 3 + 5 * n
-    values, work, numbers = Memory("out", n * n), Memory("work"), Memory("numbers")
-    args = ("V", "L", n, Memory("out"), _stride(n), values, work, room, numbers, whole, INFO)
-    return Plan(
-        (Copy(Memory("0"), Memory("out"), n * n), Call("syevd", args, fails=True)),
-        (Scratch("work", room), Scratch("numbers", whole, DType.I64)),
-    )
-
-
-def _hermitian(n: Dim, real: DType) -> Plan:
-    """The values come out real, and are widened."""
-    room, rest, whole = 2 * n + n * n + BLOCK * n, 1 + 5 * n + 2 * n * n, 3 + 5 * n
-    values, work, reals = Memory("values"), Memory("work"), Memory("reals")
-    sized = (work, _stride(room), reals, rest, Memory("numbers"), whole, INFO)
-    args = ("V", "L", n, Memory("out"), _stride(n), values, *sized)
-    return Plan(
-        (
-            Copy(Memory("0"), Memory("out"), n * n),
-            Call("heevd", args, fails=True),
-            Widen(values, Memory("out", n * n), n),
-        ),
-        (
-            Scratch("values", n, real),
-            Scratch("work", _stride(room)),
-            Scratch("reals", rest, real),
-            Scratch("numbers", whole, DType.I64),
-        ),
-    )
+    """A symmetric matrix is its own transpose; the vectors come out one by one, in its place."""
+    n, both = out.shape[-1], _has_vectors(attrs)
+    x, found = (Memory("out"), Memory("out", n * n)) if both else (Memory("x"), Memory("out"))
+    place = () if both else (Scratch("x", n * n),)
+    copied = Copy(Memory("0"), x, n * n)
+    front = ("V" if both else "N", "L", n, x, _stride(n))
+    whole = 3 + 5 * n
+    numbers, counted = (Memory("numbers"), whole, INFO), Scratch("numbers", whole, DType.I64)
+    if not out.dtype.is_complex:
+        room = 1 + 6 * n + 2 * n * n + BLOCK * n
+        call = Call("syevd", (*front, found, Memory("work"), room, *numbers), fails=True)
+        return Plan((copied, call), (*place, Scratch("work", room), counted), rank=1 + both)
+    # The values come out real, and are widened.
+    room, rest = _stride(2 * n + n * n + BLOCK * n), 1 + 5 * n + 2 * n * n
+    sized = (Memory("values"), Memory("work"), room, Memory("reals"), rest)
+    call = Call("heevd", (*front, *sized, *numbers), fails=True)
+    real = out.dtype.real
+    reals = (Scratch("values", n, real), Scratch("reals", rest, real))
+    steps = (copied, call, Widen(Memory("values"), found, n))
+    return Plan(steps, (*place, Scratch("work", room), *reals, counted), rank=1 + both)
 
 
 def call_eig(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     """The operand's rows are the columns of the matrix; the vectors come out one by one."""
-    n = out.shape[-1]
+    n, both = out.shape[-1], _has_vectors(attrs)
     room = _stride(2 * n + BLOCK * n)
     x, none, work = Memory("x"), Memory("none"), (Memory("work"), room, Memory("reals"), INFO)
-    vectors = (none, 1, Memory("out"), _stride(n))
-    args = ("N", "V", n, x, _stride(n), Memory("out", n * n), *vectors, *work)
+    vectors = (Memory("out"), _stride(n)) if both else (none, 1)
+    values = Memory("out", n * n if both else 0)
+    args = ("N", "V" if both else "N", n, x, _stride(n), values, none, 1, *vectors, *work)
     return Plan(
         (Copy(Memory("0"), x, n * n), Call("geev", args, fails=True)),
         (
@@ -160,20 +153,22 @@ def call_eig(inputs: Types, out: TensorType, attrs: Any) -> Plan:
             Scratch("work", room),
             Scratch("reals", 2 * _stride(n), out.dtype.real),
         ),
+        rank=1 + both,
     )
 
 
 def call_svd(inputs: Types, out: TensorType, attrs: Any) -> Plan:
     """The operand's rows are the columns of the matrix."""
-    n, m = inputs[0].shape[-2:]
+    (n, m), both = inputs[0].shape[-2:], _has_vectors(attrs)
     k = minimum(m, n)
     room = 4 * k * k + 7 * k + BLOCK * (m + n) + 1
-    u, v, s = Memory("out"), Memory("out", k * m), Memory("out", k * (m + n))
     is_complex, real = out.dtype.is_complex, out.dtype.real
+    s = Memory("out", k * (m + n) if both else 0)
+    u, v = (Memory("out"), Memory("out", k * m)) if both else (Memory("x"), Memory("x"))
     found, reals = (Memory("values"), (Memory("reals"),)) if is_complex else (s, ())
-    strides = _stride(m), _stride(k)
-    pairs = (Memory("x"), strides[0], found, u, strides[0], v, strides[1])
-    args = ("S", m, n, *pairs, Memory("work"), room, *reals, Memory("numbers"), INFO)
+    pairs = (Memory("x"), _stride(m), found, u, _stride(m), v, _stride(k))
+    letter = "S" if both else "N"
+    args = (letter, m, n, *pairs, Memory("work"), room, *reals, Memory("numbers"), INFO)
     scratch = (
         Scratch("x", n * m),
         Scratch("work", room),

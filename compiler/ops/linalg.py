@@ -38,22 +38,25 @@ def _require_matrix(x: TensorType, *, square: bool = True) -> TensorType:
     return x
 
 
-def _square(name: str, matrices: Callable[..., Any], **facts: Any) -> Op:
-    return _decomposition(
-        name, samples=_samples(matrices, ((3, 3), (2, 3, 3), (1, 1), (0, 0))), **facts
-    )
+_SQUARE = ((3, 3), (2, 3, 3), (1, 1), (0, 0))
 
 
 def _decomposition(name: str, **facts: Any) -> Op:
+    """Its plan, derivative and reference stand under its name in the modules of these."""
     facts.setdefault("dtypes", (_F32, _F64))
     facts.setdefault("errors", (((TensorType((3,), _F32),), {}, ShapeError),))
-    return Op(
+    op = Op(
         name=name,
         align=as_one_dtype,
-        batch=lambda inputs, batched, attrs: op_of[name](*spread(inputs, batched), **attrs),
+        batch=lambda inputs, batched, attrs: op(*spread(inputs, batched), **attrs),
+        library=getattr(lapack, f"call_{name}"),
+        parts=by_library,
+        jvp=getattr(linalg_rules, f"{name}_jvp"),
+        reference=getattr(linalg_references, name),
         ulp=256,
         **facts,
     )
+    return op
 
 
 def _samples(matrices: Callable[..., Any], shapes: Any, **attrs: Any) -> Samples:
@@ -90,20 +93,18 @@ def _apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
     )
 
 
-def _same_type(x: TensorType) -> TensorType:
-    return _require_matrix(x)
+def _valued(matrices: Callable[..., Any], shapes: Any) -> Samples:
+    """Samples of what gives values, with vectors and without."""
+    whole, values = _samples(matrices, shapes), _samples(matrices, shapes, vectors=False)
+    return lambda rng, dtype: [*whole(rng, dtype), *values(rng, dtype)]
 
 
-cholesky: Op = _square(
+cholesky: Op = _decomposition(
     "cholesky",
-    _positive,
     doc="the lower triangle L with L·Lᵀ = x, of which the lower triangle is read; NaN where there "
     "is none",
-    result_type=_same_type,
-    library=lapack.call_cholesky,
-    parts=by_library,
-    jvp=linalg_rules.cholesky_jvp,
-    reference=linalg_references.cholesky,
+    result_type=lambda x: _require_matrix(x),
+    samples=_samples(_positive, _SQUARE),
 )
 
 
@@ -140,11 +141,7 @@ triangular_solve: Op = _decomposition(
     doc="x with a·x = b, or aᵀ·x = b, where one triangle of a counts, and with unit its diagonal "
     "is 1",
     result_type=_solve_type,
-    library=lapack.call_triangular_solve,
-    parts=by_library,
-    jvp=linalg_rules.triangular_solve_jvp,
     transpose=linalg_rules.triangular_solve_transpose,
-    reference=linalg_references.triangular_solve,
     samples=_systems,
     errors=(
         (
@@ -161,45 +158,39 @@ def _one_row_more(x: TensorType) -> TensorType:
     return x.with_shape((*x.shape[:-2], n + 1, n))
 
 
-lu: Op = _square(
+lu: Op = _decomposition(
     "lu",
-    _apart,
     doc="of the transposed matrix: L and U in one, transposed, and below it the order of the rows",
     result_type=_one_row_more,
-    library=lapack.call_lu,
-    parts=by_library,
-    jvp=linalg_rules.lu_jvp,
-    reference=linalg_references.lu,
+    samples=_samples(_apart, _SQUARE),
 )
 
-eigh: Op = _square(
+
+def _eigen_type(x: TensorType, *, vectors: bool = True) -> TensorType:
+    return _one_row_more(x) if vectors else x.with_shape(_require_matrix(x).shape[:-1])
+
+
+eigh: Op = _decomposition(
     "eigh",
-    _spread_out,
-    doc="the eigenvectors of a symmetric matrix as rows, and below them the eigenvalues; the "
-    "upper triangle is read",
-    result_type=_one_row_more,
-    library=lapack.call_eigh,
-    parts=by_library,
-    jvp=linalg_rules.eigh_jvp,
-    reference=linalg_references.eigh,
+    doc="the eigenvectors of a symmetric matrix as rows, and below them the eigenvalues, or these "
+    "alone; the upper triangle is read",
+    result_type=_eigen_type,
+    samples=_valued(_spread_out, _SQUARE),
 )
 
 
-def _complex_row_more(x: TensorType) -> TensorType:
+def _complex_eigen_type(x: TensorType, *, vectors: bool = True) -> TensorType:
     if not x.dtype.is_complex:
         raise DTypeError(f"{x} is real", fix="convert it to complex numbers, which values may be")
-    return _one_row_more(x)
+    return _eigen_type(x, vectors=vectors)
 
 
-eig: Op = _square(
+eig: Op = _decomposition(
     "eig",
-    _apart,
-    doc="of the transposed complex matrix: the eigenvectors as rows, below them the eigenvalues",
-    result_type=_complex_row_more,
-    library=lapack.call_eig,
-    parts=by_library,
-    jvp=linalg_rules.refused,
-    reference=linalg_references.eig,
+    doc="of the transposed complex matrix: the eigenvectors as rows, below them the eigenvalues, "
+    "or these alone",
+    result_type=_complex_eigen_type,
+    samples=_valued(_apart, _SQUARE),
     dtypes=COMPLEX,
     errors=(((TensorType((3, 3), _F32),), {}, DTypeError),),
 )
@@ -213,37 +204,32 @@ def _qr_type(x: TensorType, *, complete: bool = False) -> TensorType:
 
 
 def _qr_samples(rng: np.random.Generator, dtype: DType) -> list[Sample]:
-    whole = _samples(_apart, ((2, 4), (3, 2), (0, 2)), complete=True)(rng, dtype)
-    unsmooth = [Sample(s.inputs, s.attrs, smooth=False) for s in whole]
-    return [*_samples(_apart, _OBLONG)(rng, dtype), *unsmooth]
+    found = [
+        *_samples(_apart, _OBLONG)(rng, dtype),
+        *_samples(_apart, ((2, 4), (3, 2), (0, 2)), complete=True)(rng, dtype),
+    ]
+    # The sign of a column flips where its diagonal element becomes real: none of them is.
+    turn = np.asarray(np.exp(1j) if dtype.is_complex else 1, dtype.numpy)
+    return [Sample((x.inputs[0] * turn,), x.attrs, smooth=not x.attrs) for x in found]
 
 
 qr: Op = _decomposition(
     "qr",
     doc="of the transposed matrix: the columns of Q as rows, each followed by its row of R",
     result_type=_qr_type,
-    library=lapack.call_qr,
-    parts=by_library,
-    jvp=linalg_rules.qr_jvp,
-    reference=linalg_references.qr,
     samples=_qr_samples,
 )
 
 
-def _svd_type(x: TensorType) -> TensorType:
+def _svd_type(x: TensorType, *, vectors: bool = True) -> TensorType:
     n, m = _require_matrix(x, square=False).shape[-2:]
-    return x.with_shape((*x.shape[:-2], minimum(m, n) * (m + n + 1)))
+    return x.with_shape((*x.shape[:-2], minimum(m, n) * (m + n + 1 if vectors else 1)))
 
 
 svd: Op = _decomposition(
     "svd",
-    doc="of the transposed matrix: the elements of Uᵀ, V and the singular values after each other",
+    doc="of the transposed matrix: the elements of Uᵀ, Vᴴᵀ and the singular values after each "
+    "other, or the values alone",
     result_type=_svd_type,
-    library=lapack.call_svd,
-    parts=by_library,
-    jvp=linalg_rules.svd_jvp,
-    reference=linalg_references.svd,
-    samples=_samples(_apart, _OBLONG),
+    samples=_valued(_apart, _OBLONG),
 )
-
-op_of = {op.name: op for op in (cholesky, triangular_solve, lu, eigh, eig, qr, svd)}

@@ -65,28 +65,25 @@ def _one_lu(x: Array) -> Array:
     return np.concatenate([a.T, order[None].astype(x.dtype)])
 
 
-def eigh(x: Any) -> Array:
+def eigh(x: Any, *, vectors: bool = True) -> Array:
     """By NumPy, of the transposed matrix, which has its lower triangle above."""
-    x = np.asarray(x)
-    n = x.shape[-1]
-
-    def one(matrix: Array) -> Array:
-        values, vectors = np.linalg.eigh(matrix.T)
-        return np.concatenate([vectors.T, values[None]])
-
-    return _each((n + 1, n), one, x)
+    return _eigen(np.linalg.eigh, x, vectors)
 
 
-def eig(x: Any) -> Array:
+def eig(x: Any, *, vectors: bool = True) -> Array:
     """By NumPy, of the transposed matrix."""
+    return _eigen(np.linalg.eig, x, vectors)
+
+
+def _eigen(decompose: Callable[[Array], Any], x: Any, vectors: bool) -> Array:
     x = np.asarray(x)
     n = x.shape[-1]
 
     def one(matrix: Array) -> Array:
-        values, vectors = np.linalg.eig(matrix.T)
-        return np.concatenate([vectors.T, values[None]])
+        values, columns = decompose(matrix.T)
+        return np.concatenate([columns.T, values[None]]) if vectors else np.asarray(values)
 
-    return _each((n + 1, n), one, x)
+    return _each((n + 1, n) if vectors else (n,), one, x)
 
 
 def qr(x: Any, *, complete: bool = False) -> Array:
@@ -101,13 +98,13 @@ def qr(x: Any, *, complete: bool = False) -> Array:
     return _each((m if complete else min(m, n), m + n), one, x)
 
 
-def svd(x: Any) -> Array:
+def svd(x: Any, *, vectors: bool = True) -> Array:
     """By NumPy."""
     x = np.asarray(x)
     n, m = x.shape[-2:]
 
     def one(matrix: Array) -> Array:
         u, s, vt = np.linalg.svd(matrix.T, full_matrices=False)
-        return np.concatenate([u.T.ravel(), vt.T.ravel(), s])
+        return np.concatenate([u.T.ravel(), vt.T.ravel(), s]) if vectors else np.asarray(s)
 
-    return _each((min(m, n) * (m + n + 1),), one, x)
+    return _each((min(m, n) * (m + n + 1 if vectors else 1),), one, x)

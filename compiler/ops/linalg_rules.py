@@ -2,7 +2,15 @@
 
 After M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
 algorithmic differentiation", Oxford University 2008; for the triangles of LU and QR likewise, from
-the derivative of the product. Eigenvalues and singular values must differ.
+the derivative of the product. For general eigenvectors see C. Boeddeker, P. Hanebrink, L. Drude,
+J. Heymann and R. Haeb-Umbach, "On the computation of complex-valued gradients with application to
+statistically optimum beamforming", arXiv:1701.00392 (2017); for complex singular vectors Z.-Q. Wan
+and S.-X. Zhang, "Automatic differentiation for complex valued SVD", arXiv:1909.02659 (2019).
+
+Eigenvectors and singular vectors of complex matrices are determined but for phases. A derivative
+turns none of them: the change of an eigenvector or right singular vector is orthogonal to it. So
+derivatives of what does not depend on phases are right. Where values are equal, derivatives of
+vectors are infinite or NaN, and those of values are the ones along the vectors that were found.
 """
 
 from __future__ import annotations
@@ -27,10 +35,10 @@ from .slicing import concatenate, slice
 
 __all__ = [
     "cholesky_jvp",
+    "eig_jvp",
     "eigh_jvp",
     "lu_jvp",
     "qr_jvp",
-    "refused",
     "svd_jvp",
     "triangular_solve_jvp",
     "triangular_solve_transpose",
@@ -42,9 +50,13 @@ def _turned(x: Node) -> Any:
     return transpose(x, axes=(*range(x.rank - 2), x.rank - 1, x.rank - 2))
 
 
+def _conjugate(x: Node) -> Any:
+    return operations["conjugate"](x) if x.dtype.is_complex else x
+
+
 def _adjoint(x: Node) -> Any:
     """The transposed matrices, conjugated if they are complex."""
-    return operations["conjugate"](_turned(x)) if x.dtype.is_complex else _turned(x)
+    return _conjugate(_turned(x))
 
 
 def _real_part(x: Node) -> Any:
@@ -146,11 +158,7 @@ def lu_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
         return None
     n, rank = out.shape[-1], out.rank
     packed = _part(out, -2, 0, n)
-    order = _part(out, -2, n, n + 1)
-    order = operations["real"](order) if order.dtype.is_complex else order
-    order = reshape(convert(order, dtype=DType.I64), shape=(*out.shape[:-2], n))
-    order = broadcast(order, shape=packed.shape, axes=(*range(rank - 2), rank - 2))
-    t = take_along_axis(_turned(tangents[0]), order, axis=rank - 2)
+    t = _permuted(_turned(tangents[0]), out)
     t = _solve(packed, t, lower=False, transposed=True, unit=True)
     m = _turned(_solve(packed, _turned(t), lower=True))
     both = _turned(packed)
@@ -161,6 +169,24 @@ def lu_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
     return concatenate(_turned(change), rest, axis=rank - 2)
 
 
+def _permuted(x: Any, factors: Node) -> Any:
+    """The rows of square matrices in the order that the factors of `lu` are in."""
+    n, rank = factors.shape[-1], factors.rank
+    order = _part(factors, -2, n, n + 1)
+    order = operations["real"](order) if order.dtype.is_complex else order
+    order = reshape(convert(order, dtype=DType.I64), shape=(*factors.shape[:-2], n))
+    order = broadcast(order, shape=x.shape, axes=(*range(rank - 2), rank - 2))
+    return take_along_axis(x, order, axis=rank - 2)
+
+
+def _solve_whole(turned: Any, b: Any) -> Any:
+    """a⁻¹·b, given a transposed."""
+    factors = operations["lu"](turned)
+    packed = _part(factors, -2, 0, turned.shape[-1])
+    half = _solve(packed, _permuted(b, factors), lower=False, transposed=True, unit=True)
+    return _solve(packed, half, lower=True, transposed=True)
+
+
 def _gaps(values: Any, shape: Any) -> Any:
     """1 / (value of the column - value of the row), and 0 on the diagonal."""
     gap = subtract(_along(values, shape, -1), _along(values, shape, -2))
@@ -168,43 +194,58 @@ def _gaps(values: Any, shape: Any) -> Any:
     return select(same, like(0, gap), divide(like(1, gap), select(same, like(1, gap), gap)))
 
 
-def _expect_unique(out: Node) -> None:
-    """Refuse what is determined but for factors on the unit circle."""
-    if out.dtype.is_complex:
-        refused((), (), out, {})
+def _values(out: Node) -> Any:
+    """The values that lie below vectors, as vectors."""
+    n = out.shape[-1]
+    return reshape(_part(out, -2, n, n + 1), shape=(*out.shape[:-2], n))
 
 
-def refused(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
-    """There is no derivative of vectors that are determined but for phases."""
-    if not tangents or any(t is not None for t in tangents):
-        raise UnsupportedError(
-            f"the vectors of {out.op} of complex matrices are determined but for phases, so they "
-            "have no derivative",
-            fix="differentiate through solve, inv, det or cholesky, or in real matrices",
-        )
+def _below(vectors: Any, values: Any) -> Any:
+    """Values below vectors."""
+    n, rank = vectors.shape[-1], vectors.rank
+    return concatenate(vectors, reshape(values, shape=(*vectors.shape[:-2], 1, n)), axis=rank - 2)
+
+
+def _has_vectors(attrs: Any) -> bool:
+    return bool(attrs.get("vectors", True))
 
 
 def eigh_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
-    """dΛ = diag(P), dV = V·(F∘P) with P = Vᵀ·dA·V."""
+    """dΛ = diag(P), dV = V·(F∘P) with P = Vᴴ·dA·V."""
     if tangents[0] is None:
         return None
-    _expect_unique(out)
-    n, rank = out.shape[-1], out.rank
-    rows = _part(out, -2, 0, n)
-    values = reshape(_part(out, -2, n, n + 1), shape=(*out.shape[:-2], n))
-    t = _upper(tangents[0]) + _turned(_upper(tangents[0], strict=True))
-    p = _times(_times(rows, t), rows, right=True)
-    vectors = _times(multiply(_gaps(values, p.shape), p), rows, left=True)
-    change = reshape(_diagonal(p), shape=(*out.shape[:-2], 1, n))
-    return concatenate(vectors, change, axis=rank - 2)
+    whole = out if _has_vectors(attrs) else operations["eigh"](inputs[0])
+    rows = _part(whole, -2, 0, out.shape[-1])
+    high = _upper(tangents[0], strict=True)
+    t = high + _adjoint(high) + _diagonal_only(_real_part(tangents[0]))  # dAᵀ
+    p = _times(_times(_conjugate(rows), t, right=True), rows, right=True)
+    values = _real_part(_diagonal(p))
+    if whole is not out:
+        return values
+    gaps = _gaps(_real_part(_values(out)), p.shape)
+    return _below(_times(multiply(gaps, p), rows, left=True), values)
+
+
+def eig_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
+    """dΛ = diag(P), dV = V·(D − diag(VᴴV·D)) with P = V⁻¹·dA·V and D = F∘P."""
+    (t,) = tangents
+    if t is None:
+        return None
+    whole = out if _has_vectors(attrs) else operations["eig"](inputs[0])
+    rows = _part(whole, -2, 0, out.shape[-1])
+    p = _solve_whole(rows, _times(t, rows, left=True, right=True))
+    if whole is not out:
+        return _diagonal(p)
+    d = multiply(_gaps(_values(out), p.shape), p)
+    along = _times(_times(_conjugate(rows), rows, right=True), d)
+    return _below(_times(subtract(d, _diagonal_only(along)), rows, left=True), _diagonal(p))
 
 
 def qr_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
-    """dQ = X − Q·(QᵀX − Ω) with X = dA·R⁻¹ on the first columns and Ω antisymmetric, which the
-    lower triangle of QᵀX determines; dR = Qᵀ·dA + dQᵀ·A."""
+    """dQ = X − Q·(QᴴX − Ω) with X = dA·R⁻¹ on the first columns and Ω = −Ωᴴ, which the lower
+    triangle of QᴴX and the real diagonal of R determine; dR = Qᴴ·dA + dQᴴ·A."""
     if tangents[0] is None:
         return None
-    _expect_unique(out)
     n, m = inputs[0].shape[-2:]
     k = minimum(m, n)
     if attrs.get("complete", False) and is_at_most(m, n) is not True:
@@ -215,43 +256,50 @@ def qr_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
     q, r = _part(out, -1, 0, m), _part(out, -1, m, m + n)  # q: columns as rows
     first = _part(tangents[0], -2, 0, k)  # dAᵀ, the first columns as rows
     x = _solve(_part(r, -1, 0, k), first, lower=False, transposed=True)  # Xᵀ = R⁻ᵀ·dA₁ᵀ
-    w = _times(q, x, right=True)
+    w = _times(_conjugate(q), x, right=True)
     low = _lower(w, strict=True)
-    turn = subtract(low, _turned(low))
+    turn = subtract(low, _adjoint(low))
+    if w.dtype.is_complex:
+        turn = turn + _diagonal_only(subtract(w, _real_part(w)))
     dq = x + _times(subtract(turn, w), q, left=True)  # dQᵀ
-    dr = _times(q, tangents[0], right=True) + _times(dq, inputs[0], right=True)
+    dr = _times(_conjugate(q), tangents[0], right=True)
+    dr = dr + _times(_conjugate(dq), inputs[0], right=True)
     return concatenate(dq, dr, axis=out.rank - 1)
 
 
 def svd_jvp(tangents: Any, inputs: Any, out: Any, attrs: Any) -> Any:
-    """dS = diag(P) with P = Uᵀ·dA·V; dU = U·(F∘(P·S + S·Pᵀ)) + (dA·V − U·P)·S⁻¹, dV likewise."""
+    """dS = diag(P) with P = Uᴴ·dA·V; dU = U·(F∘(P·S + S·Pᴴ)) + (dA·V − U·P)·S⁻¹, dV likewise.
+
+    The imaginary part of diag(P) turns the columns of U, over S.
+    """
     (t,) = tangents
     if t is None:
         return None
-    _expect_unique(out)
     n, m = inputs[0].shape[-2:]
     k, lead = minimum(m, n), inputs[0].shape[:-2]
-    u = reshape(_part(out, -1, 0, k * m), shape=(*lead, k, m))  # Uᵀ
-    v = reshape(_part(out, -1, k * m, k * (m + n)), shape=(*lead, n, k))
-    s = _part(out, -1, k * (m + n), k * (m + n + 1))
-    moved = _times(t, v, left=True)  # dA·V
-    p = _times(u, moved)
+    whole = out if _has_vectors(attrs) else operations["svd"](inputs[0])
+    u = reshape(_part(whole, -1, 0, k * m), shape=(*lead, k, m))  # Uᵀ
+    v = reshape(_part(whole, -1, k * m, k * (m + n)), shape=(*lead, n, k))  # V conjugated
+    moved = _times(t, _conjugate(v), left=True)  # dA·V
+    p = _times(_conjugate(u), moved)
+    values = _real_part(_diagonal(p))
+    if whole is not out:
+        return values
+    s = _real_part(_part(out, -1, k * (m + n), k * (m + n + 1)))
     by_column, by_row = _along(s, p.shape, -1), _along(s, p.shape, -2)
     gaps = _gaps(multiply(s, s), p.shape)
-    turned = _turned(p)
+    turned = _adjoint(p)
     left = multiply(gaps, multiply(p, by_column) + multiply(by_row, turned))
     right = multiply(gaps, multiply(by_row, p) + multiply(turned, by_column))
+    if p.dtype.is_complex:
+        left = left + _diagonal_only(divide(subtract(p, _real_part(p)), by_column))
     du = _times(left, u, left=True)  # dUᵀ
-    dv = _times(v, right)
+    dv = _times(v, _conjugate(right))
     if is_at_most(m, n) is not True:
         beside = subtract(_turned(moved), _times(p, u, left=True))
         du = du + divide(beside, _along(s, du.shape, -2))
     if is_at_most(n, m) is not True:
-        beside = subtract(_times(t, u, right=True), _times(v, p, right=True))
+        beside = subtract(_times(t, _conjugate(u), right=True), _times(v, p, right=True))
         dv = dv + divide(beside, _along(s, dv.shape, -1))
-    parts = (
-        reshape(du, shape=(*lead, k * m)),
-        reshape(dv, shape=(*lead, n * k)),
-        _diagonal(p),
-    )
+    parts = (reshape(du, shape=(*lead, k * m)), reshape(dv, shape=(*lead, n * k)), values)
     return concatenate(*parts, axis=out.rank - 1)

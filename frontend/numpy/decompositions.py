@@ -115,34 +115,43 @@ def qr(x: Any, /, mode: str = "reduced") -> Any:
 @numpy_like(np.linalg.eigh)
 def eigh(x: Any, /, UPLO: str = "L") -> EighResult:
     """Eigenvalues of symmetric or Hermitian matrices, the least first, and their vectors as
-    columns; one triangle is read. Derivatives need real matrices and eigenvalues that differ."""
-    if UPLO not in ("L", "U"):
-        raise OptionError(f"eigh: UPLO={UPLO!r}", fix='use "L" or "U"')
-    x = matrices(x, square=True)
+    columns; one triangle is read. Derivatives of vectors need eigenvalues that differ, and are
+    those of functions that do not depend on signs or phases of vectors."""
+    x = _triangle("eigh", x, UPLO)
     n = x.shape[-1]
-    packed = call("eigh", transposed(x) if UPLO == "L" else FUNCTIONS["conj"](x))
+    packed = call("eigh", x)
     return EighResult(FUNCTIONS["real"](packed[..., n, :]), transposed(packed[..., :n, :]))
+
+
+def _triangle(name: str, x: Any, uplo: str) -> Any:
+    """Matrices whose upper triangle is the one to be read, transposed."""
+    if uplo not in ("L", "U"):
+        raise OptionError(f"{name}: UPLO={uplo!r}", fix='use "L" or "U"')
+    x = matrices(x, square=True)
+    return transposed(x) if uplo == "L" else FUNCTIONS["conj"](x)
 
 
 @numpy_like(np.linalg.eigvalsh)
 def eigvalsh(x: Any, /, UPLO: str = "L") -> Any:
-    """The eigenvalues of symmetric matrices, the least first."""
-    return FUNCTIONS["eigh"](x, UPLO)[0]
+    """The eigenvalues of symmetric or Hermitian matrices, the least first; they have derivatives
+    where some are equal, too."""
+    return FUNCTIONS["real"](call("eigh", _triangle("eigvalsh", x, UPLO), vectors=False))
 
 
 @numpy_like(np.linalg.svd)
 def svd(
     x: Any, /, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """U, S and Vh with (U * S) @ Vh = x, the greatest of S first. Derivatives need real matrices,
-    singular values that differ, and no full matrices of oblong ones."""
+    """U, S and Vh with (U * S) @ Vh = x, the greatest of S first. Derivatives of U and Vh need
+    singular values that differ, none of them 0 where x is complex or oblong, and no full matrices
+    of oblong ones; they are those of functions that do not depend on signs or phases."""
     x = matrices(x)
     m, n = x.shape[-2:]
     k = minimum(m, n)
-    packed = call("svd", transposed(x))
-    s = FUNCTIONS["real"](packed[..., k * (m + n) :])
+    packed = call("svd", transposed(x), vectors=bool(compute_uv))
     if not compute_uv:
-        return s
+        return FUNCTIONS["real"](packed)
+    s = FUNCTIONS["real"](packed[..., k * (m + n) :])
     u = transposed(FUNCTIONS["reshape"](packed[..., : k * m], (*x.shape[:-2], k, m)))
     v = FUNCTIONS["reshape"](packed[..., k * m : k * (m + n)], (*x.shape[:-2], n, k))
     if full_matrices and is_equal(m, n) is not True:
@@ -161,8 +170,8 @@ def _completed(u: Any) -> Any:
 
 @numpy_like(getattr(np.linalg, "svdvals", None))
 def svdvals(x: Any, /) -> Any:
-    """The singular values, the greatest first."""
-    return FUNCTIONS["svd"](x, full_matrices=False).S
+    """The singular values, the greatest first; they have derivatives where some are equal, too."""
+    return FUNCTIONS["svd"](x, compute_uv=False)
 
 
 class EigResult(NamedTuple):
@@ -180,14 +189,21 @@ def _eager_eig(x: Any, /) -> EigResult:
 
 @numpy_like(np.linalg.eig, eager=_eager_eig)
 def eig(x: Any, /) -> EigResult:
-    """Eigenvalues of square matrices, in no order, and their vectors as columns, always complex."""
-    x = matrices(x, square=True)
+    """Eigenvalues of square matrices, in no order, and their vectors as columns, always complex.
+    Derivatives of vectors need eigenvalues that differ, and are those of functions that do not
+    depend on phases of vectors."""
+    x = _complex_columns(x)
     n = x.shape[-1]
-    packed = call("eig", transposed(convert(x, common_dtype(x).complex)))
+    packed = call("eig", x)
     return EigResult(packed[..., n, :], transposed(packed[..., :n, :]))
+
+
+def _complex_columns(x: Any) -> Any:
+    x = matrices(x, square=True)
+    return transposed(convert(x, common_dtype(x).complex))
 
 
 @numpy_like(np.linalg.eigvals, eager=lambda x, /: _eager_eig(x)[0])
 def eigvals(x: Any, /) -> Any:
     """The eigenvalues of square matrices, in no order, always complex."""
-    return eig(x)[0]
+    return call("eig", _complex_columns(x), vectors=False)

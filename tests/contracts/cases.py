@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,7 @@ __all__ = [
     "samples",
     "signed",
     "sizes",
+    "without_phases",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -149,6 +152,8 @@ def signed(op: Op, sample: Sample, found: Any) -> Array:
     """A result with the one choice of signs or phases, where vectors are determined but for theirs:
     the greatest element of each is positive."""
     values = np.array(found)
+    if not sample.attrs.get("vectors", True):
+        return values
     if op.name in ("eig", "eigh"):
         rows = values[..., :-1, :]
         values[..., :-1, :] = rows * np.conj(_signs(rows))
@@ -170,6 +175,54 @@ def _signs(rows: Array) -> Array:
         return np.ones((*rows.shape[:-1], 1), rows.dtype)
     places = np.argmax(np.abs(rows), -1, keepdims=True)
     return np.asarray(np.sign(np.take_along_axis(rows, places, -1)))
+
+
+def without_phases(app: Application) -> Node:
+    """Of vectors that are determined but for phases, the products that do not depend on these."""
+    node = app.node
+    if node.op.name not in ("eig", "eigh", "svd") or not node.attrs.get("vectors", True):
+        return node
+    with app.builder.active():
+        if node.op.name == "svd":
+            return _joined_products(*_singular(app))
+        n = node.shape[-1]
+        rows, values = (_cut(node, -2, *ends) for ends in ((0, n), (n, n + 1)))
+        turned = operations["conjugate"](rows) if node.dtype.is_complex else rows
+        return _joined_products(rows, turned, values)
+
+
+def _singular(app: Application) -> tuple[Node, Node, Node]:
+    """The singular vectors as rows, and the values."""
+    n, m = sizes(app.parameters[0])[-2:]
+    k, lead = min(m, n), sizes(app.node)[:-1]
+    places = (0, k * m, k * (m + n), k * (m + n + 1))
+    u, v, s = (_cut(app.node, -1, *ends) for ends in pairwise(places))
+    v = operations["reshape"](v, shape=(*lead, n, k))
+    order = (*range(len(lead)), len(lead) + 1, len(lead))
+    v = operations["transpose"](v, axes=order)
+    return operations["reshape"](u, shape=(*lead, k, m)), v, s
+
+
+def _cut(x: Node, axis: int, start: int, stop: int) -> Node:
+    stops = [*sizes(x)]
+    starts = [0] * x.rank
+    starts[axis], stops[axis] = start, stop
+    found: Node = operations["slice"](x, starts=(*starts,), stops=(*stops,), steps=(1,) * x.rank)
+    return found
+
+
+def _joined_products(x: Node, y: Node, values: Node) -> Node:
+    """The products of the elements of rows of x and y, and the values, one after another."""
+    axes = tuple(range(x.rank - 1))
+    products = operations["contract"](
+        operations["reshape"](x, shape=(*sizes(x), 1)),
+        operations["reshape"](y, shape=(*sizes(y), 1)),
+        batch=(axes, axes),
+        contracting=((x.rank,), (y.rank,)),
+    )
+    flat = (operations["reshape"](p, shape=(prod(sizes(p)),)) for p in (products, values))
+    found: Node = operations["concatenate"](*flat, axis=0)
+    return found
 
 
 def assert_close(found: Any, wanted: Any, *, ulp: float = 0.0, rtol: float | None = None) -> None:

@@ -367,11 +367,6 @@ def test_linear_algebra_has_gradients(f):
     np.testing.assert_allclose(sf.jit(sf.grad(f))(x), wanted, rtol=1e-6, atol=1e-6)
 
 
-def test_vectors_that_are_not_unique_have_no_derivative():
-    with pytest.raises(sf.UnsupportedError, match="phases"):
-        sf.grad(lambda x: snp.abs(snp.linalg.svd(x)[0]).sum())(TALL)
-
-
 # refusals
 
 
