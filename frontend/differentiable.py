@@ -1,17 +1,27 @@
-"""What a function has to return, and be given, for its derivatives to mean something."""
+"""What is differentiated in what, and what a function has to return and be given for that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
+from msgspec.structs import replace
+
+from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
+from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
 
 from .tracing.record import Recorded, function_name
 from .tracing.tree import Structure
 
-__all__ = ["expect_kind", "expect_scalar", "pair_of"]
+__all__ = [
+    "Argnums", "expect_kind", "expect_scalar", "pair_of", "parted", "selected", "stable",
+]  # fmt: skip
+
+Argnums = int | Sequence[int]
 
 
 def expect_scalar(recorded: Recorded, has_aux: bool) -> None:
@@ -60,3 +70,54 @@ def pair_of(recorded: Recorded) -> Structure:
             loc=user_location(),
         )
     return tree
+
+
+def stable(recorded: Recorded) -> Recorded:
+    """The function in numerically stable form, whose derivatives are stable too."""
+    graph, _ = run_pipeline(recorded.graph, passes=DERIVATIVE_PASSES)
+    return replace(recorded, graph=graph)
+
+
+def selected(
+    recorded: Recorded, argnums: Argnums, what: str
+) -> tuple[list[int], Callable[[list[Any]], Any]]:
+    """The leaves that `argnums` names, and what gives derivatives their containers."""
+    parts = recorded.arguments.tree.children()[0].children()
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    starts = np.cumsum([0, *(part.count for part in parts)]).tolist()
+    wrong = [n for n in chosen if not -len(parts) <= n < len(parts)]
+    if wrong:
+        raise TraceError(
+            f"{what}: argnums is {argnums}, but there are {len(parts)} positional arguments",
+            fix="pass the arguments to differentiate in by position",
+            loc=user_location(),
+        )
+    chosen = [n % len(parts) for n in chosen]
+    leaves = [at for n in chosen for at in range(starts[n], starts[n + 1])]
+    for at in leaves:
+        type_ = recorded.graph.parameters[at].type
+        if not type_.dtype.is_inexact:
+            raise DTypeError(
+                f"{what} in {recorded.names[at]}, which is {type_}: only floating-point numbers "
+                "can change a little",
+                fix="pass a float, or choose other arguments by argnums",
+                loc=user_location(),
+            )
+
+    def rebuild_tree(values: list[Any]) -> Any:
+        rest = iter(values)
+        found = tuple(
+            parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen
+        )
+        return found[0] if isinstance(argnums, int) else found
+
+    return leaves, rebuild_tree
+
+
+def parted(recorded: Recorded, has_aux: bool) -> tuple[ir.Graph, tuple[Any, ...]]:
+    """The graph of what is differentiated, and the nodes of the auxiliary data."""
+    graph = recorded.graph
+    if not has_aux:
+        return graph, ()
+    count = pair_of(recorded).children()[0].count
+    return graph.with_outputs(graph.outputs[:count]), graph.outputs[count:]

@@ -7,7 +7,7 @@ use `sf.jit(sf.grad(f))` for speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -19,11 +19,10 @@ from symfuse.compiler.autodiff.jacobian import jacfwd_graph, jacrev_graph
 from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import user_location
-from symfuse.compiler.passes.pipeline import DERIVATIVE_PASSES, run_pipeline
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import DTypeError, ShapeError, TraceError
+from symfuse.runtime.errors import ShapeError
 
-from .differentiable import expect_kind, expect_scalar, pair_of
+from .differentiable import Argnums, expect_kind, expect_scalar, parted, selected, stable
 from .tracing.record import Recorded, record
 from .tracing.specs import Spec
 from .tracing.trace import call, call_graph, tells
@@ -35,7 +34,6 @@ __all__ = [
 ]  # fmt: skip
 
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
 
 
 def grad(
@@ -73,8 +71,8 @@ def value_and_grad(
 
     @wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        recorded = _stable(record(fun, args, kwargs))
-        wrt, rebuild_tree = _selected(recorded, argnums, "grad")
+        recorded = stable(record(fun, args, kwargs))
+        wrt, rebuild_tree = selected(recorded, argnums, "grad")
         expect_scalar(recorded, has_aux)
         graph = recorded.graph
         expect_kind("grad", "output", graph.outputs[:1], holomorphic)
@@ -97,8 +95,8 @@ def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> An
     >>> float(change)
     6.0
     """
-    recorded = _stable(record(fun, tuple(primals)))
-    main, aux = _parted(recorded, has_aux)
+    recorded = stable(record(fun, tuple(primals)))
+    main, aux = parted(recorded, has_aux)
     leaves = recorded.arguments.leaves
     directions = same(tuple(tangents), flatten(tuple(primals))[1], "tangents")
     wrt = _float_leaves(recorded)
@@ -119,8 +117,8 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     >>> float(value), float(linear(1.0)), float(linear(2.0))
     (8.0, 12.0, 24.0)
     """
-    recorded = _stable(record(fun, primals))
-    main, _ = _parted(recorded, has_aux)
+    recorded = stable(record(fun, primals))
+    main, _ = parted(recorded, has_aux)
     wrt = _float_leaves(recorded)
     known, derivative = linear_graph(main, [main.parameters[at] for at in wrt])
     count = len(recorded.graph.outputs)
@@ -147,8 +145,8 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     >>> [float(ct) for ct in pull(1.0)]
     [4.0, 3.0]
     """
-    recorded = _stable(record(fun, primals))
-    main, _ = _parted(recorded, has_aux)
+    recorded = stable(record(fun, primals))
+    main, _ = parted(recorded, has_aux)
     results = recorded.out_tree.unflatten(call_graph(recorded.graph, recorded.arguments.leaves))
     out_tree = recorded.out_tree.children()[0] if has_aux else recorded.out_tree
     wrt = _float_leaves(recorded)
@@ -234,9 +232,9 @@ def _jacobian(
 ) -> Function:
     @wraps(fun)
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        recorded = _stable(record(fun, args, kwargs))
-        main, aux = _parted(recorded, has_aux)
-        wrt, rebuild_tree = _selected(recorded, argnums, "the Jacobian")
+        recorded = stable(record(fun, args, kwargs))
+        main, aux = parted(recorded, has_aux)
+        wrt, rebuild_tree = selected(recorded, argnums, "the Jacobian")
         inputs = [main.parameters[at] for at in wrt]
         if holomorphic or transform is jacfwd_graph:
             expect_kind("jacfwd", "input", inputs, holomorphic)
@@ -258,57 +256,6 @@ def _jacobian(
         return trees[0].unflatten(rows), rest
 
     return derivative
-
-
-def _stable(recorded: Recorded) -> Recorded:
-    """The function in numerically stable form, whose derivatives are stable too."""
-    graph, _ = run_pipeline(recorded.graph, passes=DERIVATIVE_PASSES)
-    return replace(recorded, graph=graph)
-
-
-def _selected(
-    recorded: Recorded, argnums: Argnums, what: str
-) -> tuple[list[int], Callable[[list[Any]], Any]]:
-    """The leaves that `argnums` names, and what gives derivatives their containers."""
-    parts = recorded.arguments.tree.children()[0].children()
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
-    starts = np.cumsum([0, *(part.count for part in parts)]).tolist()
-    wrong = [n for n in chosen if not -len(parts) <= n < len(parts)]
-    if wrong:
-        raise TraceError(
-            f"{what}: argnums is {argnums}, but there are {len(parts)} positional arguments",
-            fix="pass the arguments to differentiate in by position",
-            loc=user_location(),
-        )
-    chosen = [n % len(parts) for n in chosen]
-    leaves = [at for n in chosen for at in range(starts[n], starts[n + 1])]
-    for at in leaves:
-        type_ = recorded.graph.parameters[at].type
-        if not type_.dtype.is_inexact:
-            raise DTypeError(
-                f"{what} in {recorded.names[at]}, which is {type_}: only floating-point numbers "
-                "can change a little",
-                fix="pass a float, or choose other arguments by argnums",
-                loc=user_location(),
-            )
-
-    def rebuild_tree(values: list[Any]) -> Any:
-        rest = iter(values)
-        found = tuple(
-            parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen
-        )
-        return found[0] if isinstance(argnums, int) else found
-
-    return leaves, rebuild_tree
-
-
-def _parted(recorded: Recorded, has_aux: bool) -> tuple[ir.Graph, tuple[Any, ...]]:
-    """The graph of what is differentiated, and the nodes of the auxiliary data."""
-    graph = recorded.graph
-    if not has_aux:
-        return graph, ()
-    count = pair_of(recorded).children()[0].count
-    return graph.with_outputs(graph.outputs[:count]), graph.outputs[count:]
 
 
 def _float_leaves(recorded: Recorded) -> list[int]:
