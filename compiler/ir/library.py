@@ -20,6 +20,7 @@ __all__ = [
     "Report",
     "Scratch",
     "Step",
+    "Transform",
     "Triangle",
     "Widen",
     "Zeros",
@@ -112,13 +113,28 @@ class Zeros(Struct, frozen=True):
     count: Dim
 
 
-Step = Copy | Widen | Triangle | Call | Order | Report | Zeros
+class Transform(Struct, frozen=True):
+    """Fourier transforms of `size` elements that lie `between` from each other, as many as the
+    plan has rows, which begin `apart` from each other; in both places alike."""
+
+    source: Memory
+    target: Memory
+    size: Dim
+    between: Dim
+    apart: Dim
+    inverse: bool = False
+
+
+Step = Copy | Widen | Triangle | Call | Order | Report | Transform | Zeros
 
 
 class Plan(Struct, frozen=True):
     """The steps for one matrix; the last `rank` axes of the result are of one, those before them
-    are counted through."""
+    are counted through. Threads share the `rows` of each; `work` is about what one takes, in
+    scalar additions, where that is not as for the product of two."""
 
     steps: tuple[Step, ...]
     scratch: tuple[Scratch, ...] = ()
     rank: int = 2
+    rows: Dim = 1
+    work: Dim | None = None

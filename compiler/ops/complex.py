@@ -227,6 +227,19 @@ def by_library(node: Node, operands: tuple[Any, ...]) -> Pair:
 
 
 def whole_of(value: Pair) -> Node:
-    """Complex numbers in memory, made of both parts."""
-    found: Node = as_complex(interleave(value.re, value.im))
+    """Complex numbers in memory, made of both parts; those that lie there already as they are."""
+    pairs = _pairs_of(value) or interleave(value.re, value.im)
+    found: Node = pairs.inputs[0] if pairs.op is as_real else as_complex(pairs)
     return found
+
+
+def _pairs_of(value: Pair) -> Node | None:
+    """What both parts are taken from, if that is one array of pairs."""
+    cut = value.re.inputs[0] if value.re.op is operations["reshape"] else value.re
+    if cut.op is not operations["slice"]:
+        return None
+    (pairs,) = cut.inputs
+    if not pairs.rank or pairs.shape[-1] != 2 or pairs.rank != value.re.rank + 1:
+        return None
+    is_found = part_of(pairs, 0) is value.re and part_of(pairs, 1) is value.im
+    return pairs if is_found else None

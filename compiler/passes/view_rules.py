@@ -7,6 +7,7 @@ from typing import Any
 from ..ir.dims import Dim, is_equal
 from ..ir.node import Node
 from ..ir.types import Shape
+from ..ops.complex import interleave
 from ..ops.shape import broadcast, inverse, reshape, reverse, transpose
 from ..ops.slicing import concatenate, pad, slice
 from ..rewrite.pattern import later
@@ -243,6 +244,17 @@ def slice_of_concatenation(node: Node) -> Any:
             )
         edge = end
     return None
+
+
+@step("slice")
+def slice_of_interleaved(node: Node) -> Any:
+    """One of the operands that lie side by side."""
+    (x,) = node.inputs
+    start, stop = node.attr("starts")[-1], node.attr("stops")[-1]
+    if x.op is not interleave or stop != start + 1:
+        return None
+    cut = {name: node.attr(name)[:-1] for name in ("starts", "stops", "steps")}
+    return reshape(slice(x.inputs[start], **cut), shape=node.shape)
 
 
 def _with(dims: tuple[Dim, ...], axis: int, dim: Dim) -> tuple[Dim, ...]:

@@ -3,7 +3,8 @@
 All are made of one operation, the complex transform along one axis (`compiler/ops/fourier.py`).
 `n` and `s` cut axes or fill them with zeros first, `norm` says which direction is divided: the
 inverse ("backward", the default), the other one ("forward"), or both by the root ("ortho"). Single
-precision stays single. Sizes along transformed axes have to be numbers when they are compiled.
+precision stays single. The processor transforms axes of symbolic size, a device those whose size is
+a number.
 """
 
 from __future__ import annotations

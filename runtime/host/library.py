@@ -1,4 +1,5 @@
-"""Addresses of the functions that compiled code calls: libc, libm, LAPACK, CPython, registered."""
+"""Addresses of the functions that compiled code calls: libc, libm, NumPy's libraries, CPython,
+registered ones."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from functools import cache
 
 from ..errors import DeviceError
-from . import lapack, reporting
+from . import fourier, lapack, reporting
 
 __all__ = ["address", "register"]
 
@@ -29,6 +30,8 @@ def address(name: str) -> int:
         return _registered[name]
     if name.startswith(lapack.PREFIX):
         return lapack.routine(name.removeprefix(lapack.PREFIX))
+    if name.startswith(fourier.PREFIX):
+        return fourier.address(name.removeprefix(fourier.PREFIX))
     if name == reporting.NAME:
         return reporting.address()
     found = _search(name)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import symfuse as sf
 import symfuse.numpy as snp
+from symfuse.runtime import options
 
 RNG = np.random.default_rng(5)
 
@@ -128,22 +129,49 @@ def test_a_loop_may_transform():
     np.testing.assert_allclose(rows, [np.roll(start.real, k) for k in range(4)], atol=1e-14)
 
 
-def test_a_transform_of_powers_of_two_takes_few_kernels():
-    exe = sf.compile(snp.fft.fft, "c64[8,4096]")
-    kinds = [kernel.kind for kernel in exe.kernels]
-    assert kinds.count("contraction") == 3 and len(kinds) <= 7
+def test_a_short_transform_is_one_product_and_a_longer_one_a_call():
+    short = sf.compile(snp.fft.fft, "c64[8,16]")
+    assert [kernel.kind for kernel in short.kernels].count("contraction") == 1
+    long = sf.compile(snp.fft.fft, "c64[8,4096]")
+    assert [kernel.kind for kernel in long.kernels] == ["library"]
+    assert "library of NumPy" in str(long.explain())
 
 
-def test_symbolic_batches_are_compiled_and_symbolic_lengths_refused():
-    f = sf.compile(snp.fft.fft, "c64[N,16]")
-    for n in (1, 5, 0):
-        z = complexes(n, 16, dtype=np.complex64)
-        assert_near(f(z), np.fft.fft(z))
-    with pytest.raises(sf.UnsupportedError, match="symbolic size") as raised:
-        sf.compile(lambda z: snp.fft.fft(z), "c64[N]")
-    assert raised.value.loc is not None and raised.value.loc.filename.endswith("test_fft.py")
-    z = complexes(9)
-    assert_near(sf.trace(snp.fft.fft, "c128[N]")(z), np.fft.fft(z))
+@pytest.mark.parametrize("spec", ["c128[N]", "c64[N]", "c64[B,N]", "c128[N,B]", "c64[B,N,2]"])
+def test_one_program_transforms_every_length(spec):
+    shape = spec[spec.index("[") + 1 : -1].split(",")
+    dtype = np.dtype(np.complex64 if spec.startswith("c64") else np.complex128)
+    axis = shape.index("N")
+    both = sf.compile(lambda z: (snp.fft.fft(z, axis=axis), snp.fft.ifft(z, axis=axis)), spec)
+    for n in (1, 2, 7, 64, 67, 210, 1009, 6000):
+        for batch in (0, 1, 3) if "B" in shape else (1,):
+            sizes = {"N": n, "B": batch, "2": 2}
+            z = complexes(*(sizes[size] for size in shape), dtype=dtype)
+            there, back = both(z)
+            assert_near(there, np.fft.fft(z, axis=axis))
+            assert_near(back, np.fft.ifft(z, axis=axis))
+
+
+def test_threads_share_rows_and_change_no_bit():
+    z = complexes(1000, 256)
+    f = sf.compile(snp.fft.fft, "c128[B,N]")
+    found = []
+    for threads in (1, 2):
+        with options.using(num_threads=threads):
+            found.append(f(z))
+    np.testing.assert_array_equal(*found)
+    assert_near(found[0], np.fft.fft(z))
+
+
+def test_derivatives_go_through_transforms_of_symbolic_length():
+    def energy(x):
+        return snp.sum(snp.abs(snp.fft.fft(x * snp.exp(x))) ** 2)
+
+    slope = sf.compile(sf.grad(energy), "f64[N]")
+    for n in (1, 5, 12):
+        x = RNG.normal(size=n)
+        wanted = [(energy(x + e) - energy(x - e)) / 2e-6 for e in np.eye(n) * 1e-6]
+        np.testing.assert_allclose(slope(x), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

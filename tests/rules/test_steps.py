@@ -149,6 +149,13 @@ CASES = {
     "slice_of_concatenation": [
         (lambda x, y: whole(op["concatenate"](x, y, axis=0), axis0=(3, 5, 1)), "f32[2]", "f32[4]")
     ],
+    "slice_of_interleaved": [
+        (
+            lambda x, y: whole(op["interleave"](x, y), axis0=(1, 5, 2), axis1=(1, 2, 1)),
+            "f32[6]",
+            "f32[6]",
+        )
+    ],
     "pad_with_nothing": [(lambda x: padded(x, (0, 0, 0), (0, 0, 0)), X)],
     "pad_twice": [(lambda x: padded(padded(x, (1,), (2,)), (0,), (3,)), "f32[2]")],
     "flat_concatenation": [

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from symfuse.runtime.errors import OptionError, UnsupportedError
 
 from ...ir.graph import Graph
-from ...ir.library import Call
+from ...ir.library import Call, Transform
 from ...ir.node import Node
 from ...ir.regions import every_node
 from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import DEVICE
+from ...passes.expand_transforms import expand_transforms, is_counted
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
@@ -54,7 +55,7 @@ class CudaTarget(Struct, frozen=True):
     def prepared(self, graph: Graph) -> Graph:
         """The graph with loops and branches written out, and derivatives of attention in the form
         that needs no scores; an error if it needs LAPACK."""
-        found = unroll_regions(graph)
+        found = expand_transforms(unroll_regions(graph), is_counted)
         found = without_sums_over_keys(found, DEVICE, available=has_products(self.arch))
         for node in every_node(found):
             if node.op.library is not None:
@@ -85,7 +86,8 @@ def _who(node: Node) -> str:
     """Whom the processor calls for an operation."""
     assert node.op.library is not None
     plan = node.op.library(tuple(x.type for x in node.inputs), node.type, node.attrs)
-    return "LAPACK" if any(isinstance(step, Call) for step in plan.steps) else "Python"
+    kinds = {type(step) for step in plan.steps}
+    return "LAPACK" if Call in kinds else "NumPy's library" if Transform in kinds else "Python"
 
 
 class CudaAssignment(Struct, frozen=True):

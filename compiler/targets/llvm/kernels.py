@@ -34,10 +34,13 @@ def kernel_text(
 
 def chunks_of(kernel: Kernel) -> Dim:
     """Enough for threads to share evenly, each worth more than it costs to claim."""
-    if kernel.by_library is not None:
-        return 1
-    most = minimum(kernel.tiles, MOST_CHUNKS)
+    most = minimum(_shared(kernel), MOST_CHUNKS)
     return minimum(most, maximum(kernel.work // CHUNK_WORK, 1))
+
+
+def _shared(kernel: Kernel) -> Dim:
+    """How many parts there are for threads to share."""
+    return kernel.tiles if kernel.by_library is None else kernel.by_library.plan.rows
 
 
 def load_sizes(w: Writer, at: Indices, pointer: str, sizes: tuple[Symbol, ...]) -> None:
@@ -71,7 +74,8 @@ class _KernelText:
         for buffer in dict.fromkeys((*self.kernel.reads, *self.kernel.writes)):
             self.pointers[buffer] = self._address(buffer, buffers, arena)
         if self.kernel.by_library is not None:
-            write_routines(self.kernel.by_library, self.w, self.at, self.pointers)
+            share = self._share()
+            write_routines(self.kernel.by_library, self.w, self.at, self.pointers, share)
             self.w.line("ret void")
             return self.w.text()
         first, last = self._share()
@@ -97,8 +101,8 @@ class _KernelText:
     # tiles
 
     def _share(self) -> tuple[str, str]:
-        """The first and one past the last tile of this chunk."""
-        total = self.at.at_base(self.kernel.tiles)
+        """The first and one past the last tile, or row for a library, of this chunk."""
+        total = self.at.at_base(_shared(self.kernel))
         if chunks_of(self.kernel) == 1:
             return "0", total
         chunk = self.w.emit("zext i32 %chunk to i64")

@@ -1,4 +1,4 @@
-"""A kernel that calls routines of LAPACK → one LLVM function: a loop over the matrices."""
+"""A kernel that calls routines of libraries → one LLVM function: a loop over the matrices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.host.fourier import PREFIX as FOURIER
 from symfuse.runtime.host.lapack import PREFIX
 from symfuse.runtime.host.reporting import NAME as REPORT
 
@@ -21,6 +22,7 @@ from ...ir.library import (
     Plan,
     Report,
     Step,
+    Transform,
     Triangle,
     Widen,
     Zeros,
@@ -63,16 +65,17 @@ def routine_kernel(node: Node, name: str, buffers: Any) -> Kernel:
     reads = tuple(buffers(in_memory(x)) for x in node.inputs)
     out = buffers(node)
     areas: dict[str, Area] = {}
+    lead = node.rank - plan.rank
     for number, (source, buffer) in enumerate(zip(node.inputs, reads, strict=True)):
-        areas[str(number)] = Area(buffer, product(source.shape[-2:]), source.dtype)
-    size = product(node.shape[node.rank - plan.rank :])
+        areas[str(number)] = Area(buffer, product(source.shape[lead:]), source.dtype)
+    size = product(node.shape[lead:])
     areas["out"] = Area(out, size, node.dtype)
     for one in plan.scratch:
         dtype = one.dtype or node.dtype
         shape = (one.size, 2) if dtype.is_complex else (one.size,)
         areas[one.name] = Area(Buffer(f"{out.name}_{one.name}", dtype.real, shape), 0, dtype)
-    count = product(node.shape[: node.rank - plan.rank])
-    work = count * _work_of_one(node)
+    count = product(node.shape[:lead])
+    work = count * (_work_of_one(node) if plan.work is None else plan.work)
     calls = Routines(plan, node.dtype, count, size, areas)
     writes = (out, *(areas[one.name].buffer for one in plan.scratch))
     return Kernel(name, "library", (), work, (node,), reads, writes, by_library=calls)
@@ -85,15 +88,21 @@ def _work_of_one(node: Node) -> Dim:
     return product(node.inputs[0].shape[-2:]) * node.inputs[0].shape[-1]
 
 
-def write_routines(calls: Routines, w: Writer, at: Indices, pointers: Mapping[Buffer, str]) -> None:
-    """The loop over all matrices."""
+def write_routines(
+    calls: Routines,
+    w: Writer,
+    at: Indices,
+    pointers: Mapping[Buffer, str],
+    share: tuple[str, str],
+) -> None:
+    """The loop over all matrices, of each of which the rows of a share are computed."""
     with w.loop(0, at.at_base(calls.count), hint="matrix") as loop:
         at.open()
         places = {
             name: _from(w, pointers[area.buffer], area.dtype, loop.index, at.at_base(area.step))
             for name, area in calls.areas.items()
         }
-        _Matrix(calls, w, at, places).write()
+        _Matrix(calls, w, at, places, share).write()
         at.close()
 
 
@@ -116,8 +125,16 @@ def _number(dtype: DType, value: str) -> str:
 class _Matrix:
     """The steps for one matrix."""
 
-    def __init__(self, calls: Routines, w: Writer, at: Indices, places: dict[str, str]) -> None:
+    def __init__(
+        self,
+        calls: Routines,
+        w: Writer,
+        at: Indices,
+        places: dict[str, str],
+        share: tuple[str, str],
+    ) -> None:
         self.calls, self.w, self.at, self.places = calls, w, at, places
+        self.first, self.last = share
         self.type = _kind(calls.dtype)
         self.failed: list[str] = []
 
@@ -139,6 +156,8 @@ class _Matrix:
             self._order(step)
         elif isinstance(step, Report):
             self._report(step)
+        elif isinstance(step, Transform):
+            self._transform(step)
         elif isinstance(step, Zeros):
             self._zeros(step)
         else:
@@ -239,6 +258,30 @@ class _Matrix:
         operands = self._table("ptr", [self._address(memory) for memory in step.operands])
         dims = self._table("i64", [self.at.at_base(size) for size in step.dims])
         call(self.w, "void", REPORT, f"ptr {text}", f"ptr {operands}", f"ptr {dims}")
+
+    def _transform(self, step: Transform) -> None:
+        """The library takes tables of pointers, of sizes and of distances in bytes, those of rows
+        first; it divides by nothing."""
+        w, dtype = self.w, self.calls.dtype
+        apart, between = (self.at.at_base(n * dtype.itemsize) for n in (step.apart, step.between))
+        rows = w.emit(f"sub i64 {self.last}, {self.first}")
+        before = w.emit(f"mul i64 {self.first}, {apart}")
+        source, target = (
+            w.emit(f"getelementptr i8, ptr {self._address(memory)}, i64 {before}")
+            for memory in (step.source, step.target)
+        )
+        factor = self._kept(llvm_type(dtype.real), "1.0")
+        size = self.at.at_base(step.size)
+        name = f"{FOURIER}{'ifft' if step.inverse else 'fft'}_{_LETTERS[dtype]}"
+        w.declare(f"@{name}_data = external global i8")
+        tables = (
+            self._table("ptr", [source, factor, target]),
+            self._table("i64", [rows, size, size]),
+            self._table("i64", [apart, "0", apart, between, between]),
+            f"@{name}_data",
+        )
+        with w.when(w.emit(f"icmp sgt i64 {size}, 0")):
+            call(w, "void", name, *(f"ptr {table}" for table in tables))
 
     def _zeros(self, step: Zeros) -> None:
         nbytes = self.at.at_base(step.count * self.calls.dtype.itemsize)

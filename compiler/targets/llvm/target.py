@@ -11,11 +11,14 @@ from msgspec import Struct, field
 from symfuse.runtime.host.features import host_features
 
 from ...ir.graph import Graph
+from ...ir.regions import every_node
 from ...kernel.host import HostSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
 from ...kernel.regions import Region, leaves
+from ...ops.fourier import fft
+from ...passes.expand_transforms import expand_transforms, is_one_product
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
@@ -48,22 +51,30 @@ class HostTarget(Struct, frozen=True):
         return HostSchedules(Processor(features.vector_bytes, registers, features.l2_bytes))
 
     def prepared(self, graph: Graph) -> Graph:
-        """The graph as it is."""
-        return graph
+        """The graph with short transforms written out."""
+        return expand_transforms(graph, is_one_product)
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> HostAssignment:
-        """Everything to kernels; `numerics` has had its say before."""
-        return HostAssignment(grouping)
+        """Everything to kernels and libraries; `numerics` has had its say before."""
+        return HostAssignment(grouping, tuple(_reasons(graph)))
+
+
+def _reasons(graph: Graph) -> Iterator[str]:
+    """Why a library computes transforms; those that are short are products by now."""
+    for node in every_node(graph):
+        if node.op is fft:
+            size = node.shape[node.attr("axis")]
+            yield f"the library of NumPy transforms {node.type}: {size} is not one short product"
 
 
 class HostAssignment(Struct, frozen=True):
-    """Kernels of our own for all groups but those that LAPACK computes."""
+    """Kernels of our own for all groups but those that a library computes."""
 
     grouping: Grouping
     reasons: Sequence[str] = ()
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
-        """The launch of what LAPACK computes; None for all others."""
+        """The launch of what a library computes; None for all others."""
         if group.anchor is None or group.anchor.op.library is None:
             return None
         return routine_kernel(group.anchor, name, buffers)
