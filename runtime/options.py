@@ -147,6 +147,14 @@ _ROWS = (
         None,
         "Loads this library, or the libcuda.so.1 in this folder, as the CUDA driver.",
     ),
+    Option(
+        "cudnn",
+        "choice",
+        "auto",
+        "Has cuDNN compute convolutions and attention on a CUDA device where it is there and "
+        "faster, always (an error where it cannot), or never.",
+        choices=("auto", "always", "never"),
+    ),
     Option("cuda_device", "number", 0, "Uses this device where several are there."),
     Option(
         "numerics",

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .places import ALIGNED, Count, Place, Prepared
 from .steps import Carried, Choice, Repeat, Step, Steps, While, bodies, regions
 
-__all__ = ["Count", "DeviceCode", "KernelLaunch", "Place", "Prepared", "ProductLaunch"]
+__all__ = [
+    "Count",
+    "DeviceCode",
+    "DnnLaunch",
+    "DnnOperation",
+    "KernelLaunch",
+    "LibraryLaunch",
+    "Place",
+    "Prepared",
+    "ProductLaunch",
+    "Tensor",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,92 @@ class ProductLaunch:
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """What an operation of cuDNN reads or writes.
+
+    Element (i, j, …) lies i·strides[0] + j·strides[1] + … elements behind `offset` bytes of the
+    launch's pointer number `pointer`. Without a pointer it is a `value` that the host knows, or,
+    without that too, on its way from one operation to the next.
+    """
+
+    dtype: str
+    extents: tuple[Count, ...]
+    strides: tuple[Count, ...]
+    pointer: int | None = None
+    offset: Count = 0
+    alignment: int = ALIGNED
+    value: float | None = None
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        """Every number that may depend on sizes."""
+        yield from (*self.extents, *self.strides, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class DnnOperation:
+    """An operation of cuDNN: its kind, the numbers of its tensors, and its settings.
+
+    Both in the order that `cudnn_graphs.KINDS` has for the kind.
+    """
+
+    kind: str
+    tensors: tuple[int, ...]
+    settings: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DnnLaunch:
+    """Operations that cuDNN computes at once, or the kernels that do `otherwise`.
+
+    `compute` is how exact that has to be: "f32", "f64", "tf32" or "half"; only with `fast` numerics
+    may sums be formed in other ways, as by Winograd's. Pointer number `scratch` is that of the
+    workspace; all that kernels need is among `pointers`, too. `nbytes` lie behind each of them.
+    """
+
+    entry: str
+    tensors: tuple[Tensor, ...]
+    operations: tuple[DnnOperation, ...]
+    compute: str
+    fast: bool
+    workspace: int
+    scratch: int
+    pointers: tuple[Place, ...]
+    nbytes: tuple[Count, ...]
+    otherwise: tuple[KernelLaunch, ...] = ()
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        """Every number that may depend on sizes."""
+        for tensor in self.tensors:
+            yield from tensor.counts
+        yield from (place.offset for place in self.pointers)
+        yield from self.nbytes
+        for kernel in self.otherwise:
+            yield from kernel.counts
+
+    def settled(self, prepared: Sequence[int]) -> DnnLaunch:
+        """The same, with the numbers that were prepared in the tensors."""
+
+        def number(count: Count) -> int:
+            return count if isinstance(count, int) else prepared[count.index]
+
+        tensors = tuple(
+            replace(
+                tensor,
+                extents=tuple(map(number, tensor.extents)),
+                strides=tuple(map(number, tensor.strides)),
+                offset=number(tensor.offset),
+            )
+            for tensor in self.tensors
+        )
+        return replace(self, tensors=tensors)
+
+
+LibraryLaunch = ProductLaunch | DnnLaunch
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceCode:
     """What a device runs for one call: `launches` over `modules`, compiled for `arch`.
 
@@ -82,19 +179,29 @@ class DeviceCode:
     """
 
     modules: tuple[bytes, ...]
-    launches: tuple[KernelLaunch | ProductLaunch, ...]
+    launches: tuple[KernelLaunch | LibraryLaunch, ...]
     arch: str
     prepared: int = 0
     steps: Steps = ()
     slots: int = 0
 
     def __post_init__(self) -> None:
+        for kernel in self.kernels:
+            if not 0 <= kernel.module < len(self.modules):
+                raise ValueError(f"{kernel.entry} is in no module")
         for launch in self.launches:
-            if isinstance(launch, KernelLaunch) and not 0 <= launch.module < len(self.modules):
-                raise ValueError(f"{launch.entry} is in no module")
             self._check(launch.entry, launch.counts)
         for step in regions(self.steps):
             self._check("a loop", _counts(step))
+
+    @property
+    def kernels(self) -> Iterator[KernelLaunch]:
+        """All kernels, with those that stand in for libraries."""
+        for launch in self.launches:
+            if isinstance(launch, KernelLaunch):
+                yield launch
+            elif isinstance(launch, DnnLaunch):
+                yield from launch.otherwise
 
     @property
     def order(self) -> Steps:
@@ -109,8 +216,9 @@ class DeviceCode:
         for launch in self.launches:
             if not _all_below(buffers, (place.number for place in launch.pointers)):
                 yield f"a launch ({launch.entry}) of buffers beyond its {buffers}"
-            if isinstance(launch, KernelLaunch) and not _all_below(len(symbols), launch.sizes):
-                yield f"a launch ({launch.entry}) of sizes beyond {list(symbols)}"
+        for kernel in self.kernels:
+            if not _all_below(len(symbols), kernel.sizes):
+                yield f"a launch ({kernel.entry}) of sizes beyond {list(symbols)}"
         if not _all_below(len(self.launches), _launched(self.steps)):
             yield f"steps of launches beyond its {len(self.launches)}"
         for step in regions(self.steps):

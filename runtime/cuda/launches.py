@@ -14,10 +14,10 @@ from .driver import CallFailed, Driver
 __all__ = [
     "Enqueued",
     "NodeParameters",
+    "PackedCall",
     "PackedCopy",
     "PackedFill",
     "PackedKernel",
-    "PackedProduct",
     "counted",
     "located",
 ]
@@ -39,7 +39,7 @@ class NodeParameters(ctypes.Structure):
 
 
 class Enqueued(Protocol):
-    """What can be put on a stream: a packed kernel, or a product of the vendor's library."""
+    """What can be put on a stream: a packed kernel, or a call of a vendor's library."""
 
     description: str
 
@@ -80,8 +80,8 @@ class PackedKernel:
             raise error.at(None, prefix=self.description) from None
 
 
-class PackedProduct:
-    """One product of the vendor's library at fixed addresses."""
+class PackedCall:
+    """A call of a vendor's library at fixed addresses."""
 
     __slots__ = ("_addresses", "_plan", "description")
 
@@ -89,7 +89,7 @@ class PackedProduct:
         self._plan, self._addresses, self.description = plan, addresses, description
 
     def enqueue(self, stream: int) -> None:
-        """Put it on the stream; an error names the product and the user's lines."""
+        """Put it on the stream; an error names what is computed and the user's lines."""
         try:
             self._plan.launch(stream, self._addresses)
         except DeviceError as error:

@@ -16,14 +16,25 @@ from typing import Any
 from .. import options
 from ..errors import DeviceError
 
-__all__ = ["LIBRARIES", "Entries", "Found", "Library", "driver_candidates", "find", "load"]
+__all__ = [
+    "GIVEN",
+    "LIBRARIES",
+    "Entries",
+    "Found",
+    "Library",
+    "driver_candidates",
+    "find",
+    "load",
+    "preload",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
     """A shared library that symfuse can use, and the package that brings it.
 
-    `companions` are files beside it that it opens by their bare name, so they are loaded first.
+    `companions` are files beside it that it opens by their bare name, so they are loaded first;
+    so are the `others`, where they are there.
     """
 
     file: str
@@ -31,6 +42,7 @@ class Library:
     folders: tuple[str, ...]
     purpose: str
     companions: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +96,16 @@ LIBRARIES = {
         "libcublasLt.so.13", "nvidia-cublas", (_WHEEL,), "computes products of matrices"
     ),
     "cudnn": Library(
-        "libcudnn.so.9", "nvidia-cudnn-cu13", ("nvidia/cudnn/lib",), "computes convolutions"
+        "libcudnn.so.9",
+        "nvidia-cudnn-cu13",
+        ("nvidia/cudnn/lib",),
+        "computes convolutions and attention",
+        others=("nvrtc", "cublasLt"),
     ),
 }
 
 _DRIVER = "libcuda.so.1"
+GIVEN = "beside the given driver"  # the origin of what stands beside the one that an option names
 
 
 def driver_candidates() -> tuple[str, ...]:
@@ -127,11 +144,20 @@ def load(name: str) -> ctypes.CDLL:
         ) from error
 
 
+def preload(name: str) -> None:
+    """Load what the library opens by bare names, as far as that is there."""
+    found = find(name)
+    if found is not None and found.origin != GIVEN:
+        for other in LIBRARIES[name].others:
+            if find(other) is not None:
+                load(other)
+
+
 def _places(library: Library) -> Iterator[tuple[Path, str]]:
     """Where the file may be, with a name for each place."""
     if (given := options.get("cuda_driver")) is not None:
         path = Path(given)
-        yield (path if path.is_dir() else path.parent) / library.file, "beside the given driver"
+        yield (path if path.is_dir() else path.parent) / library.file, GIVEN
     for base in sys.path:
         for folder in library.folders:
             yield Path(base, folder, library.file), f"{library.package} {_version(library)}".strip()

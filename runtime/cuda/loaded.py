@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,15 @@ from ..errors import ArtifactError, DeviceError
 from ..host.loader import load_image
 from ..host.solver import Solved, Solver
 from ..program import Program
-from .code import DeviceCode, KernelLaunch, Place, ProductLaunch
+from .code import DeviceCode, DnnLaunch, KernelLaunch, LibraryLaunch, Place, ProductLaunch
 from .device import Device, runs_on
 from .driver import CallFailed
 from .launches import (
     Enqueued,
+    PackedCall,
     PackedCopy,
     PackedFill,
     PackedKernel,
-    PackedProduct,
     counted,
     located,
 )
@@ -33,7 +33,7 @@ __all__ = ["LoadedCode"]
 
 _MAX_DYNAMIC_SHARED = 8
 _FREE_SHARED = 48 << 10
-_PRODUCTS = "symfuse.runtime.cuda.products"
+_PRODUCTS, _NETWORKS = (f"{__package__}.{name}" for name in ("products", "networks"))
 
 
 class LoadedCode:
@@ -47,7 +47,7 @@ class LoadedCode:
         with device:
             device.sweep()
             self._modules = [self._module(image) for image in self.code.modules]
-            self._functions = [self._function(launch) for launch in self.code.launches]
+            self._functions = {kernel: self._function(kernel) for kernel in self.code.kernels}
         self._blocks: list[Block] = []
         self.fixed = dict(self._upload())
         self.opaque = frozenset(self._opaque())
@@ -91,14 +91,9 @@ class LoadedCode:
             target, source = where
             return PackedCopy(call, target, source, action.nbytes) if target != source else None
         launch = self.code.launches[action.at]
-        if isinstance(launch, ProductLaunch):
-            return self._product(action.at, launch, where, solved.prepared)
-        blocks = counted(launch.blocks, solved.prepared)
-        if not blocks:
-            return None
-        words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
-        function, told = self._functions[action.at], self.describe(action.at)
-        return PackedKernel(call, function, launch, blocks, words, told)
+        if not isinstance(launch, KernelLaunch):
+            return self._call(action.at, launch, where, solved)
+        return self._kernel(launch, where, solved, self.describe(action.at))
 
     def describe(self, at: int) -> str:
         """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""
@@ -114,10 +109,8 @@ class LoadedCode:
         except CallFailed as error:
             raise error.at(None, prefix=f"code for {self.code.arch} cannot be loaded") from None
 
-    def _function(self, launch: KernelLaunch | ProductLaunch) -> int:
+    def _function(self, launch: KernelLaunch) -> int:
         """The kernel of a launch, allowed the shared memory that it asks for."""
-        if isinstance(launch, ProductLaunch):
-            return 0
         call = self.device.driver
         module, name = self._modules[launch.module], launch.entry
         try:
@@ -128,17 +121,50 @@ class LoadedCode:
             raise error.at(None, prefix=f"kernel {name}") from None
         return function
 
-    def _product(
-        self, at: int, launch: ProductLaunch, where: Sequence[int], prepared: Sequence[int]
+    def _kernel(
+        self, launch: KernelLaunch, where: Sequence[int], solved: Solved, told: str
+    ) -> PackedKernel | None:
+        """A kernel with its operands; None where it has no blocks."""
+        blocks = counted(launch.blocks, solved.prepared)
+        if not blocks:
+            return None
+        words = [*where, *(int(solved.sizes[size]) for size in launch.sizes)]
+        function, driver = self._functions[launch], self.device.driver
+        return PackedKernel(driver, function, launch, blocks, words, told)
+
+    def _call(
+        self, at: int, launch: LibraryLaunch, where: Sequence[int], solved: Solved
     ) -> Enqueued:
-        """A product of the vendor's library, which is loaded at the first one."""
-        numbers = [counted(count, prepared) for count in launch.counts]
+        """What a vendor's library does, which is loaded the first time."""
+        told, found = self.describe(at), solved.prepared
+        module: Any = importlib.import_module(
+            _PRODUCTS if isinstance(launch, ProductLaunch) else _NETWORKS
+        )
         try:
-            products: Any = importlib.import_module(_PRODUCTS)
-            plan = products.prepare(self.device, launch, numbers)
+            if isinstance(launch, ProductLaunch):
+                numbers = [counted(count, found) for count in launch.counts]
+                plan = module.prepare(self.device, launch, numbers)
+            else:
+                kernels = self._otherwise(launch, solved, told)
+                plan = module.prepare(self.device, launch, found, kernels)
         except DeviceError as error:
-            raise error.at(None, prefix=self.describe(at)) from None
-        return PackedProduct(plan, where, self.describe(at))
+            raise error.at(None, prefix=told) from None
+        return PackedCall(plan, where, told)
+
+    def _otherwise(
+        self, launch: DnnLaunch, solved: Solved, told: str
+    ) -> Callable[[int, Sequence[int]], None]:
+        """The kernels that do what a library cannot, for any addresses of the launch's pointers."""
+        number = {place: at for at, place in enumerate(launch.pointers)}
+
+        def enqueue(stream: int, addresses: Sequence[int]) -> None:
+            for kernel in launch.otherwise:
+                where = [addresses[number[place]] for place in kernel.pointers]
+                packed = self._kernel(kernel, where, solved, told)
+                if packed is not None:
+                    packed.enqueue(stream)
+
+        return enqueue
 
     def _upload(self) -> Iterator[tuple[int, int]]:
         """Number and address of every hidden input and constant."""
@@ -154,7 +180,7 @@ class LoadedCode:
             yield number, block.address
 
     def _opaque(self) -> Iterator[int]:
-        """The buffers whose address a captured graph cannot change: of products, and of copies."""
+        """The buffers whose address a captured graph cannot change: of libraries, and of copies."""
         slots = roots(self.code)
 
         def of(place: Place | None) -> Iterable[int]:
@@ -162,7 +188,7 @@ class LoadedCode:
             return () if number is None else slots.get(number, (number,))
 
         for launch in self.code.launches:
-            if isinstance(launch, ProductLaunch):
+            if not isinstance(launch, KernelLaunch):
                 for place in launch.pointers:
                     yield from of(place)
         for step in regions(self.code.steps):

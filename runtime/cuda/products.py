@@ -244,7 +244,8 @@ class _Products:
             way.run(STREAM, _Places(*addresses), candidate)
 
         entry = self._key(way, compute)
-        way.chosen, way.note = fastest(self.device, entry, candidates, memory, run, _packed)
+        found = fastest(self.device, entry, candidates, memory, run, _packed)
+        way.chosen, way.note = found
 
     def _remembered(self, way: _Way, compute: int, timed: bool) -> bool:
         """Whether what was once timed is known and can still be done."""

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .code import DeviceCode, KernelLaunch, Place, Prepared, ProductLaunch
+from .code import (
+    DeviceCode,
+    DnnLaunch,
+    DnnOperation,
+    KernelLaunch,
+    Place,
+    Prepared,
+    ProductLaunch,
+    Tensor,
+)
 from .steps import Carried, Choice, Repeat, Row, While
 
 __all__ = ["facts_of", "from_facts"]
@@ -14,6 +23,9 @@ __all__ = ["facts_of", "from_facts"]
 _KINDS = {
     "kernel": KernelLaunch,
     "product": ProductLaunch,
+    "dnn": DnnLaunch,
+    "operation": DnnOperation,
+    "tensor": Tensor,
     "repeat": Repeat,
     "while": While,
     "choice": Choice,
