@@ -267,7 +267,7 @@ def one_over(x: Any) -> Sides:
     return divide(1, x), reciprocal(x)
 
 
-@rule(numerics="accurate")
+@rule(numerics="accurate", sole=True)
 def times_reciprocal(x: Any, y: Any) -> Sides:
     """Rounds once where it rounded twice."""
     return multiply(x, reciprocal(y)), divide(x, y)

@@ -46,6 +46,8 @@ class _Rewriter:
         self.became: dict[Node, Node] = {}  # node → its first replacement
         self.nested: dict[Graph, Graph] = {}  # bodies of loops and branches at rest
         self.recent: deque[str] = deque(maxlen=6)
+        self.uses = Counter(x for node in graph.nodes for x in node.inputs)
+        self.uses.update(graph.outputs)
         self.left = _BUDGET * (len(graph.nodes) + 16)
 
     def run(self) -> Graph:
@@ -64,6 +66,7 @@ class _Rewriter:
             elif node in became:
                 stack.pop()
                 settled[node] = settled[became[node]]
+                self.uses[settled[node]] += self.uses[node]
             elif waiting := [source for source in node.inputs if source not in settled]:
                 self._push(stack, waiting, node)
             else:
@@ -98,10 +101,14 @@ class _Rewriter:
             if node.dtype.is_complex or any(x.dtype.is_complex for x in node.inputs):
                 return node  # rules are equations between real numbers
             for rule in self.rules.worth_trying(node, self.context.numerics):
-                found = rule(node)
+                found = None if self._shares(rule, node) else rule(node)
                 if found is not None and found is not node:
                     return self._checked(rule, node, found)
         return node
+
+    def _shares(self, rule: Rule, node: Node) -> bool:
+        """Whether something else uses what the rule wants for this node alone."""
+        return any(self.uses[node.inputs[at]] > 1 for at in rule.sole)
 
     def _checked(self, rule: Rule, node: Node, found: Any) -> Node:
         """The replacement as a node; a rule that changes the type is a defect."""

@@ -37,6 +37,7 @@ class Equation(Struct, frozen=True, eq=False):
     wildcards: tuple[str, ...]
     when: Callable[..., bool] | None
     asked: tuple[str, ...]  # the wildcards that `when` wants to see
+    sole: bool  # whether nothing else may use what the left side is made of
 
     def holds(self, found: dict[str, Any]) -> bool:
         return self.when is None or self.when(*(found[name] for name in self.asked))
@@ -52,6 +53,7 @@ class Rule(Struct, frozen=True, eq=False):
     replace: Callable[[Node], Any]
     operands: tuple[frozenset[str] | None, ...] = ()  # what each may be; None for anything
     equation: Equation | None = None
+    sole: tuple[int, ...] = ()  # operands that nothing else may use
 
     def __call__(self, node: Node) -> Any:
         """The replacement, perhaps a bare number; None where the rule does not apply."""
@@ -70,11 +72,16 @@ Stating = Callable[..., Sides]
 
 
 def rule(
-    *, numerics: Numerics = "exact", when: Callable[..., bool] | None = None
+    *,
+    numerics: Numerics = "exact",
+    when: Callable[..., bool] | None = None,
+    sole: bool = False,
 ) -> Callable[[Stating], tuple[Rule, ...]]:
     """The rules that an equation states: one for each order of commutative operands.
 
-    `when` names the wildcards it wants to see, and decides by their types and numbers.
+    `when` names the wildcards it wants to see, and decides by their types and numbers. `sole`
+    leaves results of operations on the left alone that something else uses as well: they would
+    be computed in any case.
     """
 
     def stated(equation: Stating) -> tuple[Rule, ...]:
@@ -83,10 +90,8 @@ def rule(
             left, right = equation(*(Wildcard(name) for name in names))
         asked = tuple(inspect.signature(when).parameters) if when else ()
         doc = inspect.getdoc(equation) or ""
-        return tuple(
-            _stated(equation.__name__, doc, numerics, Equation(order, right, names, when, asked))
-            for order in orders(left)
-        )
+        equations = (Equation(one, right, names, when, asked, sole) for one in orders(left))
+        return tuple(_stated(equation.__name__, doc, numerics, one) for one in equations)
 
     return stated
 
@@ -156,7 +161,9 @@ def _stated(name: str, doc: str, numerics: Numerics, equation: Equation) -> Rule
     if not isinstance(left, Pattern):
         raise VerifyError(f"the rule {name} has no operation on its left side")
     operands = tuple(_allowed(part) for part in left.inputs)
-    return Rule(name, doc, numerics, (left.op.name,), replace, operands, equation)
+    inner = tuple(at for at, part in enumerate(left.inputs) if isinstance(part, Pattern))
+    sole = inner if equation.sole else ()
+    return Rule(name, doc, numerics, (left.op.name,), replace, operands, equation, sole)
 
 
 def _allowed(part: Any) -> frozenset[str] | None:

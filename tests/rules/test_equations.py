@@ -9,6 +9,7 @@ import pytest
 from symfuse.compiler.ir.builder import Builder
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.types import TensorType
+from symfuse.compiler.ops import multiply, reciprocal, subtract
 from symfuse.compiler.passes.settle import RULES
 from symfuse.compiler.rewrite.driver import PassContext, rewrite
 from symfuse.compiler.rewrite.match import build
@@ -171,6 +172,19 @@ def test_fast_rules_change_last_digits_only(rule, rng):
 )
 def test_fast_rules_wait_for_permission(rule):
     assert rule not in RULES.worth_trying(applied(rule, DType.F32)[0].outputs[0], "strict")
+
+
+def test_a_sole_rule_leaves_alone_what_is_used_twice():
+    rule = next(one for one in EQUATIONS if one.name == "times_reciprocal")
+    builder = Builder()
+    x, y = (builder.parameter(name, TensorType(SHAPE, DType.F32)) for name in "xy")
+    with builder.active():
+        inverse = reciprocal(y)
+        once = Graph("once", (x, y), (multiply(x, inverse),), builder)
+        twice = Graph("twice", (x, y), (multiply(x, inverse), subtract(inverse, x)), builder)
+    alone, shared = (rewrite(graph, RuleSet((rule,))) for graph in (once, twice))
+    assert alone.outputs[0].op.name == "divide"
+    assert shared.outputs == twice.outputs
 
 
 def assert_same_bits(left, right, what):
