@@ -171,10 +171,12 @@ class Number(Struct, frozen=True, eq=False):
         """The float that has these bits."""
         return Number(self.s, self.s.bitcast(self.value, dtype))
 
-    def rounded(self) -> tuple[Number, Number]:
-        """The nearest integer as a float and as an integer, for small numbers."""
-        shifted = self + self.format.magic
-        return shifted - self.format.magic, shifted.bits() - self.format.magic_bits
+    def rounded(self, factor: float | None = None) -> tuple[Number, Number]:
+        """The nearest integer as a float and as an integer, for small numbers; of a product with
+        a factor, without another rounding."""
+        magic = self.of(self.format.magic)
+        shifted = self + magic if factor is None else fma(self, factor, magic)
+        return shifted - magic, shifted.bits() - self.format.magic_bits
 
     def small_to_float(self, dtype: DType) -> Number:
         """A small integer as a float, without the slow conversion of 64-bit integers."""

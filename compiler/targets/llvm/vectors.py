@@ -10,11 +10,15 @@ from functools import lru_cache
 import numpy as np
 
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.host.features import host_features
 
 from ...kernel.scalar import Scalars
 from .writer import Value, Writer, llvm_type, vector_type
 
 __all__ = ["Vectors"]
+
+_SCALED_BYTES = 64
+_CURRENT_ROUNDING = 4
 
 
 class Vectors(Scalars):
@@ -53,6 +57,19 @@ class Vectors(Scalars):
         listed = ", ".join(str(value) for value in wide) + (f", {extra}" if extra else "")
         called = self.writer.once(f"call {kind} {called}({listed})")
         return Value(called, wide[0].dtype, wide[0].lanes)
+
+    def scaled(self, x: Value, n: Value) -> Value | None:
+        """x * 2**n for a whole number n of the same type, where the processor has that: whole
+        registers of AVX-512."""
+        if not host_features().vector_bytes == _SCALED_BYTES == x.lanes * x.dtype.itemsize:
+            return None
+        suffix = "ps" if x.dtype is DType.F32 else "pd"
+        called = f"@llvm.x86.avx512.mask.scalef.{suffix}.512"
+        kinds = ", ".join((*(x.type,) * 3, f"i{x.lanes}", "i32"))
+        self.writer.declare(f"declare {x.type} {called}({kinds})")
+        listed = f"{x}, {n}, {x.type} zeroinitializer, i{x.lanes} -1, i32 {_CURRENT_ROUNDING}"
+        name = self.writer.once(f"call {x.type} {called}({listed})")
+        return Value(name, x.dtype, x.lanes)
 
     def aligned(self, *operands: Value) -> list[Value]:
         """The operands, splat to the most lanes among them."""

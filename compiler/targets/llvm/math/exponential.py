@@ -100,7 +100,12 @@ def limit(x: Number, low: float, high: float) -> Number:
 
 
 def scale(x: Number, n: Number) -> Number:
-    """x * 2**n in two steps, so that only the last one rounds or overflows."""
+    """x * 2**n, rounded once: by one instruction, or in two steps of which the first is exact."""
+    layout = x.format
+    whole = (n + layout.magic_bits).as_float(x.dtype) - layout.magic  # what n was made from
+    scaled = x.s.scaled(x.value, whole.value)
+    if scaled is not None:
+        return Number(x.s, scaled)
     half = n >> 1
     return x * half.power_of_two(x.dtype) * (n - half).power_of_two(x.dtype)
 
@@ -108,7 +113,7 @@ def scale(x: Number, n: Number) -> Number:
 def _reduce(x: Number) -> tuple[Number, Number]:
     """r and n with x = n log(2) + r and |r| no more than log(2) / 2."""
     high, low = LN2[x.dtype]
-    n, count = (x * LOG2_E).rounded()
+    n, count = x.rounded(LOG2_E)
     return fma(n, -low, fma(n, -high, x)), count
 
 

@@ -117,7 +117,7 @@ def _exact_if_large(x: Number, y: Number, name: str) -> Number:
 @formula
 def sin(x: Number) -> Number:
     """The sine."""
-    turns, n = (x * ONE_OVER_PI).rounded()
+    turns, n = x.rounded(ONE_OVER_PI)
     y = _flip_if_odd(_sine(*_reduce(x, turns, 1.0)), n)
     return _exact_if_large(x, select(x.equals(0.0), x, y), "sin")
 
@@ -133,7 +133,7 @@ def cos(x: Number) -> Number:
 @formula
 def tan(x: Number) -> Number:
     """The tangent, sin / cos or -cos / sin about the nearest multiple of pi/2."""
-    turns, n = (x * (2 * ONE_OVER_PI)).rounded()
+    turns, n = x.rounded(2 * ONE_OVER_PI)
     r, low = _reduce(x, turns, 0.5)
     sine, cosine = _sine_and_cosine(r, low)
     odd = (n & 1).differs(0)
