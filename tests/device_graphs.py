@@ -121,6 +121,7 @@ GRAPHS: dict[str, tuple[Function, tuple[str, ...], dict[str, int]]] = {
     ),
     "product over nothing": (product(), ("f32[N,K]", "f32[K,M]"), {"N": 9, "K": 0, "M": 12}),
     "product of whole numbers": (product(), ("i32[40,30]", "i32[30,20]"), {}),
+    "product of long sums": (product(0, 0), ("i64[700,20]", "i64[700,9]"), {}),
     "products of a batch": (batched, ("f32[3,70,50]", "f32[3,50,90]"), {}),
     "product over two axes": (
         lambda x, y: op["contract"](x, y, batch=((), ()), contracting=((1, 2), (0, 2))),

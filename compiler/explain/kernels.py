@@ -66,6 +66,7 @@ class KernelRecord(Struct, frozen=True):
     work: Dim
     text: str
     usage: Usage | None = None
+    why: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as text and numbers, for JSON."""
@@ -73,6 +74,7 @@ class KernelRecord(Struct, frozen=True):
         return {
             "name": self.name,
             "kind": self.kind,
+            **({"why": self.why} if self.why else {}),
             "operations": list(self.operations),
             "lines": list(self.lines),
             "reads": list(self.reads),
@@ -145,6 +147,7 @@ def kernel_records(
             kernel.work,
             format_kernel(kernel),
             usage,
+            kernel.why,
         )
         for number, (kernel, usage) in enumerate(
             zip(launches, usages or (None,) * len(launches), strict=True)
@@ -159,6 +162,7 @@ def format_kernel(kernel: Kernel) -> str:
     lines += [f"  writes {_listed(kernel.writes)}"] if kernel.writes else []
     places = ", ".join(user_lines(kernel.nodes))
     lines += [f"  from {places}"] if places else []
+    lines += [f"  because {kernel.why}"] if kernel.why else []
     for number, part in enumerate(kernel.parts):
         lines += [f"  part {number}"] if len(kernel.parts) > 1 else []
         lines += [f"  {line}" for line in _part(part)]
@@ -168,6 +172,7 @@ def format_kernel(kernel: Kernel) -> str:
 def format_schedule(kernel: Kernel) -> str:
     """The decisions alone: axes, tiles, and how each phase walks them."""
     lines = [f"kernel {kernel.name}  # {kernel.kind}, {count_text(kernel.tiles)} tiles"]
+    lines += [f"  because {kernel.why}"] if kernel.why else []
     for part in kernel.parts:
         lines.append(f"  over {', '.join(map(_axis, part.axes)) or 'one element'}")
         lines += [f"  {line}" for line in _decisions(part)]

@@ -14,7 +14,7 @@ from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
 from .domain import Domain, own_domain
 from .merge import merge_axes
-from .phases import Access, Buffer, Kernel, Part, body_cost
+from .phases import Access, Buffer, Kernel, Part, Serial, body_cost
 from .scan import build_scan
 from .scatter import build_scatter
 from .schedules import Schedules, Step
@@ -91,12 +91,12 @@ def lower_group(
     schedules: Schedules,
 ) -> tuple[Kernel, ...]:
     """The kernels of one group: usually one, two when one has to prepare what the other does."""
-    return tuple(
-        scheduled_kernel(
-            replace(order, kind=step.kind or order.kind), f"{name}{step.suffix}", step.part
-        )
-        for step in _steps(order, sees_through, buffers, schedules)
-    )
+    kernels = []
+    for step in _steps(order, sees_through, buffers, schedules):
+        own = replace(order, kind=step.kind or order.kind)
+        kernel = scheduled_kernel(own, f"{name}{step.suffix}", step.part)
+        kernels.append(replace(kernel, why=step.why))
+    return tuple(kernels)
 
 
 def copy_kernels(
@@ -159,7 +159,8 @@ def beside(name: str, kernels: Iterable[Kernel]) -> Kernel:
         work = work + kernel.work
     reads, writes = _buffers(parts)
     nodes = tuple(node for kernel in every for node in kernel.nodes)
-    return Kernel(name, "horizontal", parts, work, nodes, reads, writes)
+    why = "; ".join(dict.fromkeys(kernel.why for kernel in every if kernel.why))
+    return Kernel(name, "horizontal", parts, work, nodes, reads, writes, why=why)
 
 
 def _buffers(parts: tuple[Part, ...]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
@@ -177,8 +178,12 @@ def _work(part: Part) -> Dim:
     total: Dim = 0
     extents = {axis.symbol: axis.extent for axis in part.axes}
     cut = [a.symbol for a in part.axes if a.tile is not None and a.tiles != 1]
-    for phase in part.every_phase():
-        walked = {*cut, *(loop.symbol for loop in phase.loops)}
-        points = product(tuple(extents[symbol] for symbol in extents if symbol in walked))
-        total = total + points * max(1, body_cost(phase.body))
+    for item in part.phases:
+        inner = item.phases if isinstance(item, Serial) else (item,)
+        own = {item.symbol: item.most(extents[item.symbol])} if isinstance(item, Serial) else {}
+        for phase in inner:
+            walked = {*cut, *(loop.symbol for loop in phase.loops)}
+            counts = {**extents, **own}
+            points = product(tuple(counts[symbol] for symbol in counts if symbol in walked))
+            total = total + points * max(1, body_cost(phase.body))
     return total

@@ -257,6 +257,11 @@ class Serial(Struct, frozen=True):
         """Where blocks no longer begin."""
         return extent if self.stop is None else minimum(extent, self.stop)
 
+    def most(self, extent: Dim) -> Dim:
+        """How many indices blocks cover, at most."""
+        span = None if self.start is None or self.stop is None else self.stop - self.start
+        return span if isinstance(span, int) else extent
+
 
 class Part(Struct, frozen=True):
     """A domain, its tiles, and what runs in each."""
@@ -298,6 +303,7 @@ class Kernel(Struct, frozen=True, eq=False):
     writes: tuple[Buffer, ...] = field(default=())
     by_library: Any = None  # what a library computes instead of the parts
     region: Any = None  # what runs other launches instead of the parts (`regions.py`)
+    why: str = ""  # the reason for a launch that prepares another, for explanations
 
     @property
     def tiles(self) -> Dim:

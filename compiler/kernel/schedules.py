@@ -15,11 +15,13 @@ __all__ = ["Schedules", "Step"]
 
 
 class Step(Struct, frozen=True):
-    """One launch; `kind` and `suffix` where it only prepares what the last one does."""
+    """One launch; `kind` and `suffix` where it only prepares what the last one does, and `why`
+    there are several."""
 
     part: Part
     kind: str = ""
     suffix: str = ""
+    why: str = ""
 
 
 class Schedules(Protocol):

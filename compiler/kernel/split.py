@@ -15,7 +15,7 @@ from .body import Body
 from .build import Draft
 from .phases import Buffer, Reduce
 
-__all__ = ["Piece", "Scratch", "can_split", "cut_fold", "split_fold"]
+__all__ = ["Piece", "Scratch", "can_split", "cut_fold", "split_fold", "why_cut"]
 
 PIECE = 8192  # elements of the folded axis in one partial result
 WORTH_SPLITTING = 4 * PIECE
@@ -29,8 +29,20 @@ class Piece(Struct, frozen=True):
     length: int
     number: Symbol
 
+    @property
+    def span(self) -> tuple[Dim, Dim]:
+        """Where the piece begins, and where the one after it does."""
+        first = self.number * self.length
+        return first, first + self.length
+
 
 Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
+
+
+def why_cut(tiles: int, extent: Dim, piece: Piece) -> str:
+    """The reason to fold in pieces where so many tiles would have the results."""
+    have = "one tile has" if tiles == 1 else f"{tiles} tiles have"
+    return f"{have} all results, so folds of {extent} are cut into pieces of {piece.length}"
 
 
 def split_fold(draft: Draft, scratch: Scratch) -> tuple[Draft, Draft, Piece] | None:

@@ -27,6 +27,7 @@ KERNELS = {
     "scatter": (*ORDERED["rows added"], {}),
     "layer": (*PRODUCTS["layer"], {}),
     "layer_of_halves": (PRODUCTS["layer"][0], HALVES, {}),
+    "long_sums": (PRODUCTS["product"][0], ("f32[16,512]", "f32[512,16]"), {}),
     "rows_of_any_number": SYMBOLIC["rows"],
 }
 EVERY_KERNEL = pytest.mark.parametrize("name", KERNELS)

@@ -12,7 +12,7 @@ from ..phases import Access, Buffer, Instr, Local, Reduce
 from ..processor import Device
 from ..rewrite import needed, rewritten
 from ..schedules import Step
-from ..split import Piece, Scratch
+from ..split import Piece, Scratch, why_cut
 from .rows import plan_fold, schedule_fold
 from .scan import has_columns, schedule_scan
 from .walk import tiles_of
@@ -49,8 +49,9 @@ def scan_in_pieces(draft: Draft, device: Device, scratch: Scratch) -> tuple[Step
     folds = plan_fold(_folds(draft, scan, places[0], piece), device)
     middle = _middle(kept, shape, scan, places, piece)
     last = _last(draft, scan, places[1], piece)
+    why = why_cut(tiles_of(draft, {}), draft.extent(along), piece)
     return (
-        Step(schedule_fold(folds, device, piece), "partial reduce", "_pieces"),
+        Step(schedule_fold(folds, device, piece), "partial reduce", "_pieces", why),
         Step(schedule_scan(middle, device), "partial scan", "_between"),
         Step(schedule_scan(last, device, piece)),
     )

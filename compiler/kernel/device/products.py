@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from ...ir.dims import Symbol
+from ...ir.dims import Dim, Symbol
 from ..build import Draft
 from ..phases import Access, Axis, Instr, Local, Loop, Part, Phase, Serial
 from ..processor import Device
 from ..products import last_kept, row_axis
 from ..rewrite import counted_through, needed, rewritten
+from ..split import Piece
 from .walk import Spread, lanes_along, size_or, stride_along, tiles_of
 
 __all__ = ["Tiling", "factors", "loads_after", "plan_tiling", "schedule_tiling"]
@@ -33,15 +34,36 @@ class Tiling(Struct, frozen=True):
     rows: int
     columns: int
     depth: int
+    piece: Piece | None = None  # of the sum, that a tile adds up
 
     @property
     def threads(self) -> int:
         """As many as leave each with a square of sums."""
         return min(THREADS, max(32, self.rows * self.columns // 16))
 
+    @property
+    def length(self) -> Dim:
+        """Of the sum of a tile."""
+        return self.draft.extent(self.down) if self.piece is None else self.piece.length
 
-def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
-    """The axes and tiles of a product with rows, columns and one folded axis, if it has them."""
+    def axes(self, rows: int, columns: int) -> tuple[Axis, ...]:
+        """Tiles of so many rows and columns."""
+        cut = {self.row: rows, self.column: columns}
+        piece = None if self.piece is None else self.piece.number
+        return tuple(
+            Axis(a, n, None if a == self.down else cut.get(a, 1), piece if a == piece else None)
+            for a, n in zip(self.draft.axes, self.draft.extents, strict=True)
+        )
+
+    def serial(self, block: int, phases: tuple[Phase, ...], stages: int) -> Serial:
+        """The loop over the sum of a tile, in blocks."""
+        start, stop = (None, None) if self.piece is None else self.piece.span
+        return Serial(self.down, block, phases, stages, start=start, stop=stop)
+
+
+def plan_tiling(draft: Draft, device: Device, piece: Piece | None = None) -> Tiling | None:
+    """The axes and tiles of a product with rows, columns and one folded axis, if it has them; of
+    sums in pieces, one of the axes counts these."""
     folded = [axis for axis in draft.axes if axis in draft.reduced]
     if len(folded) > 1:
         draft, _ = counted_through(draft, folded)
@@ -55,7 +77,7 @@ def plan_tiling(draft: Draft, device: Device) -> Tiling | None:
         return None
     rows, columns = _sides(draft, row, column, device)
     depth = DEPTH if sizes[2] >= DEPTH else SHORT
-    return Tiling(draft, row, column, down, rows, columns, depth)
+    return Tiling(draft, row, column, down, rows, columns, depth, piece)
 
 
 def _sides(draft: Draft, row: Symbol, column: Symbol, device: Device) -> tuple[int, int]:
@@ -114,12 +136,8 @@ def schedule_tiling(tiling: Tiling, device: Device) -> Part:
         instead[factor] = Instr("get", (), factor.dtype, kept, frozenset(kept.axes))
     square = tuple(_square(tiling))
     phases.append(Phase((Loop(tiling.down), *square), rewritten(fold, instead)))
-    cut = {tiling.row: tiling.rows, tiling.column: tiling.columns}
-    axes = tuple(
-        Axis(a, n, None if a in draft.reduced else cut.get(a, 1))
-        for a, n in zip(draft.axes, draft.extents, strict=True)
-    )
-    serial = Serial(tiling.down, tiling.depth, tuple(phases), stages=2)
+    axes = tiling.axes(tiling.rows, tiling.columns)
+    serial = tiling.serial(tiling.depth, tuple(phases), stages=2)
     return Part(axes, (serial, Phase(square, after)))
 
 

@@ -15,7 +15,7 @@ from symfuse.runtime.dtypes import DType
 from ...ir.dims import Symbol
 from ..fragments import fragment_loops, fragment_of
 from ..halves import EXACT
-from ..phases import Access, Axis, Fragment, Instr, Local, Loop, Part, Phase, Serial
+from ..phases import Access, Fragment, Instr, Local, Loop, Part, Phase
 from ..processor import Device
 from ..rewrite import needed, rewritten
 from .products import LARGE, Tiling, factors, loads_after
@@ -162,24 +162,20 @@ def _part(
     loops = fragment_loops(fragment, _shares(tiling, sides))
     body = rewritten(draft.bodies[0], {factor.value: factor.read for factor in both})
     phases.append(Phase(loops, body, fragment=fragment))
-    cut = {tiling.row: sides.rows, tiling.column: sides.columns}
-    axes = tuple(
-        Axis(a, n, None if a in draft.reduced else cut.get(a, 1))
-        for a, n in zip(draft.axes, draft.extents, strict=True)
-    )
-    serial = Serial(tiling.down, depth, tuple(phases), _stages(tiling, depth))
+    axes = tiling.axes(sides.rows, sides.columns)
+    serial = tiling.serial(depth, tuple(phases), _stages(tiling, depth))
     return Part(axes, (serial, Phase(loops[1:], draft.bodies[1])))
 
 
 def _depth(tiling: Tiling, fragment: Fragment) -> int:
     """How much of the sum a block has."""
     depth = BLOCK_BYTES // fragment.dtype.itemsize
-    whole = size_or(tiling.draft.extent(tiling.down), LARGE)
+    whole = size_or(tiling.length, LARGE)
     return fragment.depth if whole <= fragment.depth else depth
 
 
 def _stages(tiling: Tiling, depth: int) -> int:
-    blocks = -(-size_or(tiling.draft.extent(tiling.down), LARGE) // depth)
+    blocks = -(-size_or(tiling.length, LARGE) // depth)
     return min(STAGES, max(2, blocks))
 
 
