@@ -36,6 +36,7 @@ _NAMES = {
     ".normalization": (
         "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization",
     ),
+    ".plots": ("plot_model",),
     ".policies": ("Policy", "policy"),
     ".pools": (
         "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "GlobalAveragePooling1D",

@@ -17,7 +17,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..initializers import get as initializer_of
 from ..numpy.creation import full
-from ..numpy.shared import convert, traced
+from ..numpy.shared import call, convert, traced
 from ..random import fold_in
 from ..tracing.sizes import plain
 from ..tracing.specs import Spec
@@ -195,8 +195,9 @@ class Scope:
         return result if self._layers else self._types.converted(result)
 
     def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> Any:
-        """Write a call down; what it gave is an object of its own even where nothing was done."""
-        result = map_leaves(lambda leaf: leaf.copy() if hasattr(leaf, "shape") else leaf, result)
+        """Write a call down; what it gave is a value of its own even where nothing was done."""
+        number = self._calls[-1]
+        result = map_leaves(lambda leaf: call("copy", traced(leaf), number=number), result)
         specs = (map_leaves(_spec_of, tree) for tree in (inputs, options, result))
         ends = (flatten(tree)[0] for tree in ((inputs, options), result))
         seen.append(

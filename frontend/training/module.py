@@ -14,6 +14,7 @@ from symfuse.runtime.errors import ArgumentError
 
 from ..callbacks.callback import Callbacks
 from ..nn.layer import Layer, Variables
+from ..nn.plots import layer_picture
 from ..nn.symbolic import batched, is_symbolic
 from ..optim import get as optimizer_of
 from ..optim import with_learning_rate
@@ -179,11 +180,11 @@ class Module(Layer):
 
     def summary(self, *specs: Any, depth: int = 1) -> Summary:
         """Layers with their output shapes, parameters, operations and bytes; prints as a table."""
-        return summarised(self, specs or self._shapes("summary"), depth)
+        return summarised(self, specs or self.input_specs("summary"), depth)
 
     def graph(self, *specs: Any) -> Graph:
         """The graph of a prediction, to read and to draw: weights, state and inputs to outputs."""
-        found = specs or self._shapes("graph")
+        found = specs or self.input_specs("graph")
         declared, _ = self.declared(*found)
         weights, state = (
             map_leaves(lambda one: Spec(one.shape, one.dtype.numpy), part) for part in declared
@@ -286,7 +287,8 @@ class Module(Layer):
             found = first._known_specs() if isinstance(first, Module) else None
         return found
 
-    def _shapes(self, method: str) -> tuple[Any, ...]:
+    def input_specs(self, method: str) -> tuple[Any, ...]:
+        """The specs of the inputs; where they are not known, an error that names a method."""
         found = self._known_specs()
         if found is None:
             raise ArgumentError(
@@ -299,7 +301,8 @@ class Module(Layer):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         if self._known_specs() is None:
             return {"text/plain": repr(self)}
-        return {"text/plain": str(self.summary()), "image/svg+xml": self.graph().to_svg()}
+        picture = layer_picture(self, self.input_specs("build"))
+        return {"text/plain": str(self.summary()), "image/svg+xml": picture.to_svg()}
 
     def _batches(self, x: Any, y: Any = None, weight: Any = None, **options: Any) -> Any:
         return batches(x, y, weight, dtype=self.policy.variable.computed, **options)
