@@ -54,7 +54,7 @@ _NAMES = {
 }  # fmt: skip
 _MODULES = (
     "callbacks", "checkpoint_policies", "data", "datasets", "debug", "fft", "initializers",
-    "linalg", "losses", "metrics", "nn", "numpy", "optim", "random", "special",
+    "linalg", "losses", "metrics", "nn", "numpy", "optim", "random", "sparse", "special",
 )  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

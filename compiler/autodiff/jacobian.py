@@ -21,7 +21,7 @@ from .forward import forwards
 from .linearise import linearise
 from .reverse import cotangent_parameters, grad_graph, gradients
 
-__all__ = ["hessian_graph", "jacfwd_graph", "jacrev_graph"]
+__all__ = ["expect_floats", "hessian_graph", "jacfwd_graph", "jacrev_graph"]
 
 
 def jacfwd_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
@@ -29,7 +29,7 @@ def jacfwd_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
 
     One forward pass over a batch of one-hot tangents: best for few inputs and many outputs.
     """
-    _expect_floats(graph)
+    expect_floats(graph)
     columns = [_forward_columns(graph, node) for node in wrt]
     blocks = tuple(column[at] for at in range(len(graph.outputs)) for column in columns)
     return replace(graph, name=f"{graph.name}_jacfwd", outputs=blocks)
@@ -37,7 +37,7 @@ def jacfwd_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
 
 def jacrev_graph(graph: Graph, wrt: Iterable[Node]) -> Graph:
     """As `jacfwd_graph`, by one backward pass over a batch of one-hot cotangents per output."""
-    _expect_floats(graph)
+    expect_floats(graph)
     wrt = tuple(wrt)
     blocks = [row for at in range(len(graph.outputs)) for row in _reverse_row(graph, at, wrt)]
     return replace(graph, name=f"{graph.name}_jacrev", outputs=tuple(blocks))
@@ -115,7 +115,8 @@ def _reshaped(node: Node, shape: tuple[object, ...]) -> Node:
     return reshaped
 
 
-def _expect_floats(graph: Graph) -> None:
+def expect_floats(graph: Graph) -> None:
+    """Raise unless every output can change a little."""
     for output in graph.outputs:
         if not output.dtype.is_inexact:
             raise DTypeError(

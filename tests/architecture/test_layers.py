@@ -20,6 +20,7 @@ COMPILER_PARTS = (
     "rewrite",
     "kernel",
     "passes",
+    "sparsity",
     "fingerprint",
     "interpreter",
     "progress",
