@@ -15,7 +15,7 @@ from ..ir.graph import Graph
 from ..ir.node import Node
 from ..kernel.phases import Kernel
 from ..passes.plan_memory import MemoryPlan
-from .text import bytes_text, table
+from .text import bytes_text, with_facts
 
 __all__ = [
     "EagerMemory",
@@ -82,7 +82,7 @@ class MemoryReport(Struct, frozen=True):
             (row.name, row.type, bytes_text(row.nbytes), str(row.offset), _span(row))
             for row in self.rows
         ]
-        listed = table(("buffer", "type", "bytes", "offset", "launches"), rows, left=2)
+        header = ("buffer", "type", "bytes", "offset", "launches")
         sums = [
             ("planned peak", bytes_text(self.peak)),
             ("lower bound", bytes_text(self.lower_bound)),
@@ -90,8 +90,7 @@ class MemoryReport(Struct, frozen=True):
             ("eager NumPy, peak", bytes_text(self.eager.peak)),
             ("eager NumPy, sum", f"{bytes_text(self.eager.total)} in {self.eager.arrays} arrays"),
         ]
-        facts = "\n".join(f"{name:<18} {value}" for name, value in sums)
-        return f"{listed}\n\n{facts}" if rows else facts
+        return with_facts(header, rows, (f"{name:<18} {value}" for name, value in sums), left=2)
 
     __str__ = table
 

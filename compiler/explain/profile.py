@@ -20,7 +20,7 @@ from ..targets.llvm.machine import Level, host_machine
 from ..targets.llvm.program import chunk_count
 from .cost import kernel_bytes
 from .records import Compiled, user_lines
-from .text import bytes_text, seconds_text, table
+from .text import bytes_text, seconds_text, share_text, with_facts
 
 __all__ = ["Profile", "ProfileRow", "profile"]
 
@@ -65,7 +65,7 @@ class Profile(Struct, frozen=True):
             (
                 row.name,
                 seconds_text(row.seconds),
-                f"{100 * row.seconds / self.total:.0f} %",
+                share_text(row.seconds, self.total),
                 bytes_text(row.nbytes),
                 f"{row.bytes_per_second / 1e9:.1f}",
                 str(row.chunks),
@@ -74,12 +74,12 @@ class Profile(Struct, frozen=True):
             for row in self.rows
         ]
         header = ("kernel", "time", "share", "bytes", "GB/s", "chunks", "lines")
-        facts = (
+        fact = (
             f"whole program {seconds_text(self.whole)}, kernels one by one "
             f"{seconds_text(self.total)}; each time contains {seconds_text(self.overhead)} of "
             f"measurement; medians of {self.rounds} rounds, at most {self.threads} threads"
         )
-        return f"{table(header, rows)}\n\n{facts}"
+        return with_facts(header, rows, [fact])
 
     __str__ = table
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..ir.dims import Dim
 
-__all__ = ["bytes_text", "count_text", "seconds_text", "table"]
+__all__ = ["bytes_text", "count_text", "seconds_text", "share_text", "table", "with_facts"]
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _COUNTS = ("", "k", "M", "G", "T", "P")
@@ -42,6 +42,11 @@ def seconds_text(seconds: float) -> str:
     return f"{_three(seconds)} s"
 
 
+def share_text(part: float, whole: float) -> str:
+    """`12 %`."""
+    return f"{100 * part / whole if whole else 0:.0f} %"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
     """Aligned columns; the first `left` are text, the others stand to the right."""
     lines = [list(header), *(list(row) for row in rows)]
@@ -55,6 +60,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
         written.append("  ".join(cells).rstrip())
     rule = "  ".join("─" * width for width in widths)
     return "\n".join([written[0], rule, *written[1:]])
+
+
+def with_facts(
+    header: Sequence[str], rows: Sequence[Sequence[str]], facts: Iterable[str], left: int = 1
+) -> str:
+    """A table, and below it lines on the whole; these alone where there are no rows."""
+    told = "\n".join(facts)
+    return f"{table(header, rows, left)}\n\n{told}" if rows else told
 
 
 def _three(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from .objectives import Goals, Objectives
 from .programs import Programs, batch_specs
 from .progress import display
 from .summary import Summary, summarised
+from .timing import timed
 
 __all__ = ["Module"]
 
@@ -178,9 +179,16 @@ class Module(Layer):
         values = self.values()
         return self.apply(values["params"], values["state"], *inputs, **options)[0]
 
-    def summary(self, *specs: Any, depth: int = 1) -> Summary:
-        """Layers with their output shapes, parameters, operations and bytes; prints as a table."""
-        return summarised(self, specs or self.input_specs("summary"), depth)
+    def summary(
+        self, *specs: Any, depth: int = 1, profile: bool = False, batch_size: int = 32
+    ) -> Summary:
+        """Layers with their output shapes, parameters, operations and bytes; prints as a table.
+
+        With `profile`, also the share of time that each takes of a prediction for `batch_size`
+        examples, which is compiled and measured for it; without it nothing is run.
+        """
+        found = map_leaves(_as_spec, specs) or self.input_specs("summary")
+        return summarised(self, found, depth, timed(self, found, batch_size) if profile else None)
 
     def graph(self, *specs: Any) -> Graph:
         """The graph of a prediction, to read and to draw: weights, state and inputs to outputs."""
@@ -189,11 +197,15 @@ class Module(Layer):
         weights, state = (
             map_leaves(lambda one: Spec(one.shape, one.dtype.numpy), part) for part in declared
         )
+        return trace(self.predicting(), weights, state, *found)
+
+    def predicting(self) -> Callable[..., Any]:
+        """The outputs as a function of weights, state and inputs."""
 
         def predict(params: Tree, state: Tree, *inputs: Any) -> Any:
             return self.apply(params, state, *inputs)[0]
 
-        return trace(predict, weights, state, *found)
+        return predict
 
     def count_params(self) -> int:
         """The number of weights, trainable or not."""

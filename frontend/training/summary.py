@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from symfuse.compiler.explain.cost import node_cost
-from symfuse.compiler.explain.text import bytes_text, count_text, table
+from symfuse.compiler.explain.text import bytes_text, count_text, share_text, with_facts
 from symfuse.compiler.ir.dims import Dim
 
 from ..nn.layer import Layer, Variables
@@ -16,6 +16,7 @@ from ..nn.scope import Declared, Row, Run, Scope
 from ..tracing.graph import trace
 from ..tracing.specs import Spec
 from ..tracing.tree import flatten, map_leaves
+from .timing import Timed
 
 __all__ = ["Summary", "SummaryRow", "summarised"]
 
@@ -23,7 +24,10 @@ Tree = Any
 
 
 class SummaryRow(Struct, frozen=True):
-    """One layer: its name and kind, the shapes it gives, its weights, operations and bytes."""
+    """One layer: its name and kind, the shapes it gives, its weights, operations and bytes.
+
+    `seconds` is the time it takes in a prediction that was measured; what is inside is included.
+    """
 
     name: str
     kind: str
@@ -31,6 +35,7 @@ class SummaryRow(Struct, frozen=True):
     params: int
     flops: Dim
     nbytes: int
+    seconds: float | None = None
 
 
 class Summary(Struct, frozen=True):
@@ -43,29 +48,35 @@ class Summary(Struct, frozen=True):
     state: int
     flops: Dim
     nbytes: int
+    timed: Timed | None = None
 
     def __str__(self) -> str:
-        header = ("layer", "output", "parameters", "FLOPs", "bytes")
-        rows = [
-            (f"{row.name} ({row.kind})", row.shapes, f"{row.params:,}", count_text(row.flops),
-             bytes_text(row.nbytes))
-            for row in self.rows
-        ]  # fmt: skip
-        frozen = self.params - self.trainable
-        lines = (
-            self.title,
-            table(header, rows, left=2),
-            "",
-            f"parameters: {self.params:,} ({self.trainable:,} trainable, {frozen:,} frozen)",
-            f"state: {self.state:,} numbers; weights and state: {bytes_text(self.nbytes)}",
-            f"one prediction: {count_text(self.flops)} FLOPs",
-        )
-        return "\n".join(lines)
+        columns: dict[str, Callable[[SummaryRow], str]] = {
+            "layer": lambda row: f"{row.name} ({row.kind})",
+            "output": lambda row: row.shapes,
+            "parameters": lambda row: f"{row.params:,}",
+            "FLOPs": lambda row: count_text(row.flops),
+            "bytes": lambda row: bytes_text(row.nbytes),
+        }
+        if (timed := self.timed) is not None:
+            columns["time"] = lambda row: share_text(row.seconds or 0.0, timed.total)
+        rows = [[write(row) for write in columns.values()] for row in self.rows]
+        return f"{self.title}\n{with_facts(list(columns), rows, self._facts(), left=2)}"
 
     __repr__ = __str__
 
+    def _facts(self) -> Iterator[str]:
+        frozen = self.params - self.trainable
+        yield f"parameters: {self.params:,} ({self.trainable:,} trainable, {frozen:,} frozen)"
+        yield f"state: {self.state:,} numbers; weights and state: {bytes_text(self.nbytes)}"
+        yield f"one prediction: {count_text(self.flops)} FLOPs"
+        if self.timed is not None:
+            yield str(self.timed)
 
-def summarised(model: Layer, specs: Sequence[Any], depth: int = 1) -> Summary:
+
+def summarised(
+    model: Layer, specs: Sequence[Any], depth: int = 1, timed: Timed | None = None
+) -> Summary:
     """The summary for inputs of these specs; layers inside others down to `depth`."""
     seen: list[Row] = []
     declared, _ = model.declared(*specs, seen=seen)
@@ -73,12 +84,13 @@ def summarised(model: Layer, specs: Sequence[Any], depth: int = 1) -> Summary:
     moving = flatten(model.moving(declared.params))[0]
     return Summary(
         model.name or type(model).__name__,
-        tuple(_row(one, again) for one, again in _first(seen) if len(one.path) <= depth),
+        tuple(_row(one, again, timed) for one, again in _first(seen) if len(one.path) <= depth),
         _numbers(params),
         sum(one.size for one, moves in zip(params, moving, strict=True) if moves),
         _numbers(state),
         _flops(model, declared, specs),
         sum(one.nbytes for one in (*params, *state)),
+        timed,
     )
 
 
@@ -90,17 +102,19 @@ def _first(seen: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
         known.add(one.path)
 
 
-def _row(seen: Row, again: bool) -> SummaryRow:
+def _row(seen: Row, again: bool, timed: Timed | None) -> SummaryRow:
     own = [] if again else flatten(seen.params)[0]
     state = [] if again else flatten(seen.state)[0]
     shapes = ", ".join(_shape(one) for one in flatten(seen.outputs)[0])
+    name = "/".join(seen.path)
     return SummaryRow(
-        "/".join(seen.path),
+        name,
         type(seen.layer).__name__,
         shapes,
         _numbers(own),
         _cost(seen),
         sum(one.nbytes for one in (*own, *state)),
+        None if timed is None else 0.0 if again else timed.seconds(name),
     )
 
 
