@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 
 from ...ir.evaluator import evaluating
+from ...ir.graph import Graph
 from ...ir.node import Node
 from ...ops import add, multiply, relu, subtract
 from ...ops import maximum as larger
+from ...passes.group_kernels import Group
 from ...rewrite.match import matches
 from ...rewrite.pattern import PatternEvaluator, Wildcard, orders
 
-__all__ = ["FORMS", "Form", "Found", "inside", "is_tanh_gelu", "steps_from"]
+__all__ = ["FORMS", "Form", "Found", "Surroundings", "inside", "is_tanh_gelu", "steps_from"]
 
 Found = dict[str, Any]
 
@@ -121,6 +123,28 @@ def steps_from(z: Node, nodes: tuple[Node, ...]) -> Iterator[tuple[Form, Node, F
             found = form.match(node, z) if node is not z else None
             if found is not None:
                 yield form, node, found
+
+
+class Surroundings(Struct, frozen=True):
+    """A group of nodes in its graph, of which a library may take some."""
+
+    graph: Graph
+    group: Group
+
+    def taken(self, node: Node, found: Found) -> frozenset[Node] | None:
+        """The nodes of a step, if all belong to the group and nothing else reads those inside."""
+        stops = frozenset(x for name, x in found.items() if name != "factor")
+        taken = inside(node, stops)
+        if not taken <= set(self.group.nodes):
+            return None
+        inner = taken - {node}
+        return None if any(self.is_read_elsewhere(x, taken) for x in inner) else taken
+
+    def is_read_elsewhere(self, node: Node, members: Iterable[Node]) -> bool:
+        """Whether anything but the members needs the node."""
+        inside_ = set(members)
+        readers = self.graph.users[node]
+        return node in self.group.outputs or any(user not in inside_ for user in readers)
 
 
 def inside(root: Node, stops: frozenset[Node]) -> frozenset[Node]:

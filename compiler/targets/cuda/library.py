@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ...ir.dims import Dim
+from symfuse.runtime.dtypes import DType
+
+from ...ir.dims import Dim, is_at_most
 from ...ir.node import Node
 from .matrices import Matrix, View
 
-__all__ = ["Choice", "Product"]
+__all__ = [
+    "WORKSPACE",
+    "Choice",
+    "Convolution",
+    "Feature",
+    "Product",
+    "computed_in",
+    "is_below",
+    "told",
+]
 
 WORKSPACE = 32 << 20
+_COMPUTED = {DType.F32: "f32", DType.F64: "f64", DType.F16: "half", DType.BF16: "half"}
+
+
+def computed_in(dtype: DType, numerics: str) -> str | None:
+    """How exactly a library forms sums of products of a type; None if it cannot."""
+    found = _COMPUTED.get(dtype)
+    return "tf32" if found == "f32" and numerics == "fast" else found
+
+
+def is_below(size: Dim, limit: int) -> bool:
+    """Whether a size is known to be less."""
+    return is_at_most(size, limit - 1) is True
 
 
 class Product(Struct, frozen=True, eq=False):
@@ -54,6 +77,61 @@ class Product(Struct, frozen=True, eq=False):
         return f"{times}{rows}×{inner} by {inner}×{columns}, {self.compute}, {self.epilogue}"
 
 
+class Feature(Struct, frozen=True):
+    """Elements of a stored node with channels last: batches (of a kernel: output channels), axes of
+    space, channels; without gaps from `offset` on, counted in elements."""
+
+    node: Node
+    offset: Dim
+    batch: Dim
+    space: tuple[Dim, ...]
+    channels: Dim
+
+    def __str__(self) -> str:
+        return "×".join(map(str, (self.batch, *self.space, self.channels)))
+
+
+class Convolution(Struct, frozen=True, eq=False):
+    """A convolution by cuDNN, or a derivative of one; all three are told in terms of the first.
+
+    result = relu(image * kernel + bias), `padding` zeros on both sides; `kind` says which of the
+    three is computed from the others. `hidden` are nodes of zeros around the image that are not
+    stored.
+    """
+
+    kind: str
+    anchor: Node
+    nodes: tuple[Node, ...]
+    output: Node
+    image: Feature
+    kernel: Feature
+    result: Feature
+    padding: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    compute: str
+    hidden: frozenset[Node] = frozenset()
+    bias: View | None = None
+    relu: bool = False
+
+    @property
+    def reads(self) -> tuple[Feature, Feature]:
+        """What it is computed from."""
+        image, kernel, result = self.image, self.kernel, self.result
+        return {
+            "convolution": (image, kernel),
+            "data_gradient": (kernel, result),
+            "filter_gradient": (image, result),
+        }[self.kind]
+
+    def __str__(self) -> str:
+        name = self.kind.replace("_", " ")
+        steps = "".join((", bias" if self.bias else "", ", relu" if self.relu else ""))
+        how = f"padding {self.padding}, strides {self.strides}, dilation {self.dilation}"
+        where = f"{self.image} by {self.kernel}, channels last"
+        return f"{name} of {where}, {how}, {self.anchor.dtype}, {self.compute}{steps}"
+
+
 class Choice(Struct, frozen=True):
     """What computes one contraction, and the reason."""
 
@@ -62,6 +140,11 @@ class Choice(Struct, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        at = f" ({self.anchor.source.loc})" if self.anchor.source.loc else ""
-        who = "a generated kernel" if self.product is None else f"the library ({self.product})"
-        return f"{self.anchor.op}{at} is computed by {who}: {self.reason}"
+        by = "" if self.product is None else f"the library ({self.product})"
+        return told(self.anchor, self.anchor.op.name, by, self.reason)
+
+
+def told(node: Node, what: str, by: str, reason: str) -> str:
+    """The sentence on who computes a node: a library, or a generated kernel if that is empty."""
+    at = f" ({node.source.loc})" if node.source.loc else ""
+    return f"{what}{at} is computed by {by or 'a generated kernel'}: {reason}"

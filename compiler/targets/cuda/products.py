@@ -8,26 +8,24 @@ is put into other kernels, if the product is so large that reading its result ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from symfuse.runtime.cuda.cublaslt import EPILOGUES
-from symfuse.runtime.dtypes import DType
 
-from ...ir.dims import Dim, is_at_most, is_multiple, product
+from ...ir.dims import Dim, is_multiple, product
 from ...ir.graph import Graph
 from ...ir.node import Node
 from ...passes.group_kernels import Group, Grouping, group_kernels
-from .epilogues import Form, Found, inside, steps_from
-from .library import Choice, Product
+from .epilogues import Form, Found, Surroundings, steps_from
+from .library import Choice, Product, computed_in, is_below
 from .masks import with_masks
 from .matrices import View, as_matrix, view_of
 
 __all__ = ["Choices", "choose_products"]
 
-COMPUTED = {DType.F32: "f32", DType.F64: "f64", DType.F16: "half", DType.BF16: "half"}
 WORTH_A_CALL = 1 << 21  # multiplications from which the library is worth a launch of its own
 WORTH_A_PASS = 1 << 26  # … and from which it is worth reading the result once more
 NARROW = 8  # rows or columns up to which a product only reads its operands
@@ -104,11 +102,9 @@ def _choice(
 
 def _plain(anchor: Node, sees_through: Callable[[Node], bool], numerics: str) -> Product | str:
     """The product without what follows it, or why it is none of the library's."""
-    compute = COMPUTED.get(anchor.dtype)
+    compute = computed_in(anchor.dtype, numerics)
     if compute is None:
         return f"the library has no products of {anchor.dtype}"
-    if compute == "f32" and numerics == "fast":
-        compute = "tf32"
     operands = [view_of(x, sees_through) for x in anchor.inputs]
     found = []
     for number, (view, node) in enumerate(zip(operands, anchor.inputs, strict=True)):
@@ -139,17 +135,13 @@ def _size(anchor: Node) -> tuple[Dim, Dim, Dim, Dim]:
     return rows, columns, summed, batch
 
 
-def _is_below(size: Dim, limit: int) -> bool:
-    return is_at_most(size, limit - 1) is True
-
-
 def _too_small(plain: Product) -> str:
     rows, columns, inner, batch = plain.size
-    if _is_below(rows, NARROW) or _is_below(columns, NARROW):
+    if is_below(rows, NARROW) or is_below(columns, NARROW):
         return f"with fewer than {NARROW} rows or columns it takes the time of reading them"
-    if _is_below(inner, SHALLOW):
+    if is_below(inner, SHALLOW):
         return f"with sums of fewer than {SHALLOW} it takes the time of writing the result"
-    if _is_below(rows * columns * inner * batch, WORTH_A_CALL):
+    if is_below(rows * columns * inner * batch, WORTH_A_CALL):
         return "it is small, and small kernels run side by side"
     return ""
 
@@ -159,9 +151,9 @@ def _not_worth_a_pass(plain: Product) -> str:
     rows, columns, inner, batch = plain.size
     if plain.compute == "half":
         return ""
-    if _is_below(inner, DEEP):
+    if is_below(inner, DEEP):
         return f"with sums of fewer than {DEEP} another pass over the result costs too much"
-    if _is_below(rows * columns * inner * batch, WORTH_A_PASS):
+    if is_below(rows * columns * inner * batch, WORTH_A_PASS):
         return "it is too small for a kernel more"
     return ""
 
@@ -175,7 +167,7 @@ class _Chain:
     def __init__(
         self, graph: Graph, grouping: Grouping, group: Group, plain: Product, numerics: str
     ) -> None:
-        self.graph, self.grouping, self.group = graph, grouping, group
+        self.around, self.grouping, self.group = Surroundings(graph, group), grouping, group
         self.product, self.numerics = plain, numerics
         self.stopped = ""
 
@@ -192,7 +184,7 @@ class _Chain:
         if done.aux is not None or done.epilogue.startswith(("relu", "gelu")):
             return None
         for form, node, found in steps_from(z, self.group.nodes):
-            taken = self._taken(node, found)
+            taken = self.around.taken(node, found)
             if taken is None:
                 continue
             if form.numerics == "fast" and self.numerics != "fast" and done.compute != "half":
@@ -202,7 +194,7 @@ class _Chain:
             if extended is not None:
                 members = {*done.nodes, *taken}
                 nodes = tuple(n for n in self.group.nodes if n in members)
-                kept = self._is_read_elsewhere(z, members)
+                kept = self.around.is_read_elsewhere(z, members)
                 if not kept:
                     return replace(extended, nodes=nodes, output=node)
                 if form.name == "gelu" and self._has_room_for_aux():
@@ -210,20 +202,6 @@ class _Chain:
                     return replace(extended, nodes=nodes, output=node, epilogue=name, aux=z)
                 self._stop(f"{z.op} is also read elsewhere")
         return None
-
-    def _taken(self, node: Node, found: Found) -> frozenset[Node] | None:
-        """The nodes of a step, if all belong to the group and nothing else reads those inside."""
-        stops = frozenset(x for name, x in found.items() if name != "factor")
-        taken = inside(node, stops)
-        if not taken <= set(self.group.nodes):
-            return None
-        inner = taken - {node}
-        return None if any(self._is_read_elsewhere(x, taken) for x in inner) else taken
-
-    def _is_read_elsewhere(self, node: Node, members: Iterable[Node]) -> bool:
-        inside_ = set(members)
-        readers = self.graph.users[node]
-        return node in self.group.outputs or any(user not in inside_ for user in readers)
 
     def _has_room_for_aux(self) -> bool:
         return self.product.added is None and is_multiple(self.product.size[1], 8) is True
