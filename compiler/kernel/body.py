@@ -109,7 +109,7 @@ class Body(Scalars):
     def _compute(self, node: Node, index: Index) -> Instr:
         local = self.locals.get((node, index))
         if local is not None:
-            return self.convert(self.get(local), node.dtype)
+            return self._guarded(self.convert(self.get(local), node.dtype))
         if node.number is not None:
             return self._guarded(self.const(node.number, node.dtype))
         if 0 in node.shape:

@@ -223,3 +223,13 @@ def test_what_is_padded_and_joined_is_read_at_computed_places(rng: np.random.Gen
 
     graph = make_graph(function, "f32[3,4]", "i64[2,6]")
     Compiled(graph).check(*arrays_of(graph, rng))
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_a_fold_is_padded_in_the_kernel_that_folds(value: float, rng: np.random.Generator) -> None:
+    def function(x: Any) -> Any:
+        total = op["reshape"](op["reduce_sum"](x, axes=(1,)), shape=(3, 1))
+        return x * 2.0, op["pad"](total, low=(0, 0), high=(0, 4), interior=(0, 0), value=value)
+
+    graph = make_graph(function, "f32[3,5]")
+    Compiled(graph).check(*arrays_of(graph, rng))
