@@ -191,8 +191,13 @@ def _decisions(part: Part) -> Iterator[str]:
             done = ", ".join(f"{n} {_EFFECTS[op]}" for op, n in effects.items())
             loops = " · ".join(map(_loop, phase.loops)) or "once"
             alike = _same(phase) or _fragment(phase)
-            yield f"{inner}phase {number}: {loops}{alike}: {done}"
+            yield f"{inner}phase {number}: {loops}{alike}: {done}{_ahead(phase)}"
             number += 1
+
+
+def _ahead(phase: Phase) -> str:
+    fetched = dict.fromkeys(str(access.buffer) for access in phase.ahead)
+    return f", next {', '.join(fetched)} fetched" if fetched else ""
 
 
 _EFFECTS = {"store": "stored", "accumulate": "added to", "put": "kept", "reduce": "folded"}

@@ -203,13 +203,15 @@ class Phase(Struct, frozen=True):
     """A loop nest, outermost loop first, and the body of its innermost point.
 
     `same`: so many neighbouring threads compute the same. `fragment`: warps fold the body's
-    products by matrices of this shape.
+    products by matrices of this shape. `ahead`: what the next tile reads at these places, worth
+    having on its way from memory by then.
     """
 
     loops: tuple[Loop, ...]
     body: tuple[Instr, ...]
     same: int = 1
     fragment: Fragment | None = None
+    ahead: tuple[Access, ...] = ()
 
     @property
     def threads(self) -> int:

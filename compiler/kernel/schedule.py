@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..ir.dims import Dim, Symbol, coefficient
+from msgspec.structs import replace
+
+from ..ir.dims import Dim, Symbol, coefficient, substitute
 from .build import Draft
 from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .processor import Processor
@@ -12,6 +14,8 @@ __all__ = ["schedule_rows", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
+# Bytes of a row: shorter ones the processor sees coming, longer ones do not stay until then.
+LEAST_AHEAD, MOST_AHEAD = 1 << 10, 1 << 18
 
 
 def schedule_rows(draft: Draft, processor: Processor, piece: Piece | None = None) -> Part:
@@ -52,7 +56,37 @@ def _along(
             copies = _copies(body, draft.extent(vector), lanes)
             loops.append(Loop(vector, lanes, copies))
         phases.append(Phase(tuple(loops), body))
-    return Part(axes, tuple(phases))
+    return Part(axes, _with_next_row(phases, draft, vector))
+
+
+def _with_next_row(phases: list[Phase], draft: Draft, vector: Symbol) -> tuple[Phase, ...]:
+    """The next row is fetched while the most is done with this one: processors that look ahead by
+    themselves stop at the ends of pages, and what begins a row does little but wait for it."""
+    along = [phase for phase in phases if any(loop.symbol == vector for loop in phase.loops)]
+    rows = [symbol for symbol in draft.axes if symbol not in draft.reduced]
+    if len(along) < 2 or not rows:
+        return tuple(phases)
+    reads = dict.fromkeys(i.detail for i in along[0].body if i.op == "load")
+    ahead = tuple(_moved(read, rows[-1]) for read in reads if _is_row(read, vector, rows[-1]))
+    busiest = max(along, key=_has_time)
+    return tuple(replace(p, ahead=ahead) if p is busiest else p for p in phases)
+
+
+def _has_time(phase: Phase) -> tuple[bool, int]:
+    return not any(i.op == "store" for i in phase.body), body_cost(phase.body)
+
+
+def _is_row(read: Access, vector: Symbol, row: Symbol) -> bool:
+    step = coefficient(read.offset, row)
+    if read.strides or read.guarded or coefficient(read.offset, vector) != 1:
+        return False
+    nbytes = step * read.buffer.dtype.itemsize if isinstance(step, int) else 0
+    return LEAST_AHEAD <= nbytes <= MOST_AHEAD
+
+
+def _moved(read: Access, row: Symbol) -> Access:
+    """The same place of the next row."""
+    return replace(read, offset=substitute(read.offset, {row: row + 1}))
 
 
 def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:

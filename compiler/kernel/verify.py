@@ -103,6 +103,8 @@ class _Check:
 
     def _body(self, phase: Phase) -> None:
         walked = {loop.symbol for loop in phase.loops}
+        for access in phase.ahead:
+            self._bound(symbols(access.offset), walked)
         before = set(self.kept)
         seen: set[Instr] = set()
         for instr in phase.body:

@@ -12,6 +12,7 @@ from rows import arrays_of, layernorm, logsumexp, softmax
 from running import Compiled
 
 from symfuse.compiler.autodiff.reverse import value_and_grad_graph
+from symfuse.compiler.explain.stages import as_text
 from symfuse.compiler.ir.op import operations as op
 
 
@@ -49,6 +50,26 @@ def test_these_are_one_kernel(name: str) -> None:
     compiled = Compiled(make_graph(function, *types))
     assert compiled.kinds == [kind]
     assert compiled.compilation.memory.arena == 0
+
+
+FETCHING = {
+    "rows in three phases": (lambda x: softmax(x, 1), "f32[64,512]", [0, 1, 0]),
+    "rows of any number": (lambda x: layernorm(x, 1), "f32[N,512]", [0, 1, 0]),
+    "short rows": (lambda x: softmax(x, 1), "f32[64,100]", [0, 0, 0]),
+    "rows in one phase": (lambda x: op["reduce_sum"](x, axes=(1,)), "f32[64,512]", [0, 0]),
+    "columns": (lambda x: softmax(x, 0), "f32[512,64]", [0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", FETCHING)
+def test_the_next_row_is_fetched_while_the_most_is_done(name: str) -> None:
+    function, given, expected = FETCHING[name]
+    compiled = Compiled(make_graph(function, given))
+    (kernel,) = compiled.compilation.launches
+    phases = list(kernel.parts[0].every_phase())
+    assert [len(phase.ahead) for phase in phases] == expected
+    llvm, schedule = (as_text(compiled.compilation, stage) for stage in ("llvm", "schedule"))
+    assert ("@llvm.prefetch" in llvm) == ("fetched" in schedule) == (1 in expected)
 
 
 def _loss(x: Any, w: Any, c: Any, v: Any, t: Any) -> Any:

@@ -194,7 +194,8 @@ class Nest:
         """Compute here what the loops further inside do not change."""
         inner = [loop.symbol for loop in self.phase.loops if loop.symbol not in self.at.base]
         blocks = {loop.symbol for loop in self.phase.loops if loop.step > 1}
-        self.at.prepare(i.detail.offset for i in self.phase.body if isinstance(i.detail, Access))
+        accesses = (i.detail for i in self.phase.body if isinstance(i.detail, Access))
+        self.at.prepare(access.offset for access in (*accesses, *self.phase.ahead))
         if not inner:
             return
         here = self._copy({})
@@ -208,6 +209,8 @@ class Nest:
         fused, pairs = fused_products(self.phase.body), paired_stores(self.phase.body)
         totals, waiting = dict(totals), set(pairs.values())
         for copy in self._combinations():
+            for access in self.phase.ahead:
+                self.memory.fetch(access, copy.position)
             for instr in self.phase.body:
                 if instr.is_fold:
                     self._accumulate(instr, copy, totals, fused)

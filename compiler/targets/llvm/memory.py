@@ -17,6 +17,8 @@ from .writer import Value, Writer, llvm_type
 
 __all__ = ["Memory", "Position"]
 
+_TO_BE_READ = "i32 0, i32 3, i32 1"  # for reading, by the nearest cache, data
+
 
 class Position(Struct, frozen=True):
     """Where one copy of a body stands: distances from the loops' bases, and clamped places."""
@@ -183,6 +185,12 @@ class Memory:
         whole = self._side_by_side(*(self.s.splat(value, lanes) for value in values))
         mask = self._of_both(active, access)
         self.s.store(self._element(access, [], position), whole, mask=mask)
+
+    def fetch(self, access: Access, position: Position) -> None:
+        """Have an element, and what is near it, come to the caches of this core."""
+        self.w.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        place = self._element(access, [], position)
+        self.w.line(f"call void @llvm.prefetch.p0(ptr {place}, {_TO_BE_READ})")
 
     def _load_part(self, access: Access, position: Position, active: Value | None) -> Value:
         """One part of the pair of each lane, out of a vector of whole pairs."""
