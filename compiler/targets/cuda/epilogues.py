@@ -17,7 +17,19 @@ from ...passes.group_kernels import Group
 from ...rewrite.match import matches
 from ...rewrite.pattern import PatternEvaluator, Wildcard, orders
 
-__all__ = ["FORMS", "Form", "Found", "Surroundings", "inside", "is_tanh_gelu", "steps_from"]
+__all__ = [
+    "CUBIC",
+    "FORMS",
+    "NEAR",
+    "ROOT",
+    "Form",
+    "Found",
+    "Surroundings",
+    "inside",
+    "is_tanh_gelu",
+    "steps_from",
+    "summed_over_rows",
+]
 
 Found = dict[str, Any]
 
@@ -159,9 +171,16 @@ def inside(root: Node, stops: frozenset[Node]) -> frozenset[Node]:
     return frozenset(seen)
 
 
+def summed_over_rows(graph: Graph, node: Node) -> Node | None:
+    """Its sum over all rows, which is the slope of a bias, if there is one."""
+    rows = tuple(range(node.rank - 1))
+    sums = (user for user in graph.users[node] if user.op.name == "reduce_sum")
+    return next((user for user in sums if user.attr("axes") == rows), None)
+
+
 # z · ½ · (1 + tanh(√(2/π) · (z + 0.044715 z³))), however it is written
 
-_ROOT, _CUBIC, _NEAR = math.sqrt(2 / math.pi), 0.044715, 1e-5
+ROOT, CUBIC, NEAR = math.sqrt(2 / math.pi), 0.044715, 1e-5
 
 
 def is_tanh_gelu(node: Node, z: Node) -> bool:
@@ -184,8 +203,8 @@ def is_tanh_gelu(node: Node, z: Node) -> bool:
     if polynomial is None or set(polynomial) != {1, 3}:
         return False
     found = (number * constant, number * slope, polynomial[1], polynomial[3])
-    wanted = (0.5, 0.5, _ROOT, _ROOT * _CUBIC)
-    near = max(_NEAR, float(z.dtype.limits.eps))  # numbers are rounded to the type of the rest
+    wanted = (0.5, 0.5, ROOT, ROOT * CUBIC)
+    near = max(NEAR, float(z.dtype.limits.eps))  # numbers are rounded to the type of the rest
     return all(math.isclose(a, b, rel_tol=near) for a, b in zip(found, wanted, strict=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.dtypes import DType
 
@@ -40,7 +41,8 @@ class Product(Struct, frozen=True, eq=False):
     """A product by the library: result = epilogue(scale · left · right + share · added + bias).
 
     `nodes` are what it computes, `output` among them; `aux` and `sums` over rows are stored beside
-    it, and `mask` tells which results are kept.
+    it, and `mask` is what a derivative reads of the product before: which results are kept, or
+    the values before the GELU.
     """
 
     anchor: Node
@@ -70,6 +72,15 @@ class Product(Struct, frozen=True, eq=False):
         rows, columns, _, batch = self.size
         wanted = rows * columns * batch * 16 * self.anchor.dtype.itemsize
         return min(WORKSPACE, max(wanted, 1 << 20)) if isinstance(wanted, int) else WORKSPACE
+
+    def followed_by(self, derivative: str, node: Node, mask: Node, sums: Node | None) -> Product:
+        """The bare product with a derivative as its epilogue, and sums of its columns, if those
+        are asked for."""
+        if sums is None or node.shape[-1] != self.size[1]:
+            nodes = (*self.nodes, node)
+            return replace(self, nodes=nodes, output=node, epilogue=derivative, mask=mask)
+        nodes, name = (*self.nodes, node, sums), f"{derivative}_bgrad"
+        return replace(self, nodes=nodes, output=node, epilogue=name, mask=mask, sums=sums)
 
     def __str__(self) -> str:
         rows, columns, inner, batch = self.size
@@ -133,11 +144,12 @@ class Convolution(Struct, frozen=True, eq=False):
 
 
 class Choice(Struct, frozen=True):
-    """What computes one contraction, and the reason."""
+    """What computes one contraction, and the reason; `offered` is what the library could do."""
 
     anchor: Node
     product: Product | None
     reason: str
+    offered: Product | None = None
 
     def __str__(self) -> str:
         by = "" if self.product is None else f"the library ({self.product})"

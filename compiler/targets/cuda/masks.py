@@ -6,13 +6,14 @@ The bits lie in the memory of the truth values that they stand for, which nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from ...ir.dims import is_at_most
 from ...ir.graph import Graph
 from ...ir.node import Node
+from .epilogues import summed_over_rows
 from .library import Choice, Product
 
 __all__ = ["with_masks"]
@@ -78,18 +79,7 @@ def _backward(
         bare = _chosen_from(graph, user, mask, known, plain)
         if bare is None or bare.size[:2] != forward.size[:2] or bare.size[3] != 1:
             return []
-        sums = tuple(_sums(graph, user)) if user.shape[-1] == bare.size[1] else ()
-        nodes, epilogue = (*bare.nodes, user, *sums), "drelu_bgrad" if sums else "drelu"
-        found.append(
-            replace(
-                bare,
-                nodes=nodes,
-                output=user,
-                epilogue=epilogue,
-                mask=mask,
-                sums=sums[0] if sums else None,
-            )
-        )
+        found.append(bare.followed_by("drelu", user, mask, summed_over_rows(graph, user)))
     return found
 
 
@@ -106,11 +96,3 @@ def _chosen_from(
     product = user.inputs[1]
     alone = product in known and product not in graph.outputs
     return plain(product) if alone and len(graph.users[product]) == 1 else None
-
-
-def _sums(graph: Graph, chosen: Node) -> Iterator[Node]:
-    """Its sum over all rows, which is the slope of a bias, if there is one."""
-    for user in graph.users[chosen]:
-        if user.op.name == "reduce_sum" and user.attr("axes") == tuple(range(chosen.rank - 1)):
-            yield user
-            return

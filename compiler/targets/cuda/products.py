@@ -23,6 +23,7 @@ from .epilogues import Form, Found, Surroundings, steps_from
 from .library import Choice, Product, computed_in, is_below
 from .masks import with_masks
 from .matrices import View, as_matrix, view_of
+from .slopes import with_operand_sums, with_slopes_of_gelu
 
 __all__ = ["Choices", "choose_products"]
 
@@ -63,6 +64,9 @@ def choose_products(
 
     if available:
         choices = with_masks(graph, choices, bare)
+        paired = with_slopes_of_gelu(graph, choices, bare, numerics)
+        choices = with_operand_sums(graph, paired.choices, grouping)
+        repeated |= paired.repeated
     chosen = {choice.anchor: choice.product for choice in choices if choice.product is not None}
     if chosen:
         members = {node: anchor for anchor, taken in chosen.items() for node in taken.nodes}
@@ -90,11 +94,13 @@ def _choice(
     chain.run()
     left_over = [node for node in group.nodes if node not in chain.product.nodes]
     if not left_over:
-        return Choice(anchor, chain.product, "all that follows is an epilogue of the library")
+        told = "all that follows is an epilogue of the library"
+        return Choice(anchor, chain.product, told, chain.product)
     stopped = chain.stopped or "what follows is no epilogue of the library"
     if reason := _not_worth_a_pass(plain):
-        return Choice(anchor, None, f"{stopped}, and {reason}")
-    return Choice(anchor, chain.product, f"{stopped}: a second kernel does the rest")
+        return Choice(anchor, None, f"{stopped}, and {reason}", chain.product)
+    told = f"{stopped}: a second kernel does the rest"
+    return Choice(anchor, chain.product, told, chain.product)
 
 
 # the product itself
