@@ -14,7 +14,7 @@ from ..ops.slicing import pad
 from ..ops.windows import windows
 from ..rewrite.rule import RuleSet, step
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "joined_windows", "narrowed_windows"]
 
 Axes = tuple[int, ...]
 
@@ -61,9 +61,14 @@ def added_windows_of_products(node: Node) -> Any:
 
     Only where windows begin at every element: products with zeros between would be many.
     """
+    return joined_windows(node) if node.attr("stride") == 1 else None
+
+
+def joined_windows(node: Node) -> Any:
+    """The same for windows that begin `stride` apart: the elements of a then stand apart, too."""
     (x,), axis, dilation = node.inputs, node.attr("axis"), node.attr("dilation")
-    product = _Product.of(x)
-    if product is None or node.attr("stride") != 1:
+    product, apart = _Product.of(x), node.attr("stride")
+    if product is None:
         return None
     window, place = product.source(axis), product.source(axis + 1)
     if window is None or place is None or window[0] == place[0]:
@@ -71,8 +76,8 @@ def added_windows_of_products(node: Node) -> Any:
     which, at = window
     size = x.shape[axis + 1]
     assert isinstance(size, int)
-    low, high = (size - 1) * dilation, node.attr("length") - x.shape[axis]
-    wide = _widened(product.node.inputs[which], at, low, high)
+    low, high = (size - 1) * dilation, node.attr("length") - (x.shape[axis] - 1) * apart - 1
+    wide = _widened(product.node.inputs[which], at, low, high, apart - 1)
     moved = windows(wide, axis=at, size=size, stride=1, dilation=dilation)
     turned = reverse(product.node.inputs[1 - which], axes=(place[1],))
     return _without(
@@ -101,21 +106,28 @@ def _without(product: _Product, axis: int, found: Node) -> Any:
     return _Product(found, order).ordered(found)
 
 
-def _widened(x: Node, axis: int, low: Dim, high: Dim) -> Any:
-    """Zeros before and behind an axis, below the windows of other axes."""
+def _widened(x: Node, axis: int, low: Dim, high: Dim, between: int) -> Any:
+    """Zeros before, behind and between the elements of an axis, below the windows of other axes."""
     if x.op is transpose:
         order: Axes = x.attr("axes")
-        return transpose(_widened(x.inputs[0], order[axis], low, high), axes=order)
+        inner = _widened(x.inputs[0], order[axis], low, high, between)
+        return transpose(inner, axes=order)
     if x.op is windows and axis not in (x.attr("axis"), x.attr("axis") + 1):
-        inner = axis - (axis > x.attr("axis"))
-        return windows(_widened(x.inputs[0], inner, low, high), **x.attrs)
+        at = axis - (axis > x.attr("axis"))
+        return windows(_widened(x.inputs[0], at, low, high, between), **x.attrs)
     zeros, source = (0,) * x.rank, x
     attrs: dict[str, Any] = {"low": zeros, "high": zeros, "interior": zeros, "value": 0}
-    if x.op is pad and x.attr("value") == 0 and x.attr("interior")[axis] == 0:
+    if x.op is pad and x.attr("value") == 0 and _may_widen(x, axis, between):
         attrs, (source,) = dict(x.attrs), x.inputs
-    attrs["low"] = _changed(attrs["low"], axis, low)
-    attrs["high"] = _changed(attrs["high"], axis, high)
+    for name, by in (("low", low), ("high", high), ("interior", between)):
+        attrs[name] = _changed(attrs[name], axis, by)
     return pad(source, **attrs)
+
+
+def _may_widen(x: Node, axis: int, between: int) -> bool:
+    """Whether more zeros along an axis can be those of the same node."""
+    around = any(x.attr(name)[axis] != 0 for name in ("low", "high"))
+    return x.attr("interior")[axis] == 0 and not (between and around)
 
 
 def _changed(dims: tuple[Dim, ...], axis: int, by: Dim) -> tuple[Dim, ...]:
@@ -125,6 +137,11 @@ def _changed(dims: tuple[Dim, ...], axis: int, by: Dim) -> tuple[Dim, ...]:
 @step("slice", numerics="accurate")
 def slice_of_padded_windows(node: Node) -> Any:
     """Of a convolution what only padding has made larger is not computed."""
+    return narrowed_windows(node)
+
+
+def narrowed_windows(node: Node) -> Any:
+    """A slice of a convolution as that of an image with less padding; None if it is no such."""
     product = _Product.of(node.inputs[0])
     if product is None or any(by != 1 for by in node.attr("steps")):
         return None
@@ -155,7 +172,7 @@ def _narrowed(x: Node, axis: int, before: Dim, behind: Dim) -> Any:
             return None
         inner = _narrowed(x.inputs[0], axis - (axis > at), before, behind)
         return None if inner is None else windows(inner, **x.attrs)
-    if x.op is not pad or x.attr("interior")[axis] != 0:
+    if x.op is not pad:
         return None
     attrs = dict(x.attrs)
     enough = is_at_most(before, attrs["low"][axis]) and is_at_most(behind, attrs["high"][axis])

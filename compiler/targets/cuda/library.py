@@ -140,7 +140,8 @@ class Convolution(Struct, frozen=True, eq=False):
         steps = "".join((", bias" if self.bias else "", ", relu" if self.relu else ""))
         how = f"padding {self.padding}, strides {self.strides}, dilation {self.dilation}"
         where = f"{self.image} by {self.kernel}, channels last"
-        return f"{name} of {where}, {how}, {self.anchor.dtype}, {self.compute}{steps}"
+        exact = "tf32" if self.compute == "tf32" else self.anchor.dtype
+        return f"{name} of {where}, {how}, {exact}{steps}"
 
 
 class Choice(Struct, frozen=True):

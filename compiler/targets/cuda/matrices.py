@@ -9,7 +9,7 @@ from msgspec import Struct
 from ...ir.dims import Dim, is_at_most, is_equal, product
 from ...ir.node import Node
 
-__all__ = ["Matrix", "View", "as_matrix", "merged", "view_of"]
+__all__ = ["Matrix", "View", "as_matrix", "is_row_major", "merged", "view_of"]
 
 Axes = Sequence[int]
 
@@ -79,6 +79,12 @@ def as_matrix(view: View, batch: Axes, rows: Axes, columns: Axes) -> Matrix | st
         if is_at_most(height, leading) is True:
             return Matrix(view.node, view.offset, leading, stride, True)
     return f"neither rows nor columns of {view.node.op} are contiguous in memory"
+
+
+def is_row_major(view: View) -> bool:
+    """Whether the elements lie without gaps in the order of their axes."""
+    pairs = zip(view.shape, view.strides, _row_major(view.shape), strict=True)
+    return all(size == 1 or is_equal(step, dense) is True for size, step, dense in pairs)
 
 
 def _row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:

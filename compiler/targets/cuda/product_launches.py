@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -13,13 +13,13 @@ from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim
 from ...ir.node import Node
-from ...kernel.build import Draft, build_contraction
+from ...kernel.build import build_contraction
 from ...kernel.lower import Buffers
 from ...kernel.phases import Axis, Buffer, Kernel, Loop, Part, Phase
 from ...kernel.regions import alignment_of
 from .library import Product
 
-__all__ = ["product_kernel", "product_launch"]
+__all__ = ["every_loop", "product_kernel", "product_launch"]
 
 
 class _Placed(Struct, frozen=True, eq=False):
@@ -35,8 +35,7 @@ def product_kernel(
     """What the library does, as loops for those who check and explain, and its workspace."""
     anchor, nodes, outputs = chosen.anchor, chosen.nodes, chosen.outputs
     each = [[x for x in some if x is not chosen.sums] for some in (nodes, outputs)]
-    draft = build_contraction(anchor, tuple(each[0]), each[1], sees_through, buffers)
-    part = _loops(draft)
+    part = every_loop(anchor, tuple(each[0]), each[1], sees_through, buffers)
     rows, columns, inner, batch = chosen.size
     workspace = Buffer(f"{name}_workspace", DType.U8, (chosen.workspace,))
     reads = tuple(dict.fromkeys(buffers(node) for node in _read(chosen)))
@@ -106,8 +105,15 @@ def _checked(chosen: Product) -> str:
     return chosen.epilogue
 
 
-def _loops(draft: Draft) -> Part:
-    """Every axis walked one by one: the sum first, then what follows it."""
+def every_loop(
+    anchor: Node,
+    nodes: tuple[Node, ...],
+    outputs: Iterable[Node],
+    sees_through: Callable[[Node], bool],
+    buffers: Buffers,
+) -> Part:
+    """A contraction, each axis walked one by one: the sum first, then what follows it."""
+    draft = build_contraction(anchor, nodes, outputs, sees_through, buffers)
     fold, after = draft.bodies
     kept = tuple(axis for axis in draft.axes if axis not in draft.reduced)
     axes = tuple(Axis(axis, draft.extent(axis)) for axis in draft.axes)

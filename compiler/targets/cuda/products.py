@@ -51,11 +51,13 @@ def choose_products(
     available: bool = True,
     closed: Mapping[Node, Node] = _NOTHING,
     repeated: frozenset[Node] = frozenset(),
+    decided: frozenset[Node] = frozenset(),
 ) -> Choices:
     """Who computes each contraction; what the library leaves is put into groups anew, beside
-    the groups that are `closed`; `repeated` nodes are computed by each reader."""
+    the groups that are `closed`; `repeated` nodes are computed by each reader. Contractions that
+    are `decided` upon are left as they are."""
     products = [group for group in grouping.groups if group.kind == "contraction"]
-    every = [group for group in products if group.anchor not in closed]
+    every = [g for g in products if g.anchor not in closed and g.anchor not in decided]
     choices = tuple(_choice(graph, grouping, group, numerics, available) for group in every)
 
     def bare(anchor: Node) -> Product | None:

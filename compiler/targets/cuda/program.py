@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, Prepared, ProductLaunch
+from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, LibraryLaunch, Prepared
 from symfuse.runtime.cuda.code import Place as DevicePlace
 from symfuse.runtime.cuda.steps import Steps
 from symfuse.runtime.host.image import Image
@@ -23,6 +23,7 @@ from ..llvm.link import link
 from ..llvm.machine import Level, host_machine
 from ..llvm.prepare import prepare_text
 from ..target import Code, Usage
+from .dnn_launches import DnnCall, dnn_launch
 from .functions import Function, functions_of
 from .kernels import KernelSource, kernel_source, prefix
 from .machine import SIMULATED
@@ -44,15 +45,20 @@ def write_program(
     counts = _Counts()
     place = partial(_place, layout, counts)
     kernels = tuple(leaves(tree))
-    own = [kernel for kernel in kernels if kernel.by_library is None]
+    own = [made for kernel in kernels for made in _generated(kernel)]
     sources = {kernel: kernel_source(kernel, layout.symbols) for kernel in own}
     functions = functions_of(sources.values())
     distinct = tuple(dict.fromkeys(functions.values()))
     modules = {f: 0 if arch == SIMULATED else at for at, f in enumerate(distinct)}
 
-    def launch(kernel: Kernel) -> KernelLaunch | ProductLaunch:
+    def launch(kernel: Kernel) -> KernelLaunch | LibraryLaunch:
+        if isinstance(kernel.by_library, DnnCall):
+            return dnn_launch(kernel, place, counts, own_launch)
         if kernel.by_library is not None:
             return product_launch(kernel, place, counts)
+        return own_launch(kernel)
+
+    def own_launch(kernel: Kernel) -> KernelLaunch:
         source = sources[kernel]
         return KernelLaunch(
             functions[source].entry,
@@ -70,6 +76,13 @@ def write_program(
     found = tuple(sources.get(kernel) for kernel in kernels)
     layout = replace(layout, extra=counts.formulas)
     return CudaProgram(arch, found, functions, distinct, launches, steps, layout, is_fast)
+
+
+def _generated(kernel: Kernel) -> tuple[Kernel, ...]:
+    """The kernels that are compiled for a launch."""
+    if isinstance(kernel.by_library, DnnCall):
+        return kernel.by_library.otherwise
+    return (kernel,) if kernel.by_library is None else ()
 
 
 class _Counts:
@@ -94,7 +107,7 @@ def _place(layout: Layout, counts: _Counts, buffer: Buffer) -> DevicePlace:
 
 
 class CudaProgram(Struct, frozen=True, eq=False, dict=True):
-    """The sources of the kernels and how all is launched; `sources` has None for products.
+    """The sources of the kernels and how all is launched; `sources` has None for libraries.
 
     `distinct` are the functions that are compiled: those of `functions`, each once.
     """
@@ -103,7 +116,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     sources: tuple[KernelSource | None, ...]
     functions: Mapping[KernelSource, Function]
     distinct: tuple[Function, ...]
-    launches: tuple[KernelLaunch | ProductLaunch, ...]
+    launches: tuple[KernelLaunch | LibraryLaunch, ...]
     steps: Steps
     layout: Layout
     is_fast: bool
@@ -111,7 +124,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def text(self) -> str:
         """All kernels behind what each of them needs."""
-        return "\n".join([preamble(), helpers(), *(s.body for s in self.sources if s)])
+        return "\n".join([preamble(), helpers(), *(s.body for s in self.functions)])
 
     def as_text(self, stage: str) -> str:
         """The sources, or what the compiler makes of each of them."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from symfuse.runtime import options
 from symfuse.runtime.errors import OptionError, UnsupportedError
 
 from ...ir.graph import Graph
@@ -22,8 +23,11 @@ from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
 from ..layout import Layout
 from .choose_attention import choose_attention, without_sums_over_keys
+from .convolution_forms import in_library_form
+from .convolutions import Convolutions, choose_convolutions
+from .dnn_launches import convolution_kernel
 from .fused_attention import Attentions, attention_kernel
-from .machine import SIMULATED, has_products
+from .machine import SIMULATED, has_products, why_no_cudnn
 from .product_launches import product_kernel
 from .products import Choices, choose_products
 from .program import CudaProgram, write_program
@@ -56,6 +60,8 @@ class CudaTarget(Struct, frozen=True):
         """The graph with loops and branches written out, and derivatives of attention in the form
         that needs no scores; an error if it needs LAPACK."""
         found = expand_transforms(unroll_regions(graph), is_counted)
+        if not why_no_cudnn(self.arch):
+            found = in_library_form(found, always=options.get("cudnn") == "always")
         found = without_sums_over_keys(found, DEVICE, available=has_products(self.arch))
         for node in every_node(found):
             if node.op.library is not None:
@@ -75,11 +81,24 @@ class CudaTarget(Struct, frozen=True):
         repeated = attentions.repeated
         if closed:
             grouping = group_kernels(graph, closed, repeated)
+        missing, always = why_no_cudnn(self.arch), options.get("cudnn") == "always"
+        convolutions = choose_convolutions(graph, grouping, numerics, missing, always=always)
+        if convolutions.calls:
+            closed = {**closed, **convolutions.closed}
+            repeated |= convolutions.repeated
+            grouping = group_kernels(graph, closed, repeated)
         choices = choose_products(
-            graph, grouping, numerics, available=available, closed=closed, repeated=repeated
+            graph,
+            grouping,
+            numerics,
+            available=available,
+            closed=closed,
+            repeated=repeated,
+            decided=convolutions.decided,
         )
         choices = replace(choices, grouping=attentions.named(choices.grouping))
-        return CudaAssignment(self.arch, choices, attentions, numerics == "fast")
+        schedules = self.schedules(numerics)
+        return CudaAssignment(self.arch, choices, attentions, convolutions, schedules)
 
 
 def _who(node: Node) -> str:
@@ -96,7 +115,8 @@ class CudaAssignment(Struct, frozen=True):
     arch: str
     choices: Choices
     attentions: Attentions
-    is_fast: bool
+    convolutions: Convolutions
+    schedules: DeviceSchedules
 
     @property
     def grouping(self) -> Grouping:
@@ -105,20 +125,23 @@ class CudaAssignment(Struct, frozen=True):
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why each attention and product is computed by what computes it."""
-        return (*self.attentions.reasons, *map(str, self.choices.choices))
+        """Why each attention, convolution and product is computed by what computes it."""
+        convolutions = self.convolutions.reasons
+        return (*self.attentions.reasons, *convolutions, *map(str, self.choices.choices))
 
     def library_kernel(self, group: Group, name: str, buffers: Buffers) -> Kernel | None:
-        """The launch of an attention, or of a product by the library."""
+        """The launch of an attention, or of a convolution or product by a library."""
         if group.kind == "attention" and group.anchor is not None:
             fused = self.attentions.fused[group.anchor]
             see = self.grouping.sees_through
             return attention_kernel(fused, group, name, see, buffers, DEVICE)
+        see = self.grouping.sees_through
+        if group.anchor is not None and group.anchor in self.convolutions.calls:
+            call = self.convolutions.calls[group.anchor]
+            return convolution_kernel(call, group, name, see, buffers, self.schedules)
         product = self.choices.products.get(group)
-        if product is None:
-            return None
-        return product_kernel(product, name, self.grouping.sees_through, buffers)
+        return None if product is None else product_kernel(product, name, see, buffers)
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> CudaProgram:
         """The source of every kernel, and the grid and the operands of every launch."""
-        return write_program(launches, layout, self.arch, is_fast=self.is_fast)
+        return write_program(launches, layout, self.arch, is_fast=self.schedules.is_fast)
