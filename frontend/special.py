@@ -18,9 +18,9 @@ from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
     "beta", "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit",
-    "gamma", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "lgamma", "log_expit", "log_ndtr",
-    "log_softmax", "logit", "logsumexp", "ndtr", "ndtri", "polygamma", "psi", "rel_entr", "softmax",
-    "softplus", "xlog1py", "xlogy",
+    "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "lgamma",
+    "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr", "ndtri", "polygamma",
+    "psi", "rel_entr", "softmax", "softplus", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
 
@@ -205,6 +205,34 @@ def beta(a: Any, b: Any) -> Any:
 def betaln(a: Any, b: Any) -> Any:
     """log(abs(beta(a, b)))."""
     return call("betaln", *_both_real(a, b))
+
+
+def gammainc(a: Any, x: Any) -> Any:
+    """The share of the integral for gamma(a) that lies below x: the distribution function of the
+    gamma distribution. It has derivatives in x, and none in a.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.gammainc(1.0, 0.5)) == 1 - float(sf.numpy.exp(-0.5))
+    True
+    """
+    return call("gammainc", *_both_real(a, x))
+
+
+def gammaincc(a: Any, x: Any) -> Any:
+    """1 - gammainc(a, x), with all digits where that is close to 1."""
+    return call("gammaincc", *_both_real(a, x))
+
+
+def zeta(x: Any, q: Any = None, out: None = None) -> Any:
+    """Hurwitz's zeta function, the sum of (q + k)**-x over k = 0, 1, ...; Riemann's without a q.
+
+    It is infinite for x = 1, and NaN for x below. It has derivatives in q, and none in x.
+
+    >>> import math, symfuse as sf
+    >>> bool(abs(sf.special.zeta(2.0) - math.pi**2 / 6) < 1e-15)
+    True
+    """
+    return call("zeta", *_both_real(x, 1.0 if q is None else q))
 
 
 def i0(x: Any) -> Any:

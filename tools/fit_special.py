@@ -10,6 +10,7 @@ digit, the polynomial is that of Chebyshev's nodes.
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 from fit_math import Fit, Function, minimax
 from mpmath import mp, mpf
@@ -94,6 +95,39 @@ def _erfcinv_rest(r: mpf) -> mpf:
     return r - mp.findroot(lambda x: mp.log(mp.erfc(x) / 2) + r * r, start)
 
 
+@cache
+def _temme(order: int) -> list[mpf]:
+    """The power series of the coefficient of a**-order in N. M. Temme's expansion of the incomplete
+    gamma functions (SIAM J. Math. Anal. 10, 1979), in powers of η."""
+    if not order:
+        return [-mpf(1) / 3, *((n + 2) * _alpha(n + 2) for n in range(1, 120))]
+    before = _temme(order - 1)
+    factor = (-1) ** order * mp.fac2(2 * order + 1) * _alpha(2 * order + 1)
+    pairs = zip(_temme(0), before[2:], strict=False)
+    return [factor * one + (n + 2) * other for n, (one, other) in enumerate(pairs)]
+
+
+@cache
+def _alpha(n: int) -> mpf:
+    """λ = 1 + Σ α(n) η**n solves η² / 2 = λ - 1 - log λ."""
+    if n < 3:
+        return mpf(1) / (1, 1, 3)[n]
+    products = (j * _alpha(j) * _alpha(n + 1 - j) for j in range(2, n))
+    return (_alpha(n - 1) - sum(products)) / (n + 1)
+
+
+def _temme_fit(order: int) -> Fit:
+    def value(x: mpf) -> mpf:
+        return mp.polyval(_temme(order)[::-1], x)
+
+    return Fit(value, lambda x: mpf(20) ** -order, mpf("-1.03"), mpf("1.03"), {})
+
+
+def _atanh_rest(w: mpf) -> mpf:
+    """atanh(r) = r + r³ P(w), w = r²."""
+    return (mp.atanh(mp.sqrt(w)) / mp.sqrt(w) - 1) / w
+
+
 def _fits() -> dict[str, tuple[Fit, int]]:
     """Each fit with the number of its terms."""
     middle, four = mpf("1.5"), mpf(4)
@@ -146,10 +180,12 @@ def _fits() -> dict[str, tuple[Fit, int]]:
             ),
             12,
         ),
-    }
+        "atanh": (_relative(_atanh_rest, TINY, mpf("0.3")), 16),
+    } | {f"temme_{k}": (_temme_fit(k), terms) for k, terms in enumerate(TEMME)}
 
 
-INTERPOLATED = ("i0_tail", "i1_tail", "erfcx")
+TEMME = (22, 17, 16, 15, 13, 12, 10, 8, 6, 5)
+INTERPOLATED = ("i0_tail", "i1_tail", "erfcx", "atanh", *(f"temme_{k}" for k in range(len(TEMME))))
 
 
 def interpolated(fit: Fit, terms: int) -> list[mpf]:

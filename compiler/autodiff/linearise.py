@@ -108,6 +108,13 @@ def _pushed(builder: Builder, node: Node, incoming: tuple[Node | None, ...]) -> 
             fix="wrap its argument in stop_gradient, or give the function a custom derivative",
             loc=node.source.loc,
         )
+    for which, reason in node.op.constant_in.items():
+        if incoming[which] is not None:
+            raise UnsupportedError(
+                f"{node.op} has no derivative in argument {which}: {reason}",
+                fix="make the argument a constant of the derivative: sf.stop_gradient(argument)",
+                loc=node.source.loc,
+            )
     with builder.deriving(derivative_of(node)):
         tangent: Node | None = node.op.jvp(incoming, node.inputs, node, node.attrs)
     if tangent is not None:

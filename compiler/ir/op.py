@@ -66,6 +66,8 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
     transpose: Callable[..., Any] | None = None  # (cotangent, which, inputs, attrs) → cotangent
     batch: Callable[..., Any] | None = None  # (inputs, batched, attrs) → out, batch axis first
     not_differentiable: str = ""  # the reason, where there is no derivative
+    constant_in: Mapping[int, str] = field(default_factory=dict)  # operands that are refused a
+    # tangent, each with the reason
 
     # computation: exactly one of these, or the operation needs a decomposition or library call
     element: Callable[..., Any] | None = None  # (s, index, readers, out, attrs) → one element

@@ -42,8 +42,9 @@ from .copying import copy
 from .custom import custom_jvp, custom_vjp, pullback
 from .dynamic import dynamic_slice, dynamic_update_slice
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
-from .fourier import fft
+from .fourier import fft, irfft, rfft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
+from .incomplete import gammainc, gammaincc, zeta
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
 from .linalg import cholesky, eig, eigh, lu, qr, svd, triangular_solve
 from .logic import (
@@ -160,6 +161,8 @@ __all__ = [
     "floor_divide",
     "fmod",
     "gamma",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "greater",
     "greater_equal",
@@ -171,6 +174,7 @@ __all__ = [
     "imag",
     "interleave",
     "iota",
+    "irfft",
     "isfinite",
     "isinf",
     "isnan",
@@ -215,6 +219,7 @@ __all__ = [
     "remainder",
     "reshape",
     "reverse",
+    "rfft",
     "round",
     "rsqrt",
     "scatter_add",
@@ -241,4 +246,5 @@ __all__ = [
     "trunc",
     "while_loop",
     "windows",
+    "zeta",
 ]

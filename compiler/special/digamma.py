@@ -9,7 +9,7 @@ from functools import cache
 from ..kernel.number import Number, polynomial, select
 from .steps import PI, in_double, reduced, within
 
-__all__ = ["digamma", "polygamma"]
+__all__ = ["bernoulli", "digamma", "polygamma"]
 
 _LARGE = 4.0
 _LOW, _MIDDLE, _UPPER = 0.9, 2.2, 3.2
@@ -119,12 +119,12 @@ def _euler_maclaurin(order: int) -> tuple[float, ...]:
     """B(2j) / (2j)! (s)(s + 1)...(s + 2j - 2) for s = order + 1."""
     return tuple(
         float(number * math.prod(range(order + 1, order + 2 * j)) / math.factorial(2 * j))
-        for j, number in enumerate(_bernoulli(), 1)
+        for j, number in enumerate(bernoulli(), 1)
     )
 
 
 @cache
-def _bernoulli() -> tuple[Fraction, ...]:
+def bernoulli() -> tuple[Fraction, ...]:
     """B(2), B(4), ..., B(2 _TERMS)."""
     found = [Fraction(1)]
     for m in range(1, 2 * _TERMS + 1):

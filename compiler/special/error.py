@@ -12,7 +12,7 @@ from ..kernel.number import Number, polynomial, select
 from .inverse_error import erfinv
 from .steps import in_double, split_square, within
 
-__all__ = ["erfcinv", "erfcx", "log_ndtr", "logit", "ndtr"]
+__all__ = ["erfcinv", "erfcx", "log_ndtr", "logit", "ndtr", "scaled_erfc"]
 
 _ROOT_HALF = 0.7071067811865476
 _ROOT_PI = 1.772453850905516
@@ -73,12 +73,12 @@ _ERFCINV = (
 def erfcx(x: Number) -> Number:
     """exp(x²) erfc(x)."""
     size = abs(x)
-    right = _scaled(size)
+    right = scaled_erfc(size)
     left = _exp_of_square(size, 1.0) * 2.0 - right
     return select(x < 0.0, left, right)
 
 
-def _scaled(x: Number) -> Number:
+def scaled_erfc(x: Number) -> Number:
     """exp(x²) erfc(x) for x ≥ 0."""
     finite = within(x < math.inf, x, 1e300)
     value = polynomial((finite - 4.0) / (finite + 4.0), _ERFCX) / (finite * 2.0 + 1.0)
@@ -94,7 +94,7 @@ def _exp_of_square(x: Number, factor: float) -> Number:
 
 def _half_scaled(size: Number) -> Number:
     """The normal distribution beyond a positive number, over exp(-size² / 2)."""
-    return _scaled(size * _ROOT_HALF) * 0.5
+    return scaled_erfc(size * _ROOT_HALF) * 0.5
 
 
 @in_double
@@ -140,7 +140,7 @@ def _newton(y: Number) -> Number:
     log = y.emit("log")
     r = (_LOG_TWO - log).sqrt()
     x = r - polynomial((r - 4.0) / (r + 4.0), _ERFCINV)
-    scaled = _scaled(x)
+    scaled = scaled_erfc(x)
     error = (x * x + log) - scaled.emit("log")
     return x - error * scaled * (_ROOT_PI / 2)
 

@@ -11,7 +11,9 @@ import math
 from ..kernel.number import Number, polynomial, select
 from .steps import PI, in_double, is_odd, sine_of_pi, within
 
-__all__ = ["beta", "betaln", "gamma", "gammaln"]
+__all__ = [
+    "beta", "betaln", "binet", "gamma", "gamma_factors", "gammaln", "log_gamma_after_one",
+]  # fmt: skip
 
 _LARGE = 4.0
 _OVERFLOW = 200.0  # from 171.7 on the result is infinite
@@ -99,7 +101,7 @@ _LOGARITHM = (
 def gamma(x: Number) -> Number:
     """Γ(x); NaN at negative integers, infinite with the sign of x at zero."""
     size = abs(x)
-    left, right = _factors(size)
+    left, right = gamma_factors(size)
     reflected = x.of(-PI) / (size * sine_of_pi(size)) / left / right
     right_half = left * right
     factorial = x.equals(x.emit("floor")) & (x < _EXACT)
@@ -110,7 +112,7 @@ def gamma(x: Number) -> Number:
     return select(pole, math.nan, value)
 
 
-def _factors(x: Number) -> tuple[Number, Number]:
+def gamma_factors(x: Number) -> tuple[Number, Number]:
     """Two factors of Γ(x) for x > 0, neither of which overflows before 200."""
     large = x >= _LARGE
     small = _by_recurrence(within(x < _LARGE, x, 1.5))
@@ -160,13 +162,17 @@ def _positive_logarithm(x: Number) -> Number:
     log = argument.emit("log")
     whole = select(twice, 3.0, select(once, x.of(2.0), select(low, x.of(0.0), 1.0)))
     d = small - whole
-    near = d * (d - 1.0) * polynomial((d - 0.5) / (d + 2.5), _LOGARITHM)
-    near = near + select(low, -log, log)
-    far = (x - 0.5) * (log - 1.0) + (_binet(within(large, x, _LARGE)) + (_HALF_LOG_TWO_PI - 0.5))
+    near = log_gamma_after_one(d) + select(low, -log, log)
+    far = (x - 0.5) * (log - 1.0) + (binet(within(large, x, _LARGE)) + (_HALF_LOG_TWO_PI - 0.5))
     return select(large, far, near)
 
 
-def _binet(x: Number) -> Number:
+def log_gamma_after_one(d: Number) -> Number:
+    """log Γ(1 + d) for -0.3 ≤ d ≤ 1.6, with all digits of a small d."""
+    return d * (d - 1.0) * polynomial((d - 0.5) / (d + 2.5), _LOGARITHM)
+
+
+def binet(x: Number) -> Number:
     """What Stirling's formula lacks, for x ≥ 4."""
     inverse = 1.0 / x
     return inverse * polynomial(inverse * inverse, _BINET)
@@ -185,12 +191,12 @@ def _beta_logarithm(a: Number, b: Number) -> Number:
     p, q = within(both, low, _LARGE), within(one, high, _LARGE)
     total = within(one, low, _LARGE) + q
     ratio = within(one, low, _LARGE) / q
-    rest = _binet(q) - _binet(total)
+    rest = binet(q) - binet(total)
     bend = ratio.emit("log1p")
     # log(Γ(q) / Γ(total)), to which log Γ(low) is to be added.
     quotient = rest - (q + (low - 0.5)) * bend - low * (q.emit("log") - 1.0)
     log_share = (p / (p + q)).emit("log")
-    far = _binet(p) + rest + _HALF_LOG_TWO_PI - q.emit("log") * 0.5
+    far = binet(p) + rest + _HALF_LOG_TWO_PI - q.emit("log") * 0.5
     far = far + (p - 0.5) * log_share - q * bend
     first = _logarithm(low)
     near = (first + _logarithm(within(~one, high, 1.0))) - _logarithm(within(~one, low + high, 1.0))
@@ -219,7 +225,7 @@ def beta(a: Number, b: Number) -> Number:
 
 
 def _small_gamma(x: Number) -> Number:
-    left, right = _factors(abs(x))
+    left, right = gamma_factors(abs(x))
     return left * right
 
 

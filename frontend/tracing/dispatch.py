@@ -171,11 +171,17 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
         raise
 
 
+# The ufuncs that plain functions of SciPy call.
+_BENEATH = {"_riemann_zeta": "zeta", "_zeta": "zeta"}
+
+
 def _of_scipy(function: Any) -> Callable[..., Any] | None:
     """What builds the graph of a function of scipy.special, which is loaded if it is called."""
     name, theirs = getattr(function, "__name__", ""), sys.modules.get("scipy.special")
-    if theirs is None or getattr(theirs, name, None) is not function:
+    beneath = getattr(theirs, "_ufuncs", None)
+    if function not in (getattr(module, name, None) for module in (theirs, beneath)):
         return None
+    name = _BENEATH.get(name, name)
     ours = import_module("symfuse.special")
     return getattr(ours, name) if name in ours.__all__ else None
 

@@ -102,11 +102,14 @@ VALUES = {
 }
 
 
+PAIRS = ("beta", "betaln", "gammainc", "gammaincc", "zeta")
+
+
 @pytest.fixture(scope="module")
 def compiled():
     """Every function as vectors of both precisions."""
     described = {}
-    for name in (*CASES, "beta", "betaln"):
+    for name in (*CASES, *PAIRS):
         body = operations[name].body
         for dtype in (DType.F32, DType.F64):
             operands = [dtype] * (body.__code__.co_argcount - 1)
@@ -200,3 +203,86 @@ def test_beta_of_special_arguments(compiled, a, b, wanted):
     for first, second in ((a, b), (b, a)):
         found = compiled["beta_f64"](np.array([first]), np.array([second]))
         np.testing.assert_allclose(found, [wanted], rtol=1e-15)
+
+
+def _parameters(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Arguments of the incomplete gamma functions, some for each way they are computed."""
+    great = 10 ** rng.uniform(1.3, 3.9, 2 * COUNT)
+    pairs = [
+        (10 ** rng.uniform(-8, 0.2, COUNT), 10 ** rng.uniform(-8, 0.2, COUNT)),
+        (10 ** rng.uniform(-8, 0.3, COUNT), rng.uniform(1.6, 4, COUNT)),
+        (rng.uniform(0, 20, COUNT), rng.uniform(0, 40, COUNT)),
+        (great, great * (1 + 3 * rng.normal(size=great.size) / np.sqrt(great))),
+        (great, great * rng.uniform(0.1, 4, great.size)),
+    ]
+    a, x = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
+    return a, np.abs(x)
+
+
+def test_incomplete_gamma_functions_are_within_their_bounds(compiled, rng):
+    a, x = _parameters(rng)
+    lower, upper = (compiled[f"{name}_f64"](a, x) for name in ("gammainc", "gammaincc"))
+    with mpmath.workdps(40):
+        for p, q, found, beside in zip(a, x, lower, upper, strict=True):
+            for value, ends in ((found, (0, mpf(q))), (beside, (mpf(q), mpmath.inf))):
+                true = mpmath.gammainc(mpf(p), *ends, regularized=True)
+                if true > 1e-290:
+                    error = abs(mpf(float(value)) - true) / true
+                    assert error <= 16 * EPSILON * (1 - mpmath.log(true)), (p, q, value)
+
+
+def test_the_shares_of_a_gamma_function_add_up_for_great_parameters(compiled, rng):
+    a = 10 ** rng.uniform(3, 12, 4 * COUNT)
+    z = rng.normal(size=a.size)
+    x = a + z * np.sqrt(a)
+    lower, upper = (compiled[f"{name}_f64"](a, x) for name in ("gammainc", "gammaincc"))
+    np.testing.assert_allclose(lower + upper, 1, rtol=4 * EPSILON)
+    normal = np.array([float(mpmath.ncdf(value)) for value in (x - a) / np.sqrt(a)])
+    np.testing.assert_allclose(lower, normal, atol=0.5 / np.sqrt(1000))
+    far = a > 1e10
+    np.testing.assert_allclose(lower[far], normal[far], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "x", "wanted"),
+    [
+        ("gammainc", 1.0, 0.0, 0.0),
+        ("gammaincc", 1.0, 0.0, 1.0),
+        ("gammainc", 0.0, 1.0, 1.0),
+        ("gammaincc", 0.0, 1.0, 0.0),
+        ("gammainc", 2.0, INF, 1.0),
+        ("gammainc", INF, 2.0, 0.0),
+        ("gammaincc", INF, 2.0, 1.0),
+        ("gammainc", 0.0, 0.0, NAN),
+        ("gammainc", INF, INF, NAN),
+        ("gammainc", -1.0, 1.0, NAN),
+        ("gammaincc", 1.0, -1.0, NAN),
+        ("gammainc", NAN, 1.0, NAN),
+        ("zeta", 1.0, 2.0, INF),
+        ("zeta", 2.0, 0.0, INF),
+        ("zeta", 2.0, -3.0, INF),
+        ("zeta", 2.5, -0.5, NAN),
+        ("zeta", 0.5, 1.0, NAN),
+        ("zeta", INF, 1.0, 1.0),
+        ("zeta", INF, 2.0, 0.0),
+        ("zeta", 2.0, INF, 0.0),
+        ("zeta", 2.0, NAN, NAN),
+    ],
+)
+def test_functions_of_a_parameter_have_their_limits(compiled, name, a, x, wanted):
+    for dtype in (np.float64, np.float32):
+        found = compiled[f"{name}_f{8 * dtype().itemsize}"](
+            np.array([a], dtype), np.array([x], dtype)
+        )
+        np.testing.assert_array_equal(found, [wanted])
+
+
+def test_the_zeta_function_is_within_its_bound(compiled, rng):
+    x = np.concatenate([1 + 10 ** rng.uniform(-8, 0, COUNT), rng.uniform(1, 30, 2 * COUNT)])
+    q = np.concatenate([rng.uniform(0, 20, 2 * COUNT), 10 ** rng.uniform(-2, 1.5, COUNT)])
+    found = compiled["zeta_f64"](x, q)
+    with mpmath.workdps(120):
+        errors = [
+            _units(y, mpmath.zeta(mpf(p), mpf(s))) for p, s, y in zip(x, q, found, strict=True)
+        ]
+    assert max(errors) <= 4

@@ -47,7 +47,9 @@ _OTHERS = (
 )  # fmt: skip
 EVERY = [op for op in operations.values() if op.name not in _OTHERS]
 # What is of complex numbers alone has no elements: `test_complex.py` tests it.
-_COMPLEX = ("as_complex", "as_real", "complex", "conjugate", "eig", "fft", "imag", "real")
+_COMPLEX = (
+    "as_complex", "as_real", "complex", "conjugate", "eig", "fft", "imag", "irfft", "real", "rfft",
+)  # fmt: skip
 OPERATIONS = [op for op in EVERY if op.name not in _COMPLEX]
 _BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d in op.dtypes]
 _SMOOTH = [pytest.param(op, id=op.name) for op in OPERATIONS if op.jvp is not None]
@@ -82,7 +84,9 @@ class Application:
 
     @property
     def float_inputs(self) -> tuple[int, ...]:
-        return tuple(k for k, x in enumerate(self.node.inputs) if x.dtype.is_float)
+        """The operands that have derivatives."""
+        floats = (k for k, x in enumerate(self.node.inputs) if x.dtype.is_float)
+        return tuple(k for k in floats if k not in self.node.op.constant_in)
 
     def directions(self, rng: np.random.Generator) -> dict[int, Array]:
         """A random direction for every input that has one."""

@@ -21,7 +21,7 @@ STEP = 1e-5
 def differentiable(op: Op) -> list[Sample]:
     """Samples in f64 without kinks nearby, with floats going in and coming out."""
     found = [s for s in samples(op, DType.F64) if s.smooth and any(map(np.size, s.inputs))]
-    return [s for s in found if _floats(s) and _reference(op, s, None).dtype.kind == "f"]
+    return [s for s in found if _floats(op, s) and _reference(op, s, None).dtype.kind == "f"]
 
 
 @EVERY_DERIVATIVE
@@ -31,13 +31,13 @@ def test_both_orders_of_compiled_gradients_equal_differences(
     cases = differentiable(op)
     if not cases:
         pytest.skip("no sample has floats going in and coming out")
-    points = [_floats(s) for s in cases]
+    points = [_floats(op, s) for s in cases]
     weights = [_like(rng, _reference(op, s, None)) for s in cases]
     directions = [[_like(rng, x) for x in point] for point in points]
 
     def loss(points: list[Point]) -> Any:
         rows = zip(cases, points, weights, strict=True)
-        return sum((call(op.name, *_inputs(s, p), **s.attrs) * w).sum() for s, p, w in rows)
+        return sum((call(op.name, *_inputs(op, s, p), **s.attrs) * w).sum() for s, p, w in rows)
 
     def slope(points: list[Point]) -> Any:
         rows = zip(sf.grad(loss)(points), directions, strict=True)
@@ -56,20 +56,26 @@ def test_both_orders_of_compiled_gradients_equal_differences(
     assert both.cache_info().compiles == 1
 
 
-def _floats(sample: Sample) -> Point:
-    arrays = map(np.asarray, sample.inputs)
-    return [x for x in arrays if x.dtype == np.float64]
+def _varies(op: Op, sample: Sample) -> list[bool]:
+    """Which inputs derivatives are taken in."""
+    types = (np.asarray(x).dtype for x in sample.inputs)
+    return [t == np.float64 and k not in op.constant_in for k, t in enumerate(types)]
 
 
-def _inputs(sample: Sample, floats: Any) -> list[Any]:
-    """The inputs of a sample with other floats."""
+def _floats(op: Op, sample: Sample) -> Point:
+    pairs = zip(sample.inputs, _varies(op, sample), strict=True)
+    return [np.asarray(x) for x, varies in pairs if varies]
+
+
+def _inputs(op: Op, sample: Sample, floats: Any) -> list[Any]:
+    """The inputs of a sample with others where derivatives are taken."""
     given = iter(floats)
-    arrays = map(np.asarray, sample.inputs)
-    return [next(given) if x.dtype == np.float64 else x for x in arrays]
+    pairs = zip(sample.inputs, _varies(op, sample), strict=True)
+    return [next(given) if varies else np.asarray(x) for x, varies in pairs]
 
 
 def _reference(op: Op, sample: Sample, point: Point | None) -> Array:
-    inputs = _inputs(sample, _floats(sample) if point is None else point)
+    inputs = _inputs(op, sample, _floats(op, sample) if point is None else point)
     return np.asarray(op.reference(*inputs, **sample.attrs))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from contracts.cases import (
+    EVERY,
     EVERY_DERIVATIVE,
     Application,
     assert_close,
@@ -17,9 +19,12 @@ from contracts.cases import (
     sizes,
 )
 
+import symfuse as sf
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Op, Sample
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.errors import UnsupportedError
+from symfuse.tracing.trace import call
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-5
@@ -49,6 +54,16 @@ def test_jvp_equals_central_differences(op: Op, rng: np.random.Generator) -> Non
             continue
         ahead, behind = (_shifted(app, directions, sign * STEP) for sign in (1, -1))
         assert_close(found, (ahead - behind) / (2 * STEP), rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", [op for op in EVERY if op.constant_in], ids=lambda op: op.name)
+def test_operands_without_a_derivative_are_refused_with_the_reason(op: Op) -> None:
+    sample = smooth_samples(op)[0]
+    inputs = tuple(np.asarray(x) for x in sample.inputs)
+    for which, reason in op.constant_in.items():
+        tangents = tuple(np.full_like(x, k == which) for k, x in enumerate(inputs))
+        with pytest.raises(UnsupportedError, match=reason):
+            sf.jvp(lambda *xs: call(op.name, *xs, **sample.attrs), inputs, tangents)
 
 
 @EVERY_DERIVATIVE

@@ -42,6 +42,8 @@ class InFormulas:
 @pytest.mark.parametrize("op", MAPPED, ids=lambda op: op.name)
 def test_partials_are_the_derivatives_of_the_formula(op: Op) -> None:
     for which, derived in enumerate(derivatives(op)):
+        if which in op.constant_in:
+            continue
         chosen = _partial(op, which)
         for point in _points(op):
             at = dict(zip(variables(op), point, strict=True))

@@ -21,7 +21,9 @@ ONE = [
     "i1e", "log_expit", "log_ndtr", "ndtr", "psi",
 ]  # fmt: skip
 OF_SHARES = ["erfcinv", "erfinv", "logit", "ndtri"]
-TWO = ["beta", "betaln", "kl_div", "rel_entr", "xlog1py", "xlogy"]
+TWO = [
+    "beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy", "zeta",
+]  # fmt: skip
 CASES = [
     *((name, (X,)) for name in ONE),
     *((name, (SHARES,)) for name in OF_SHARES),
@@ -66,6 +68,24 @@ def test_derivatives_left_of_zero_are_those_of_the_function():
     x = np.array([-0.3, -1.6, -2.4, -7.45])
     check_grads(sf.special.gammaln, (x,), order=2)
     check_grads(sf.special.digamma, (x,), order=2)
+
+
+def test_functions_of_a_parameter_have_derivatives_in_the_other_argument():
+    x = np.linspace(0.2, 30, 12)
+    for a in (0.3, 4.0, 25.0):
+        check_grads(lambda x, a=a: sf.special.gammainc(a, x), (x,), order=2)
+        check_grads(lambda x, a=a: sf.special.gammaincc(a, x), (x,), order=2)
+    check_grads(lambda q: sf.special.zeta(2.5, q), (x,), order=2)
+    np.testing.assert_allclose(sf.jit(scipy.special.zeta)(np.array([2.0])), np.pi**2 / 6)
+
+
+@pytest.mark.parametrize("name", ["gammainc", "gammaincc", "zeta"])
+def test_a_derivative_in_the_parameter_is_refused_at_the_line(name):
+    function = getattr(sf.special, name)
+    with pytest.raises(UnsupportedError, match=f"{name} has no derivative in") as raised:
+        sf.grad(lambda a: function(a, 2.0) + 1)(3.0)  # here
+    assert "# here" in str(raised.value)
+    assert sf.grad(lambda x: function(sf.stop_gradient(x), x))(3.0) != 0
 
 
 def test_derivatives_of_bessel_functions_at_zero_are_finite():
