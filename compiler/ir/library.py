@@ -14,6 +14,7 @@ __all__ = [
     "INFO",
     "Call",
     "Copy",
+    "Line",
     "Memory",
     "Order",
     "Plan",
@@ -113,16 +114,23 @@ class Zeros(Struct, frozen=True):
     count: Dim
 
 
-class Transform(Struct, frozen=True):
-    """Fourier transforms of `size` elements that lie `between` from each other, as many as the
-    plan has rows, which begin `apart` from each other; in both places alike."""
+class Line(Struct, frozen=True):
+    """So many elements along an axis, which lie `between` from each other; rows begin `apart`."""
 
-    source: Memory
-    target: Memory
     size: Dim
     between: Dim
     apart: Dim
-    inverse: bool = False
+
+
+class Transform(Struct, frozen=True):
+    """Fourier transforms by their names in NumPy (fft, ifft, rfft, irfft), one for each row of the
+    plan."""
+
+    name: str
+    source: Memory
+    target: Memory
+    given: Line
+    found: Line
 
 
 Step = Copy | Widen | Triangle | Call | Order | Report | Transform | Zeros

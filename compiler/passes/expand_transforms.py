@@ -18,15 +18,16 @@ import numpy as np
 from ..ir.builder import constant
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.op import Op
 from ..ir.regions import changed
 from ..ir.walk import rebuild
 from ..ops.complex import as_complex, as_real, interleave, part_of, parts_of, whole_of
 from ..ops.contract import contract
-from ..ops.fourier import fft
+from ..ops.fourier import fft, irfft, length_of, rfft
 from ..ops.kinds import filled
 from ..ops.pairs import Pair
-from ..ops.shape import broadcast, reshape, transpose
-from ..ops.slicing import pad, slice
+from ..ops.shape import broadcast, reshape, reverse, transpose
+from ..ops.slicing import concatenate, pad, slice
 from .settle import settle
 
 __all__ = ["expand_transforms", "is_counted", "is_one_product"]
@@ -39,13 +40,13 @@ Array = np.ndarray[Any, Any]
 
 def is_counted(node: Node) -> bool:
     """Whether the length of a transform is a number."""
-    return isinstance(node.shape[node.attr("axis")], int)
+    return isinstance(length_of(node), int)
 
 
 def is_one_product(node: Node) -> bool:
     """Whether a transform is a product with its matrix, which takes less than calling a library."""
-    size = node.shape[node.attr("axis")]
-    return isinstance(size, int) and _radix(size) == size <= LARGEST_PRIME
+    size = length_of(node)
+    return isinstance(size, int) and _is_short(size)
 
 
 def expand_transforms(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
@@ -56,13 +57,13 @@ def expand_transforms(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
 
 
 def _expanded(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
-    if not any(node.op is fft or node.op.regional for node in graph.nodes):
+    if not any(node.op in _EXPANSIONS or node.op.regional for node in graph.nodes):
         return graph
     inside = cache(lambda inner: _expanded(inner, chosen))  # results of a loop share its body
 
     def change(node: Node) -> Node:
-        if node.op is fft and chosen(node):
-            return whole_of(_transform(node))
+        if node.op in _EXPANSIONS and chosen(node):
+            return _along_axis(node)
         if node.op is as_real and node.inputs[0].op is as_complex:
             return node.inputs[0].inputs[0]
         attrs = changed(node, inside) if node.op.regional is not None else None
@@ -74,13 +75,17 @@ def _expanded(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
     return graph.with_outputs(new[output] for output in graph.outputs)
 
 
-def _transform(node: Node) -> Pair:
-    """A transform of a size that is a number, over pairs."""
-    axis, size = node.attr("axis"), node.shape[node.attr("axis")]
+def _along_axis(node: Node) -> Node:
+    """A transform of a length that is a number."""
+    (x,), axis, size = node.inputs, node.attr("axis"), length_of(node)
+    assert isinstance(size, int)
     order = (*(a for a in range(node.rank) if a != axis), axis)
-    last = _moved(parts_of(node.inputs[0]), lambda part: transpose(part, axes=order))
-    found = _transformed(last, size, bool(node.attr("inverse")))
-    return found.each(lambda part: _back(part, axis))
+    pair = parts_of(x) if x.dtype.is_complex else Pair(x, filled(0, x.type))
+    last = _moved(pair, lambda part: transpose(part, axes=order))
+    found = _EXPANSIONS[node.op](last, size, bool(node.attrs.get("inverse")))
+    if isinstance(found, Pair):
+        return whole_of(found.each(lambda part: _back(part, axis)))
+    return _back(found, axis)
 
 
 def _back(part: Node, axis: int) -> Node:
@@ -90,15 +95,18 @@ def _back(part: Node, axis: int) -> Node:
     return found
 
 
+# along the last axis
+
+
 def _transformed(x: Pair, size: int, inverse: bool) -> Pair:
-    """The transform along the last axis."""
+    """Complex numbers to complex numbers."""
     if size <= 1:
         return x
     first = _radix(size)
     if first > LARGEST_PRIME:
         return _by_convolution(x, size, inverse)
     if first == size:
-        return _by_matrix(x, size, inverse)
+        return _by_matrix(x, _roots(size, size, size, inverse))
     return _in_two(x, first, size // first, inverse)
 
 
@@ -112,9 +120,13 @@ def _radix(size: int) -> int:
     return next((p for p in range(WIDEST + 1, size) if size % p == 0), size)
 
 
-def _by_matrix(x: Pair, size: int, inverse: bool) -> Pair:
+def _is_short(size: int) -> bool:
+    return _radix(size) == size <= LARGEST_PRIME
+
+
+def _by_matrix(x: Pair, roots: Array) -> Pair:
     """A product with the matrix over pairs."""
-    numbers, last = _over_pairs(_roots(size, size, size, inverse)), x.re.rank - 1
+    numbers, last = _over_pairs(roots), x.re.rank - 1
     if x.is_real:
         matrix = constant(numbers[:, 0], x.re.dtype)
         found = contract(x.re, matrix, batch=((), ()), contracting=((last,), (0,)))
@@ -172,14 +184,85 @@ def _by_convolution(x: Pair, size: int, inverse: bool) -> Pair:
     return found * _spread(chirp, found.re)
 
 
+# real numbers: those of an even length are the parts of half as many complex ones
+
+
+def _half(x: Pair, size: int, inverse: bool) -> Pair:
+    """Real numbers to the first half of their transform. With the transform of the even elements
+    beside that of the odd ones, sums and differences with its mirror image tell them apart."""
+    count = size // 2 + 1
+    if _is_short(size):
+        return _by_matrix(x, _roots(size, count, size, inverse=False))
+    if size % 2:
+        return _transformed(x, size, False).each(lambda part: _cut(part, count))
+    rows = reshape(x.re, shape=(*x.re.shape[:-1], size // 2, 2))
+    found = _transformed(Pair(part_of(rows, 0), part_of(rows, 1)), size // 2, False)
+    whole = found.each(lambda part: concatenate(part, _cut(part, 1), axis=part.rank - 1))
+    other = whole.each(_mirrored).conjugate
+    twist = _spread(_turns(np.arange(count), size, inverse=False) / 2j, whole.re)
+    return (whole + other).scaled(0.5) + (whole - other) * twist
+
+
+def _whole(x: Pair, size: int, inverse: bool) -> Node:
+    """The first half of a transform to the real numbers, by the same steps backwards."""
+    if _is_short(size):
+        return _by_real_matrix(x, size)
+    numbers: Node
+    half = Pair(x.re, _without_ends(x.im, size))
+    if size % 2:
+        rest = half.each(lambda part: _mirrored(_cut(part, size // 2 + 1, 1))).conjugate
+        joined = zip((half.re, half.im), (rest.re, rest.im), strict=True)
+        both = Pair(*(concatenate(*parts, axis=x.re.rank - 1) for parts in joined))
+        numbers = _transformed(both, size, True).re
+        return numbers
+    whole, other = half, half.each(_mirrored).conjugate
+    twist = _spread(_turns(np.arange(size // 2 + 1), size, inverse=True), whole.re)
+    packed = (whole + other) + ((whole - other) * twist).turned
+    found = _transformed(packed.each(lambda part: _cut(part, size // 2)), size // 2, True)
+    rows = interleave(found.re, found.im)
+    numbers = reshape(rows, shape=(*x.re.shape[:-1], size))
+    return numbers
+
+
+def _by_real_matrix(x: Pair, size: int) -> Node:
+    """Each element of the half but those without a mirror image counts twice."""
+    count = size // 2 + 1
+    weights = np.array([1 if 2 * k % size == 0 else 2 for k in range(count)])
+    roots = weights[:, None] * _roots(count, size, size, inverse=True)
+    matrix = constant(np.stack([roots.real, -roots.imag], 1), x.re.dtype)
+    last = x.re.rank - 1
+    over = ((last, last + 1), (0, 1))
+    found: Node = contract(interleave(x.re, x.im), matrix, batch=((), ()), contracting=over)
+    return found
+
+
+def _without_ends(im: Node, size: int) -> Node:
+    """Imaginary parts, zero where the elements have no mirror image."""
+    between, zeros = (size - 1) // 2, (0,) * im.rank
+    ends = {"low": (*zeros[1:], 1), "high": (*zeros[1:], size // 2 - between)}
+    found: Node = pad(_cut(im, between + 1, 1), **ends, interior=zeros, value=0)
+    return found
+
+
+def _mirrored(x: Node) -> Any:
+    return reverse(x, axes=(x.rank - 1,))
+
+
 def _padded(x: Node, by: int) -> Any:
     zeros = (0,) * x.rank
     return pad(x, low=zeros, high=(*zeros[1:], by), interior=zeros, value=0)
 
 
-def _cut(x: Node, size: int) -> Any:
-    stops = (*x.shape[:-1], size)
-    return slice(x, starts=(0,) * x.rank, stops=stops, steps=(1,) * x.rank)
+def _cut(x: Node, stop: int, start: int = 0) -> Any:
+    ranges = {"starts": (*(0,) * (x.rank - 1), start), "stops": (*x.shape[:-1], stop)}
+    return slice(x, **ranges, steps=(1,) * x.rank)
+
+
+_EXPANSIONS: dict[Op, Callable[[Pair, int, bool], Pair | Node]] = {
+    fft: _transformed,
+    rfft: _half,
+    irfft: _whole,
+}
 
 
 # numbers, in double precision

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import Expr, is_equal, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
@@ -70,8 +70,9 @@ def rfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = No
             loc=user_location(),
         )
     at = normal_axis(axis, x.ndim)
-    found = _transformed(x, n, at, norm, inverse=False)
-    return _cut(found, at, found.shape[at] // 2 + 1)
+    size = _size("rfft", x, n, at)
+    whole = _resized(convert(x, _complex_type(x).real), at, size)
+    return _divided(call("rfft", whole, axis=at), size, norm, inverse=False)
 
 
 @numpy_like(np.fft.irfft)
@@ -82,9 +83,7 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = N
     size = 2 * (x.shape[at] - 1) if n is None else n
     _expect_elements("irfft", size)
     half = _resized(x, at, size // 2 + 1)
-    mirrored = call("conjugate", _reversed(_range(half, at, 1, size - size // 2), at))
-    whole = call("concatenate", half, mirrored, axis=at)
-    return call("real", _transformed(whole, None, at, norm, inverse=True))
+    return _divided(call("irfft", half, axis=at, size=size), size, norm, inverse=True)
 
 
 @numpy_like(np.fft.hfft)
@@ -161,12 +160,23 @@ def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: N
 
 def fftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies that belong to the elements of a transform of samples d apart."""
-    return constant(np.fft.fftfreq(n, d), _real_type(dtype))
+    if not isinstance(n, Expr):
+        return constant(np.fft.fftfreq(n, d), _real_type(dtype))
+    place = _places(n, dtype)
+    negative = call("greater_equal", place, size_number((n + 1) // 2))
+    return call("select", negative, place - size_number(n), place) / (size_number(n) * d)
 
 
 def rfftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies that belong to the elements of `rfft`."""
-    return constant(np.fft.rfftfreq(n, d), _real_type(dtype))
+    if not isinstance(n, Expr):
+        return constant(np.fft.rfftfreq(n, d), _real_type(dtype))
+    return _places(n // 2 + 1, dtype) / (size_number(n) * d)
+
+
+def _places(count: Any, dtype: Any) -> Any:
+    """0, 1, ... as real numbers."""
+    return FUNCTIONS["arange"](count, dtype=_real_type(dtype) or np.float64)
 
 
 @numpy_like(np.fft.fftshift)
@@ -197,10 +207,12 @@ def _real_type(dtype: Any) -> Any:
 def _transformed(x: Any, n: Any, axis: int, norm: Any, *, inverse: bool) -> Any:
     """The complex transform along one axis, cut or filled to n elements and divided as asked."""
     at = normal_axis(axis, x.ndim)
-    size = x.shape[at] if n is None else n
-    _expect_elements("ifft" if inverse else "fft", size)
-    whole = _resized(_complex(x), at, size)
-    found = call("fft", whole, axis=at, inverse=inverse)
+    size = _size("ifft" if inverse else "fft", x, n, at)
+    found = call("fft", _resized(_complex(x), at, size), axis=at, inverse=inverse)
+    return _divided(found, size, norm, inverse=inverse)
+
+
+def _divided(found: Any, size: Any, norm: Any, *, inverse: bool) -> Any:
     if _normal(norm) == ("forward" if inverse else "backward"):
         return found
     total = convert(traced(size_number(size)), common_dtype(found).real)
@@ -224,8 +236,19 @@ def _other(norm: Any) -> str:
 
 
 def _complex(x: Any) -> Any:
+    return convert(x, _complex_type(x))
+
+
+def _complex_type(x: Any) -> Any:
     dtype = common_dtype(x)
-    return convert(x, (dtype if dtype.is_complex else floating(dtype)).complex)
+    return (dtype if dtype.is_complex else floating(dtype)).complex
+
+
+def _size(what: str, x: Any, n: Any, axis: int) -> Any:
+    """How many elements are transformed."""
+    size = x.shape[axis] if n is None else n
+    _expect_elements(what, size)
+    return size
 
 
 def _expect_elements(what: str, size: Any) -> None:
@@ -242,26 +265,16 @@ def _resized(x: Any, axis: int, size: Any) -> Any:
     has = x.shape[axis]
     if is_equal(has, size) is True:
         return x
-    if isinstance(has, int) and isinstance(size, int) and has > size:
-        return _cut(x, axis, size)
+    missing = maximum(size - has, 0)
     zeros = (0,) * x.ndim
-    high = tuple(size - has if at == axis else 0 for at in range(x.ndim))
-    return call("pad", x, low=zeros, high=high, interior=zeros, value=0)
+    high = tuple(missing if at == axis else 0 for at in range(x.ndim))
+    filled = x if missing == 0 else call("pad", x, low=zeros, high=high, interior=zeros, value=0)
+    return _cut(filled, axis, size)
 
 
 def _cut(x: Any, axis: int, size: Any) -> Any:
-    return _range(x, axis, 0, size)
-
-
-def _range(x: Any, axis: int, start: Any, stop: Any) -> Any:
-    ones = (1,) * x.ndim
-    starts = tuple(start if at == axis else 0 for at in range(x.ndim))
-    stops = tuple(stop if at == axis else size for at, size in enumerate(x.shape))
-    return call("slice", x, starts=starts, stops=stops, steps=ones)
-
-
-def _reversed(x: Any, axis: int) -> Any:
-    return call("reverse", x, axes=(axis,))
+    stops = tuple(size if at == axis else n for at, n in enumerate(x.shape))
+    return call("slice", x, starts=(0,) * x.ndim, stops=stops, steps=(1,) * x.ndim)
 
 
 def _sizes(x: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.dims import Expr, is_at_most, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
@@ -229,12 +230,20 @@ def _rolled(x: Any, by: Any, axis: int) -> Any:
     if isinstance(by, Tracer):
         places = FUNCTIONS["remainder"](FUNCTIONS["arange"](size) - by, size_number(size))
         return FUNCTIONS["take"](x, places, axis)
-    if isinstance(size, int):
-        by = by % size if size else 0
-    if by == 0:
+    cut = _turned(-by if isinstance(by, Expr) else -index(by), size)
+    if cut == 0:
         return x
-    lead, cut = (slice(None),) * axis, -by
+    lead = (slice(None),) * axis
     return concatenate([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis)
+
+
+def _turned(place: Any, size: Any) -> Any:
+    """A place on a circle of so many."""
+    if is_at_most(0, place) and is_at_most(place, size):
+        return place
+    if is_at_most(-size, place) and is_at_most(place, 0):
+        return size + place
+    return place % maximum(size, 1)
 
 
 @numpy_like(np.tile)

@@ -25,6 +25,8 @@ def clipped(bound: Any, size: Any) -> Any:
     """A slice bound as Python means it: counted from the end if negative, held in 0..size."""
     if isinstance(bound, int) and bound >= 0:
         return minimum(bound, size)
+    if not isinstance(bound, int) and is_at_most(bound, 0):
+        return maximum(size + bound, 0) * minimum(-bound, 1)  # 0 does not count from the end
     from_end = bound if isinstance(bound, int) else bound - size
     if isinstance(from_end, int) and from_end < 0:
         return size - minimum(size, -from_end)

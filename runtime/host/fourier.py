@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from ..errors import DeviceError
@@ -16,7 +17,8 @@ __all__ = ["PREFIX", "address"]
 
 PREFIX = "symfuse_fourier_"
 
-_TYPES = {"c": "Ff->F", "z": "Dd->D"}
+_LETTERS = {"c": "fF", "z": "dD"}  # of single and double precision here, and in NumPy
+_DATA = "_data"
 
 
 class _Loops(ctypes.Structure):
@@ -33,20 +35,21 @@ class _Loops(ctypes.Structure):
 
 
 def address(name: str) -> int:
-    """Where the loop `fft_z` lies, or with `_data` what it takes beside its tables."""
-    transform, letter, *data = name.split("_")
-    ufunc = _ufunc(transform)
-    loops = _Loops.from_address(id(ufunc) + object.__basicsize__)
-    number = ufunc.types.index(_TYPES[letter])
-    return (loops.data if data else loops.functions)[number] or 0
+    """Where the loop of `zfft` lies, or of `zfft_data` what it takes beside its tables."""
+    letter, loop = name[0], name[1:].removesuffix(_DATA)
+    ufunc = _ufunc(loop)
+    record = _Loops.from_address(id(ufunc) + object.__basicsize__)
+    table = record.data if name.endswith(_DATA) else record.functions
+    if not table:
+        return 0  # these loops take nothing
+    kinds = {*"->", *_LETTERS[letter]}
+    return table[next(n for n, one in enumerate(ufunc.types) if kinds.issuperset(one))] or 0
 
 
 @cache
 def _ufunc(name: str) -> Any:
     try:
-        from numpy.fft import _pocketfft_umath
-
-        return getattr(_pocketfft_umath, name)
+        return getattr(import_module("numpy.fft._pocketfft_umath"), name)
     except (ImportError, AttributeError):
         raise DeviceError(
             "the code calls the Fourier transforms of NumPy, which this NumPy does not have",

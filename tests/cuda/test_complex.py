@@ -22,7 +22,7 @@ BATCHES = (
     "add multiply divide sqrt exp log power tanh",
     "complex real imag conjugate equal select convert transpose pad take",
     "reduce_sum cumsum contract scatter_add concatenate",
-    "fft",
+    "fft rfft irfft",
 )
 
 
@@ -44,7 +44,7 @@ def test_samples_give_what_the_reference_gives(batch: str) -> None:
 
 
 def _chosen(name: str) -> list[Sample]:
-    if name == "fft":
+    if name in ("fft", "rfft", "irfft"):
         found = samples(operations[name], DType.C64)
         return [found[3], found[4], found[7]]  # of 8, 12 and 67 elements
     return [drawn(operations[name], dtype)[0] for dtype in (DType.C64, DType.C128)]

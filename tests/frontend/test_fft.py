@@ -188,3 +188,77 @@ def test_what_has_no_transform_names_the_users_line(f, error):
     with pytest.raises(error) as raised:
         sf.trace(f, "c64[4,4]")
     assert raised.value.loc is not None and raised.value.loc.filename.endswith("test_fft.py")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_program_transforms_real_numbers_of_every_length(dtype):
+    letter = "f32" if dtype is np.float32 else "f64"
+    both = sf.compile(
+        lambda x: (snp.fft.rfft(x), snp.fft.irfft(snp.fft.rfft(x), x.shape[-1])), f"{letter}[B,N]"
+    )
+    first = sf.compile(lambda x: snp.fft.ihfft(x, axis=0), f"{letter}[N,B]")
+    for n in (1, 2, 3, 8, 45, 64, 67, 1009, 1024):
+        x = RNG.normal(size=(3, n)).astype(dtype)
+        half, back = both(x)
+        assert_near(half, np.fft.rfft(x))
+        assert_near(back, x)
+        assert_near(first(x.T.copy()), np.fft.ihfft(x, axis=1).T)
+
+
+def test_a_symbolic_axis_is_cut_or_filled_as_the_call_needs():
+    f = sf.compile(lambda x: snp.fft.rfft(x, 16), "f64[N]")
+    g = sf.compile(lambda z: snp.fft.fftn(z, s=(4, z.shape[0]), axes=(0, 1)), "c128[N,M]")
+    for n in (3, 16, 21):
+        x, z = RNG.normal(size=n), complexes(n, 5)
+        assert_near(f(x), np.fft.rfft(x, 16))
+        assert_near(g(z), np.fft.fftn(z, s=(4, n), axes=(0, 1)))
+
+
+def test_frequencies_and_their_order_are_known_for_symbolic_lengths():
+    shifted = sf.compile(lambda x: snp.fft.fftshift(x) - snp.fft.ifftshift(x), "f64[N,M]")
+    places = sf.compile(lambda x: snp.fft.fftfreq(x.shape[0], 0.3), "f64[N]")
+    half = sf.compile(lambda x: snp.fft.rfftfreq(x.shape[0], dtype="float32"), "f64[N]")
+    for n in range(1, 7):
+        x = RNG.normal(size=(n, 4))
+        np.testing.assert_array_equal(shifted(x), np.fft.fftshift(x) - np.fft.ifftshift(x))
+        np.testing.assert_array_equal(places(x[:, 0].copy()), np.fft.fftfreq(n, 0.3))
+        np.testing.assert_allclose(half(x[:, 0].copy()), np.fft.rfftfreq(n), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("spec", "f", "array"),
+    [
+        ("c64[N]", snp.fft.fft, np.zeros(0, np.complex64)),
+        ("f32[N]", snp.fft.rfft, np.zeros(0, np.float32)),
+        ("c64[N]", snp.fft.irfft, np.zeros(1, np.complex64)),
+    ],
+)
+def test_there_is_no_transform_of_no_element(spec, f, array):
+    with pytest.raises(sf.GuardError, match="1 ≤"):
+        sf.compile(f, spec)(array)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("n", [64, 1000, 1009, 4096])
+def test_errors_grow_as_the_logarithm_of_the_length(n, dtype):
+    z = complexes(n, dtype=dtype)
+    wide = z.astype(np.clongdouble)
+    turns = np.exp(-2j * np.pi * (np.outer(np.arange(32), np.arange(n)) % n) / np.longdouble(n))
+    found, wanted = sf.jit(snp.fft.fft)(z)[:32], turns @ wide
+    error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+    assert error <= np.finfo(dtype).eps * np.log2(n)
+
+
+def test_gradients_of_second_order_go_through_real_transforms():
+    def energy(x):
+        half = snp.fft.rfft(x) ** 2
+        return snp.sum(snp.fft.irfft(half, x.shape[0]) ** 2) + snp.sum(snp.abs(half[1:]) ** 2)
+
+    for n in (7, 8):
+        x = RNG.normal(size=n)
+        first = sf.grad(energy)
+        step = np.eye(n) * 1e-6
+        wanted = [(energy(x + e) - energy(x - e)) / 2e-6 for e in step]
+        np.testing.assert_allclose(sf.jit(first)(x), wanted, rtol=1e-5)
+        wanted = [(first(x + e) - first(x - e)) / 2e-6 for e in step]
+        np.testing.assert_allclose(sf.jit(sf.hessian(energy))(x), wanted, rtol=1e-4, atol=1e-3)

@@ -20,7 +20,8 @@ from symfuse.runtime.dtypes import DType
 
 SEEDS = st.integers(0, 2**32 - 1)
 DRAWN_ELSEWHERE = {  # by test_random_complex.py; `after` is an effect
-    "complex", "real", "imag", "conjugate", "as_real", "as_complex", "interleave", "fft", "after",
+    "complex", "real", "imag", "conjugate", "as_real", "as_complex", "interleave", "fft",
+    "rfft", "irfft", "after",
 }  # fmt: skip
 smooth_graphs = graphs(only=SMOOTH, dtypes=(DType.F64,), most_nodes=6)
 

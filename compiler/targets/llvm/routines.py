@@ -17,6 +17,7 @@ from ...ir.library import (
     INFO,
     Call,
     Copy,
+    Line,
     Memory,
     Order,
     Plan,
@@ -262,26 +263,37 @@ class _Matrix:
     def _transform(self, step: Transform) -> None:
         """The library takes tables of pointers, of sizes and of distances in bytes, those of rows
         first; it divides by nothing."""
-        w, dtype = self.w, self.calls.dtype
-        apart, between = (self.at.at_base(n * dtype.itemsize) for n in (step.apart, step.between))
+        w, at = self.w, self.at
         rows = w.emit(f"sub i64 {self.last}, {self.first}")
-        before = w.emit(f"mul i64 {self.first}, {apart}")
-        source, target = (
-            w.emit(f"getelementptr i8, ptr {self._address(memory)}, i64 {before}")
-            for memory in (step.source, step.target)
-        )
-        factor = self._kept(llvm_type(dtype.real), "1.0")
-        size = self.at.at_base(step.size)
-        name = f"{FOURIER}{'ifft' if step.inverse else 'fft'}_{_LETTERS[dtype]}"
-        w.declare(f"@{name}_data = external global i8")
+        factor = self._kept(llvm_type(self.calls.dtype.real), "1.0")
+        source, given = self._rows(step.source, step.given)
+        target, found = self._rows(step.target, step.found)
         tables = (
             self._table("ptr", [source, factor, target]),
-            self._table("i64", [rows, size, size]),
-            self._table("i64", [apart, "0", apart, between, between]),
-            f"@{name}_data",
+            self._table("i64", [rows, at.at_base(step.given.size), at.at_base(step.found.size)]),
+            self._table("i64", [given[0], "0", found[0], given[1], found[1]]),
         )
-        with w.when(w.emit(f"icmp sgt i64 {size}, 0")):
-            call(w, "void", name, *(f"ptr {table}" for table in tables))
+        if step.name != "rfft":
+            self._call_loop(step.name, tables)
+            return
+        odd = w.emit(f"and i64 {at.at_base(step.given.size)}, 1")
+        for parity, test in (("even", "eq"), ("odd", "ne")):
+            with w.when(w.emit(f"icmp {test} i64 {odd}, 0")):
+                self._call_loop(f"rfft_n_{parity}", tables)
+
+    def _rows(self, memory: Memory, line: Line) -> tuple[str, tuple[str, str]]:
+        """Where the rows of the share begin, and the distances of these and of their elements."""
+        itemsize = self.calls.areas[memory.name].dtype.itemsize
+        apart, between = (self.at.at_base(n * itemsize) for n in (line.apart, line.between))
+        before = self.w.emit(f"mul i64 {self.first}, {apart}")
+        first = self.w.emit(f"getelementptr i8, ptr {self._address(memory)}, i64 {before}")
+        return first, (apart, between)
+
+    def _call_loop(self, loop: str, tables: tuple[str, ...]) -> None:
+        name = f"{FOURIER}{_LETTERS[self.calls.dtype.complex]}{loop}"
+        self.w.declare(f"@{name}_data = external global i8")
+        operands = (*tables, f"@{name}_data")
+        call(self.w, "void", name, *(f"ptr {operand}" for operand in operands))
 
     def _zeros(self, step: Zeros) -> None:
         nbytes = self.at.at_base(step.count * self.calls.dtype.itemsize)

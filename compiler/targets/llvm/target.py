@@ -17,7 +17,7 @@ from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
 from ...kernel.regions import Region, leaves
-from ...ops.fourier import fft
+from ...ops.fourier import fft, irfft, length_of, rfft
 from ...passes.expand_transforms import expand_transforms, is_one_product
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
@@ -62,9 +62,9 @@ class HostTarget(Struct, frozen=True):
 def _reasons(graph: Graph) -> Iterator[str]:
     """Why a library computes transforms; those that are short are products by now."""
     for node in every_node(graph):
-        if node.op is fft:
-            size = node.shape[node.attr("axis")]
-            yield f"the library of NumPy transforms {node.type}: {size} is not one short product"
+        if node.op in (fft, rfft, irfft):
+            size, given = length_of(node), node.inputs[0].type
+            yield f"the library of NumPy does {node.op} of {given}: {size} is not one short product"
 
 
 class HostAssignment(Struct, frozen=True):
