@@ -30,7 +30,7 @@ def scattered(node: Node, operands: Sequence[Elements]) -> Elements:
     lost = folded(kept(updates.depends, ~sure.ravel()), grid, (1,))
     lines = np.broadcast_to(row * after + column, (before, size, after)).ravel()
     depends = together(x.depends, composed(exact, updates.depends), chosen(lost, lines))
-    touched = np.broadcast_to(~sure.all(1, keepdims=True), (before, size, after)).ravel()
+    touched = np.repeat(~sure.all(1, keepdims=True), size, axis=1).ravel()
     touched[target] = True
     return Elements(node.dtype, x.value, x.known & ~touched, depends)
 
