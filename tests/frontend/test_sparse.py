@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -476,3 +477,9 @@ def test_the_picture_has_a_square_for_each_entry():
     assert len({part.split(" ")[0] for part in svg.split("hsl(")[1:] if "62%" in part[:12]}) == 2
     large = sparse.jacobian(EXACT["differences"]).explain("f64[2000]").to_svg()
     assert large.count("<rect") < 400
+
+
+def test_the_picture_of_the_documentation_is_drawn_by_the_report():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "sparse.svg"
+    drawn = sparse.jacobian(brusselator).explain("f64[2,12]").to_svg()
+    assert page.read_text(encoding="utf-8") == drawn + "\n"
