@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda.simulator.build import driver_path, needs_compiler
-from cuda.simulator.products import library_path
+from cuda.simulator.products import cudnn_path, library_path
 
 from symfuse.compiler.compile import Compilation, compile_graph
 from symfuse.compiler.ir.graph import Graph
@@ -33,12 +33,13 @@ REAL = ContextVar("REAL", default=False)
 
 @contextmanager
 def simulated() -> Iterator[None]:
-    """The simulated device as the device of this machine, with its library of products."""
+    """The simulated device as the device of this machine, with its libraries."""
     if REAL.get():
         yield
         return
     driver = driver_path()
     library_path(driver.parent)
+    cudnn_path(driver.parent)
     with options.using(cuda_driver=str(driver)):
         yield
 

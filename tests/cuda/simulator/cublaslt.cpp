@@ -4,17 +4,12 @@
 // epilogue, workspace and alignment must be what was described. Of the recommended algorithms the
 // first is the slowest, so that choosing by time shows.
 
-#include <dlfcn.h>
 #include <unistd.h>
 
-#include <cmath>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <map>
-#include <string>
 #include <vector>
+
+#include "elements.h"
 
 namespace {
 
@@ -36,33 +31,7 @@ static_assert(sizeof(Algorithm) == 64 && sizeof(Heuristic) == 96, "as in the lib
 
 constexpr uint64_t MAGIC = 0x73796d66757365;
 
-// the driver beside this file, if it is the one in use
-
-void* beside() {
-  static void* found = [] {
-    Dl_info self;
-    dladdr(reinterpret_cast<void*>(&beside), &self);
-    std::string path(self.dli_fname);
-    return dlopen((path.substr(0, path.rfind('/') + 1) + "libcuda.so.1").c_str(), RTLD_NOW | RTLD_NOLOAD);
-  }();
-  return found;
-}
-
-template <class F>
-F* entry(const char* name) {
-  return beside() ? reinterpret_cast<F*>(dlsym(beside(), name)) : nullptr;
-}
-
 // elements
-
-double widened(uint32_t bits) { float x; memcpy(&x, &bits, 4); return x; }
-
-double from_half(uint16_t h) {
-  int exponent = h >> 10 & 31, fraction = h & 1023;
-  double size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                : exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24);
-  return h >> 15 ? -size : size;
-}
 
 double get(const void* at, int type, int64_t n) {
   switch (type) {
@@ -71,27 +40,6 @@ double get(const void* at, int type, int64_t n) {
     case F16: return from_half(static_cast<const uint16_t*>(at)[n]);
     default: return widened(uint32_t{static_cast<const uint16_t*>(at)[n]} << 16);
   }
-}
-
-uint16_t to_bfloat(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  if (std::isnan(x)) return 0x7fc0;
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-uint16_t to_half(double x) {
-  uint16_t sign = std::signbit(x) ? 0x8000 : 0;
-  if (std::isnan(x)) return 0x7e00;
-  x = std::fabs(x);
-  if (x == 0) return sign;
-  if (x >= 65520) return sign | 0x7c00;
-  int exponent;
-  std::frexp(x, &exponent);
-  int place = exponent < -13 ? -24 : exponent - 11;
-  auto digits = static_cast<int>(std::nearbyint(std::ldexp(x, -place)));
-  if (exponent < -13) return sign | static_cast<uint16_t>(digits);
-  return sign | static_cast<uint16_t>(((place + 24) << 10) + digits);
 }
 
 void put(void* at, int type, int64_t n, double x) {
@@ -103,13 +51,7 @@ void put(void* at, int type, int64_t n, double x) {
   }
 }
 
-double cut(double x, int compute) {  // to the digits of tf32
-  if (compute != TF32) return x;
-  auto f = static_cast<float>(x);
-  uint32_t bits;
-  memcpy(&bits, &f, 4);
-  return widened((bits + 0x1000) & 0xffffe000);
-}
+double cut(double x, int compute) { return compute == TF32 ? to_tf32(x) : x; }
 
 double gelu(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
 
