@@ -14,6 +14,7 @@ import symfuse as sf
 
 RISING, FALLING = np.array([0.55, 1.1, 2.15, 3.45]), np.array([3.05, -1.1, -2.45, 0.3])
 MANY = np.linspace(0.0, 1.0, 20)  # more than are iterated over one by one
+TALL = np.stack([MANY, np.cos(MANY), MANY**2], axis=1)
 SCALE = 3.0
 LOG: list[float] = []
 
@@ -412,6 +413,238 @@ def scan_with_a_branch(x):
     return sf.scan(step, 0.0 * x[0], x)[1]
 
 
+# comprehensions, and lists of many rows
+
+
+def comprehension(x):
+    return np.stack([row * 2 for row in x])
+
+
+def comprehension_with_a_branch(x):
+    return np.array([value * 2 if value > 0.5 else -value for value in x])
+
+
+def nested_comprehension(x):
+    return np.array([a * b for a in x for b in x])
+
+
+def matrix_of_lists(x):
+    return np.array([[a - b for b in x] for a in x])
+
+
+def sum_of_a_generator(x):
+    return sum(value * value for value in x)
+
+
+def sum_with_a_condition(x):
+    return sum((value for value in x if value > 0.5), 1.0)
+
+
+def largest_of_a_generator(x):
+    return max(abs(value - 0.3) for value in x)
+
+
+def any_of_a_generator(x):
+    return any(value > 0.9 for value in x) * x, all(value < 2 for value in x if value > 0.5)
+
+
+def list_of_pairs(x):
+    pairs = [(value, i) for i, value in enumerate(x)]
+    return sum(value * i for value, i in pairs), pairs[-1][0], len(pairs)
+
+
+def zipped_lists(x):
+    doubled = [value * 2 for value in x]
+    return sum(a * b for a, b in zip(doubled, reversed(x)))
+
+
+def returned_list(x):
+    return [value**2 for value in x]
+
+
+def _distance(value):
+    return (value - 0.3) ** 2
+
+
+def mapped_and_sorted(x):
+    return sorted(map(_distance, x))[:3]
+
+
+def reduced(x):
+    values = list(x)
+    return functools.reduce(lambda total, value: total * 0.5 + value, values)
+
+
+def list_that_grows(x):
+    states, state = [], 0.0 * x[0]
+    for value in x:
+        state = np.tanh(state + value)
+        states.append(state)
+    return np.stack(states)
+
+
+def two_lists_that_grow(x):
+    even, both = [], [x[0]]
+    for i, value in enumerate(x):
+        even.append(value if i % 2 == 0 else 0.0)
+        both.extend([value, -value])
+    return sum(even), both[0] + both[2] * both[-1]
+
+
+# leaving `with`, `try` and `while True`
+
+
+def return_inside_with(x):
+    with sf.scope("layer"):
+        if x.sum() > 0:
+            return x * 2
+    return -x
+
+
+def return_inside_try(x):
+    try:
+        if x.sum() > 0:
+            return x * 2
+        y = -x
+    finally:
+        del x
+    return y
+
+
+def break_inside_with(x):
+    total = 0.0
+    for value in x:
+        with sf.scope("turn"):
+            if value > 2:
+                break
+            if value < 0:
+                continue
+            total = total + value
+    return total
+
+
+def handled_error(x):
+    try:
+        size = len(x[0])
+    except (TypeError, sf.TraceError):
+        if x.sum() > 0:
+            return x * 3
+        size = 2
+    return x * size
+
+
+def return_in_an_endless_loop(x):
+    turns = 0
+    while True:
+        x = x / 2
+        turns += 1
+        if x.max() < 0.1:
+            return x, turns
+
+
+def return_in_nested_loops(x):
+    for row in x:
+        for value in row:
+            if value > 2:
+                return value * 10
+    return x[0, 0]
+
+
+def while_else(x):
+    while x.max() > 0.1:
+        x = x / 2
+    else:
+        x = x + 1
+    return x
+
+
+# names within expressions, and patterns
+
+
+def name_in_an_expression(x):
+    if (total := x.sum()) > 2 and total < 9:
+        return x / total
+    return x - total
+
+
+def name_in_a_while(x):
+    turns = 0
+    while (x := x / 2).max() > 0.1 and turns < 20:
+        turns += 1
+    return x, turns
+
+
+def pattern(x):
+    match x.argmax():
+        case 0:
+            return x
+        case 1 | 2:
+            return x * 2
+        case place if place > 2:
+            return x * place
+        case _:
+            return -x
+
+
+def pattern_of_truths(x):
+    match bool(x[0] > 0), bool(x[1] > 0):
+        case True, True:
+            return x
+        case True, False:
+            return x * 2
+        case _:
+            return -x
+
+
+# what a traced number picks
+
+
+def table(x):
+    weights = np.array([1.0, 2.0, 4.0, 8.0])
+    return weights[x.argmax()] * x, weights[np.argsort(x)]
+
+
+def list_of_numbers(x):
+    return [0.5, 1.5, 2.5, 3.5][x.argmin()] * x
+
+
+def list_of_arrays(x):
+    return (x, x * 2, -x, x + 1)[x.argmax()]
+
+
+def array_of_values(x):
+    return np.array([x.sum(), x.max()]) if x[0] > 0 else np.array([x[0], 1.0])
+
+
+def updates_in_a_branch(x):
+    y, n = x.copy(), 0
+    if x.sum() > 0:
+        y *= 2
+        n += 1
+    return y, n
+
+
+def list_in_a_branch(x):
+    found = [x[0]]
+    if x.sum() > 0:
+        found.append(x[1])
+    else:
+        found.append(-x[2])
+    return found
+
+
+def nonlocal_variable(x):
+    total = 0.0
+
+    def add(value):
+        nonlocal total
+        total = total + value
+
+    add(x[0])
+    add(x[1])
+    return total * 2 if total > 1 else total
+
+
 def unpack(x):
     first, second, *others = x
     return first * second, [value + 1 for value in others]
@@ -468,14 +701,48 @@ COMPILED = [
     (model.damped, [(RISING,), (FALLING,)]),
     (assertion, [(RISING,), (FALLING,)]),
     (scan_with_a_branch, [(RISING,), (FALLING,)]),
+    (comprehension, [(TALL,)]),
+    (comprehension_with_a_branch, [(MANY,), (-MANY,)]),
+    (nested_comprehension, [(MANY,)]),
+    (matrix_of_lists, [(MANY,)]),
+    (sum_of_a_generator, [(TALL,)]),
+    (sum_with_a_condition, [(MANY,), (-MANY,)]),
+    (largest_of_a_generator, [(MANY,), (-MANY,)]),
+    (any_of_a_generator, [(MANY,), (MANY / 2,), (MANY * 3,)]),
+    (list_of_pairs, [(MANY,)]),
+    (zipped_lists, [(MANY,)]),
+    (returned_list, [(MANY,)]),
+    (mapped_and_sorted, [(MANY,)]),
+    (reduced, [(MANY,)]),
+    (list_that_grows, [(TALL,)]),
+    (two_lists_that_grow, [(MANY,)]),
+    (return_inside_with, [(RISING,), (FALLING,)]),
+    (return_inside_try, [(RISING,), (FALLING,)]),
+    (break_inside_with, [(RISING,), (FALLING,)]),
+    (handled_error, [(RISING,), (FALLING,)]),
+    (return_in_an_endless_loop, [(RISING,), (FALLING,)]),
+    (return_in_nested_loops, [(np.stack([RISING, FALLING]),), (np.stack([FALLING, -RISING]),)]),
+    (while_else, [(RISING,), (FALLING,)]),
+    (name_in_an_expression, [(RISING,), (FALLING,)]),
+    (name_in_a_while, [(RISING,), (FALLING,)]),
+    (pattern, [(RISING,), (FALLING,), (-FALLING,)]),
+    (pattern_of_truths, [(RISING,), (FALLING,), (-FALLING,)]),
+    (table, [(RISING,), (FALLING,)]),
+    (list_of_numbers, [(RISING,), (FALLING,)]),
+    (list_of_arrays, [(RISING,), (FALLING,)]),
+    (array_of_values, [(RISING,), (-RISING,)]),
+    (updates_in_a_branch, [(RISING,), (-RISING,)]),
+    (list_in_a_branch, [(RISING,), (-RISING,)]),
+    (nonlocal_variable, [(RISING,), (RISING / 9,)]),
 ]
 
-BEFORE = {helper_function: [_clipped], decorated: [_logged]}
+BEFORE = {helper_function: [_clipped], mapped_and_sorted: [_distance], decorated: [_logged]}
 """What stands above an idiom where it is shown."""
 
 FORWARD_ONLY = {
     while_loop, counted_while, while_with_break, while_with_continue, traced_range,
-    range_with_a_step, bisection, model, model.damped,
+    range_with_a_step, bisection, model, model.damped, return_in_an_endless_loop, while_else,
+    name_in_a_while,
 }  # fmt: skip
 """Loops whose number of turns has no bound that is known."""
 
@@ -531,11 +798,64 @@ def append_outside(x):
     return y
 
 
-def append_inside(x):
+def append_in_a_branch(x):
     found = []
-    for value in x:  # here
-        found.append(value)
+    for value in x:
+        if value > 0:
+            found.append(value)  # here
     return found
+
+
+def reads_what_grows(x):
+    sums = [x[0]]
+    for value in x:  # here
+        sums.append(sums[-1] + value)
+    return sums
+
+
+def selected_rows(x):
+    return [value for value in x if value > 0.5]  # here
+
+
+def append_to_rows(x):
+    rows = [value * 2 for value in x]
+    rows.append(x[0])  # here
+    return rows
+
+
+def calls_with_nonlocal(x):
+    total = 0.0
+
+    def add(value):
+        nonlocal total
+        total = total + value
+
+    for value in x:
+        add(value)  # here
+    return total
+
+
+def key_of_a_dict(x):
+    return {0: 1.0, 1: 2.0}[x.argmax()] * x  # here
+
+
+def picked_function(x):
+    return [np.sin, np.cos][x.argmax()](x)  # here
+
+
+def truth_pattern(x):
+    match x[0] > 0:
+        case True:  # here
+            y = x
+        case _:
+            y = -x
+    return y if y.sum() > 0 else x
+
+
+def update_of_an_argument(x):
+    while x.max() > 0.1:  # here
+        x /= 2
+    return x
 
 
 def set_attribute(x):
@@ -615,13 +935,6 @@ def static_index(x):
     return x if names[x.argmax()] == "a" else -x  # here
 
 
-def return_inside_with(x):
-    with sf.scope("layer"):
-        if x.sum() > 0:  # here
-            return x
-    return -x
-
-
 REFUSED = [
     (one_sided, (RISING,), "y is assigned only if this condition holds", "before the `if`"),
     (other_shapes, (RISING,), "y is f64[4], but another branch returns f64[2]", "shape"),
@@ -630,7 +943,15 @@ REFUSED = [
     (missing_return, (RISING,), "what is returned is * on one side of this branch and None", ""),
     (no_array, (RISING,), "mode is 'high' on one side", "static argument"),
     (append_outside, (RISING,), "`LOG.append(1.0)` changes an object from outside", "after it"),
-    (append_inside, (MANY,), "is [] before it and [*] after a turn", "begin with"),
+    (append_in_a_branch, (MANY,), "a list grows in a branch", "a if condition else b"),
+    (reads_what_grows, (MANY,), "the list sums is read, and grows", "a variable of its own"),
+    (selected_rows, (MANY,), "a list of the rows that a condition keeps", "size=n"),
+    (append_to_rows, (MANY,), ".append() on a list of 20 rows", "np.stack(rows)"),
+    (calls_with_nonlocal, (MANY,), "`add(value)` assigns to a variable", "return it"),
+    (key_of_a_dict, (RISING,), "a key of a dict", "asarray(values)[i]"),
+    (picked_function, (RISING,), "an element of a list of ufunc is picked", "sf.switch"),
+    (truth_pattern, (RISING,), "`case True` never matches", "bool(condition)"),
+    (update_of_an_argument, (RISING,), "in-place write to", "x.copy()"),
     (set_attribute, (RISING,), "`model.rate` sets an attribute", "after it"),
     (set_global, (RISING,), "`SCALE = …` assigns to a global variable", "local variable"),
     (raise_in_a_branch, (RISING,), "`raise ValueError('negative')`", "sf.debug.check"),
@@ -641,6 +962,5 @@ REFUSED = [
     (fractional_range, (RISING,), "range of <traced f64[]>", "astype"),
     (truth_of_an_array, (RISING,), "more than one element", ".any() or .all()"),
     (endless_recursion, (5,), "calls itself", "loop"),
-    (static_index, (RISING,), "an index or size needs the value", "snp.take"),
-    (return_inside_with, (RISING,), "a branch needs the value", "snp.where"),
+    (static_index, (RISING,), "an element of a list of str is picked", "static_argnums"),
 ]

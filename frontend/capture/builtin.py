@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer
+from ..tracing.rows import Rows
 from ..tracing.tracer import Tracer
+from .attempt import inlined
 from .choices import choose
-from .iterables import enumerate_, range_, reversed_, zip_
+from .comprehensions import extreme as extreme_of
+from .comprehensions import folded, listed, mapped, started
+from .iterables import enumerate_, range_, reversed_, walk_over, zip_
 from .logic import and_, or_, truth_of
 
 __all__ = ["BUILTINS"]
@@ -29,7 +36,10 @@ def _len(value: Any) -> Any:
 
 def _bool(*value: Any) -> Any:
     """`bool`, which stays traced."""
-    return truth_of(value[0]) if value and isinstance(value[0], Tracer) else bool(*value)
+    if not value or not isinstance(value[0], Tracer):
+        return bool(*value)
+    truth = truth_of(value[0])
+    return Tracer(truth._trace, truth._node, weak=True)
 
 
 def _any(values: Any) -> Any:
@@ -45,6 +55,8 @@ def _all(values: Any) -> Any:
 def _folded(values: Any, name: str, both: Function, start: bool) -> Any:
     if isinstance(values, Tracer):
         return FUNCTIONS[name](values) if values._node.shape else getattr(builtins, name)(values)
+    if (walked := walk_over(values)) is not None:
+        return started(lambda a, b: both(lambda: a, lambda: truth_of(b)), walked, start, name)
     found = list(values)
     if not has_tracer(found):
         return getattr(builtins, name)(found)
@@ -55,6 +67,8 @@ def _sum(values: Any, /, start: Any = 0) -> Any:
     """`sum`, also over the rows of a traced array."""
     if isinstance(values, Tracer) and values._node.shape:
         return FUNCTIONS["sum"](values, axis=0) + start
+    if (walked := walk_over(values)) is not None:
+        return start + folded(operator.add, walked, "the sum")
     return sum(values, start)
 
 
@@ -64,12 +78,47 @@ def _extreme(name: str) -> Function:
     def extreme(*values: Any, **options: Any) -> Any:
         if len(values) == 1 and isinstance(values[0], Tracer) and values[0].ndim == 1:
             return FUNCTIONS[name](values[0])
+        if len(values) == 1 and (walked := walk_over(values[0])) is not None and not options:
+            return extreme_of(name, walked)
         every = values if len(values) > 1 or isinstance(values[0], Tracer) else list(values[0])
         if options or not has_tracer(every):
             return python(every, **options) if len(values) == 1 else python(*values, **options)
         return reduce(_smaller if name == "min" else _larger, every)
 
     return extreme
+
+
+def _tuple(values: Any = ()) -> tuple[Any, ...]:
+    """`tuple`, of traced rows too."""
+    return tuple(listed(values))
+
+
+def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> Any:
+    """`sorted`, of traced numbers too."""
+    found = values if isinstance(values, Tracer) else listed(values)
+    if not isinstance(found, Tracer | Rows) and not has_tracer(found):
+        return sorted(found, key=key, reverse=reverse)
+    if key is not None:
+        raise UnsupportedError(
+            "sorted of traced values by a key",
+            fix="order the keys: rows[snp.argsort(keys)]",
+            loc=user_location(),
+        )
+    array = FUNCTIONS["stack"](found) if isinstance(found, list) else found
+    array = FUNCTIONS["sort"](array.array() if isinstance(array, Rows) else array, axis=0)
+    array = array[::-1] if reverse else array
+    return listed(Rows(array, array.shape[0]))
+
+
+def _reduce(function: Function, values: Any, *start: Any) -> Any:
+    """`functools.reduce`, over traced rows too."""
+    walked = walk_over(values)
+    if walked is None:
+        return reduce(function, values, *start)
+    step = inlined(function)
+    if start:
+        return started(step, walked, start[0], "what is reduced")
+    return folded(step, walked, "what is reduced")
 
 
 def _larger(one: Any, other: Any) -> Any:
@@ -93,11 +142,16 @@ BUILTINS: dict[int, Function] = {
     id(bool): _bool,
     id(enumerate): enumerate_,
     id(len): _len,
+    id(list): listed,
+    id(map): mapped,
     id(max): _extreme("max"),
     id(min): _extreme("min"),
     id(range): range_,
+    id(reduce): _reduce,
     id(reversed): reversed_,
+    id(sorted): _sorted,
     id(sum): _sum,
+    id(tuple): _tuple,
     id(zip): zip_,
 }
 """By the identity of the function that is called."""

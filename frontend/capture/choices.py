@@ -23,6 +23,7 @@ from .states import (
     UNDEFINED,
     check_effects,
     check_writable,
+    copied,
     decided,
     is_array,
     is_same,
@@ -93,7 +94,9 @@ def _taking(names: Words, written: Words, state: Sequence[Any]) -> Callable[[], 
     """What a side is called with, made inside of its trace."""
     check_writable(names, written, state)
     pairs = list(zip(names, state, strict=True))
-    return lambda: tuple(owned(value) if name in written else value for name, value in pairs)
+    return lambda: tuple(
+        owned(value) if name in written else copied(value) for name, value in pairs
+    )
 
 
 class _Side(Struct, frozen=True):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
-from .jumps import HANDLE
+from .names import HANDLE
 
 __all__ = ["Expressions", "call_of", "contains", "thunk"]
 
@@ -107,6 +108,38 @@ class Expressions(ast.NodeTransformer):
         node.func = call_of("callee", node.func, node.func)
         return node
 
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        """`(f(x) for x in rows)`: functions of x, called by what walks over the rows."""
+        return self._comprehension(node) or node
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        """`[f(x) for x in rows]`."""
+        made = self._comprehension(node)
+        return node if made is None else call_of("listed", node, made)
+
+    def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> ast.expr | None:
+        if contains(node) or any(part.is_async for part in node.generators):
+            return None
+        self.generic_visit(node)
+        *outer, last = node.generators
+        found = call_of("generated", node, *_walked(last, node.elt))
+        for part in reversed(outer):
+            found = call_of("chained", node, *_walked(part, found))
+        return found
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        """`x[i]`, where x may be an array or a list, and i traced."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        return call_of("item", node, node.value, _as_value(node.slice))
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """An assignment whose annotation stays as it is."""
+        node.target = self.visit(node.target)
+        node.value = node.value and self.visit(node.value)
+        return node
+
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         """An attribute; private ones carry the name of their class."""
         self.generic_visit(node)
@@ -121,3 +154,38 @@ class Expressions(ast.NodeTransformer):
     def _mangled(self, name: str) -> str:
         private = name.startswith("__") and not name.endswith("__") and self._class
         return f"_{self._class}{name}" if private else name
+
+
+def _walked(part: ast.comprehension, value: ast.expr) -> list[ast.expr]:
+    """What a comprehension walks over, the function of its items, and the condition on them."""
+    functions = [_of_item(part.target, value)]
+    if part.ifs:
+        whole = part.ifs[0] if len(part.ifs) == 1 else _all_of(part.ifs)
+        functions.append(_of_item(part.target, whole))
+    return [part.iter, *functions]
+
+
+def _all_of(tests: list[ast.expr]) -> ast.expr:
+    return call_of("and_", tests[0], *map(thunk, tests))
+
+
+def _of_item(target: ast.expr, value: ast.expr) -> ast.expr:
+    """`lambda target: value`, also where the target is a tuple of names."""
+    name = target.id if isinstance(target, ast.Name) else f"{HANDLE}_item"
+    args = ast.arguments([], [ast.arg(name)], None, [], [], None, [])
+    if not isinstance(target, ast.Name):
+        items = ast.Tuple([ast.Name(name, ast.Load())], ast.Load())
+        taken = ast.ListComp(value, [ast.comprehension(deepcopy(target), items, [], 0)])
+        value = located(value, ast.Subscript(taken, ast.Constant(0), ast.Load()))
+    found: ast.expr = located(value, ast.Lambda(args, value))
+    return found
+
+
+def _as_value(key: ast.expr) -> ast.expr:
+    """A subscript as an argument: `a:b` as `slice(a, b)`."""
+    if isinstance(key, ast.Tuple):
+        key.elts = [_as_value(part) for part in key.elts]
+    if not isinstance(key, ast.Slice):
+        return key
+    parts = [part or ast.Constant(None) for part in (key.lower, key.upper, key.step)]
+    return call_of("slice", key, *parts)

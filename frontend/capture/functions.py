@@ -16,12 +16,13 @@ from symfuse.compiler.ir.location import is_ours
 from symfuse.runtime.errors import TraceError
 
 from ..tracing.tracer import Tracer
-from . import choices, logic, walks
+from . import choices, comprehensions, logic, walks
+from .arrays import array_like, item
 from .builtin import BUILTINS
-from .jumps import HANDLE
+from .names import HANDLE
 from .rewrite import rewritten
 from .source import definition
-from .states import NOTHING, UNDEFINED, given
+from .states import NOTHING, UNDEFINED, anything, given
 
 __all__ = ["callee", "captured"]
 
@@ -67,6 +68,8 @@ def callee(function: Any) -> Any:
     """What a call in rewritten code calls: Python's own functions get ones for traced values."""
     known = BUILTINS.get(id(function))
     if known is not None:
+        return known
+    if (known := array_like(function)) is not None:
         return known
     code = _code_of(function)
     if code is None or not _may_change(code) or code.co_filename.startswith(_INSTALLED):
@@ -132,18 +135,27 @@ def _inner(code: CodeType) -> CodeType:
 
 _PROVIDED = SimpleNamespace(
     NOTHING=NOTHING,
+    anything=anything,
     UNDEFINED=UNDEFINED,
     and_=logic.and_,
     assert_=logic.assert_,
     branch=choices.branch,
     callee=callee,
     chain=logic.chain,
+    chained=comprehensions.chained,
     choose=choices.choose,
     for_loop=walks.for_loop,
+    generated=comprehensions.generated,
     given=given,
+    is_=logic.is_,
+    is_left=logic.is_left,
+    is_sequence=logic.is_sequence,
+    item=item,
     leave=choices.leave,
+    listed=comprehensions.listed,
     not_=logic.not_,
     or_=logic.or_,
+    slice=slice,
     while_loop=walks.while_loop,
 )
 """What rewritten code calls."""

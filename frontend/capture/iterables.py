@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -11,11 +11,21 @@ from symfuse.compiler.ir.dims import Expr, ceil_div, is_equal, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
+from ..tracing.rows import Rows
 from ..tracing.sizes import plain
 from ..tracing.trace import call
 from ..tracing.tracer import NoValueError, Tracer
+from ..tracing.tree import flatten
 
-__all__ = ["Walk", "enumerate_", "range_", "reversed_", "walk_over", "zip_"]
+__all__ = [
+    "Walk",
+    "enumerate_",
+    "expect_all_kept",
+    "range_",
+    "reversed_",
+    "walk_over",
+    "zip_",
+]
 
 
 class Walk(Struct, frozen=True):
@@ -24,10 +34,18 @@ class Walk(Struct, frozen=True):
     length: Any
     rows: tuple[Any, ...]
     item: Callable[[Any, Any], Any]
+    kept: Callable[[Any, Any], Any] | None = None  # whether a turn takes place
 
     def at(self, place: Any) -> Any:
         """The item of one turn, read by its number."""
         return self.item(place, [row[place] for row in self.rows])
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items, written out."""
+        expect_all_kept(self, "a list")
+        if not isinstance(self.length, int):
+            raise _unknown(f"iteration over {self.length} rows", "write it as a `for` loop")
+        return iter([self.at(place) for place in range(self.length)])
 
     def first(self) -> Any:
         """An item, to see what a turn is like."""
@@ -38,6 +56,10 @@ def walk_over(iterable: Any) -> Walk | None:
     """The walk over an iterable; None: Python can walk over it."""
     if isinstance(iterable, Walk):
         return iterable
+    if isinstance(iterable, Rows):
+        leaves, tree = flatten(iterable.arrays)
+        item = iterable.row
+        return Walk(iterable.length, tuple(leaves), lambda _, rows: item(tree.unflatten(rows)))
     if not isinstance(iterable, Tracer):
         return None
     shape = iterable._node.shape
@@ -69,6 +91,7 @@ def enumerate_(iterable: Any, start: int = 0) -> Any:
     walked = walk_over(iterable)
     if walked is None:
         return enumerate(iterable, start)
+    expect_all_kept(walked, "enumerate")
     return Walk(walked.length, walked.rows, lambda at, rows: (at + start, walked.item(at, rows)))
 
 
@@ -78,6 +101,8 @@ def zip_(*iterables: Any, strict: bool = False) -> Any:
     known = [one for one in walks if one is not None]
     if not known:
         return zip(*iterables, strict=strict)
+    for one in known:
+        expect_all_kept(one, "zip")
     if len(known) < len(walks):
         pairs = zip(iterables, walks, strict=True)
         return zip(*(one if w is None else _written_out(w) for one, w in pairs), strict=strict)
@@ -95,6 +120,7 @@ def reversed_(iterable: Any) -> Any:
     walked = walk_over(iterable)
     if walked is None:
         return reversed(iterable)
+    expect_all_kept(walked, "reversed")
     last = walked.length - 1
     rows = tuple(row[::-1] for row in walked.rows)
     return Walk(walked.length, rows, lambda at, given: walked.item(last - at, given))
@@ -105,14 +131,26 @@ def _items(walks: list[Walk], at: Any, given: Any) -> tuple[Any, ...]:
     return tuple(one.item(at, [next(rest) for _ in one.rows]) for one in walks)
 
 
+def expect_all_kept(walked: Walk, what: str) -> None:
+    """Raise where a condition decides which rows there are, so that nobody knows their number."""
+    if walked.kept is not None:
+        raise _unknown(
+            f"{what} of the rows that a condition keeps",
+            "keep all of them: `value if condition else 0` instead of `for … if condition`, or "
+            "snp.compress(conditions, x, axis=0, size=n)",
+        )
+
+
 def _written_out(walked: Walk) -> list[Any]:
     if not isinstance(walked.length, int):
-        raise NoValueError(
-            f"a list beside {walked.length} rows, a number that is known only when the graph runs",
-            fix="make an array of the list",
-            loc=user_location(),
-        )
+        raise _unknown(f"a list beside {walked.length} rows", "make an array of the list")
     return [walked.at(place) for place in range(walked.length)]
+
+
+def _unknown(what: str, fix: str) -> NoValueError:
+    return NoValueError(
+        f"{what}, whose number is known only when the graph runs", fix=fix, loc=user_location()
+    )
 
 
 def _bound(value: Any) -> Any:

@@ -1,22 +1,23 @@
 """Takes `return` in the middle, `break` and `continue` out of a syntax tree.
 
 An `if` that may leave is made the last statement of its block: what follows it is put behind every
-path that goes on. In loops, what leaves becomes a flag that the next turn asks for.
+path that goes on. In loops, what leaves becomes a flag that the next turn asks for; in `with` and
+`try`, one that is asked for behind them.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
-from .names import FUNCTIONS
+from .bindings import hoisted
+from .expressions import call_of, thunk
+from .names import FUNCTIONS, HANDLE, assigned
+from .patterns import as_branches
 
-__all__ = ["HANDLE", "Settler", "is_plain", "leaves"]
-
-HANDLE = "_sf"
-"""The name by which rewritten code knows what stands in for Python's control flow."""
+__all__ = ["Settler", "is_plain", "leaves"]
 
 _N = TypeVar("_N", bound=ast.AST)
 _JUMPS = (ast.Return, ast.Break, ast.Continue)
@@ -50,16 +51,27 @@ class Settler:
         rest = list(statements)
         while rest:
             node = rest.pop(0)
+            if (simpler := self._simpler(node)) is not None:
+                rest = [*simpler, *rest]
+                continue
             if isinstance(node, ast.If) and leaves(node) and self._affords(node, rest):
                 return [*done, self._split(node, rest)]
-            if isinstance(node, ast.For | ast.While):
-                here, behind = self._loop(node)
-                done, rest = [*done, *here], [*behind, *rest]
-                continue
-            done.append(self._inside(node))
+            here, behind = self._settled(node)
+            done, rest = [*done, *here], [*behind, *rest]
             if isinstance(node, (*_JUMPS, ast.Raise)):
                 break
         return done
+
+    def _simpler(self, node: ast.stmt) -> list[ast.stmt] | None:
+        """The same by `if`, `while` and assignments, where a statement is `match` or binds names
+        within expressions."""
+        found = hoisted(node)
+        if found is None and isinstance(node, ast.Match) and not is_plain(node):
+            self._count += 1
+            found = as_branches(node, f"{HANDLE}_subject_{self._count}")
+            if found is None:
+                _leave_plain(node)
+        return found
 
     def _affords(self, node: ast.If, rest: list[ast.stmt]) -> bool:
         """Whether what follows may be copied; a function with too many exits stays as it is."""
@@ -68,15 +80,15 @@ class Settler:
             _leave_plain(node)
         return self._left >= 0
 
-    def _inside(self, node: ast.stmt) -> ast.stmt:
+    def _settled(self, node: ast.stmt) -> tuple[list[ast.stmt], list[ast.stmt]]:
+        """What stands for a statement, and what follows it."""
+        if isinstance(node, ast.For | ast.While):
+            return self._loop(node)
+        if isinstance(node, ast.With | ast.Try):
+            return self._guarded(node)
         if isinstance(node, ast.If) and not is_plain(node):
             node.body, node.orelse = self.block(node.body), self.block(node.orelse)
-        if isinstance(node, ast.With):
-            if leaves(node):
-                _leave_plain(node)
-            else:
-                node.body = self.block(node.body)
-        return node
+        return [node], []
 
     def _split(self, node: ast.If, rest: list[ast.stmt]) -> ast.If:
         """The `if` with what follows on both of its sides."""
@@ -89,72 +101,143 @@ class Settler:
         """What stands for a loop, and what follows it."""
         untouched = deepcopy(node)
         node.body = self.block(node.body)
-        kinds = {type(jump) for jump in _jumps(node.body)}
         if any(_hides(child) for child in _within(node.body)):
             _leave_plain(untouched)
             return [untouched], []
         orelse, node.orelse = node.orelse, []
-        if not kinds & {ast.Break, ast.Return}:
-            node.body = _Flags("", "", "").block(node.body)
-            return [node], orelse
-        self._count += 1
-        names = [f"{HANDLE}_{part}_{self._count}" for part in ("broken", "returned", "value")]
-        node.body = _Flags(*names).block(node.body)
-        return self._flagged(node, orelse, names, ast.Return in kinds)
-
-    def _flagged(
-        self, node: ast.For | ast.While, orelse: list[ast.stmt], names: list[str], returns: bool
-    ) -> tuple[list[ast.stmt], list[ast.stmt]]:
-        broken, returned, value = names
-        before = [_assign(node, broken, ast.Constant(False))]
-        behind: list[ast.stmt] = []
-        if isinstance(node, ast.While):
+        kinds = {type(jump) for jump in _jumps(node.body)}
+        is_endless = ast.Break not in kinds and _is_true(node)
+        left = kinds - {ast.Continue}
+        flags = self._flags({*left, ast.Break} if left else ())
+        broken = flags.get(ast.Break, "")
+        node.body = _replaced(
+            node.body,
+            {
+                ast.Continue: lambda _: [],
+                ast.Break: lambda jump: [_set(jump, broken)],
+                ast.Return: lambda jump: [*_returned(jump, flags), _set(jump, broken)],
+            },
+        )
+        if isinstance(node, ast.For):
+            node.broken = broken or None  # type: ignore[attr-defined]
+        elif broken:
             goes_on = _at(node.test, ast.UnaryOp(ast.Not(), ast.Name(broken, ast.Load())))
             node.test = _at(node.test, ast.BoolOp(ast.And(), [goes_on, node.test]))
-        else:
-            node.broken = broken  # type: ignore[attr-defined]
-        if returns:
-            before.append(_assign(node, returned, ast.Constant(False)))
-            nothing = ast.Attribute(ast.Name(HANDLE, ast.Load()), "NOTHING", ast.Load())
-            before.append(_assign(node, value, nothing))
-            found = _at(node, ast.Return(ast.Name(value, ast.Load())))
-            behind.append(_at(node, ast.If(ast.Name(returned, ast.Load()), [found], [])))
-        if orelse:
+        if orelse and broken:
             whole = ast.UnaryOp(ast.Not(), ast.Name(broken, ast.Load()))
-            behind.append(_at(node, ast.If(whole, orelse, [])))
-        return [*before, node], behind
+            orelse = [_at(node, ast.If(whole, orelse, []))]
+        behind = _asked(node, {k: v for k, v in flags.items() if k is ast.Return})
+        if is_endless and behind:
+            return [*_unset(node, flags), node], [*behind[0].body]  # type: ignore[attr-defined]
+        return [*_unset(node, flags), node], [*behind, *orelse]
+
+    def _guarded(self, node: ast.With | ast.Try) -> tuple[list[ast.stmt], list[ast.stmt]]:
+        """What stands for a `with` or `try`, and what follows it."""
+        untouched = deepcopy(node)
+        parts = _blocks(node)
+        for part in parts:
+            part[:] = self.block(part)
+        final = node.finalbody if isinstance(node, ast.Try) else []
+        if any(_hides(child) for part in parts for child in _within(part)) or any(_jumps(final)):
+            _leave_plain(untouched)
+            return [untouched], []
+        flags = self._flags({type(jump) for part in parts for jump in _jumps(part)})
+        if isinstance(node, ast.Try) and node.orelse and flags:
+            node.orelse = [_at(node, ast.If(_none_of(node, flags.values()), node.orelse, []))]
+        names = sorted(assigned(one for part in parts for one in part))
+
+        def leaving(jump: ast.stmt) -> list[ast.stmt]:
+            is_return = isinstance(jump, ast.Return)
+            left = _returned(jump, flags) if is_return else [_set(jump, flags[type(jump)])]
+            return [*left, *(_unread(jump, name) for name in names)]
+
+        for part in parts:
+            part[:] = _replaced(part, dict.fromkeys(flags, leaving))
+        return [*_unset(node, flags), node], _asked(node, flags)
+
+    def _flags(self, kinds: Iterable[type]) -> dict[type, str]:
+        """A variable for each kind of jump."""
+        self._count += 1
+        return {kind: f"{HANDLE}_{_FLAGS[kind]}_{self._count}" for kind in kinds}
 
 
-class _Flags:
-    """Puts flags in the place of what leaves a loop."""
-
-    def __init__(self, broken: str, returned: str, value: str) -> None:
-        self._broken, self._returned, self._value = broken, returned, value
-
-    def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
-        done: list[ast.stmt] = []
-        for node in statements:
-            if isinstance(node, ast.If) and leaves(node):
-                node.body = self.block(node.body)
-                node.orelse = self.block(node.orelse)
-            done += self._jump(node) if isinstance(node, _JUMPS) else [node]
-        return done or [ast.fix_missing_locations(ast.Pass(lineno=1, col_offset=0))]
-
-    def _jump(self, node: ast.stmt) -> list[ast.stmt]:
-        if isinstance(node, ast.Continue):
-            return []
-        flags = [_assign(node, self._broken, ast.Constant(True))]
-        if isinstance(node, ast.Return):
-            value = node.value or ast.Constant(None)
-            flags = [
-                _assign(node, self._value, value),
-                _assign(node, self._returned, ast.Constant(True)),
-                *flags,
-            ]
-        return flags
+_FLAGS = {ast.Return: "returned", ast.Break: "broken", ast.Continue: "continued"}
+_Made = Mapping[type, Callable[[ast.stmt], list[ast.stmt]]]
 
 
-def _jumps(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+def _replaced(statements: list[ast.stmt], made: _Made) -> list[ast.stmt]:
+    """The statements with others in the place of their jumps."""
+    done: list[ast.stmt] = []
+    for node in statements:
+        if isinstance(node, ast.If) and leaves(node):
+            node.body, node.orelse = _replaced(node.body, made), _replaced(node.orelse, made)
+            if isinstance(node.test, ast.Name) and _does_nothing(node):
+                continue
+        done += made[type(node)](node) if isinstance(node, _JUMPS) else [node]
+    return done or [ast.fix_missing_locations(ast.Pass(lineno=1, col_offset=0))]
+
+
+def _does_nothing(node: ast.If) -> bool:
+    return all(isinstance(one, ast.Pass) for one in (*node.body, *node.orelse))
+
+
+def _returned(jump: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
+    """What is returned, kept in a variable, and a flag."""
+    assert isinstance(jump, ast.Return)
+    flag = flags[ast.Return]
+    value = jump.value or ast.Constant(None)
+    return [_assign(jump, f"{flag}_value", value), _set(jump, flag)]
+
+
+def _unread(jump: ast.stmt, name: str) -> ast.stmt:
+    """`name = anything(lambda: name)`: whoever leaves does not read it, so it may be undefined."""
+    return _assign(jump, name, call_of("anything", jump, thunk(ast.Name(name, ast.Load()))))
+
+
+def _unset(node: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
+    """What comes before a statement whose jumps are flags."""
+    found = [_assign(node, flag, ast.Constant(False)) for flag in flags.values()]
+    if ast.Return in flags:
+        nothing = ast.Attribute(ast.Name(HANDLE, ast.Load()), "NOTHING", ast.Load())
+        found.append(_assign(node, f"{flags[ast.Return]}_value", nothing))
+    return found
+
+
+def _asked(node: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
+    """The jumps behind a statement, for which flags are asked."""
+    found: list[ast.stmt] = []
+    for kind, flag in flags.items():
+        jump: ast.stmt = ast.Continue() if kind is ast.Continue else ast.Break()
+        if kind is ast.Return:
+            jump = ast.Return(ast.Name(f"{flag}_value", ast.Load()))
+        found.append(_at(node, ast.If(ast.Name(flag, ast.Load()), [jump], [])))
+    return found
+
+
+def _none_of(node: ast.stmt, flags: Iterable[str]) -> ast.expr:
+    names: list[ast.expr] = [ast.Name(flag, ast.Load()) for flag in flags]
+    some = names[0] if len(names) == 1 else ast.BoolOp(ast.Or(), names)
+    return _at(node, ast.UnaryOp(ast.Not(), some))
+
+
+def _blocks(node: ast.With | ast.Try) -> list[list[ast.stmt]]:
+    """The blocks of a statement that may be left."""
+    if isinstance(node, ast.With):
+        return [node.body]
+    parts = [node.body, *(one.body for one in node.handlers)]
+    return [*parts, node.orelse] if node.orelse else parts
+
+
+def _is_true(node: ast.For | ast.While) -> bool:
+    """Whether a loop ends by a jump alone."""
+    return (
+        isinstance(node, ast.While)
+        and isinstance(node.test, ast.Constant)
+        and bool(node.test.value)
+    )
+
+
+def _jumps(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """What leaves a block, or a branch of one."""
     for node in statements:
         if isinstance(node, _JUMPS):
@@ -164,7 +247,7 @@ def _jumps(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _jumps(node.orelse)
 
 
-def _within(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+def _within(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     for node in statements:
         yield node
         if isinstance(node, ast.If):
@@ -180,6 +263,10 @@ def _hides(node: ast.stmt) -> bool:
 
 def _leave_plain(node: ast.stmt) -> None:
     node.is_plain = True  # type: ignore[attr-defined]
+
+
+def _set(place: ast.AST, flag: str) -> ast.stmt:
+    return _assign(place, flag, ast.Constant(True))
 
 
 def _assign(place: ast.AST, name: str, value: ast.expr) -> ast.stmt:

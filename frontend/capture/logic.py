@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import TraceError
 
 from ..debug.reports import check
 from ..tracing.trace import call
@@ -12,7 +15,7 @@ from ..tracing.tracer import Tracer
 from .choices import choose
 from .states import decided, scalar
 
-__all__ = ["and_", "assert_", "chain", "not_", "or_", "truth_of"]
+__all__ = ["and_", "assert_", "chain", "is_", "is_left", "is_sequence", "not_", "or_", "truth_of"]
 
 Thunk = Callable[[], Any]
 _COMPARE = {
@@ -56,6 +59,31 @@ def chain(first: Any, *links: tuple[str, Thunk]) -> Any:
         if not isinstance(found, Tracer) and not decided(found):
             return found
     return found
+
+
+def is_(value: Any, constant: Any) -> Any:
+    """Whether a value is True, False or None, as `match` asks; of `bool(x)`, which it is."""
+    if constant is None or not isinstance(value, Tracer) or not _is_truth(value):
+        return value is constant
+    if not value._weak:
+        raise TraceError(
+            f"`case {constant}` never matches {value!r}: NumPy's truths are not {constant} itself",
+            fix="match bool(condition), or write it as `if`",
+            loc=user_location(),
+        )
+    return value if constant else not_(value)
+
+
+def is_left(value: Any, constant: bool) -> bool:
+    """Whether a value that is not the other of True and False is this one."""
+    return value is constant or isinstance(value, Tracer)
+
+
+def is_sequence(value: Any, count: int) -> bool:
+    """Whether a value is a tuple or list of so many parts."""
+    return (
+        isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == count
+    )
 
 
 def assert_(test: Any, message: Thunk) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 
 __all__ = [
     "FUNCTIONS",
+    "HANDLE",
+    "appended",
     "assigned",
+    "assigning",
     "broken_flag",
     "changed",
     "declared",
@@ -16,6 +19,9 @@ __all__ = [
     "reads",
     "root",
 ]
+
+HANDLE = "_sf"
+"""The name by which rewritten code knows what stands in for Python's control flow."""
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -75,6 +81,18 @@ def changed(nodes: Iterable[ast.AST]) -> list[tuple[ast.expr, ast.expr]]:
     return found
 
 
+def appended(nodes: Iterable[ast.AST]) -> set[str]:
+    """The variables whose lists code appends to."""
+    calls = [whole.func for whole, _ in changed(nodes) if isinstance(whole, ast.Call)]
+    return {
+        function.value.id
+        for function in calls
+        if isinstance(function, ast.Attribute)
+        and function.attr in ("append", "extend")
+        and isinstance(function.value, ast.Name)
+    }
+
+
 def root(node: ast.expr) -> str | None:
     """The variable of `x[i][j]`; None for what is reached through an attribute or a call."""
     while isinstance(node, ast.Subscript):
@@ -99,6 +117,17 @@ def declared(nodes: Iterable[ast.AST]) -> dict[str, str]:
             if isinstance(child, ast.Global):
                 found |= dict.fromkeys(child.names, "global")
     return found
+
+
+def assigning(nodes: Iterable[ast.AST]) -> set[str]:
+    """The functions inside that assign to variables of others, which they declare nonlocal."""
+    return {
+        child.name
+        for node in nodes
+        for child in _in_scope(node)
+        if isinstance(child, ast.FunctionDef)
+        and any(isinstance(one, ast.Nonlocal) for one in ast.walk(child))
+    }
 
 
 def kept_by_functions(nodes: Iterable[ast.AST]) -> set[str]:

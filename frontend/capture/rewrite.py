@@ -10,8 +10,20 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from .expressions import Expressions, call_of, contains, located, thunk
-from .jumps import HANDLE, Settler, is_plain, leaves
-from .names import assigned, broken_flag, changed, declared, kept_by_functions, live, root
+from .jumps import Settler, is_plain, leaves
+from .names import (
+    HANDLE,
+    appended,
+    assigned,
+    assigning,
+    broken_flag,
+    changed,
+    declared,
+    kept_by_functions,
+    live,
+    reads,
+    root,
+)
 
 __all__ = ["rewritten"]
 
@@ -35,6 +47,7 @@ class _Function:
         self._shared: dict[str, str] = {}
         self._locals: set[str] = set()
         self._kept: set[str] = set()
+        self._assigning: set[str] = set()
 
     def rewrite(self) -> None:
         node = self._node
@@ -45,6 +58,7 @@ class _Function:
         body = Settler().block(node.body)
         self._locals = {*self._parameters, *assigned(body)} - set(self._shared)
         self._kept = kept_by_functions(body)
+        self._assigning = assigning(body)
         node.body = self._block(body, set())
 
     def _nested(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -78,25 +92,37 @@ class _Function:
                 node.items = [self._expressions.visit(item) for item in node.items]
                 node.body = self._block(node.body, later)
                 return [node]
+            case ast.Try():
+                self._try(node, later | reads(node))
+                return [node]
             case ast.Assert():
                 message = node.msg or located(node.test, ast.Constant(""))
                 test, told = map(self._expressions.visit, (node.test, message))
                 return [located(node, ast.Expr(call_of("assert_", node, test, thunk(told))))]
         return [self._expressions.visit(node)]
 
+    def _try(self, node: ast.Try, later: set[str]) -> None:
+        """A `try`, any of whose blocks may come after another."""
+        node.body = self._block(node.body, later)
+        for handler in node.handlers:
+            handler.type = handler.type and self._expressions.visit(handler.type)
+            handler.body = self._block(handler.body, later)
+        node.orelse = self._block(node.orelse, later)
+        node.finalbody = self._block(node.finalbody, later)
+
     # branches
 
     def _returning(self, node: ast.If, later: set[str]) -> list[ast.stmt]:
         """An `if` both sides of which end the function."""
-        effects = self._effects(node)
+        changes = self._effects(node), self._written(node)
         needed = self._changed(node) & live([node], later)
         sides = [self._side(node, part, needed, None, later) for part in (node.body, node.orelse)]
         test = self._expressions.visit(node.test)
-        call = self._call("leave", [test], sides, sorted(needed), node, effects)
+        call = self._call("leave", [test], sides, sorted(needed), node, changes)
         return [*sides, located(node, ast.Return(call))]
 
     def _if(self, node: ast.If, later: set[str]) -> list[ast.stmt]:
-        effects = self._effects(node)
+        changes = self._effects(node), self._written(node)
         own = self._changed(node)
         results = sorted(own & later)
         needed = {*results, *(own & (live(node.body, later) | live(node.orelse, later)))}
@@ -105,7 +131,7 @@ class _Function:
         ]
         test = self._expressions.visit(node.test)
         words = [_words(results)]
-        call = self._call("branch", [test], sides, sorted(needed), node, effects, words)
+        call = self._call("branch", [test], sides, sorted(needed), node, changes, words)
         return [*sides, *self._taken(results, call)]
 
     def _side(
@@ -123,17 +149,18 @@ class _Function:
     # loops
 
     def _while(self, node: ast.While, later: set[str]) -> list[ast.stmt]:
-        effects = self._effects(node)
+        changes = self._effects(node), self._written(node)
         head = live([node], later)
         names = sorted(self._changed(node) & (head | later))
         body = self._function(node, "body", names, self._block(node.body, head), names)
         test = self._expressions.visit(node.test)
         asks = self._function(node, "test", names, [located(test, ast.Return(test))], None)
-        call = self._call("while_loop", [], [asks, body], names, node, effects)
+        call = self._call("while_loop", [], [asks, body], names, node, changes)
         return [asks, body, *self._taken(names, call)]
 
     def _for(self, node: ast.For, later: set[str]) -> list[ast.stmt]:
-        effects = self._effects(node)
+        changes = self._effects(node), self._written(node)
+        grows = self._locals & appended([node])
         head = live([node], later)
         broken = broken_flag(node)
         own = self._changed(node) & (head | later)
@@ -144,18 +171,23 @@ class _Function:
         body = self._function(node, "body", [item, *names], inner, names)
         walked = self._expressions.visit(node.iter)
         flag = ast.Constant(names.index(broken) if broken else None)
-        call = self._call("for_loop", [walked], [body], names, node, effects, [flag])
+        call = self._call("for_loop", [walked], [body], names, node, changes, [flag, _words(grows)])
         return [body, *self._taken(names, call)]
 
     # parts
 
     def _changed(self, node: ast.stmt) -> set[str]:
         """The local variables that a statement assigns, or whose values it changes in place."""
-        return (assigned([node]) & self._locals) | self._written(node)
+        return (assigned([node]) & self._locals) | self._roots(t for _, t in changed([node]))
 
     def _written(self, node: ast.stmt) -> set[str]:
-        roots = {root(target) for _, target in changed([node])}
-        return self._locals.intersection(name for name in roots if name is not None)
+        """The local variables whose arrays are changed in place."""
+        parts = [target for whole, target in changed([node]) if not isinstance(whole, ast.Call)]
+        updates = (one.target for one in ast.walk(node) if isinstance(one, ast.AugAssign))
+        return self._roots([*parts, *(one for one in updates if isinstance(one, ast.Name))])
+
+    def _roots(self, targets: Iterable[ast.expr]) -> set[str]:
+        return self._locals.intersection(name for name in map(root, targets) if name is not None)
 
     def _effects(self, node: ast.stmt) -> list[ast.expr]:
         """What must not happen where a traced value decides: pairs of words and the object."""
@@ -167,6 +199,9 @@ class _Function:
         for child in ast.walk(node):
             if isinstance(child, ast.Raise) and not contains(node, (ast.Try,)):
                 found.append(("raise", ast.unparse(child), located(child, ast.Constant(None))))
+            if isinstance(child, ast.Call) and getattr(child.func, "id", "") in self._assigning:
+                target = located(child, ast.Constant(None))
+                found.append(("nonlocal", ast.unparse(child), target))
         for name in sorted(assigned([node]) & set(self._shared)):
             target = located(node, ast.Constant(None))
             found.append((self._shared[name], f"{name} = …", target))
@@ -210,19 +245,20 @@ class _Function:
         functions: Sequence[ast.FunctionDef],
         state: Sequence[str],
         node: ast.If | ast.While | ast.For,
-        effects: Sequence[ast.expr],
+        changes: tuple[Sequence[ast.expr], set[str]],
         more: Sequence[ast.expr] = (),
     ) -> ast.expr:
         """The call that decides: the functions, the variables they change, and their values."""
         place = node.iter if isinstance(node, ast.For) else node.test
         given = [call_of("given", place, thunk(_name(place, one))) for one in state]
+        effects, written = changes
         return call_of(
             name,
             place,
             *first,
             *(_name(place, one.name) for one in functions),
             _words(state),
-            _words(self._written(node)),
+            _words(written),
             ast.Tuple(given, ast.Load()),
             ast.Tuple(list(effects), ast.Load()),
             *more,

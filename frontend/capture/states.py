@@ -19,8 +19,10 @@ from ..tracing.tree import flatten, map_leaves
 __all__ = [
     "NOTHING",
     "UNDEFINED",
+    "anything",
     "check_effects",
     "check_writable",
+    "copied",
     "decided",
     "given",
     "is_array",
@@ -55,6 +57,12 @@ def given(read: Callable[[], Any]) -> Any:
         return read()
     except NameError:
         return UNDEFINED
+
+
+def anything(read: Callable[[], Any]) -> Any:
+    """The value of a variable that nothing reads any more; NOTHING if it has none."""
+    value = given(read)
+    return NOTHING if value is UNDEFINED else value
 
 
 def is_array(leaf: Any) -> bool:
@@ -97,12 +105,18 @@ def owned(value: Any) -> Any:
     return map_leaves(_own, value)
 
 
+def copied(value: Any) -> Any:
+    """The value in containers of its own, which may change."""
+    leaves, tree = flatten(value)
+    return tree.unflatten(leaves)
+
+
 def check_writable(names: Iterable[str], written: Container[str], state: Iterable[Any]) -> None:
     """Refuse writes to arrays that belong to the caller of the traced function."""
     for name, value in zip(names, state, strict=True):
         if name in written:
             for leaf in flatten(value)[0]:
-                if isinstance(leaf, Tracer):
+                if isinstance(leaf, Tracer) and leaf._node.shape:
                     leaf._check_writable()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import TraceError
@@ -16,6 +18,7 @@ from ..tracing.specs import describe
 from ..tracing.trace import call
 from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
+from .carry import Carry
 from .choices import branch
 from .iterables import Walk, walk_over
 from .logic import and_, not_, truth_of
@@ -26,7 +29,6 @@ from .states import (
     check_writable,
     decided,
     is_array,
-    is_same,
     owned,
 )
 
@@ -57,7 +59,7 @@ def while_loop(
         state = body(*state)
     check_effects("a loop", effects)
 
-    def run(carry: _Carry) -> list[Any]:
+    def run(carry: Carry) -> list[Any]:
         found: list[Any] = native_while(
             lambda leaves: truth_of(test(*carry.values(leaves))),
             lambda leaves: carry.after(body(*carry.values(leaves))),
@@ -77,6 +79,7 @@ def for_loop(
     state: State,
     effects: Sequence[Any],
     broken: int | None,
+    grows: Words = (),
 ) -> State:
     """The variables after a `for`; turns are run by Python unless their number is traced."""
     walked = walk_over(iterable)
@@ -94,20 +97,41 @@ def for_loop(
                 break
         return state
     check_effects("a loop", effects)
+    if walked.kept is not None:
+        walked, body = _filtered(walked, body, names, written)
     if broken is None and not isinstance(walked.length, Tracer):
-        return _counted(walked, body, names, written, state)
+        return _counted(walked, body, names, written, state, grows)
     return _until_broken(walked, body, names, written, state, broken)
 
 
-def _counted(walked: Walk, body: Function, names: Words, written: Words, state: State) -> State:
+def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tuple[Walk, Function]:
+    """The loop as one over all rows, the body of which asks whether to do anything."""
+    item, kept = walked.item, walked.kept
+    assert kept is not None
+
+    def asks(rows: tuple[Any, Any], *state: Any) -> State:
+        def inside(*given: Any) -> State:
+            return body(item(*rows), *given)  # type: ignore[no-any-return]
+
+        return branch(kept(*rows), inside, _unchanged, names, written, state, (), names)
+
+    return replace(walked, item=lambda *rows: rows, kept=None), asks
+
+
+def _counted(
+    walked: Walk, body: Function, names: Words, written: Words, state: State, grows: Words
+) -> State:
     """All turns of a loop whose number is known before it begins."""
 
-    def run(carry: _Carry) -> list[Any]:
+    def run(carry: Carry) -> list[Any]:
         def turn(function: Function, at: Any, leaves: Any, rows: Any) -> Any:
-            return carry.after(function(walked.item(at, rows), *carry.values(leaves))), ()
+            given = carry.values(leaves, grows=grows)
+            last = carry.after(function(walked.item(at, rows), *given))
+            return last, carry.appended
 
-        last: list[Any] = walk("for", body, turn, carry.start, walked.rows, walked.length)[0]
-        return last
+        last, more = walk("for", body, turn, carry.start, walked.rows, walked.length)
+        carry.grow(more, walked.length)
+        return last  # type: ignore[no-any-return]
 
     first = (lambda *given: body(walked.first(), *given)) if walked.length != 0 else None
     return _looped("for", body, names, written, state, run, first)
@@ -163,64 +187,13 @@ def _unchanged(*state: Any) -> State:
     return state
 
 
-class _Carry:
-    """The variables of a loop: their arrays, which turns hand on, and what stays the same."""
-
-    def __init__(self, what: str, names: Words, state: State) -> None:
-        self._what, self._names = what, names
-        self._parts = [flatten(value) for value in state]
-        self.start = [leaf for leaves, _ in self._parts for leaf in leaves if is_array(leaf)]
-        self._given: list[Any] = []
-
-    def values(self, leaves: Iterable[Any]) -> State:
-        """The variables for these arrays."""
-        arrays = self._given = list(leaves)
-        rest = iter(arrays)
-        found = []
-        for known, tree in self._parts:
-            found.append(tree.unflatten([next(rest) if is_array(x) else x for x in known]))
-        return tuple(map(owned, found))
-
-    def after(self, state: State) -> list[Any]:
-        """The arrays of the variables after a turn."""
-        arrays: list[Any] = []
-        given = iter(self._given)
-        for name, value, (known, tree) in zip(self._names, state, self._parts, strict=True):
-            leaves, found = flatten(value)
-            if value is UNDEFINED or found != tree:
-                raise self._differs(name, f"is {tree} before it and {found} after a turn")
-            for path, old, new in zip(tree.paths(name), known, leaves, strict=True):
-                if is_array(old) and is_array(new):
-                    self._expect_type(path, next(given), new)
-                    arrays.append(new)
-                elif not is_same(old, new):
-                    raise self._differs(path, f"is {old!r} before it and {new!r} after a turn")
-        return arrays
-
-    def _expect_type(self, path: str, old: Any, new: Any) -> None:
-        (was,), (now,) = describe([old]), describe([new])
-        if was.type == now.type or (was.weak and was.type.shape == now.type.shape) or now.weak:
-            return
-        what = f"is {was.type} before it and {now.type} after a turn"
-        same = was.type.shape == now.type.shape
-        fix = f".astype({was.type.dtype.numpy.name!r})" if same else ""
-        raise self._differs(path, what, f"keep its type: {fix}" if fix else "keep its shape")
-
-    def _differs(self, name: str, what: str, fix: str = "") -> TraceError:
-        return TraceError(
-            f"the variable {name} of this `{self._what}` loop {what}",
-            fix=fix or "begin with the containers and values that every turn leaves",
-            loc=user_location(),
-        )
-
-
 def _looped(
     what: str,
     body: Function,
     names: Words,
     written: Words,
     state: State,
-    run: Callable[[_Carry], list[Any]],
+    run: Callable[[Carry], list[Any]],
     first: Function | None = None,
 ) -> State:
     """The variables after a loop of the graph."""
@@ -235,7 +208,7 @@ def _looped(
     check_writable(names, written, state)
     if any(value is NOTHING for value in state):
         state = _filled(first or body, state)
-    carry = _Carry(what, names, state)
+    carry = Carry(what, names, state)
     return carry.values(run(carry))
 
 

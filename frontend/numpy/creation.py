@@ -44,7 +44,7 @@ def _eager_array(
     return found.copy() if copy and is_there else found
 
 
-@numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True)
+@numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True, creates=True)
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None
 ) -> Any:
@@ -53,12 +53,14 @@ def asarray(
     A traced array has no device: the program it becomes part of has one.
     """
     x = traced(a)
+    if isinstance(x, Tracer) and x._weak and not isinstance(a, Tracer):
+        x = Tracer(x._trace, x._node)  # no number any more, but an array of its own type
     if dtype is not None:
         x = convert(x, element_type(dtype))
     return FUNCTIONS["copy"](x) if copy else x
 
 
-@numpy_like(eager=_eager_array)
+@numpy_like(eager=_eager_array, creates=True)
 def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0) -> Any:
     """A new array of numbers, arrays and nested lists of them."""
     x = FUNCTIONS["copy"](asarray(object, dtype))

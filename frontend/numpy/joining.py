@@ -44,6 +44,8 @@ __all__ = [
 @numpy_like(np.concatenate)
 def concatenate(arrays: Any, /, axis: Any = 0, out: None = None, *, dtype: Any = None) -> Any:
     """Arrays joined along an axis they have."""
+    if isinstance(arrays, Tracer) and axis is not None and arrays.ndim > 1:
+        return _merged(convert(arrays, _wanted(arrays, dtype)), normal_axis(axis, arrays.ndim - 1))
     parts = [traced(a) for a in arrays]
     if axis is None:
         parts, axis = [ravel(a) for a in parts], 0
@@ -55,6 +57,24 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: None = None, *, dtype: Any =
         )
     at = normal_axis(axis, parts[0].ndim)
     return call("concatenate", *parts, axis=at) if len(parts) > 1 else parts[0]
+
+
+def _merged(rows: Any, axis: int) -> Any:
+    """The rows of an array joined along an axis of theirs."""
+    moved = FUNCTIONS["moveaxis"](rows, 0, axis)
+    before, (count, size, *after) = moved.shape[:axis], moved.shape[axis:]
+    return reshape(moved, (*before, count * size, *after))
+
+
+def _wanted(x: Any, dtype: Any) -> Any:
+    return common_dtype(x) if dtype is None else shared.element_type(dtype)
+
+
+def _each(arrays: Any, prepared: Any) -> Any:
+    """The arrays, each prepared; those that are the rows of one array stay so."""
+    if not isinstance(arrays, Tracer):
+        return [prepared(traced(a)) for a in arrays]
+    return reshape(arrays, (arrays.shape[0], *prepared(arrays[0]).shape))
 
 
 concat = concatenate
@@ -69,6 +89,9 @@ def append(arr: Any, values: Any, axis: Any = None) -> Any:
 @numpy_like(np.stack)
 def stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None) -> Any:
     """Arrays joined along a new axis."""
+    if isinstance(arrays, Tracer) and arrays.ndim:
+        whole = convert(arrays, _wanted(arrays, dtype))
+        return FUNCTIONS["moveaxis"](whole, 0, normal_axis(axis, arrays.ndim))
     parts = [traced(a) for a in arrays]
     at = normal_axis(axis, parts[0].ndim + 1)
     for part in parts:
@@ -84,27 +107,26 @@ def stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None) ->
 @numpy_like(np.vstack)
 def vstack(tup: Any) -> Any:
     """Arrays below one another."""
-    return concatenate([atleast_2d(a) for a in tup], 0)
+    return concatenate(_each(tup, atleast_2d), 0)
 
 
 @numpy_like(np.hstack)
 def hstack(tup: Any) -> Any:
     """Arrays beside one another."""
-    parts = [atleast_1d(a) for a in tup]
+    parts = _each(tup, atleast_1d)
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @numpy_like(np.dstack)
 def dstack(tup: Any) -> Any:
     """Arrays behind one another, along the third axis."""
-    return concatenate([atleast_3d(a) for a in tup], 2)
+    return concatenate(_each(tup, atleast_3d), 2)
 
 
 @numpy_like(np.column_stack)
 def column_stack(tup: Any) -> Any:
     """One-dimensional arrays as the columns of a matrix."""
-    parts = [traced(a) for a in tup]
-    return concatenate([a if a.ndim > 1 else reshape(a, (-1, 1)) for a in parts], 1)
+    return concatenate(_each(tup, lambda a: a if a.ndim > 1 else reshape(a, (-1, 1))), 1)
 
 
 @numpy_like(np.block)

@@ -15,11 +15,21 @@ _ADVICE = {
     "conversion to a NumPy array": "use symfuse.numpy here: snp.stack([a, b]) instead of "
     "np.array([a, b]), snp.asarray(x) instead of np.array(x)",
     "an index or size": f"index with snp.take(x, i, axis=0), {_STATIC}",
+    "a key of a dict, or an element of a set": "index an array by it: "
+    f"symfuse.numpy.asarray(values)[i], {_STATIC}",
     "item()": "leave out .item(): arrays of rank 0 work as numbers",
     "tolist()": "return the array and convert it outside",
     "a format": "print it outside, from the returned value",
     "len() of a symbolic size": "use x.shape[0]",
 }
+_CONVERSIONS = (
+    (
+        r"^([\w.]+)\[(.+?)\]\s*[-+*/@]?=(?!=)",
+        "make it an array of the graph before the write: {0} = snp.array({0}), or snp.zeros "
+        "instead of np.zeros",
+    ),
+    (r"([\w.]+)\[([^\]]+)\]", "write snp.asarray({0})[{1}]"),
+)
 _LINES = (
     (r"^(?:el)?if\s+(.+):", "write the choice as snp.where({0}, a, b)"),
     (r"^while\s+(.+):", "loop a fixed number of times and keep by snp.where({0}, new, old)"),
@@ -35,9 +45,16 @@ _LINES = (
 
 def rewritten(what: str, line: str) -> str:
     """The advice for a use of a traced value as `what` in this line of the user's."""
-    if what != "a branch":
-        return _ADVICE.get(what, "")
-    for pattern, advice in _LINES:
+    if what == "a branch":
+        advice = _fitting(_LINES, line) or "write the choice as snp.where(condition, a, b)"
+        return f"{advice}, {_STATIC}"
+    is_conversion = what == "conversion to a NumPy array" and "np.array(" not in line
+    return (_fitting(_CONVERSIONS, line) if is_conversion else "") or _ADVICE.get(what, "")
+
+
+def _fitting(patterns: tuple[tuple[str, str], ...], line: str) -> str:
+    """The advice of the first pattern that is found in a line."""
+    for pattern, advice in patterns:
         if found := re.search(pattern, line):
-            return f"{advice.format(*found.groups())}, {_STATIC}"
-    return f"write the choice as snp.where(condition, a, b), {_STATIC}"
+            return advice.format(*found.groups())
+    return ""

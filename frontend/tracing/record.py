@@ -16,6 +16,7 @@ from symfuse.runtime.errors import SymfuseError, TraceError
 
 from .. import numpy as functions
 from ..capture.attempt import capturing
+from .hints import rewritten
 from .places import raised_at
 from .specs import Described, describe
 from .trace import Trace
@@ -162,6 +163,15 @@ def located() -> Iterator[None]:
         if error.loc is None:
             raise error.at(raised_at(error)) from None
         raise
+    except ValueError as error:
+        if "setting an array element" not in str(error):
+            raise
+        loc = raised_at(error)
+        raise TraceError(
+            "a traced value cannot be written into a NumPy array",
+            fix=rewritten("conversion to a NumPy array", loc.source() if loc else ""),
+            loc=loc,
+        ) from None
     except TypeError as error:
         if "'Expr'" not in str(error):
             raise

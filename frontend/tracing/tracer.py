@@ -22,7 +22,12 @@ from .sizes import shown_to_users
 __all__ = ["NoValueError", "Tracer"]
 
 FEW_PARTS = 16  # that are unpacked, or iterated over, one by one
-_DECIDES = frozenset({"a branch", "an index or size", "iteration", "len() of a symbolic size"})
+_DECIDES = frozenset(
+    {
+        "a branch", "an index or size", "conversion to a NumPy array", "iteration",
+        "len() of a symbolic size",
+    }
+)  # fmt: skip
 
 
 class NoValueError(TraceError):
@@ -93,7 +98,6 @@ class Tracer(Traceable):
         "__weakref__", "_is_owned", "_node", "_pending", "_trace", "_version", "_view", "_weak",
     )  # fmt: skip
     __array_priority__ = 1000
-    __hash__ = None  # type: ignore[assignment]
     __symfuse_leaf__ = True
 
     def __init__(
@@ -364,6 +368,7 @@ for _name, _written in METHODS.items():
 _CONVERSIONS = {
     "bool": "a branch", "int": "int()", "float": "float()", "complex": "complex()",
     "index": "an index or size", "array": "conversion to a NumPy array",
+    "hash": "a key of a dict, or an element of a set",
 }  # fmt: skip
 for _symbol, _name in _CONVERSIONS.items():
     setattr(Tracer, f"__{_symbol}__", _no_value(_name))

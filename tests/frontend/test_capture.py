@@ -103,12 +103,13 @@ def test_what_is_refused_says_why_at_the_users_line(function, args, what, fix):
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "control-flow.md"
 HEAD = """# Control flow
 
-Python's `if`, `while` and `for`, `and`, `or`, `not`, conditional expressions, chains of
-comparisons, `min`, `max`, `any`, `all`, `bool`, `len`, `range`, `enumerate`, `zip` and `reversed`
-work on traced values. Where a traced value decides, they become branches and loops of the graph,
-with derivatives, `vmap` and machine code like `sf.cond` and `sf.while_loop`; where Python can
-decide, it does, as without symfuse. So `for i in range(3)` is written out, and `for i in range(n)`
-with a traced `n` is a loop.
+Python's `if`, `while`, `for` and `match`, `and`, `or`, `not`, conditional expressions, chains of
+comparisons, comprehensions, `min`, `max`, `sum`, `any`, `all`, `bool`, `len`, `list`, `map`,
+`range`, `enumerate`, `zip`, `reversed` and `sorted` work on traced values, and `return`, `break`
+and `continue` leave loops, `with` and `try`. Where a traced value decides, they become branches and
+loops of the graph, with derivatives, `vmap` and machine code like `sf.cond` and `sf.while_loop`;
+where Python can decide, it does, as without symfuse. So `for i in range(3)` is written out, and
+`for i in range(n)` with a traced `n` is a loop.
 
 - Both sides of a branch give a variable that is used later the same containers, shapes and element
   types; every turn of a loop gives it those that it had before. Numbers take the types of what
@@ -116,8 +117,9 @@ with a traced `n` is a loop.
 - A loop can be differentiated in reverse mode if its greatest number of turns is known: `for` over
   an array or a `range` of sizes, with `break` or without. Others have forward mode.
 - A branch or loop of the graph changes variables and nothing else.
-- What cannot be rewritten are generators, code without source, and `return` out of a `with` or
-  `try`.
+- A comprehension, and a list to which every turn of a loop appends, is one array that a loop
+  fills; it is read like a list, and NumPy's functions take it as the array that it is.
+- What cannot be rewritten are generators, code without source, and `match` of classes and keys.
 
 Every function on this page is a test.
 
@@ -245,3 +247,39 @@ def test_an_assertion_that_fails_does_so_when_the_program_runs():
     lines, first = inspect.getsourcelines(idioms.assertion)
     assert caught.value.user_frame == (idioms.__file__, first + 1)
     assert len(lines) == 3
+
+
+OF_ANY_LENGTH = [
+    idioms.comprehension,
+    idioms.comprehension_with_a_branch,
+    idioms.nested_comprehension,
+    idioms.matrix_of_lists,
+    idioms.sum_of_a_generator,
+    idioms.sum_with_a_condition,
+    idioms.largest_of_a_generator,
+    idioms.zipped_lists,
+    idioms.reduced,
+    idioms.list_that_grows,
+    idioms.two_lists_that_grow,
+]
+
+
+@pytest.mark.parametrize("function", OF_ANY_LENGTH, ids=name_of)
+def test_rows_of_any_number_take_one_program(function):
+    fast = sf.compile(function, sf.spec((sf.dim("N", min=1),), "float64"))
+    for count in (1, 2, 7, 40):
+        x = np.sin(np.arange(1.0, count + 1))
+        assert_same(fast(x), function(x))
+
+
+def test_the_graph_of_a_comprehension_does_not_grow_with_the_rows():
+    sizes = {len(sf.trace(idioms.list_that_grows, f"f64[{n},3]").nodes) for n in (20, 500)}
+    assert len(sizes) == 1
+
+
+def test_comprehensions_are_batched():
+    x = np.sin(np.arange(60.0)).reshape(3, 20)
+    for function in (idioms.comprehension_with_a_branch, idioms.sum_with_a_condition):
+        assert_same(sf.vmap(function)(x), np.stack([function(row) for row in x]))
+    grown = sf.vmap(idioms.list_that_grows)(x[:, :, None])
+    assert_same(grown, np.stack([idioms.list_that_grows(row[:, None]) for row in x]))

@@ -60,11 +60,11 @@ def bad_range(x):
 
 
 def bad_iteration(x):
-    return [row + 1 for row in x]  # here
+    return dict.fromkeys(x)  # here
 
 
 def bad_array(x):
-    return np.array([x, x]) + np.asarray(x[0], dtype=object)  # here
+    return np.random.default_rng(0).permutation(x)  # here
 
 
 def bad_numpy(x):
@@ -112,6 +112,18 @@ def bad_augmented(x):
 def bad_numpy_write(x):
     y = np.zeros(4)
     y += x[0]  # here
+    return y
+
+
+def bad_numpy_element(x):
+    y = np.zeros(4)
+    y[0] = x.sum()  # here
+    return y
+
+
+def bad_numpy_places(x):
+    y = np.zeros(4)
+    y[x[0].astype(int)] = 1.0  # here
     return y
 
 
@@ -177,6 +189,8 @@ TRACED = [
     (bad_write, (F,), sf.TraceError, "argument", "x.copy()"),
     (bad_augmented, (F,), sf.TraceError, "argument", "x.copy()"),
     (bad_numpy_write, (F,), sf.TraceError, "NumPy array", "symfuse.numpy.zeros"),
+    (bad_numpy_element, (F,), sf.TraceError, "written into a NumPy array", "y = snp.array(y)"),
+    (bad_numpy_places, (F,), sf.TraceError, "conversion", "y = snp.array(y), or snp.zeros"),
     (bad_view_write, (F,), sf.TraceError, "shares the memory", "x.copy()"),
     (bad_stale_view, (F,), sf.TraceError, "written to since", "copy"),
     (bad_dtype, (F,), sf.DTypeError, "cannot be written", "astype"),

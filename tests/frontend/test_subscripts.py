@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import symfuse as sf
+import symfuse.numpy as snp
 
 SHAPE = (3, 4, 5)
 X = np.arange(60.0).reshape(SHAPE)
@@ -149,3 +150,15 @@ def test_a_mask_has_the_sizes_of_the_array():
 
 def test_elements_of_a_mask_differentiate():
     sf.check_grads(lambda x: (x[x > 30.5] ** 2).mean(), (X,), order=2)
+
+
+def test_arrays_made_in_a_trace_are_traced_and_keep_their_types():
+    table = np.arange(4.0)
+    traced = sf.jit(lambda i, x: (snp.asarray(table)[i], snp.asarray(2.0) * x, snp.array(3) + x))
+    places, x = np.array([3, 0]), np.ones(2, np.float32)
+    found = traced(places, x)
+    for one, other in zip(
+        found, (table[places], np.asarray(2.0) * x, np.array(3) + x), strict=True
+    ):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)

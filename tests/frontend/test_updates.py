@@ -151,6 +151,41 @@ def test_slices_begin_at_traced_places(stage):
         np.testing.assert_array_equal(added, more)
 
 
+def wrote_rows(x, places, values):
+    y = x.copy()
+    y[places] = values
+    return y
+
+
+def wrote_columns(x, places, values):
+    y = x.copy()
+    y[:, places] = values
+    return y
+
+
+def wrote_elements(x, places, values):
+    y = x.copy()
+    y[places, places[::-1]] = values
+    return y
+
+
+@pytest.mark.parametrize("write", [wrote_rows, wrote_columns, wrote_elements])
+def test_of_several_values_for_one_traced_place_the_last_is_written(write):
+    random = np.random.default_rng(3)
+    places = random.integers(-5, 5, 12)
+    shape = {wrote_rows: (12, 5), wrote_columns: (5, 12), wrote_elements: (12,)}[write]
+    x, values = random.normal(size=(5, 5)), random.normal(size=shape)
+    np.testing.assert_array_equal(sf.jit(write)(x, places, values), write(x, places, values))
+    weights = random.normal(size=(5, 5))
+    reverse = sf.jit(sf.grad(lambda v: (write(sf.numpy.asarray(x), places, v) * weights).sum()))
+    wanted = [
+        (write(x, places, v) * weights).sum()
+        for v in values + np.eye(values.size).reshape(-1, *shape)
+    ]
+    start = (write(x, places, values) * weights).sum()
+    np.testing.assert_allclose(np.ravel(reverse(values)), np.array(wanted) - start, atol=1e-12)
+
+
 def test_the_functions_of_lax():
     def every(x, i):
         row = 0 * x[0] - 1
