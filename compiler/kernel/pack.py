@@ -21,6 +21,8 @@ STRIDE = 1024  # bytes from one row of k to the next from which rows fall into t
 DEPTH = 64  # rows of k below which the operand stays in cache anyway
 ROWS = 256  # of the other operand, below which a transposed operand is not worth copying
 FEW = 32  # rows of the other operand below which it is never worth it
+MANY = 128  # the same where rows of k are fetched ahead and do not displace each other
+DISPLACED = 2048  # bytes from one row of k to the next at whose multiples they do
 SMALL = 32 << 20  # bytes that all rows read of it, below which it is read from cache as it is
 DISPLACING = 256  # rows of k from which lines at multiples of STRIDE do not stay
 BLOCK = 64  # rows of k of which panel after panel is made, while their pages are at hand
@@ -68,7 +70,9 @@ def wants_panels(draft: Draft, column: Symbol) -> bool:
     if isinstance(rows, int) and isinstance(depth, int):
         columns = draft.extent(column)
         nbytes = depth * columns * operand.dtype.itemsize if isinstance(columns, int) else 0
-        if rows < FEW or rows * nbytes < SMALL:
+        steps = [_bytes_between(access, inner[-1]) for access in loads]
+        least = FEW if any(step is None or step % DISPLACED == 0 for step in steps) else MANY
+        if rows < least or rows * nbytes < SMALL:
             return False
     return any(_is_far(access, inner[-1]) for access in loads)
 
@@ -135,8 +139,14 @@ def _needed(body: tuple[Instr, ...], value: Instr) -> tuple[Instr, ...]:
 
 
 def _is_far(access: Access, inner: Symbol) -> bool:
+    step = _bytes_between(access, inner)
+    return step is None or step >= STRIDE
+
+
+def _bytes_between(access: Access, inner: Symbol) -> int | None:
+    """The bytes from one row of k to the next, if that is a number."""
     step = coefficient(access.offset, inner)
-    return not isinstance(step, int) or step * access.buffer.dtype.itemsize >= STRIDE
+    return step * access.buffer.dtype.itemsize if isinstance(step, int) else None
 
 
 def _row_major(place: tuple[Dim | Symbol, ...], sizes: tuple[Dim, ...]) -> Dim:

@@ -72,6 +72,32 @@ def test_the_next_row_is_fetched_while_the_most_is_done(name: str) -> None:
     assert ("@llvm.prefetch" in llvm) == ("fetched" in schedule) == (1 in expected)
 
 
+def _launches(*types: str) -> list[Any]:
+    return Compiled(make_graph(_product, *types)).compilation.launches
+
+
+def test_rows_of_a_product_are_fetched_turns_ahead() -> None:
+    *_, product = _launches("f32[64,300]", "f32[300,500]")
+    fold, store = product.parts[0].every_phase()
+    (ahead,) = fold.ahead
+    assert ahead.buffer is product.reads[1]
+    assert not store.ahead
+
+
+PANELS = {
+    ("f32[100,784]", "f32[784,500]"): False,  # few rows read what was fetched ahead as fast
+    ("f32[400,784]", "f32[784,500]"): True,
+    ("f32[100,784]", "f32[784,512]"): True,  # rows of k displace each other
+    ("f32[16,784]", "f32[784,512]"): False,
+}
+
+
+@pytest.mark.parametrize("types", PANELS, ids=" ".join)
+def test_panels_are_made_where_many_rows_or_displacing_ones_read_them(types: Any) -> None:
+    kinds = [launch.kind for launch in _launches(*types)]
+    assert ("pack" in kinds) is PANELS[types]
+
+
 def _loss(x: Any, w: Any, c: Any, v: Any, t: Any) -> Any:
     hidden = op["tanh"](_product(x, w) + c)
     return op["reduce_sum"](op["square"](_product(hidden, v) - t), axes=(0, 1))

@@ -208,9 +208,9 @@ class Nest:
         """The body once for every combination of copies; each stores after all that it reads."""
         fused, pairs = fused_products(self.phase.body), paired_stores(self.phase.body)
         totals, waiting = dict(totals), set(pairs.values())
+        for access in self.phase.ahead:
+            self.memory.fetch(access, [copy.position for copy in self._combinations()])
         for copy in self._combinations():
-            for access in self.phase.ahead:
-                self.memory.fetch(access, copy.position)
             for instr in self.phase.body:
                 if instr.is_fold:
                     self._accumulate(instr, copy, totals, fused)

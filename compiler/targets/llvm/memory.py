@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from .writer import Value, Writer, llvm_type
 
 __all__ = ["Memory", "Position"]
 
+_LINE = 64  # bytes that come from memory together
 _TO_BE_READ = "i32 0, i32 3, i32 1"  # for reading, by the nearest cache, data
 
 
@@ -186,11 +187,23 @@ class Memory:
         mask = self._of_both(active, access)
         self.s.store(self._element(access, [], position), whole, mask=mask)
 
-    def fetch(self, access: Access, position: Position) -> None:
-        """Have an element, and what is near it, come to the caches of this core."""
+    def fetch(self, access: Access, positions: Iterable[Position]) -> None:
+        """Have elements come to the nearest cache of this core, each line of memory once."""
         self.w.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        place = self._element(access, [], position)
-        self.w.line(f"call void @llvm.prefetch.p0(ptr {place}, {_TO_BE_READ})")
+        lines = {self._line(access, position): position for position in positions}
+        for position in lines.values():
+            place = self._element(access, [], position)
+            self.w.line(f"call void @llvm.prefetch.p0(ptr {place}, {_TO_BE_READ})")
+
+    def _line(self, access: Access, position: Position) -> object:
+        """Which line of memory an element lies in, counted from where the loops stand."""
+        slopes = [coefficient(access.offset, axis) for axis in position.steps]
+        if not all(isinstance(slope, int) for slope in slopes):
+            return tuple(position.steps.values())
+        distance: Dim = 0
+        for slope, step in zip(slopes, position.steps.values(), strict=True):
+            distance = distance + (slope or 0) * step
+        return distance * access.buffer.dtype.itemsize // _LINE
 
     def _load_part(self, access: Access, position: Position, active: Value | None) -> Value:
         """One part of the pair of each lane, out of a vector of whole pairs."""
