@@ -27,14 +27,14 @@ def contracted(node: Node, operands: Sequence[Elements]) -> Elements:
     x, y = operands
     rows, columns = (_places(node, which) for which in (0, 1))
     one, other = x.may_be_nonzero[rows], y.may_be_nonzero[columns]
-    open_terms = _terms(~x.known[rows], other) + _terms(one, ~y.known[columns])
-    known = (open_terms == 0).ravel()
     depends = together(
         _through(x.depends, rows, other, is_left=True),
         _through(y.depends, columns, one, is_left=False),
     )
-    if not known.any():
-        return Elements.unknown(node.dtype, known.size, depends)
+    if not (x.known.any() or y.known.any()):
+        return Elements.unknown(node.dtype, prod(sizes(node)), depends)
+    open_terms = _terms(~x.known[rows], other) + _terms(one, ~y.known[columns])
+    known = (open_terms == 0).ravel()
     given = [
         np.where(factor.known, factor.value, factor.dtype.numpy.type(0)).reshape(sizes(source))
         for factor, source in zip(operands, node.inputs, strict=True)
