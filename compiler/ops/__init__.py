@@ -37,7 +37,7 @@ from .compare import (
 from .complex import as_complex, as_real, complex, conjugate, imag, interleave, real
 from .contract import contract
 from .control import branch, loop, while_loop
-from .conversion import convert, stop_gradient
+from .conversion import convert, hold, stop_gradient
 from .copying import copy
 from .custom import custom_jvp, custom_vjp, pullback
 from .dynamic import dynamic_slice, dynamic_update_slice
@@ -166,6 +166,7 @@ __all__ = [
     "gammaln",
     "greater",
     "greater_equal",
+    "hold",
     "hypot",
     "i0",
     "i0e",

@@ -78,6 +78,18 @@ convert: Op = mapped(
     samples=_conversions,
 )
 
+hold: Op = mapped(
+    "hold",
+    doc="x itself, of which no derivative may be taken: what follows is no smooth function of it",
+    formula="x",
+    takes=ALL,
+    body=lambda s, x: x,
+    partials=lambda x, out: (None,),
+    constant_in={0: "random draws that may be rejected are no smooth function of it"},
+    reference=lambda x: np.asarray(x),
+    samples=numbers(),
+)
+
 stop_gradient: Op = not_differentiable(
     "stop_gradient",
     "it is there to have none",

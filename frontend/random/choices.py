@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from symfuse.compiler.ir.dims import is_equal, is_less, upper_bound
+import numpy as np
+
+from symfuse.compiler.ir.dims import is_at_most, is_equal, is_less, upper_bound
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
@@ -16,14 +18,18 @@ from ..numpy.shared import (
     convert,
     floating,
     normal_axis,
+    product,
     traced,
 )
+from ..tracing.dispatch import FUNCTIONS
 from ..tracing.trace import call
 from .arguments import checked_mode, plain_integer, plain_shape
 from .distributions import gumbel
-from .uniforms import finished, randint, uniform
+from .uniforms import bits, finished, randint, uniform
 
-__all__ = ["categorical", "choice"]
+__all__ = ["categorical", "choice", "permutation"]
+
+_F64 = DType.F64
 
 _MOST_STEPS = 32  # of a search among things whose number is not known
 
@@ -76,13 +82,13 @@ def choice(
     axis: int = 0,
     mode: str | None = None,
 ) -> Any:
-    """Elements of an array, or of 0 … a-1, drawn with replacement, with probabilities p if given.
+    """Elements of an array, or of 0 … a-1, with probabilities p if given; each is drawn at most
+    once without `replace`.
 
     >>> import symfuse as sf
     >>> sf.random.choice(sf.random.key(0), 10, (4,)).shape
     (4,)
     """
-    _check_replacement(replace)
     count = plain_integer(a)
     array = None if count is not None else traced(a)
     sizes = plain_shape(shape)
@@ -90,7 +96,9 @@ def choice(
         axis = normal_axis(axis, array.ndim)
         count = array.shape[axis]
     _check_some(count)
-    if p is None:
+    if not replace:
+        indices = _without_replacement(key, sizes, p, count, mode)
+    elif p is None:
         indices = randint(key, sizes, 0, count)
     else:
         indices = _weighted(key, sizes, traced(p), count, checked_mode(mode))
@@ -99,11 +107,60 @@ def choice(
     return finished(call("take", array, indices, axis=axis))
 
 
+def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
+    """The slices of an array along an axis, or 0 … x-1, in a random order.
+
+    With `independent` each line along the axis has an order of its own.
+
+    >>> import symfuse as sf
+    >>> sorted(sf.random.permutation(sf.random.key(0), 5).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    count = plain_integer(x)
+    if count is not None:
+        return _order(key, (count,), 0)
+    array = traced(x)
+    axis = normal_axis(axis, array.ndim)
+    if independent:
+        order = _order(key, tuple(array.shape), axis)
+        return finished(call("take_along_axis", array, order, axis=axis))
+    order = _order(key, (array.shape[axis],), 0)
+    return finished(call("take", array, order, axis=axis))
+
+
+def _order(key: Any, shape: tuple[Any, ...], axis: int) -> Any:
+    """The numbers 0, 1, ... along an axis in a random order: that of random words."""
+    return finished(FUNCTIONS["argsort"](bits(key, shape, "uint64"), axis=axis))
+
+
+def _without_replacement(
+    key: Any, shape: tuple[Any, ...], p: Any, count: Any, mode: str | None
+) -> Any:
+    """The first of all things in a random order; probabilities are raced (Gumbel's trick)."""
+    wanted = product(shape)
+    if is_at_most(wanted, count) is False:
+        raise ArgumentError(
+            f"choice: {wanted} of {count} things without replacement",
+            fix="draw fewer, or with replacement",
+            loc=user_location(),
+        )
+    if p is None:
+        order = _order(key, (count,), 0)
+    else:
+        p = traced(p)
+        _check_weights(p, count)
+        with np.errstate(divide="ignore"):
+            score = call("add", gumbel(key, (count,), None, mode), call("log", convert(p, _F64)))
+        order = FUNCTIONS["argsort"](call("negative", score))
+    first = call("slice", order, starts=(0,), stops=(wanted,), steps=(1,))
+    return finished(call("reshape", first, shape=shape))
+
+
 def _check_replacement(replace: bool) -> None:
     if not replace:
         raise UnsupportedError(
-            "drawing without replacement needs a sort, which graphs do not have",
-            fix="draw with replacement, or outside of the graph by numpy.random",
+            "categorical draws with replacement only",
+            fix="draw by choice(key, n, shape, replace=False, p=...)",
             loc=user_location(),
         )
 
@@ -115,17 +172,21 @@ def _check_some(count: Any) -> None:
 
 def _weighted(key: Any, shape: tuple[Any, ...], p: Any, count: Any, is_fine: bool) -> Any:
     """Where each draw falls among the sums of the first probabilities."""
+    _check_weights(p, count)
+    dtype = _F64 if is_fine else floating(common_dtype(p)).computed
+    sums = call("cumsum", convert(p, dtype), axis=0, reverse=False)
+    total = call("slice", sums, starts=(count - 1,), stops=(count,), steps=(1,))
+    drawn = call("subtract", 1.0, uniform(key, shape, dtype))
+    return _found(sums, call("multiply", call("reshape", total, shape=()), drawn), count)
+
+
+def _check_weights(p: Any, count: Any) -> None:
     if p.ndim != 1 or is_equal(p.shape[0], count) is False:
         raise ShapeError(
             f"choice: p has shape {tuple(p.shape)} for {count} things",
             fix=f"give one probability for each, of shape ({count},)",
             loc=user_location(),
         )
-    dtype = DType.F64 if is_fine else floating(common_dtype(p)).computed
-    sums = call("cumsum", convert(p, dtype), axis=0, reverse=False)
-    total = call("slice", sums, starts=(count - 1,), stops=(count,), steps=(1,))
-    drawn = call("subtract", 1.0, uniform(key, shape, dtype))
-    return _found(sums, call("multiply", call("reshape", total, shape=()), drawn), count)
 
 
 def _found(sums: Any, drawn: Any, count: Any) -> Any:

@@ -42,6 +42,7 @@ SAME_BITS = {
     "randint wide": lambda key, shape: random.randint(key, shape, -(2**62), 2**63 - 5),
     "randint all": lambda key, shape: random.randint(key, shape, -(2**63), 2**63),
     "choice": lambda key, shape: random.choice(key, 10, shape),
+    "choice, each once": lambda key, shape: random.choice(key, 40, shape, replace=False),
 }
 SAME_VALUES = {
     "gumbel": lambda key, shape: random.gumbel(key, shape, "float32"),
@@ -50,6 +51,14 @@ SAME_VALUES = {
     "logistic": lambda key, shape: random.logistic(key, shape),
     "cauchy": lambda key, shape: random.cauchy(key, shape, "float32"),
     "truncated_normal": lambda key, shape: random.truncated_normal(key, -1.0, 2.0, shape),
+    "gamma": lambda key, shape: random.gamma(key, 0.4, shape),
+    "loggamma f32": lambda key, shape: random.loggamma(key, 3.0, shape, "float32"),
+    "beta": lambda key, shape: random.beta(key, 2.0, 0.7, shape),
+    "chisquare": lambda key, shape: random.chisquare(key, 3.0, shape),
+    "dirichlet": lambda key, shape: random.dirichlet(key, np.array([0.3, 2.0]), shape)[..., 0],
+    "t f32": lambda key, shape: random.t(key, 4.0, shape, "float32"),
+    "poisson": lambda key, shape: random.poisson(key, 3.0, shape),
+    "poisson of a great mean": lambda key, shape: random.poisson(key, 1e3, shape),
 }
 
 
@@ -188,13 +197,20 @@ CONTINUOUS = [
     ("laplace", {}, stats.laplace()),
     ("logistic", {}, stats.logistic()),
     ("cauchy", {}, stats.cauchy()),
+    ("gamma", {"a": 0.3}, stats.gamma(0.3)),
+    ("gamma", {"a": 1.0}, stats.gamma(1.0)),
+    ("gamma", {"a": 40.0}, stats.gamma(40.0)),
+    ("loggamma", {"a": 0.5}, stats.loggamma(0.5)),
+    ("beta", {"a": 2.0, "b": 0.7}, stats.beta(2.0, 0.7)),
+    ("chisquare", {"df": 3.0}, stats.chi2(3.0)),
+    ("t", {"df": 3.0}, stats.t(3.0)),
 ]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "options", "law"), CONTINUOUS)
 def test_draws_follow_their_distribution(name, options, law, dtype):
-    x = getattr(random, name)(KEY, (40_000,), dtype, **options)
+    x = getattr(random, name)(KEY, shape=(40_000,), dtype=dtype, **options)
     assert np.isfinite(x).all()
     assert stats.kstest(x.astype("float64"), law.cdf).pvalue > 0.005
 
@@ -278,6 +294,85 @@ def test_choices_have_their_probabilities():
     np.testing.assert_array_equal(draw(KEY, x, p), random.choice(KEY, x, (7,), p=p))
 
 
+@pytest.mark.parametrize("mean", [0.0, 0.02, 3.0, 9.99, 10.0, 200.0])
+def test_counts_have_the_probabilities_of_poisson(mean):
+    x = random.poisson(KEY, mean, (40_000,))
+    assert x.dtype == np.int64 and x.min() >= 0
+    law = stats.poisson(mean)
+    edges = np.unique(law.ppf(np.linspace(0.02, 0.98, 20)))  # up to each of which there is a group
+    expected = np.diff([0.0, *law.cdf(edges), 1.0])
+    found = np.bincount(np.searchsorted(edges, x), minlength=len(edges) + 1)
+    kept = expected > 1e-6
+    assert not found[~kept].sum()
+    if kept.sum() > 1:
+        assert stats.chisquare(found[kept], x.size * expected[kept]).pvalue > 0.005
+
+
+def test_parameters_may_be_arrays_and_sizes_open():
+    means = np.array([0.0, 2.0, 50.0])
+    draw = sf.compile(lambda key, lam: random.poisson(key, lam), "u32[2]", "f64[N]")
+    np.testing.assert_array_equal(draw(KEY, means), random.poisson(KEY, means))
+    shapes = np.array([0.5, 2.0, np.nan, -1.0])
+    drawn = random.gamma(KEY, shapes, (5, 4), "float16")
+    assert drawn.shape == (5, 4) and drawn.dtype == np.float16
+    assert np.isnan(drawn).all(0).tolist() == [False, False, True, True]
+    assert random.poisson(KEY, np.array([-1.0, np.nan, 1.0]))[:2].tolist() == [-1, -1]
+
+
+def test_shares_of_dirichlet_have_their_means():
+    alpha = np.array([[0.2, 1.0, 3.0], [5.0, 5.0, 5.0]])
+    x = random.dirichlet(KEY, alpha, (20_000, 2))
+    np.testing.assert_allclose(x.sum(-1), 1)
+    np.testing.assert_allclose(x.mean(0), alpha / alpha.sum(-1, keepdims=True), atol=0.01)
+    assert np.isfinite(random.dirichlet(KEY, np.full(3, 1e-4), (100,))).all()
+
+
+@pytest.mark.parametrize("method", ["cholesky", "eigh", "svd"])
+def test_normal_vectors_have_their_covariances(method):
+    root = np.array([[1.0, 0.0], [2.0, 0.5]])
+    mean, cov = np.array([1.0, -2.0]), root @ root.T
+    draw = sf.jit(lambda key: random.multivariate_normal(key, mean, cov, (40_000,), method=method))
+    x = draw(KEY)
+    np.testing.assert_allclose(x.mean(0), mean, atol=0.05)
+    np.testing.assert_allclose(np.cov(x.T), cov, atol=0.1)
+    distances = np.linalg.solve(root, (x - mean).T)
+    assert stats.kstest(np.sum(distances**2, 0), stats.chi2(2).cdf).pvalue > 0.005
+    batch = random.multivariate_normal(KEY, np.zeros((3, 2)), cov, method=method)
+    assert batch.shape == (3, 2)
+
+
+def test_orders_are_equally_frequent():
+    keys = random.split(KEY, 6000)
+    orders = sf.jit(sf.vmap(lambda key: random.permutation(key, 3)))(keys)
+    found = np.unique(orders, axis=0, return_counts=True)
+    assert len(found[0]) == 6 and stats.chisquare(found[1]).pvalue > 0.005
+    rows = np.arange(12).reshape(3, 4)
+    together = random.permutation(KEY, rows, axis=1)
+    assert (np.diff(together, axis=0) == 4).all()
+    apart = random.permutation(KEY, rows, axis=1, independent=True)
+    np.testing.assert_array_equal(np.sort(apart, 1), rows)
+    assert not (np.diff(apart, axis=0) == 4).all()
+
+
+def test_choices_without_replacement_are_each_made_once():
+    chosen = random.choice(KEY, 50, (5, 6), replace=False)
+    assert len(set(chosen.ravel().tolist())) == 30
+    p = np.array([0.5, 0.0, 0.3, 0.2])
+    keys = random.split(KEY, 20_000)
+    first = sf.jit(sf.vmap(lambda key: random.choice(key, 4, (3,), replace=False, p=p)))(keys)
+    assert not (first == 1).any()
+    found = np.bincount(first[:, 0], minlength=4)
+    assert stats.chisquare(found[p > 0], 20_000 * p[p > 0]).pvalue > 0.005
+
+
+def test_draws_that_may_be_rejected_have_no_derivative_in_their_parameters():
+    for draw in (random.gamma, random.t, random.chisquare):
+        with pytest.raises(sf.UnsupportedError, match="rejected") as caught:
+            sf.grad(lambda a, draw=draw: draw(KEY, a, (3,)).sum())(2.0)
+        assert caught.value.user_frame[0] == __file__
+        assert sf.grad(lambda a, draw=draw: a * draw(KEY, sf.stop_gradient(a), ()))(2.0) != 0
+
+
 def test_signs_are_even():
     x = random.rademacher(KEY, (10_000,))
     assert set(np.unique(x)) == {-1, 1} and abs(x.mean()) < 0.04
@@ -334,7 +429,27 @@ WRONG = [
     (lambda: random.randint(KEY, (2,), 0.5, 3), sf.DTypeError, "integers", "int()"),
     (lambda: random.bernoulli(KEY, 1.5), sf.ArgumentError, "1.5", "between 0 and 1"),
     (lambda: random.gumbel(KEY, mode="mid"), sf.ArgumentError, "mid", "high"),
-    (lambda: random.choice(KEY, 5, (2,), False), sf.UnsupportedError, "sort", "replacement"),
+    (
+        lambda: random.categorical(KEY, np.zeros(3), replace=False),
+        sf.UnsupportedError,
+        "",
+        "choice",
+    ),
+    (lambda: random.choice(KEY, 5, (6,), False), sf.ArgumentError, "6 of 5", "fewer"),
+    (lambda: random.dirichlet(KEY, 1.0), sf.ShapeError, "one number", "each share"),
+    (lambda: random.gamma(KEY, 1.0, (2,), "int32"), sf.DTypeError, "i32", "floating"),
+    (
+        lambda: random.multivariate_normal(KEY, np.zeros(2), np.eye(3)),
+        sf.ShapeError,
+        "(3, 3)",
+        "(..., n, n)",
+    ),
+    (
+        lambda: random.multivariate_normal(KEY, np.zeros(2), np.eye(2), method="lu"),
+        sf.ArgumentError,
+        "lu",
+        "cholesky",
+    ),
     (lambda: random.choice(KEY, 0), sf.ArgumentError, "nothing", ""),
     (lambda: random.choice(KEY, 3, p=np.ones(4)), sf.ShapeError, "(4,)", "(3,)"),
     (lambda: random.categorical(KEY, np.zeros((2, 3)), shape=(5,)), sf.ShapeError, "(5,)", ""),
