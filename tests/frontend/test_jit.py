@@ -258,3 +258,18 @@ def test_a_dropped_function_is_freed():
 def test_a_function_that_closes_over_traced_values_is_inlined():
     gradient = sf.grad(lambda x: jit(lambda y: (x * y).sum())(X))(X)
     np.testing.assert_array_equal(gradient, X)
+
+
+@pytest.mark.parametrize("rows", [8, 20, 29])
+def test_what_is_kept_lies_where_it_is_read_when_vectors_run_across_rows(rows, rng):
+    x, y, m = rng.normal(size=(rows, 3)), rng.integers(0, 3, rows), rng.random(rows)
+
+    def scores(x, y, m):
+        e = np.exp(x - np.max(x, -1, keepdims=True))
+        p = e / np.sum(e, -1, keepdims=True)
+        return np.sum(p * m[:, None], -1), (np.argmax(p, -1) == y) * m
+
+    x = x.astype("float32")
+    compiled = sf.compile(scores, x, y, m)
+    for one, other in zip(compiled(x, y, m), scores(x, y, m), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -318,10 +318,13 @@ class Memory:
         return self.w.emit(f"getelementptr {kind}, ptr {row}, i64 {total}", "p") if total else row
 
     def _place_of(self, local: Local, position: Position) -> tuple[Dim, int]:
-        """Row-major over the axes inside the tile: walked ones by symbol, blocks by distance."""
+        """Row-major over the axes inside the tile: walked ones by symbol, blocks by distance.
+
+        Blocks lie innermost: where there is one, vectors run along it.
+        """
         offset: Dim = 0
         shift, stride = 0, 1
-        for axis in reversed(local.axes):
+        for axis in sorted(reversed(local.axes), key=lambda one: self._tile_of(one)[1] is None):
             extent, tile = self._tile_of(axis)
             if tile == 1:
                 continue
