@@ -14,6 +14,7 @@ from .demo import add_demo
 from .doctor import add_doctor
 from .inspect import add_inspect
 from .output import EXIT_CODES, FAILED, say
+from .play import add_play
 from .zoo import add_zoo
 
 __all__ = ["main", "parser"]
@@ -29,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=metadata.version("symfuse"))
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_demo, add_inspect, add_bench, add_doctor, add_zoo):
+    for add in (add_demo, add_inspect, add_bench, add_doctor, add_play, add_zoo):
         add(commands, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
     return whole
 

@@ -42,11 +42,16 @@ def xor(count: int = 300, spread: float = 0.1, seed: int = 0) -> Pair:
     return _points(rng, x, y, spread), labels
 
 
-def spirals(count: int = 300, classes: int = 2, spread: float = 0.05, seed: int = 0) -> Pair:
-    """Arms that wind around each other: f32[count, 2], i64[count]."""
+def spirals(
+    count: int = 300, classes: int = 2, spread: float = 0.05, seed: int = 0, twist: float = 3.0
+) -> Pair:
+    """Arms that wind around each other: f32[count, 2], i64[count].
+
+    An arm reaches from radius 0.1 to 1.5, and turns by `twist` radians for each unit of it.
+    """
     rng, labels = _drawn(count, classes, seed)
     radius = 0.1 + 1.4 * rng.random(count)
-    angle = 2 * np.pi * labels / classes + 3 * radius
+    angle = 2 * np.pi * labels / classes + twist * radius
     return _points(rng, radius * np.cos(angle), radius * np.sin(angle), spread), labels
 
 
