@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..ir.dims import Dim, is_at_most
 from ..ir.node import Node
 from ..ops.contract import contract, free_axes
-from ..ops.shape import reverse, transpose
+from ..ops.shape import reshape, reverse, transpose
 from ..ops.slicing import pad
 from ..ops.windows import windows
 from ..rewrite.rule import RuleSet, step
@@ -27,10 +27,12 @@ class _Product(Struct, frozen=True):
 
     @classmethod
     def of(cls, x: Node) -> _Product | None:
-        order = tuple(range(x.rank))
+        order: Axes | None = tuple(range(x.rank))
         if x.op is transpose:
             order, (x,) = x.attr("axes"), x.inputs
-        return cls(x, order) if x.op is contract else None
+        elif x.op is reshape:
+            order, (x,) = _moved_ones(x), x.inputs
+        return cls(x, order) if x.op is contract and order is not None else None
 
     def source(self, axis: int) -> tuple[int, int] | None:
         """The operand and its axis that an axis comes from, if it is free."""
@@ -52,6 +54,17 @@ class _Product(Struct, frozen=True):
         if self.order == tuple(range(len(self.order))):
             return product
         return transpose(product, axes=self.order)
+
+
+def _moved_ones(x: Node) -> Axes | None:
+    """The order of axes that makes a reshape of a transpose, if it only moves those of size 1."""
+    before, after = x.inputs[0].shape, x.shape
+    ones, others = (
+        iter([a for a, n in enumerate(before) if (n == 1) is one]) for one in (True, False)
+    )
+    if [n for n in before if n != 1] != [n for n in after if n != 1] or len(before) != len(after):
+        return None
+    return tuple(next(ones if n == 1 else others) for n in after)
 
 
 @step("overlap_add", numerics="accurate")

@@ -109,12 +109,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class DnnOperation:
-    """An operation of cuDNN: its kind, the numbers of its tensors, and its settings.
+    """An operation of cuDNN by its name in `cudnn_graphs.KINDS`, which tells the order of its
+    tensors (their numbers) and settings."""
 
-    Both in the order that `cudnn_graphs.KINDS` has for the kind.
-    """
-
-    kind: str
+    name: str
     tensors: tuple[int, ...]
     settings: tuple[tuple[int, ...], ...] = ()
 

@@ -22,6 +22,7 @@ __all__ = [
     "Descriptor",
     "Library",
     "LibraryFailed",
+    "LibraryLacks",
     "cudnn",
     "version_of",
 ]
@@ -164,17 +165,11 @@ _STORED: dict[str, Any] = {
 
 
 class LibraryFailed(DeviceError):
-    """A call of cuDNN that failed, with the status and what the library says of it."""
+    """A call of cuDNN that failed."""
 
-    def __init__(self, message: str, status: int) -> None:
-        advice = "set SYMFUSE_CUDNN=never to have generated kernels compute it"
-        super().__init__(message, fix=advice)
-        self.status = status
 
-    @property
-    def is_unsupported(self) -> bool:
-        """Whether the library understands what it is asked for, and has nothing that does it."""
-        return 3000 <= self.status < 4000
+class LibraryLacks(LibraryFailed):
+    """A call that the library understands, and has nothing for on this device."""
 
 
 class Library(Entries):
@@ -206,8 +201,11 @@ class Library(Entries):
         self._told[1](detail, len(detail))
         words = (self._told[0](status) or b"").decode(), detail.value.decode(errors="replace")
         told = ": ".join(word for word in words if word)
-        message = f"{name} of cuDNN {version_of(self.version)} failed: {told} (status {status})"
-        return LibraryFailed(message, status)
+        kind = LibraryLacks if 3000 <= status < 4000 else LibraryFailed
+        return kind(
+            f"{name} of cuDNN {version_of(self.version)} failed: {told} (status {status})",
+            fix="set SYMFUSE_CUDNN=never to have generated kernels compute it",
+        )
 
 
 class Descriptor:
@@ -241,8 +239,7 @@ class Descriptor:
         try:
             self.library.call("cudnnBackendFinalize", self.address)
         except LibraryFailed as error:
-            name = self.kind.lower().replace("_", " ")
-            raise LibraryFailed(f"{name}: {error.what}", error.status) from None
+            raise error.at(None, prefix=self.kind.lower().replace("_", " ")) from None
         return self
 
     def numbers(self, attribute: str, type_: str, most: int = 1) -> list[int]:

@@ -8,7 +8,7 @@ from ctypes import c_float
 from dataclasses import dataclass
 
 from .code import DnnLaunch, DnnOperation, Tensor
-from .cudnn import CONSTANTS, DTYPES, Descriptor, Library, LibraryFailed
+from .cudnn import CONSTANTS, DTYPES, Descriptor, Library, LibraryLacks
 
 __all__ = ["KINDS", "Kind", "Network", "Recipe"]
 
@@ -144,7 +144,7 @@ class Network:
         return made.finalise()
 
     def _operation(self, operation: DnnOperation, tensors: Sequence[Descriptor]) -> Descriptor:
-        kind = KINDS[operation.kind]
+        kind = KINDS[operation.name]
         made = Descriptor(self.library, kind.descriptor)
         for name, number in zip(kind.tensors, operation.tensors, strict=True):
             made.set(kind.prefix + name, "BACKEND_DESCRIPTOR", tensors[number])
@@ -184,10 +184,8 @@ class Network:
             try:
                 asked.finalise()
                 count = asked.count("ENGINEHEUR_RESULTS")
-            except LibraryFailed as error:
-                if error.is_unsupported:
-                    continue
-                raise
+            except LibraryLacks:
+                continue
             yield from asked.descriptors("ENGINEHEUR_RESULTS", "ENGINECFG", count)
 
     def _plan(self, config: Descriptor) -> Descriptor | None:
@@ -197,7 +195,5 @@ class Network:
         try:
             plan.set("EXECUTION_PLAN_ENGINE_CONFIG", "BACKEND_DESCRIPTOR", config)
             return plan.finalise()
-        except LibraryFailed as error:
-            if error.is_unsupported:
-                return None
-            raise
+        except LibraryLacks:
+            return None

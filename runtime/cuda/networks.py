@@ -16,7 +16,7 @@ from .. import options
 from ..errors import DeviceError
 from ..log import log
 from .code import DnnLaunch, Prepared
-from .cudnn import Library, LibraryFailed, cudnn, version_of
+from .cudnn import Library, LibraryLacks, cudnn, version_of
 from .cudnn_graphs import Network, Recipe
 from .device import STREAM, Device
 from .graph import Graphs
@@ -59,7 +59,7 @@ def prepare(device: Device, launch: DnnLaunch, prepared: Sequence[int], kernels:
     """
     timed = not any(isinstance(count, Prepared) for count in launch.counts)
     settled = launch.settled(prepared)
-    if any(0 in tensor.extents for tensor in launch.tensors):
+    if any(0 in tensor.extents for tensor in settled.tensors):
         return _generated(kernels, "there is nothing to sum up, or no result")
     if find("cudnn") is None:
         return _unable(launch, kernels, "cuDNN is not installed")
@@ -104,9 +104,7 @@ class _Works:
         try:
             network = Network(self.library, launch, self.handle)
             recipes = list(islice(network.recipes(), _CANDIDATES))
-        except LibraryFailed as error:
-            if not error.is_unsupported:
-                raise
+        except LibraryLacks as error:
             return _unable(launch, kernels, error.what)
         if not recipes:
             version = version_of(self.library.version)

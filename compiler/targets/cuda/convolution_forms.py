@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from ...ir.dims import product
 from ...ir.graph import Graph
 from ...ir.node import Node
 from ...ir.regions import changed
 from ...ir.walk import rebuild
 from ...ops.contract import contract
 from ...ops.copying import copy
-from ...ops.shape import transpose
+from ...ops.shape import reshape, transpose
 from ...ops.slicing import slice as slice_
 from ...ops.windows import overlap_add
 from ...passes.inlining import inlined_nodes, is_free
 from ...passes.window_rules import joined_windows, narrowed_windows
-from .convolutions import WORTH_A_CALL, convolution_of, why_small
-from .library import Convolution, is_below
+from .convolutions import convolution_of, why_small
+from .library import Convolution
 from .matrices import is_row_major, view_of
 from .windowed import Axes, Windowed, canonical, windowed
 
@@ -69,7 +68,7 @@ def _joined(node: Node, *, always: bool) -> Node:
         if not whole:
             return node
         node = overlap_add(x.inputs[0], **node.attrs)
-    if _work(node.inputs[0], always=always):
+    if _is_worth_it(node.inputs[0], always=always):
         found = joined_windows(node)
         node = node if found is None else found
     if attrs is None:
@@ -80,14 +79,11 @@ def _joined(node: Node, *, always: bool) -> Node:
     return found_
 
 
-def _work(node: Node, *, always: bool) -> bool:
+def _is_worth_it(node: Node, *, always: bool) -> bool:
     """Whether a value is a contraction, perhaps transposed, that is worth a call."""
-    while node.op is transpose:
+    while node.op in (transpose, reshape):
         (node,) = node.inputs
-    if node.op is not contract:
-        return False
-    summed = product(node.inputs[0].shape[a] for a in node.attr("contracting")[0])
-    return always or not is_below(product(node.shape) * summed, WORTH_A_CALL)
+    return node.op is contract and (always or not why_small(node))
 
 
 class _Forms:
@@ -108,7 +104,7 @@ class _Forms:
         if node.op is transpose:
             order, (node,) = node.attr("axes"), node.inputs
         seen = windowed(node) if node.op is contract else None
-        if not isinstance(seen, Windowed):
+        if not isinstance(seen, Windowed) or not _is_worth_it(node, always=self.always):
             return None
         image = self._packed(seen.image, seen.image_axes)
         other = self._packed(seen.other, seen.other_axes)
@@ -117,7 +113,7 @@ class _Forms:
         again = windowed(bare)
         assert isinstance(again, Windowed)
         call = convolution_of(again, self._sees_through, "strict")
-        if not isinstance(call, Convolution) or (not self.always and why_small(call)):
+        if not isinstance(call, Convolution):
             return None
         return found if order is None else transpose(found, axes=order)
 

@@ -27,6 +27,9 @@ __all__ = ["Convolutions", "choose_convolutions", "convolution_of", "why_small"]
 WORTH_A_CALL = 1 << 21  # multiplications from which the library is worth a launch of its own
 FUSED = ("half", "tf32")  # the library has engines for these that go on behind a convolution
 
+_LARGE = "it is large; on the device its plans are timed beside the generated kernel"
+_FOLLOWS = f"{_LARGE}; it does what follows as well"
+
 Seen = Callable[[Node], bool]
 
 
@@ -41,6 +44,13 @@ class Convolutions(Struct, frozen=True):
     def closed(self) -> dict[Node, Node]:
         """What the library computes, with the contraction that it belongs to."""
         return {node: anchor for anchor, call in self.calls.items() for node in call.nodes}
+
+    def named(self, grouping: Grouping) -> Grouping:
+        """The grouping, its groups with a convolution of the library called so."""
+        groups = (
+            replace(g, kind="convolution") if g.anchor in self.calls else g for g in grouping.groups
+        )
+        return replace(grouping, groups=tuple(groups))
 
     @property
     def repeated(self) -> frozenset[Node]:
@@ -97,12 +107,11 @@ def convolution_of(
     return found or "others read the image with zeros between its elements"
 
 
-def why_small(call: Convolution) -> str:
-    """Why the library is not worth a launch of its own; empty if it is."""
-    kernel = call.kernel
-    places = product(call.result.space) * call.result.batch
-    work = places * kernel.batch * product(kernel.space) * kernel.channels
-    return "it is small, and small kernels run side by side" if is_below(work, WORTH_A_CALL) else ""
+def why_small(anchor: Node) -> str:
+    """Why a contraction is not worth a launch of the library; empty if it is."""
+    summed = product(anchor.inputs[0].shape[axis] for axis in anchor.attr("contracting")[0])
+    small = is_below(product(anchor.shape) * summed, WORTH_A_CALL)
+    return "it is small, and small kernels run side by side" if small else ""
 
 
 def _seen(node: Node) -> tuple[Node, Windowed | str] | None:
@@ -129,8 +138,8 @@ def _taken(
 ) -> Convolution | str:
     if isinstance(seen, str):
         return seen
-    call = convolution_of(seen, sees_through, numerics, stored)
-    return call if isinstance(call, str) or always else why_small(call) or call
+    small = "" if always else why_small(seen.anchor)
+    return small or convolution_of(seen, sees_through, numerics, stored)
 
 
 def _hidden(taken: Mapping[Node, Convolution]) -> Iterator[Node]:
@@ -245,8 +254,8 @@ def _with_steps(
         call = longer
     rest = [node for node in group.nodes if node not in call.nodes]
     if rest:
-        return call, "a second kernel does what follows"
-    return call, "all that follows is done beside it" if len(call.nodes) > 1 else "it is large"
+        return call, f"{_LARGE}; a second kernel does what follows"
+    return call, _FOLLOWS if len(call.nodes) > 1 else _LARGE
 
 
 def _longer(

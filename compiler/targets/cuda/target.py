@@ -96,7 +96,8 @@ class CudaTarget(Struct, frozen=True):
             repeated=repeated,
             decided=convolutions.decided,
         )
-        choices = replace(choices, grouping=attentions.named(choices.grouping))
+        named = convolutions.named(attentions.named(choices.grouping))
+        choices = replace(choices, grouping=named)
         schedules = self.schedules(numerics)
         return CudaAssignment(self.arch, choices, attentions, convolutions, schedules)
 
