@@ -327,7 +327,7 @@ def test_a_program_runs_where_the_library_has_no_plan(
     monkeypatch: pytest.MonkeyPatch, plans: list[Plan]
 ) -> None:
     monkeypatch.setattr(cudnn_graphs, "refused", lambda compute, fast: _Everything())
-    x, k = draw((4, 16, 16, 16), (3, 3, 16, 16))
+    x, k = draw((4, 15, 17, 16), (3, 3, 16, 18))
     with options.using(cudnn="auto"):
         check(lambda x, k: nn.conv(x, k, 1, "same"), x, k)
     assert "has no plan for it" in plans[0].note
