@@ -223,7 +223,7 @@ def gammaincc(a: Any, x: Any) -> Any:
     return call("gammaincc", *_both_real(a, x))
 
 
-def zeta(x: Any, q: Any = None, out: None = None) -> Any:
+def zeta(x: Any, q: Any = None) -> Any:
     """Hurwitz's zeta function, the sum of (q + k)**-x over k = 0, 1, ...; Riemann's without a q.
 
     It is infinite for x = 1, and NaN for x below. It has derivatives in q, and none in x.

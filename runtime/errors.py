@@ -81,9 +81,18 @@ class SymfuseError(Exception):
 
     def __init__(self, what: str, *, fix: str = "", loc: Loc | None = None) -> None:
         self.what, self.fix, self.loc = what, fix, loc
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        loc = self.loc
         where = [f"at {loc.filename}:{loc.line}", loc.excerpt()] if loc else []
-        advice = [f"fix: {fix}"] if fix else []
-        super().__init__("\n".join(part for part in [what, *where, *advice] if part))
+        advice = [f"fix: {self.fix}"] if self.fix else []
+        return "\n".join(part for part in [self.what, *where, *advice] if part)
+
+    def restate(self, what: str) -> None:
+        """Say what failed in other words, once it is known what the user has called."""
+        self.what = what
+        self.args = (self._text(),)
 
     @property
     def user_frame(self) -> tuple[str, int] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import call, common_dtype, convert, element_type, expect, traced
+from .shared import DEVICE, call, common_dtype, convert, element_type, expect, traced
 
 __all__ = [
     "allclose", "array_equal", "array_equiv", "astype", "clip", "deg2rad", "degrees",
@@ -25,7 +25,11 @@ def _eager_astype(
     return np.asarray(x).astype(element_type(dtype).numpy, copy=copy)
 
 
-@numpy_like(np.astype, eager=_eager_astype)
+@numpy_like(
+    np.astype,
+    eager=_eager_astype,
+    idle={**DEVICE, "copy": (True, False), "casting": ("unsafe",)},
+)
 def astype(
     x: Any, dtype: Any, /, *, copy: bool = True, casting: str = "unsafe", device: Any = None
 ) -> Any:
@@ -144,7 +148,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     return FUNCTIONS["all"](call("equal", traced(a1), traced(a2)))
 
 
-@numpy_like(np.nan_to_num)
+@numpy_like(np.nan_to_num, idle={"copy": (True,)})
 def nan_to_num(
     x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:

@@ -14,6 +14,9 @@ from ..tracing.dispatch import FUNCTIONS, has_tracer, numpy_like
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
 from .shared import (
+    DEVICE,
+    LAYOUT,
+    LIKE,
     broadcast_shape_to,
     call,
     common_dtype,
@@ -44,7 +47,15 @@ def _eager_array(
     return found.copy() if copy and is_there else found
 
 
-@numpy_like(np.array, np.asarray, np.asanyarray, eager=_eager_array, view=True, creates=True)
+@numpy_like(
+    np.array,
+    np.asarray,
+    np.asanyarray,
+    eager=_eager_array,
+    view=True,
+    creates=True,
+    idle={**LAYOUT, **DEVICE},
+)
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None
 ) -> Any:
@@ -60,7 +71,7 @@ def asarray(
     return FUNCTIONS["copy"](x) if copy else x
 
 
-@numpy_like(eager=_eager_array, creates=True)
+@numpy_like(eager=_eager_array, creates=True, idle={"copy": (True, False, None)})
 def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0) -> Any:
     """A new array of numbers, arrays and nested lists of them."""
     x = FUNCTIONS["copy"](asarray(object, dtype))
@@ -73,7 +84,7 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
     return asarray(a, dtype)
 
 
-@numpy_like(np.copy)
+@numpy_like(np.copy, idle=LAYOUT)
 def copy(a: Any, order: str = "K") -> Any:
     """A new array that may be written to without changing the old one."""
     x = traced(a)
@@ -84,14 +95,18 @@ def copy(a: Any, order: str = "K") -> Any:
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Any:
     """The array behind the DLPack protocol; a traced array is returned as it is."""
-    return x if isinstance(x, Tracer) else np.from_dlpack(x)
+    return x if isinstance(x, Tracer) else np.from_dlpack(x, device=device, copy=copy)
 
 
-def _eager_full(shape: Any, fill_value: Any, dtype: Any = None, **rest: Any) -> Any:
-    return np.full(shape, fill_value, dtype and element_type(dtype).numpy)
+def _eager_full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
+    return _on(device, np.full(shape, fill_value, dtype and element_type(dtype).numpy))
 
 
-@numpy_like(eager=_eager_full, creates=True)
+def _on(device: Any, array: Any) -> Any:
+    return array if device in (None, "cpu") else _eager_array(array, device=device)
+
+
+@numpy_like(eager=_eager_full, creates=True, idle=DEVICE)
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """An array of one number."""
     wanted = element_type(dtype) if dtype is not None else common_dtype(fill_value)
@@ -106,20 +121,20 @@ def _shape(shape: Any) -> tuple[Any, ...]:
 
 def zeros(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
     """An array of zeros."""
-    return full(shape, 0, float if dtype is None else dtype)
+    return full(shape, 0, float if dtype is None else dtype, device=device)
 
 
 def ones(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
     """An array of ones."""
-    return full(shape, 1, float if dtype is None else dtype)
+    return full(shape, 1, float if dtype is None else dtype, device=device)
 
 
 def empty(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
     """An array of zeros: symfuse leaves nothing undefined."""
-    return full(shape, 0, float if dtype is None else dtype)
+    return full(shape, 0, float if dtype is None else dtype, device=device)
 
 
-@numpy_like(np.full_like)
+@numpy_like(np.full_like, idle=LIKE)
 def full_like(
     a: Any,
     fill_value: Any,
@@ -136,7 +151,7 @@ def full_like(
     return broadcast_shape_to(value, a.shape if shape is None else _shape(shape))
 
 
-@numpy_like(np.zeros_like, np.empty_like)
+@numpy_like(np.zeros_like, np.empty_like, idle=LIKE)
 def zeros_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
@@ -148,7 +163,7 @@ def zeros_like(
 empty_like = zeros_like
 
 
-@numpy_like(np.ones_like)
+@numpy_like(np.ones_like, idle=LIKE)
 def ones_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
@@ -162,10 +177,10 @@ def _eager_arange(
 ) -> Any:
     if stop is None:
         start, stop = 0, start
-    return np.arange(start, stop, step, dtype=dtype and element_type(dtype).numpy)
+    return _on(device, np.arange(start, stop, step, dtype=dtype and element_type(dtype).numpy))
 
 
-@numpy_like(eager=_eager_arange, creates=True)
+@numpy_like(eager=_eager_arange, creates=True, idle=DEVICE)
 def arange(
     start: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
 ) -> Any:
@@ -190,10 +205,11 @@ def _eager_linspace(
 ) -> Any:  # fmt: skip
     target: Any = dtype and element_type(dtype).numpy
     spread: Any = np.linspace  # whose annotations take no flag for `retstep`
-    return spread(start, stop, num, endpoint, retstep, target, axis)
+    found = spread(start, stop, num, endpoint, retstep, target, axis)
+    return (_on(device, found[0]), found[1]) if retstep else _on(device, found)
 
 
-@numpy_like(np.linspace, eager=_eager_linspace, creates=True)
+@numpy_like(np.linspace, eager=_eager_linspace, creates=True, idle=DEVICE)
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0, *, device: Any = None,
@@ -221,10 +237,11 @@ def linspace(
 def _eager_eye(
     n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float, device: Any = None
 ) -> Any:
-    return np.eye(n_rows, n_cols, k, element_type(float if dtype is None else dtype).numpy)
+    wanted = element_type(float if dtype is None else dtype).numpy
+    return _on(device, np.eye(n_rows, n_cols, k, wanted))
 
 
-@numpy_like(eager=_eager_eye, creates=True)
+@numpy_like(eager=_eager_eye, creates=True, idle=DEVICE)
 def eye(
     n_rows: Any, n_cols: Any = None, /, *, k: int = 0, dtype: Any = float, device: Any = None
 ) -> Any:
@@ -298,7 +315,7 @@ def diag(v: Any, k: int = 0) -> Any:
     return FUNCTIONS["reshape"](grown, (size, size))
 
 
-@numpy_like(np.meshgrid)
+@numpy_like(np.meshgrid, idle={"copy": (True, False)})
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     """Coordinate arrays of the grid that one-dimensional arrays span."""
     expect(indexing in ("xy", "ij"), f"meshgrid: indexing is {indexing!r}", 'use "xy" or "ij"')

@@ -60,7 +60,7 @@ def matrices(x: Any, *, square: bool = False) -> Any:
     if x.ndim < 2 or (square and is_equal(*x.shape[-2:]) is not True):
         what = "square matrices" if square else "matrices"
         raise ShapeError(
-            f"linalg: an array of shape {tuple(x.shape)} holds no {what}",
+            f"an array of shape {tuple(x.shape)} holds no {what}",
             fix="the last two axes are those of the matrices",
             loc=user_location(),
         )
@@ -138,7 +138,7 @@ def eigvalsh(x: Any, /, UPLO: str = "L") -> Any:
     return FUNCTIONS["real"](call("eigh", _triangle("eigvalsh", x, UPLO), vectors=False))
 
 
-@numpy_like(np.linalg.svd)
+@numpy_like(np.linalg.svd, idle={"hermitian": (True, False)})
 def svd(
     x: Any, /, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:

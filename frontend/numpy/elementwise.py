@@ -14,7 +14,16 @@ from symfuse.runtime.errors import DTypeError, UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, common_dtype, convert, element_type, is_weak, real_dtype, traced
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    element_type,
+    expect,
+    is_weak,
+    real_dtype,
+    traced,
+)
 
 __all__: list[str] = []
 
@@ -25,9 +34,10 @@ _Prepare = Callable[[str, tuple[Any, ...]], Any]
 def _define(name: str, ufunc: Any, op: str, prepare: _Prepare, aliases: str) -> None:
     """Put a function of one, two or three arrays under its names into this module."""
 
-    def build(*args: Any, dtype: Any = None, where: Any = True, casting: str = "") -> Any:
+    def build(*args: Any, dtype: Any = None, where: Any = True, casting: str = "same_kind") -> Any:
         if where is not True:
             raise _no_where(name)
+        expect(casting == "same_kind", f"casting={casting!r}", "convert first, by x.astype(dtype)")
         if dtype is not None:
             args = tuple(convert(a, element_type(dtype)) for a in args)
         if len(args) != ufunc.nin:

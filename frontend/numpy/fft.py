@@ -21,6 +21,7 @@ from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.trace import constant
 from .shared import (
+    DEVICE,
     call,
     common_dtype,
     convert,
@@ -158,6 +159,7 @@ def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: N
 # frequencies, and the order of them
 
 
+@numpy_like(idle=DEVICE)
 def fftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies that belong to the elements of a transform of samples d apart."""
     if not isinstance(n, Expr):
@@ -167,6 +169,7 @@ def fftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> An
     return call("select", negative, place - size_number(n), place) / (size_number(n) * d)
 
 
+@numpy_like(idle=DEVICE)
 def rfftfreq(n: int, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies that belong to the elements of `rfft`."""
     if not isinstance(n, Expr):

@@ -50,10 +50,11 @@ __all__ = [
 ]
 
 
-@numpy_like(np.reshape, view=True)
+@numpy_like(np.reshape, view=True, idle={"copy": (None, True, False)})
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     """The same elements in another shape; one size may be -1."""
     x = traced(a)
+    expect(order in ("C", "F", "A"), f"order={order!r}", "use 'C', 'F' or 'A'")
     if order == "F":
         turned = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
         return transpose(reshape(transpose(x), turned))

@@ -45,6 +45,9 @@ _DISCRETE: dict[str, Callable[[Any, Any], Any]] = {
 _OF_ELEMENTS = {"lower", "higher", "nearest", "inverted_cdf", "closest_observation"}
 
 
+_OVERWRITES = {"overwrite_input": (True, False)}  # nothing is overwritten
+
+
 def _closest(place: Any) -> Any:
     """The next whole place; the one before where that is whole and odd, so counted from 1 even."""
     before = snp.floor(place)
@@ -107,7 +110,7 @@ def _at(lines: _Lines, place: Any, skip: bool) -> Any:
     return lines.at(place[None])[0] if skip else lines.at(traced(place))
 
 
-@numpy_like(np.median)
+@numpy_like(np.median, idle=_OVERWRITES)
 def median(
     a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     keepdims: bool = False,
@@ -116,7 +119,7 @@ def median(
     return _middle(a, axis, keepdims, False)
 
 
-@numpy_like(np.nanmedian)
+@numpy_like(np.nanmedian, idle=_OVERWRITES)
 def nanmedian(
     a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     keepdims: bool = False,
@@ -126,10 +129,7 @@ def nanmedian(
 
 
 def _shared(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip: bool) -> Any:
-    if not has_tracer((q,)):
-        known = np.asarray(q)
-        inside = bool(((known >= 0) & (known <= 1)).all())
-        expect(inside, f"quantile: q is {q}", "use shares from 0 to 1; percentile takes 0 to 100")
+    _expect_within(q, 1, "shares from 0 to 1; percentile takes 0 to 100")
     lines = _Lines(a, axis)
     shares = traced(np.asarray(q) if type(q) is list else q)
     if not is_weak(q):
@@ -175,7 +175,7 @@ def _between(lines: _Lines, place: Any, count: Any) -> Any:
     return snp.where(step == 0, first, found)
 
 
-@numpy_like(np.quantile)
+@numpy_like(np.quantile, idle=_OVERWRITES)
 def quantile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False,
@@ -187,7 +187,7 @@ def quantile(
     return _shared(a, q, axis, method, keepdims, False)
 
 
-@numpy_like(np.nanquantile)
+@numpy_like(np.nanquantile, idle=_OVERWRITES)
 def nanquantile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False,
@@ -196,13 +196,20 @@ def nanquantile(
     return _shared(a, q, axis, method, keepdims, True)
 
 
+def _expect_within(q: Any, greatest: int, wanted: str) -> None:
+    if not has_tracer((q,)):
+        known = np.asarray(q)
+        expect(bool(((known >= 0) & (known <= greatest)).all()), f"q is {q}", f"use {wanted}")
+
+
 def _hundredths(q: Any) -> Any:
+    _expect_within(q, 100, "numbers from 0 to 100; quantile takes shares from 0 to 1")
     if type(q) in (int, float):
         return q / 100
     return call("divide", traced(np.asarray(q) if type(q) is list else q), 100)
 
 
-@numpy_like(np.percentile)
+@numpy_like(np.percentile, idle=_OVERWRITES)
 def percentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False,
@@ -211,7 +218,7 @@ def percentile(
     return quantile(traced(a), _hundredths(q), axis, method=method, keepdims=keepdims)
 
 
-@numpy_like(np.nanpercentile)
+@numpy_like(np.nanpercentile, idle=_OVERWRITES)
 def nanpercentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False,

@@ -85,6 +85,9 @@ class _Found:
         return reshape(call("take", self.rank, back, axis=0), self.x.shape)
 
 
+_UNIQUE = {"assume_unique": (True, False)}  # which would save a sort at most
+
+
 def _values(x: Any, /, *, size: Any = None, fill_value: Any = None) -> Any:
     """The different elements in order; traced, `size` of them.
 
@@ -133,7 +136,7 @@ def _eager_unique(
     return FUNCTIONS["unique"](np.asarray(ar), *args, size=size, fill_value=fill_value, **named)
 
 
-@numpy_like(np.unique, eager=_eager_unique)
+@numpy_like(np.unique, eager=_eager_unique, idle={"sorted": (True, False)})
 def unique(
     ar: Any, return_index: bool = False, return_inverse: bool = False,
     return_counts: bool = False, axis: Any = None, *, equal_nan: bool = True, sorted: bool = True,
@@ -207,7 +210,7 @@ def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> 
     return _chosen(row, _is_first(row), size, fill_value, "union1d")
 
 
-@numpy_like(np.intersect1d, eager=_two_sets(np.intersect1d))
+@numpy_like(np.intersect1d, eager=_two_sets(np.intersect1d), idle=_UNIQUE)
 def intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False, *,
     size: Any = None, fill_value: Any = None,
@@ -239,7 +242,7 @@ def setdiff1d(
     return _chosen(row, there, size, fill_value, "setdiff1d")
 
 
-@numpy_like(np.setxor1d, eager=_two_sets(np.setxor1d))
+@numpy_like(np.setxor1d, eager=_two_sets(np.setxor1d), idle=_UNIQUE)
 def setxor1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, *, size: Any = None, fill_value: Any = None
 ) -> Any:

@@ -18,6 +18,9 @@ from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_
 from ..tracing.tracer import Tracer
 
 __all__ = [
+    "DEVICE",
+    "LAYOUT",
+    "LIKE",
     "broadcast_shape_to",
     "broadcast_shapes",
     "call",
@@ -34,6 +37,13 @@ __all__ = [
     "size_number",
     "traced",
 ]
+
+
+# What the arguments of NumPy say that change nothing in a graph, whose arrays have no layout and no
+# device of their own: parameters, and the values that they may have.
+LAYOUT = {"order": ("K", "C", "A", "F", None)}
+DEVICE = {"device": (None, "cpu")}
+LIKE = {**LAYOUT, **DEVICE, "subok": (True, False)}
 
 
 def traced(value: Any) -> Any:

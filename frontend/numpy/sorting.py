@@ -37,6 +37,15 @@ __all__ = [
 FEW = 64  # with so few elements to look for, comparing with each is faster than sorting them
 
 
+# Every kind of sort leaves equal elements as they stand; there are no fields to order by.
+_SORTS = {
+    "kind": (None, "quicksort", "mergesort", "heapsort", "stable"),
+    "order": (None,),
+    "stable": (None, True, False),
+}
+_PARTITIONS = {"kind": ("introselect",), "order": (None,)}
+
+
 def _at_once(name: str) -> Callable[..., Any]:
     """The function that builds graphs, on arrays: its operations compute by NumPy."""
 
@@ -77,7 +86,7 @@ def _back(x: Any, at: int) -> Any:
     return x if at == x.ndim - 1 else moveaxis(x, -1, at)
 
 
-@numpy_like(np.sort, eager=_eager_sort)
+@numpy_like(np.sort, eager=_eager_sort, idle=_SORTS)
 def sort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = True,
     descending: bool = False,
@@ -93,7 +102,7 @@ def sort(
     return _back(call("take_along_axis", x, places, axis=x.ndim - 1), at)
 
 
-@numpy_like(np.argsort, eager=_eager_argsort)
+@numpy_like(np.argsort, eager=_eager_argsort, idle=_SORTS)
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = True,
     descending: bool = False,
@@ -111,7 +120,7 @@ def _check_kth(a: Any, kth: Any, axis: Any) -> None:
         expect(fits, f"partition: there is no place {kth} of {size}", f"use less than {size}")
 
 
-@numpy_like(np.partition)
+@numpy_like(np.partition, idle=_PARTITIONS)
 def partition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
@@ -120,7 +129,7 @@ def partition(
     return sort(traced(a), axis)
 
 
-@numpy_like(np.argpartition)
+@numpy_like(np.argpartition, idle=_PARTITIONS)
 def argpartition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
@@ -211,7 +220,7 @@ def _places(row: Any, wanted: Any, or_equal: bool) -> Any:
     return place
 
 
-@numpy_like(np.isin)
+@numpy_like(np.isin, idle={"kind": (None, "sort", "table"), "assume_unique": (True, False)})
 def isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
     kind: Any = None,

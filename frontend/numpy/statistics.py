@@ -90,6 +90,7 @@ def bincount(
             fix="give how many to count: symfuse.numpy.bincount(x, length=n)",
             loc=user_location(),
         )
+    expect(minlength <= length, f"minlength={minlength} of length={length}", "leave out minlength")
     places = convert(traced(x), DType.I64)
     counted = snp.ones_like(places) if weights is None else convert(traced(weights), DType.F64)
     return _summed(places, counted, length)
@@ -160,7 +161,7 @@ def _edges(a: Any, bins: Any, limits: Any) -> Any:
     return snp.linspace(low - flat, high + flat, bins + 1)
 
 
-@numpy_like(np.histogram_bin_edges)
+@numpy_like(np.histogram_bin_edges, idle={"weights": None})
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """The edges of the bins of `histogram`."""
     return _edges(snp.ravel(traced(a)), bins, range)

@@ -46,7 +46,7 @@ def _paired(a: Any, b: Any) -> tuple[Any, Any]:
     lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     if is_equal(a.shape[-1], b.shape[-2]) is not True:
         raise ShapeError(
-            f"linalg: matrices {tuple(a.shape)} and right sides {tuple(b.shape)} do not fit",
+            f"matrices {tuple(a.shape)} and right sides {tuple(b.shape)} do not fit",
             fix="give both the same number of rows",
             loc=user_location(),
         )
@@ -134,7 +134,7 @@ def _inverted(s: Any, share: Any) -> Any:
     return FUNCTIONS["where"](counts, 1 / FUNCTIONS["where"](counts, s, 1), 0)
 
 
-@numpy_like(np.linalg.pinv)
+@numpy_like(np.linalg.pinv, idle={"hermitian": (True, False)})
 def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e-15) -> Any:
     """The pseudo-inverse; singular values up to `rtol` times the greatest count as 0."""
     x = matrices(x)
@@ -144,7 +144,7 @@ def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e-1
     return FUNCTIONS["matmul"](adjoint(vh) * weights, adjoint(u))
 
 
-@numpy_like(np.linalg.matrix_rank)
+@numpy_like(np.linalg.matrix_rank, idle={"hermitian": (True, False)})
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """How many singular values are above `tol`, or above `rtol` times the greatest."""
     x = matrices(A)

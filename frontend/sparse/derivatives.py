@@ -192,8 +192,7 @@ class Derivative:
         size = pattern.shape[given.kind != "rows"]
         if given.colors.shape != (size,):
             raise ShapeError(
-                f"{self._what}: {given.colors.size} {given.kind} are colored, but there are "
-                f"{size}",
+                f"{self._what}: {given.colors.size} {given.kind} are colored, but there are {size}",
                 fix="color the sparsity of this function for these shapes",
                 loc=user_location(),
             )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from importlib import import_module
 from typing import Any, TypeVar
 
 from symfuse.compiler.ir.location import user_location
+from symfuse.compiler.ir.op import operations
 from symfuse.runtime.errors import SymfuseError, TraceError, UnsupportedError
 
 __all__ = [
@@ -49,6 +51,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = _Functions()
 STANDS_FOR: dict[Any, Callable[..., Any]] = {}
 """What builds the graph of each NumPy function and ufunc."""
 
+Idle = Mapping[str, Sequence[Any] | None]
+_NONE: Idle = {}
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -74,17 +78,20 @@ def numpy_like(
     view: bool = False,
     creates: bool = False,
     name: str = "",
+    idle: Idle = _NONE,
 ) -> Callable[[_F], _F]:
     """Have a function compute at once by NumPy on arrays and build the graph on tracers.
 
     `view` says that the result shares memory with the argument; `creates` that the function
     makes a traced array whenever a trace is running. `name` is the key in FUNCTIONS where another
-    function has the plain one.
+    function has the plain one. `idle` names the parameters that change nothing in a graph, with the
+    values that they may have (None: any).
     """
 
     def decorate(build: _F) -> _F:
         compute = eager or (stands_for[0] if stands_for else None)
-        built = _built(build, view)
+        known = name or build.__name__.rstrip("_")
+        built = _built(build, view, known, idle)
 
         @wraps(build)
         def function(*args: Any, **kwargs: Any) -> Any:
@@ -93,7 +100,7 @@ def numpy_like(
                 return built(*args, **kwargs)
             return compute(*args, **kwargs)
 
-        FUNCTIONS[name or build.__name__.rstrip("_")] = built
+        FUNCTIONS[known] = built
         for numpy_function in stands_for:
             STANDS_FOR[numpy_function] = built
         return function  # type: ignore[return-value]
@@ -101,18 +108,60 @@ def numpy_like(
     return decorate
 
 
-def _built(build: Callable[..., Any], view: bool) -> Callable[..., Any]:
+def _built(build: Callable[..., Any], view: bool, name: str, idle: Idle) -> Callable[..., Any]:
     """The function with its results marked as arrays of their own, which may be written to, unless
-    they are views; and written into `out` where that is given."""
+    they are views; and written into `out` where that is given. Its errors begin with its name."""
+    code = getattr(inspect.unwrap(build), "__code__", None)
+    positional = code.co_varnames[: code.co_argcount] if code else ()
+    out_at = positional.index("out") if "out" in positional else sys.maxsize
 
     @wraps(build)
     def built(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        result = build(*args, **kwargs)
+        if len(args) > out_at:
+            args, out = (*args[:out_at], None, *args[out_at + 1 :]), args[out_at]
+        try:
+            if idle:
+                _expect_idle(idle, {**kwargs, **dict(zip(positional, args, strict=False))})
+            result = build(*args, **kwargs)
+        except SymfuseError as error:
+            _name_in(error, name)
+            raise
         if not view:
             _mark_fresh(result, args)
         return result if out is None else _received(result, out)
 
+    built.idle = idle  # type: ignore[attr-defined]
     return built
+
+
+def _expect_idle(idle: Idle, given: Mapping[str, Any]) -> None:
+    """Raise if a parameter without effect on a graph has a value that asks for one."""
+    for name in given.keys() & idle.keys():
+        known, value = idle[name], given[name]
+        if known is not None and not any(value is one or value == one for one in known):
+            raise UnsupportedError(
+                f"{name}={value!r} has no meaning for a traced array",
+                fix=f"leave it out, or give one of {', '.join(map(repr, known))}",
+                loc=user_location(),
+            )
+
+
+def _name_in(error: SymfuseError, name: str) -> None:
+    """Have an error about arguments begin with the name of the function that the user called."""
+    if isinstance(error, TraceError):
+        return  # which is about a value, wherever it is used
+    what = getattr(error, "bare", None) or _without_name(error.what)
+    error.bare = what  # type: ignore[attr-defined]
+    first = re.match(r"[\w.]*", what)
+    is_named = first is not None and first.group() in (name, name.rpartition(".")[2])
+    error.restate(what if is_named else f"{name}: {what}")
+
+
+def _without_name(what: str) -> str:
+    """What an error says after the name of the function, or of the operation, that it came from."""
+    head, _, rest = what.partition(": ")
+    is_name = head in FUNCTIONS or head in HOMES or head in operations
+    return rest if rest and is_name else what
 
 
 def _mark_fresh(result: Any, args: Any) -> None:

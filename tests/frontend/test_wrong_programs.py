@@ -395,31 +395,31 @@ WRONG = [
     (
         cholesky_shape,
         sf.ShapeError,
-        "linalg: an array of shape (3, 4) holds no square",
+        "cholesky: an array of shape (3, 4) holds no squ",
         "the last two axes are those of t",
     ),
     (
         solve_shapes,
         sf.ShapeError,
-        "linalg: matrices (3, 3) and right sides (4, 3) d",
+        "solve: matrices (3, 3) and right sides (4, 3) d",
         "give both the same number of row",
     ),
     (
         inv_int,
         sf.ShapeError,
-        "linalg: an array of shape (3, 4) holds no square",
+        "inv: an array of shape (3, 4) holds no square",
         "the last two axes are those of t",
     ),
     (
         det_rank,
         sf.ShapeError,
-        "linalg: an array of shape (4,) holds no square m",
+        "det: an array of shape (4,) holds no square m",
         "the last two axes are those of t",
     ),
     (
         norm_ord,
         sf.UnsupportedError,
-        "matrix_norm: ord='wrong' cannot be traced into a",
+        "norm: ord='wrong' cannot be traced into a",
         'use "fro", "nuc", 1, -1, 2, -2,',
     ),
     (qr_mode, sf.OptionError, "qr: mode='wrong'", 'use "reduced", "complete" or "r"'),
@@ -427,7 +427,7 @@ WRONG = [
     (
         sort_axis,
         sf.ShapeError,
-        "axis 3 is out of range for an array of rank 2",
+        "sort: axis 3 is out of range for an array of rank",
         "use an axis from -2 to 1",
     ),
     (topk, sf.ShapeError, "top_k: 9 of 4 elements", "use 0 <= k <= 4"),
@@ -444,7 +444,7 @@ WRONG = [
         "give the greatest number: nonzer",
     ),
     (searchsorted, sf.ShapeError, "searchsorted in an array of rank 2", "pass one row"),
-    (percentile, sf.ArgumentError, "quantile: q is 1.5", "use shares from 0 to 1; percenti"),
+    (percentile, sf.ArgumentError, "percentile: q is 150", "numbers from 0 to 100"),
     (take_float, sf.DTypeError, "take: indices of type float32", "use integers"),
     (
         concat_axis,
@@ -467,13 +467,13 @@ WRONG = [
     (
         broadcast_to,
         sf.ShapeError,
-        "shapes do not broadcast: (3, 4) and (5, 4)",
+        "broadcast_to: shapes do not broadcast: (3, 4) and",
         "sizes must be equal or 1, compar",
     ),
     (
         where_shapes,
         sf.ShapeError,
-        "select: shapes do not broadcast: bool[3,4] and f",
+        "where: shapes do not broadcast: bool[3,4] and f",
         "sizes must be equal or 1, compar",
     ),
     (
@@ -485,7 +485,7 @@ WRONG = [
     (
         expand_dims,
         sf.ShapeError,
-        "axis 7 is out of range for an array of rank 3",
+        "expand_dims: axis 7 is out of range for an array",
         "use an axis from -3 to 2",
     ),
     (
@@ -575,7 +575,7 @@ WRONG = [
     (
         fft_axis,
         sf.ShapeError,
-        "axis 4 is out of range for an array of rank 2",
+        "fft: axis 4 is out of range for an array",
         "use an axis from -2 to 1",
     ),
     (
@@ -593,7 +593,7 @@ WRONG = [
     (
         roll,
         sf.ShapeError,
-        "axis 9 is out of range for an array of rank 2",
+        "roll: axis 9 is out of range for an array",
         "use an axis from -2 to 1",
     ),
     (
