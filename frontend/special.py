@@ -13,7 +13,7 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
-from .numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
+from .numpy.shared import call, common_dtype, convert, expect, floating, rounded_once, traced
 from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
@@ -223,7 +223,7 @@ def gammaincc(a: Any, x: Any) -> Any:
     return call("gammaincc", *_both_real(a, x))
 
 
-def zeta(x: Any, q: Any = None) -> Any:
+def zeta(x: Any, q: Any = None, out: None = None) -> Any:
     """Hurwitz's zeta function, the sum of (q + k)**-x over k = 0, 1, ...; Riemann's without a q.
 
     It is infinite for x = 1, and NaN for x below. It has derivatives in q, and none in x.
@@ -232,6 +232,7 @@ def zeta(x: Any, q: Any = None) -> Any:
     >>> bool(abs(sf.special.zeta(2.0) - math.pi**2 / 6) < 1e-15)
     True
     """
+    expect(out is None, "zeta writes into no array", "leave out out=")
     return call("zeta", *_both_real(x, 1.0 if q is None else q))
 
 
