@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct, field
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError
+from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..names import Origin, by_name, remembered
 from ..numpy.shared import convert, product, size_number, traced
@@ -59,18 +59,28 @@ class Loss(Struct, frozen=True, eq=False):
     reduction: str | None = "sum_over_batch_size"
     origin: Origin | None = None
 
-    def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> Array:
-        """The reduced loss."""
+    def __call__(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        mask: Array | None = None,
+    ) -> Array:
+        """The reduced loss; what a mask leaves out counts neither as loss nor in a mean."""
         losses = self.function(y_true, y_pred, **self.settings)
-        return reduced(losses, sample_weight, self.reduction)
+        return reduced(losses, sample_weight, self.reduction, mask)
 
 
 def reduced(
-    losses: Array, sample_weight: Array | None = None, reduction: str | None = "sum_over_batch_size"
+    losses: Array,
+    sample_weight: Array | None = None,
+    reduction: str | None = "sum_over_batch_size",
+    mask: Array | None = None,
 ) -> Array:
     """Losses times weights; their sum over how many they are, or their sum, or themselves.
 
-    "mean_with_sample_weight" divides by the sum of the weights instead.
+    "mean_with_sample_weight" divides by the sum of the weights instead. With a `mask`, losses are
+    zero where it is false, and how many they are is how often it is true.
 
     >>> import symfuse as sf
     >>> float(sf.losses.reduced([1.0, 3.0], [1.0, 3.0], "mean_with_sample_weight"))
@@ -78,6 +88,9 @@ def reduced(
     """
     kind = _checked(reduction)
     losses = traced(losses)
+    count = size_number(product(losses.shape))
+    if mask is not None:
+        sample_weight, count = _masked(mask, sample_weight, losses)
     weights = None
     if sample_weight is not None:
         weights = _fitting(convert(traced(sample_weight), dtype_of(losses)), losses)
@@ -90,7 +103,24 @@ def reduced(
     if kind == "mean_with_sample_weight" and weights is not None:
         every = np.sum(np.broadcast_to(weights, losses.shape))
         return np.where(every == 0.0, 0.0, total / np.where(every == 0.0, 1.0, every))
-    return total / size_number(product(losses.shape))
+    return total / count
+
+
+def _masked(mask: Array, sample_weight: Array | None, losses: Array) -> tuple[Array, Array]:
+    """Weights that are 0 where the mask is false, and for how many losses it is true."""
+    mask = traced(mask)
+    if len(mask.shape) > len(losses.shape):
+        raise ShapeError(
+            f"outputs have a mask of shape {tuple(mask.shape)}, losses the shape"
+            f" {tuple(losses.shape)}",
+            fix="give targets and outputs an axis of time, or end the mask: return_sequences=False",
+            loc=user_location(),
+        )
+    kept = np.broadcast_to(_fitting(convert(mask, dtype_of(losses)), losses), losses.shape)
+    count = np.maximum(np.sum(kept), 1.0)
+    if sample_weight is None:
+        return kept, count
+    return kept * _fitting(convert(traced(sample_weight), dtype_of(losses)), losses), count
 
 
 def _checked(reduction: str | None) -> str:

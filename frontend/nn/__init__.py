@@ -22,7 +22,7 @@ _NAMES = {
     ),
     ".core": (
         "ActivityRegularization", "Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda",
-        "Maxout",
+        "Masking", "Maxout",
     ),
     ".inference": ("for_inference",),
     ".layer": ("Layer", "Variables"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..names import by_name
 from . import functional
-from .layer import Layer
+from .layer import Stepwise
 from .scope import Scope
 
 __all__ = [
@@ -66,7 +66,7 @@ def activation(identifier: Any) -> Function:
     return identifier if callable(identifier) else by_name("activation", identifier, _KNOWN, _SHORT)
 
 
-class Activation(Layer):
+class Activation(Stepwise):
     """A function of every value: the name of one, or the function itself.
 
     >>> import symfuse as sf
@@ -80,7 +80,7 @@ class Activation(Layer):
         return activation(self.activation)(x)
 
 
-class ReLU(Layer):
+class ReLU(Stepwise):
     """max(x, 0), at most `max_value`; below zero `negative_slope` · x."""
 
     max_value: float | None = None
@@ -92,7 +92,7 @@ class ReLU(Layer):
         return y if self.max_value is None else np.minimum(y, self.max_value)
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(Stepwise):
     """x, and `negative_slope` · x below zero."""
 
     negative_slope: float = 0.3
@@ -101,7 +101,7 @@ class LeakyReLU(Layer):
         return functional.leaky_relu(x, self.negative_slope)
 
 
-class PReLU(Layer):
+class PReLU(Stepwise):
     """x, and α · x below zero; α is a weight for each place, or one along `shared_axes`."""
 
     alpha_initializer: Any = "zeros"
@@ -116,7 +116,7 @@ class PReLU(Layer):
         return np.where(x >= 0, x, alpha * x)
 
 
-class ELU(Layer):
+class ELU(Stepwise):
     """x, and `alpha` · (exp(x) − 1) below zero."""
 
     alpha: float = 1.0
@@ -125,14 +125,14 @@ class ELU(Layer):
         return functional.elu(x, self.alpha)
 
 
-class SELU(Layer):
+class SELU(Stepwise):
     """The exponential linear unit that keeps mean 0 and variance 1."""
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.selu(x)
 
 
-class GELU(Layer):
+class GELU(Stepwise):
     """x times the normal distribution function of x; by tanh where `approximate`."""
 
     approximate: bool = False
@@ -141,21 +141,21 @@ class GELU(Layer):
         return functional.gelu(x, approximate=self.approximate)
 
 
-class SiLU(Layer):
+class SiLU(Stepwise):
     """x · sigmoid(x), also known as swish."""
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.silu(x)
 
 
-class Mish(Layer):
+class Mish(Stepwise):
     """x · tanh(softplus(x))."""
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.mish(x)
 
 
-class Softmax(Layer):
+class Softmax(Stepwise):
     """Positive numbers along an axis that add up to 1."""
 
     axis: Any = -1

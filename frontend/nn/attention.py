@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from ..numpy import matmul
 from ..numpy.shared import common_dtype
 from . import functional
-from .layer import Layer
+from .layer import Layer, Stepwise
+from .masks import every
 from .noise import dropped
 from .scope import Scope
 
@@ -32,16 +34,24 @@ def attended(
 class Attention(Layer):
     """Scaled dot-product attention of [query, value] or [query, value, key], without weights.
 
-    Called with `mask=`, true where a query may look, and `use_causal_mask=`.
+    Called with `mask=`, true where a query may look, or a list of the masks of the inputs, which
+    values with masks bring along; and with `use_causal_mask=`.
     """
 
     dropout: float = 0.0
+
+    supports_masking = True
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask[0] if isinstance(mask, list | tuple) else None
 
     def call(
         self, scope: Scope, inputs: Any, mask: Any = None, use_causal_mask: bool = False
     ) -> Any:
         query, value, *rest = inputs
         key = rest[0] if rest else value
+        if isinstance(mask, list | tuple):
+            mask = _steps(mask[:1], mask[1:])
         seen = _mask(mask, query.shape[-2], key.shape[-2], use_causal_mask)
         return attended(scope, query, key, value, seen, self.dropout)[0]
 
@@ -51,6 +61,7 @@ class MultiHeadAttention(Layer):
 
     Called as `layer(query, value, key=value, attention_mask=None, use_causal_mask=False,
     return_attention_scores=False)`; inputs are batch, time, features, masks batch, queries, keys.
+    `query_mask`, `value_mask` and `key_mask`, batch by time, come with values that have masks.
 
     >>> import symfuse as sf
     >>> x = sf.nn.Input((7, 16))
@@ -68,6 +79,8 @@ class MultiHeadAttention(Layer):
     bias_initializer: Any = "zeros"
     kernel_regularizer: Any = None
 
+    supports_masking = True
+
     def call(
         self,
         scope: Scope,
@@ -77,13 +90,17 @@ class MultiHeadAttention(Layer):
         attention_mask: Any = None,
         use_causal_mask: bool = False,
         return_attention_scores: bool = False,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
     ) -> Any:
         key = value if key is None else key
         width = self.value_dim or self.key_dim
         q, k = (self._heads(scope, n, x, self.key_dim) for n, x in (("query", query), ("key", key)))
         v = self._heads(scope, "value", value, width)
         mask = _mask(attention_mask, query.shape[-2], key.shape[-2], use_causal_mask)
-        mask = mask[:, None] if mask is not None and mask.ndim == 3 else mask
+        masks = (mask, _steps([query_mask], [value_mask, key_mask]))
+        mask = every([m[:, None] if m.ndim == 3 else m for m in masks if m is not None])
         found, weights = attended(scope, q, k, v, mask, self.dropout)
         y = np.transpose(found, (0, 2, 1, 3))
         y = np.reshape(y, (*y.shape[:2], self.num_heads * width))
@@ -109,7 +126,7 @@ class MultiHeadAttention(Layer):
         )
 
 
-class SinePositionEncoding(Layer):
+class SinePositionEncoding(Stepwise):
     """x plus sines and cosines of the places in it, of wavelengths from 2π to 2π · max_wavelength.
 
     Even features have sines, odd ones cosines, as in "Attention is all you need".
@@ -126,6 +143,12 @@ class SinePositionEncoding(Layer):
         rates = self.max_wavelength ** (-(at - at % 2) / width)
         angles = np.arange(length)[:, None] * rates
         return np.where(at % 2 == 0, np.sin(angles), np.cos(angles)).astype(dtype)
+
+
+def _steps(queries: Sequence[Any], keys: Sequence[Any]) -> Any:
+    """Masks of queries and of keys by time, as one of who may look where."""
+    wide = [one[:, :, None] for one in queries if one is not None]
+    return every([*wide, *(one[:, None, :] for one in keys if one is not None)])
 
 
 def _mask(given: Any, queries: Any, keys: Any, causal: bool) -> Any:

@@ -14,7 +14,7 @@ from symfuse.runtime.errors import DTypeError
 from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
 from .activations import activation
-from .layer import Layer
+from .layer import Layer, Stepwise
 from .regularizers import L1L2
 from .scope import Scope
 
@@ -25,11 +25,12 @@ __all__ = [
     "Embedding",
     "GCNConv",
     "Lambda",
+    "Masking",
     "Maxout",
 ]
 
 
-class Dense(Layer):
+class Dense(Stepwise):
     """activation(x · kernel + bias), along the last axis.
 
     >>> import symfuse as sf
@@ -77,7 +78,7 @@ class EinsumDense(Layer):
         return activation(self.activation)(y)
 
 
-class Maxout(Layer):
+class Maxout(Stepwise):
     """The greatest of `pieces` linear functions: max(w₁ᵀx + b₁, w₂ᵀx + b₂, …), for each unit."""
 
     units: int
@@ -94,8 +95,8 @@ class Maxout(Layer):
         return np.max(np.reshape(y, (*y.shape[:-1], self.units, self.pieces)), axis=-1)
 
 
-class Embedding(Layer):
-    """The row of a table for each whole number.
+class Embedding(Stepwise):
+    """The row of a table for each whole number; with `mask_zero`, 0 is a step that does not count.
 
     >>> import numpy as np
     >>> import symfuse as sf
@@ -109,6 +110,10 @@ class Embedding(Layer):
     output_dim: int
     embeddings_initializer: Any = "random_uniform"
     embeddings_regularizer: Any = None
+    mask_zero: bool = False
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return inputs != 0 if self.mask_zero else mask
 
     def call(self, scope: Scope, x: Any) -> Any:
         if common_dtype(x).is_float:
@@ -124,6 +129,24 @@ class Embedding(Layer):
             regularizer=self.embeddings_regularizer,
         )
         return np.take(table, convert(x, DType.I64), axis=0)
+
+
+class Masking(Stepwise):
+    """Steps whose features all are `mask_value` do not count in the layers that follow.
+
+    >>> import numpy as np
+    >>> import symfuse as sf
+    >>> sf.nn.Masking(-1.0).apply({}, {}, np.array([[[1.0, -1.0], [-1.0, -1.0]]], "f"))[0].tolist()
+    [[[1.0, -1.0], [0.0, 0.0]]]
+    """
+
+    mask_value: float = 0.0
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return np.any(inputs != self.mask_value, axis=-1)
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return np.where(np.any(x != self.mask_value, axis=-1, keepdims=True), x, 0.0)
 
 
 class GCNConv(Layer):
@@ -151,7 +174,7 @@ class GCNConv(Layer):
         return activation(self.activation)(with_bias(self, scope, y))
 
 
-class ActivityRegularization(Layer):
+class ActivityRegularization(Stepwise):
     """The values as they are; l1 · Σ|x| + l2 · Σx² is added to the loss, as for sparse codes."""
 
     l1: float = 0.0

@@ -17,10 +17,12 @@ from .policies import Policy, policy
 from .scope import Declared, Row, Run, Scope
 from .symbolic import called, is_symbolic
 
-__all__ = ["Layer", "Variables"]
+__all__ = ["Layer", "Stepwise", "Variables"]
 
 Tree = Any
 DEFAULT = "float32"
+CARRIED = "carried_"
+"""What names of states begin with that recurrent layers hand on from batch to batch."""
 _NO_FLAGS: Mapping[int, bool] = {}
 
 
@@ -54,6 +56,7 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     dtype: Any = None
 
     is_model = False  # whether it is a model, which pictures show with its layers inside
+    supports_masking = False  # whether results have the masks of inputs
 
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
         """What the layer makes of its inputs; written by each layer."""
@@ -62,6 +65,10 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
             fix="define call(self, scope, *inputs)",
             loc=user_location(),
         )
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the results, for inputs that have this mask: lists for several values."""
+        return mask if self.supports_masking else None
 
     def init(self, key: Any, *specs: Any, **options: Any) -> tuple[Tree, Tree]:
         """The params and the state before training, for inputs of these specs."""
@@ -183,6 +190,12 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         pairs = zip(weights, old, strict=True)
         self.hold(tree.unflatten([np.array(one, leaf.dtype) for one, leaf in pairs]))
 
+    def reset_states(self) -> None:
+        """Set to zero what stateful recurrent layers, this one or those inside, have carried on."""
+        if self.held is not None:
+            params, state = self.held
+            self.hold(Variables(params, _without_carried(state)))
+
     def moving(self, params: Tree, flags: Mapping[int, bool] = _NO_FLAGS) -> Tree:
         """True for the weights that training moves: those of layers whose `trainable` is true.
 
@@ -201,6 +214,12 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         return found
 
 
+class Stepwise(Layer):
+    """A layer that leaves the steps of sequences where they are: results have the inputs' masks."""
+
+    supports_masking = True
+
+
 def _has_specs(value: Any) -> bool:
     return any(hasattr(leaf, "shape") for leaf in flatten(value)[0])
 
@@ -208,6 +227,16 @@ def _has_specs(value: Any) -> bool:
 def _copied(tree: Tree) -> Tree:
     """Dicts of one's own around the same arrays."""
     return {name: _copied(part) for name, part in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _without_carried(tree: Tree) -> Tree:
+    """The state with zeros where recurrent layers carry something on."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        name: np.zeros_like(part) if name.startswith(CARRIED) else _without_carried(part)
+        for name, part in tree.items()
+    }
 
 
 def _pruned(tree: Tree) -> Tree:

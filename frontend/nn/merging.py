@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 
 from ..numpy import matmul
-from .layer import Layer
+from ..numpy.creation import full
+from ..numpy.shared import normal_axis
+from .layer import Layer, Stepwise
+from .masks import every
 from .scope import Scope
 
 __all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
 
 
-class Add(Layer):
+class _Merging(Stepwise):
+    """A layer of several values of one shape: steps count that do in all of them."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return every(mask)
+
+
+class Add(_Merging):
     """The sum of all values.
 
     >>> import numpy as np
@@ -27,7 +37,7 @@ class Add(Layer):
         return reduce(np.add, inputs)
 
 
-class Subtract(Layer):
+class Subtract(_Merging):
     """The first value minus the second."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
@@ -35,38 +45,46 @@ class Subtract(Layer):
         return first - second
 
 
-class Multiply(Layer):
+class Multiply(_Merging):
     """The product of all values, element by element."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
         return reduce(np.multiply, inputs)
 
 
-class Average(Layer):
+class Average(_Merging):
     """The mean of all values."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
         return reduce(np.add, inputs) * (1.0 / len(inputs))
 
 
-class Maximum(Layer):
+class Maximum(_Merging):
     """The greatest of the values at each place."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
         return reduce(np.maximum, inputs)
 
 
-class Minimum(Layer):
+class Minimum(_Merging):
     """The least of the values at each place."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
         return reduce(np.minimum, inputs)
 
 
-class Concatenate(Layer):
-    """The values one behind the other along an axis."""
+class Concatenate(Stepwise):
+    """The values one behind the other along an axis; along that of time, their masks, too."""
 
     axis: int = -1
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None or normal_axis(self.axis, inputs[0].ndim) != 1:
+            return every(mask)
+        pairs = zip(inputs, mask, strict=True)
+        return np.concatenate(
+            [full(x.shape[:2], True) if own is None else own for x, own in pairs], axis=1
+        )
 
     def call(self, scope: Scope, inputs: Any) -> Any:
         return np.concatenate(list(inputs), axis=self.axis)

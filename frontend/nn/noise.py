@@ -8,7 +8,7 @@ import numpy as np
 
 from ..numpy.shared import common_dtype
 from ..random import bernoulli, normal
-from .layer import Layer
+from .layer import Stepwise
 from .scope import Scope
 
 __all__ = [
@@ -25,7 +25,7 @@ def dropped(scope: Scope, x: Any, rate: float, shape: Any = None) -> Any:
     return np.where(kept, x * (1.0 / (1.0 - rate)), 0.0)
 
 
-class Dropout(Layer):
+class Dropout(Stepwise):
     """A share `rate` of all values is zero while training, the others are x / (1 − rate).
 
     `noise_shape` has a 1 for each axis along which values are dropped together.
@@ -45,7 +45,7 @@ class Dropout(Layer):
         return dropped(scope, x, self.rate, shape)
 
 
-class SpatialDropout2D(Layer):
+class SpatialDropout2D(Stepwise):
     """Dropout of whole channels."""
 
     rate: float
@@ -67,7 +67,7 @@ class SpatialDropout3D(SpatialDropout2D):
     """Dropout of whole channels of volumes."""
 
 
-class GaussianNoise(Layer):
+class GaussianNoise(Stepwise):
     """N(0, stddev²) added to every value."""
 
     stddev: float
@@ -78,7 +78,7 @@ class GaussianNoise(Layer):
         return x + normal(scope.key(), x.shape, common_dtype(x)) * self.stddev
 
 
-class GaussianDropout(Layer):
+class GaussianDropout(Stepwise):
     """Every value times N(1, rate / (1 − rate))."""
 
     rate: float

@@ -10,7 +10,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
 from ..numpy.shared import common_dtype, convert, normal_axes, normal_axis
-from .layer import Layer
+from .layer import Stepwise
 from .scope import Scope
 
 __all__ = [
@@ -18,10 +18,19 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    """Mean and variance along the axes, which stay with size 1."""
-    mean = np.mean(x, axis=axes, keepdims=True)
-    return mean, np.mean(np.square(x - mean), axis=axes, keepdims=True)
+def _moments(x: Any, axes: tuple[int, ...], mask: Any = None) -> tuple[Any, Any]:
+    """Mean and variance along the axes, which stay with size 1; of what a mask lets count."""
+    mean = _mean(x, axes, mask)
+    return mean, _mean(np.square(x - mean), axes, mask)
+
+
+def _mean(x: Any, axes: tuple[int, ...], mask: Any) -> Any:
+    if mask is None:
+        return np.mean(x, axis=axes, keepdims=True)
+    counts = np.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+    counts = np.broadcast_to(counts, x.shape)
+    count = np.sum(convert(counts, common_dtype(x)), axis=axes, keepdims=True)
+    return np.sum(np.where(counts, x, 0.0), axis=axes, keepdims=True) / np.maximum(count, 1.0)
 
 
 def _wide(x: Any) -> Any:
@@ -46,12 +55,13 @@ def _scaled(layer: Any, scope: Scope, y: Any, axes: tuple[int, ...]) -> Any:
     return convert(y, scope.policy.compute)
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Stepwise):
     """γ · (x − mean) / √(variance + ε) + β, for each channel.
 
     In training, mean and variance are those of the batch, and running averages of them move by
     1 − `momentum`; otherwise the averages are used. A layer that is not trainable keeps them.
     As in Keras, the running variance is that of the batch, not of a sample (torch: n / (n − 1)).
+    Steps that a mask leaves out count in neither.
     """
 
     axis: int = -1
@@ -64,7 +74,7 @@ class BatchNormalization(Layer):
     moving_mean_initializer: Any = "zeros"
     moving_variance_initializer: Any = "ones"
 
-    def call(self, scope: Scope, x: Any) -> Any:
+    def call(self, scope: Scope, x: Any, mask: Any = None) -> Any:
         x = _wide(x)
         channel = normal_axis(self.axis, x.ndim)
         shape = tuple(n if at == channel else 1 for at, n in enumerate(x.shape))
@@ -72,7 +82,7 @@ class BatchNormalization(Layer):
         mean = scope.variable("moving_mean", size, self.moving_mean_initializer)
         variance = scope.variable("moving_variance", size, self.moving_variance_initializer)
         if scope.training and scope.moves:
-            found = _moments(x, tuple(at for at in range(x.ndim) if at != channel))
+            found = _moments(x, tuple(at for at in range(x.ndim) if at != channel), mask)
             for name, old, new in zip(_AVERAGES, (mean, variance), found, strict=True):
                 moved = np.reshape(new, (size,)) - old
                 scope.update(name, old + (1.0 - self.momentum) * moved)
@@ -86,7 +96,7 @@ class BatchNormalization(Layer):
 _AVERAGES = ("moving_mean", "moving_variance")
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(Stepwise):
     """γ · (x − mean) / √(variance + ε) + β, with the statistics of each example along `axis`."""
 
     axis: Any = -1
@@ -103,7 +113,7 @@ class LayerNormalization(Layer):
         return _scaled(self, scope, (x - mean) / np.sqrt(variance + self.epsilon), axes)
 
 
-class RMSNormalization(Layer):
+class RMSNormalization(Stepwise):
     """γ · x / √(mean of x² + ε), along `axis`."""
 
     axis: Any = -1
@@ -123,7 +133,7 @@ class RMSNormalization(Layer):
         return _scaled(self, scope, x / np.sqrt(square + self.epsilon), axes)
 
 
-class GroupNormalization(Layer):
+class GroupNormalization(Stepwise):
     """`LayerNormalization` with statistics over space and a group of channels; -1: one each."""
 
     groups: int = 32

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..numpy.shared import common_dtype, convert
 from . import functional
 from .layer import Layer
 from .scope import Scope
@@ -89,7 +92,20 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalAveragePooling1D(GlobalAveragePooling2D):
-    """The mean of each channel of sequences."""
+    """The mean of each channel of sequences, of the steps that count where there is a mask."""
+
+    supports_masking = True
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
+
+    def call(self, scope: Scope, x: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return super().call(scope, x)
+        last = self.data_format == "channels_last"
+        counts = convert(np.expand_dims(mask, -1 if last else 1), common_dtype(x))
+        steps: dict[str, Any] = {"axis": 1 if last else 2, "keepdims": self.keepdims}
+        return np.sum(x * counts, **steps) / np.maximum(np.sum(counts, **steps), 1.0)
 
 
 class GlobalAveragePooling3D(GlobalAveragePooling2D):

@@ -16,7 +16,7 @@ from ..numpy import matmul
 from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from .activations import activation
-from .layer import Layer
+from .layer import CARRIED, Layer, Stepwise
 from .noise import dropped
 from .scope import Scope
 
@@ -29,7 +29,11 @@ class RNN(Layer):
     """A recurrent layer: `step` is one turn, `gates` how many blocks of `units` a turn needs.
 
     Inputs are batch, time, features. Called with `initial_state=`, a list of arrays, and `mask=`,
-    batch by time: where it is false, the state and the output stay what they were.
+    batch by time: where it is false, the state and the output stay what they were, or the output
+    is 0 with `zero_output_for_mask`. With `go_backwards` outputs are in the order of the turns:
+    the last step first. A `stateful` layer goes on from where the batch before it ended, place by
+    place, in training and afterwards, until `reset_states`; batches then have one size, which
+    `Input(shape, batch_size=...)` says.
     """
 
     units: int
@@ -46,14 +50,23 @@ class RNN(Layer):
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
+    stateful: bool = False
+    zero_output_for_mask: bool = False
 
+    supports_masking = True
     gates = 1  # blocks of units in the kernels
     states = 1  # arrays that are carried from turn to turn
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is not None and self.go_backwards:
+            mask = np.flip(mask, 1)
+        return [mask if self.return_sequences else None]
+
     def call(self, scope: Scope, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        carried = self._carried(scope, x) if self.stateful else {}
         x = dropped(scope, x, self.dropout, (x.shape[0], 1, x.shape[2]))
         projected, weights = self.projected(scope, x)
-        start = self._start(x, initial_state)
+        start = self._start(x, initial_state, tuple(carried.values()))
         kept = dropped(scope, _ones_like(start[0]), self.recurrent_dropout)
         rows = [projected] if mask is None else [projected, mask]
         rows = [np.moveaxis(row, 1, 0) for row in rows]
@@ -67,10 +80,12 @@ class RNN(Layer):
             if mask is not None:
                 seen = row[1][:, None]
                 new = [np.where(seen, now, old) for now, old in zip(new, state, strict=True)]
-                output = np.where(seen, output, before)
+                output = np.where(seen, output, 0.0 if self.zero_output_for_mask else before)
             return (*new, output), output if self.return_sequences else None
 
         last, outputs = scan(turn, (*start, _zeros_like(start[0])), rows)
+        for name, value in zip(carried, last, strict=False):
+            scope.update(name, value)
         result = np.moveaxis(outputs, 0, 1) if self.return_sequences else last[-1]
         return (result, *last[:-1]) if self.return_state else result
 
@@ -103,10 +118,25 @@ class RNN(Layer):
         h = activation(self.activation)(x + matmul(state[0], weights[0]))
         return h, h
 
+    def _carried(self, scope: Scope, x: Array) -> dict[str, Array]:
+        """What the batch before left, by name."""
+        if not isinstance(x.shape[0], int):
+            raise ArgumentError(
+                f"a stateful {type(self).__name__} keeps a state for each place in a batch, and"
+                " batches have no fixed size",
+                fix="begin the model with sf.nn.Input(shape, batch_size=...)",
+                loc=user_location(),
+            )
+        shape = (x.shape[0], self.units)
+        names = [f"{CARRIED}{at}" for at in range(self.states)]
+        return {name: scope.variable(name, shape) for name in names}
+
     def _drops(self, scope: Scope) -> bool:
         return scope.training and self.recurrent_dropout > 0
 
-    def _start(self, x: Array, given: Any) -> tuple[Array, ...]:
+    def _start(self, x: Array, given: Any, carried: tuple[Array, ...]) -> tuple[Array, ...]:
+        if given is None and carried:
+            return carried
         if given is None:
             zeros = full((x.shape[0], self.units), 0.0, dtype=common_dtype(x).numpy)
             return (zeros,) * self.states
@@ -202,16 +232,29 @@ class GRU(RNN):
 
 
 class Bidirectional(Layer):
-    """A recurrent layer forth and back; `merge_mode`: "concat", "sum", "mul", "ave" or None."""
+    """A recurrent layer forth and back; `merge_mode`: "concat", "sum", "mul", "ave" or None.
+
+    Called as the layer is; `initial_state=` has the arrays of the way forth, then those of the way
+    back. Outputs of steps that a mask leaves out are 0, as in Keras.
+    """
 
     layer: Any
     merge_mode: str | None = "concat"
     backward_layer: Any = None
 
-    def call(self, scope: Scope, x: Any, mask: Any = None) -> Any:
+    supports_masking = True
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        own = mask if self.layer.return_sequences else None
+        return [own, own] if self.merge_mode is None else [own]
+
+    def call(self, scope: Scope, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        zeros = {"zero_output_for_mask": self.layer.return_sequences}
         back = self.backward_layer or replace(self.layer, go_backwards=True, name=None)
-        first = scope(self.layer, x, name="forward", **_given(mask))
-        second = scope(back, x, name="backward", **_given(mask))
+        given = list(initial_state) if initial_state is not None else None
+        for_forth, for_back = (given[: len(given) // 2], given[len(given) // 2 :]) if given else _NO
+        first = scope(replace(self.layer, **zeros), x, name="forward", **_given(mask, for_forth))
+        second = scope(replace(back, **zeros), x, name="backward", **_given(mask, for_back))
         if not self.layer.return_state:
             return self._merged(first, second)
         return (self._merged(first[0], second[0]), *first[1:], *second[1:])
@@ -232,7 +275,7 @@ _MERGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-class TimeDistributed(Layer):
+class TimeDistributed(Stepwise):
     """A layer applied to every step along the second axis, with the same weights."""
 
     layer: Any
@@ -258,8 +301,12 @@ def _blocks(x: Array, count: int) -> list[Array]:
     return [x[..., at * size : (at + 1) * size] for at in range(count)]
 
 
-def _given(mask: Any) -> dict[str, Any]:
-    return {} if mask is None else {"mask": mask}
+_NO = (None, None)
+
+
+def _given(mask: Any, initial_state: Any) -> dict[str, Any]:
+    given = {"mask": mask, "initial_state": initial_state}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _zeros_like(x: Array) -> Array:

@@ -23,6 +23,7 @@ from ..tracing.sizes import plain
 from ..tracing.specs import Spec
 from ..tracing.trace import dtype_of
 from ..tracing.tree import flatten, map_leaves
+from .masks import Masks
 from .policies import Policy, policy
 from .regularizers import regularizer as regularizer_of
 
@@ -87,6 +88,7 @@ class Run(Struct, eq=False):
     seen: list[Row] | None = None
     calls: int = 0
     flags: Mapping[int, bool] = field(default_factory=dict)
+    masks: Masks = field(default_factory=Masks)
 
     def moves(self, layer: Any) -> bool:
         """Whether a layer is trainable: as it was when its model was compiled, or as it is."""
@@ -179,25 +181,32 @@ class Scope:
             (*self._path, title),
             self.moves and self._run.moves(layer),
         )
-        self._run.calls += 1
-        inner._calls = (*self._calls, self._run.calls)
+        run = self._run
+        run.calls += 1
+        inner._calls = (*self._calls, run.calls)
         with provenance(title):
-            result = inner.run(layer, inputs, options)
-        if self._run.seen is not None:
-            result = inner._note(self._run.seen, layer, inputs, options, result)
+            taken = run.masks.taken(layer, inputs, options)
+            result = inner.run(layer, inputs, taken)
+            if run.seen is not None:
+                result = inner._note(run.seen, layer, inputs, options, result)
+            run.masks.given(layer, inputs, taken, result)
         return result
 
     def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """What the layer whose scope this is makes of the inputs."""
-        inputs, options = self._types.converted((inputs, options))
+        inputs, options = self._converted((inputs, options))
         result = layer.call(self, *inputs, **options)
         # What other layers gave stays: one of float32 may stand at the end of a model of halves.
-        return result if self._layers else self._types.converted(result)
+        return result if self._layers else self._converted(result)
+
+    def _converted(self, tree: Any) -> Any:
+        return self._run.masks.follow(tree, self._types.converted(tree))
 
     def _note(self, seen: list[Row], layer: Any, inputs: Any, options: Any, result: Any) -> Any:
         """Write a call down; what it gave is a value of its own even where nothing was done."""
         number = self._calls[-1]
-        result = map_leaves(lambda leaf: call("copy", traced(leaf), number=number), result)
+        copied = map_leaves(lambda leaf: call("copy", traced(leaf), number=number), result)
+        result = self._run.masks.follow(result, copied)
         specs = (map_leaves(_spec_of, tree) for tree in (inputs, options, result))
         ends = (flatten(tree)[0] for tree in ((inputs, options), result))
         seen.append(

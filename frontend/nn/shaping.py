@@ -12,7 +12,7 @@ from symfuse.runtime.errors import ShapeError
 
 from ..numpy.shared import product
 from .functional import resize
-from .layer import Layer
+from .layer import Layer, Stepwise
 from .scope import Scope
 from .spatial import channels_last, from_channels_last
 
@@ -73,7 +73,7 @@ class RepeatVector(Layer):
         return np.broadcast_to(x[:, None, :], (x.shape[0], self.n, x.shape[1]))
 
 
-class Rescaling(Layer):
+class Rescaling(Stepwise):
     """x · scale + offset, such as scale=1/255 for images of bytes."""
 
     scale: float

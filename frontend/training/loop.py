@@ -119,7 +119,9 @@ def evaluated(model: Any, batches: Batches, display: Silent | None = None) -> di
             goals = model.ready(batch)
             carry, values = {"metrics": goals.init()}, model.values()
             display.begin("evaluate", batches.count)
-        carry = model.programs.test(carry, values, batch)(carry, values, batch)
+        carry, moved = model.programs.test(carry, values, batch)(carry, values, batch)
+        if moved:
+            values = model.move(moved)
         display.step(example_count(batch), _Later(goals, carry["metrics"]))
     if goals is None:
         raise _no_data("evaluate")
@@ -135,7 +137,11 @@ def predicted(model: Any, batches: Batches) -> Tree:
     for batch in batches.of(0):
         model.ready(batch)
         values = model.values()
-        parts.append(model.programs.predict(values, {"x": batch["x"]})(values, {"x": batch["x"]}))
+        given = {"x": batch["x"]}
+        part, moved = model.programs.predict(values, given)(values, given)
+        if moved:
+            model.move(moved)
+        parts.append(part)
     if not parts:
         raise _no_data("predict")
     first = flatten(parts[0])[1]

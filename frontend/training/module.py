@@ -28,8 +28,9 @@ from .files import load_weights, save_model, save_weights
 from .history import History
 from .loop import Validation, copied, evaluated, fitted, predicted
 from .objectives import Goals, Objectives
-from .programs import Programs, batch_specs
+from .programs import Programs, batch_specs, fixed_batch
 from .progress import display
+from .steps import changed
 from .summary import Summary, summarised
 from .timing import timed
 
@@ -177,7 +178,10 @@ class Module(Layer):
         if is_symbolic((inputs, options)):
             return super().__call__(*inputs, **options)
         values = self.values()
-        return self.apply(values["params"], values["state"], *inputs, **options)[0]
+        y, state = self.apply(values["params"], values["state"], *inputs, **options)
+        if moved := changed(state, values["state"]):
+            self.move(moved)
+        return y
 
     def summary(
         self, *specs: Any, depth: int = 1, profile: bool = False, batch_size: int = 32
@@ -292,6 +296,12 @@ class Module(Layer):
         self.hold(Variables(carry["params"], carry["state"]))
         self.optimizer_state = carry["optimizer"]
 
+    def move(self, state: Tree) -> dict[str, Tree]:
+        """Keep the parts of the state that a prediction changed; all arrays of the model."""
+        values = self.values()
+        self.hold(Variables(values["params"], _merged(values["state"], state)))
+        return self.values()
+
     def _known_specs(self) -> tuple[Any, ...] | None:
         """The specs of the inputs: as declared, as built for, or those of the first layer."""
         found: tuple[Any, ...] | None = self.__dict__.get("built_for")
@@ -316,8 +326,17 @@ class Module(Layer):
         picture = layer_picture(self, self.input_specs("build"))
         return {"text/plain": str(self.summary()), "image/svg+xml": picture.to_svg()}
 
-    def _batches(self, x: Any, y: Any = None, weight: Any = None, **options: Any) -> Any:
-        return batches(x, y, weight, dtype=self.policy.variable.computed, **options)
+    def _batches(
+        self,
+        x: Any,
+        y: Any = None,
+        weight: Any = None,
+        *,
+        batch_size: int | None = None,
+        **more: Any,
+    ) -> Any:
+        size = batch_size or fixed_batch(self._known_specs())
+        return batches(x, y, weight, dtype=self.policy.variable.computed, batch_size=size, **more)
 
     def _one(self, x: Any, y: Any, weight: Any) -> dict[str, Any]:
         parts = {"x": x, "y": y, "weight": weight}
@@ -338,6 +357,13 @@ def _as_spec(one: Any) -> Spec:
     if isinstance(one, str):
         return spec(one)
     return one if isinstance(one, Spec) else batched(one.shape[1:], one.dtype)
+
+
+def _merged(old: Tree, new: Tree) -> Tree:
+    """Nested dicts with some leaves in the place of others."""
+    if not isinstance(old, dict):
+        return new
+    return {name: _merged(part, new[name]) if name in new else part for name, part in old.items()}
 
 
 def _parts(data: Any) -> tuple[Any, ...]:

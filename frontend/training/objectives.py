@@ -45,12 +45,14 @@ class Goals(Struct, frozen=True, eq=False):
         means = dict.fromkeys(("loss", *self._part_names()), LOSS)
         return {name: metric.init() for name, metric in {**means, **self._metrics()}.items()}
 
-    def losses(self, y_true: Tree, y_pred: Tree, weight: Array | None) -> list[Array]:
-        """The loss of each output that has one."""
-        pairs = zip(self.each, *self._pairs(y_true, y_pred), strict=True)
+    def losses(
+        self, y_true: Tree, y_pred: Tree, weight: Array | None, masks: Sequence[Array | None]
+    ) -> list[Array]:
+        """The loss of each output that has one, of what its mask lets count."""
+        rows = zip(self.each, *self._pairs(y_true, y_pred), masks, strict=True)
         return [
-            goal.loss(fitted(true, pred), pred, weight)
-            for goal, true, pred in pairs
+            goal.loss(fitted(true, pred), pred, weight, mask)
+            for goal, true, pred, mask in rows
             if goal.loss is not None
         ]
 
@@ -71,6 +73,7 @@ class Goals(Struct, frozen=True, eq=False):
         y_true: Tree,
         y_pred: Tree,
         weight: Array | None,
+        masks: Sequence[Array | None],
     ) -> dict[str, Any]:
         """The states of all metrics after one more batch."""
         trues, preds = self._pairs(y_true, y_pred)
@@ -80,12 +83,13 @@ class Goals(Struct, frozen=True, eq=False):
             name: LOSS.update(states[name], value, sample_weight=count)
             for name, value in means.items()
         }
-        for goal, true, pred in zip(self.each, trues, preds, strict=True):
+        for goal, true, pred, mask in zip(self.each, trues, preds, masks, strict=True):
             true = fitted(true, pred) if goal.metrics or goal.weighted else None
+            both = _both(weight, mask)
             for name, metric in goal.metrics.items():
-                new[name] = metric.update(states[name], true, pred)
+                new[name] = metric.update(states[name], true, pred, sample_weight=mask)
             for name, metric in goal.weighted.items():
-                new[name] = metric.update(states[name], true, pred, sample_weight=weight)
+                new[name] = metric.update(states[name], true, pred, sample_weight=both)
         return new
 
     def logs(self, states: Mapping[str, Any]) -> dict[str, float]:
@@ -152,6 +156,16 @@ class Objectives(Struct, frozen=True, eq=False):
                 for at, name in enumerate(names)
             )
         )
+
+
+def _both(weight: Array | None, mask: Array | None) -> Array | None:
+    """Weights of examples, or of steps, where the mask is true, and 0 elsewhere."""
+    if weight is None or mask is None:
+        return mask if weight is None else weight
+    weight = traced(weight)
+    for _ in range(len(mask.shape) - len(weight.shape)):
+        weight = np.expand_dims(weight, -1)
+    return np.where(mask, weight, 0.0)
 
 
 def fitted(y_true: Array, y_pred: Array) -> Array:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError
 
 from ..nn.layer import Layer
 from ..nn.symbolic import BATCH
@@ -18,7 +22,7 @@ from .batches import example_count
 from .objectives import Goals, Objectives
 from .steps import predict_step, test_step, train_step
 
-__all__ = ["Programs", "batch_specs", "output_names"]
+__all__ = ["Programs", "batch_specs", "fixed_batch", "output_names"]
 
 Tree = Any
 
@@ -35,6 +39,7 @@ class Programs(Struct, eq=False):
     known: dict[Any, CompiledFunction] = field(default_factory=dict)
     routes: dict[Any, CompiledFunction] = field(default_factory=dict)
     goals: dict[Any, Goals] = field(default_factory=dict)
+    _fixed: Any = UNSET
 
     def train(self, carry: Tree, key: Any, batch: Tree) -> CompiledFunction:
         """The program of one training step; its first argument is overwritten."""
@@ -78,11 +83,20 @@ class Programs(Struct, eq=False):
         moving = self.model.moving(params, self.flags)
         return self.optimizer if all(flatten(moving)[0]) else freeze(self.optimizer, moving)
 
+    @property
+    def fixed(self) -> int | None:
+        """The one size of batches, where the inputs of the model say so."""
+        if self._fixed is UNSET:
+            self._fixed = fixed_batch(self.model.__dict__.get("built_for"))
+        found: int | None = self._fixed
+        return found
+
     def _found(
         self, what: str, batch: Tree, make: Callable[[Tree], CompiledFunction]
     ) -> CompiledFunction:
         """The program for such a batch, which others with the same open sizes may have made."""
-        route = (what, _types(batch), None if self.dynamic_batch else example_count(batch))
+        is_open = self.dynamic_batch and self.fixed is None
+        route = (what, _types(batch), None if is_open else example_count(batch))
         if route not in self.routes:
             specs = batch_specs(self.model, batch) if self.dynamic_batch else batch
             leaves, tree = flatten(specs)
@@ -95,8 +109,17 @@ class Programs(Struct, eq=False):
 
 def batch_specs(model: Layer, batch: Tree) -> Tree:
     """The types of a batch with its size symbolic, and what else the model's inputs leave open."""
-    given = {key: map_leaves(_opened, part) for key, part in batch.items()}
     declared = flatten(model.__dict__.get("built_for"))[0]
+    size = fixed_batch(declared)
+    if size is not None and example_count(batch) != size:
+        raise ShapeError(
+            f"the model is for batches of {size} examples, and there is one of"
+            f" {example_count(batch)}",
+            fix=f"pass batch_size={size} and a multiple of {size} examples",
+            loc=user_location(),
+        )
+    opened = partial(_opened, size or BATCH)
+    given = {key: map_leaves(opened, part) for key, part in batch.items()}
     leaves, tree = flatten(given["x"])
     if len(declared) == len(leaves):
         pairs = zip(leaves, declared, strict=True)
@@ -115,8 +138,14 @@ def output_names(model: Layer, outputs: Tree) -> list[str]:
     return ["output"] if count == 1 else [f"output_{at}" for at in range(count)]
 
 
-def _opened(array: Any) -> Spec:
-    return Spec((BATCH, *array.shape[1:]), array.dtype)
+def fixed_batch(specs: Any) -> int | None:
+    """The number of examples that all batches have by the specs of inputs; None: any number."""
+    sizes = [one.shape[0] for one in flatten(specs)[0] if one.shape]
+    return next((size for size in sizes if isinstance(size, int)), None)
+
+
+def _opened(batch: Any, array: Any) -> Spec:
+    return Spec((batch, *array.shape[1:]), array.dtype)
 
 
 def _as_declared(given: Spec, declared: Spec) -> Spec:

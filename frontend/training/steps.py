@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +14,21 @@ from ..nn.layer import Layer
 from ..nn.scope import Run
 from ..numpy.shared import traced
 from ..random import fold_in
-from ..tracing.tree import map_leaves
+from ..tracing.tree import flatten, map_leaves
 from ..transforms import value_and_grad
 from .objectives import Goals
 
-__all__ = ["loss_of", "predict_step", "test_step", "train_step"]
+__all__ = ["changed", "loss_of", "predict_step", "test_step", "train_step"]
 
 Tree = Any
 Step = Callable[..., Any]
+
+
+class Seen(NamedTuple):
+    """What a model made of a batch: its outputs, and a mask or None for each."""
+
+    y_pred: Tree
+    masks: tuple[Any, ...]
 
 
 def loss_of(model: Layer, goals: Goals, flags: Mapping[int, bool]) -> Step:
@@ -30,11 +37,12 @@ def loss_of(model: Layer, goals: Goals, flags: Mapping[int, bool]) -> Step:
     def loss(params: Tree, state: Tree, batch: Tree, key: Any) -> Any:
         run = Run(training=key is not None, key=key, flags=flags)
         y_pred, state = model.run(run, params, state, batch["x"])
-        parts = goals.losses(batch.get("y"), y_pred, batch.get("weight"))
+        masks = [run.masks.of(leaf) for leaf in flatten(y_pred)[0]]
+        parts = goals.losses(batch.get("y"), y_pred, batch.get("weight"), masks)
         if key is not None and not parts and not run.losses:
             raise _no_loss()
         total = sum((one for one in run.losses), goals.total(parts))
-        return traced(total), (state, y_pred, parts)
+        return traced(total), (state, parts, Seen(y_pred, tuple(masks)))
 
     return loss
 
@@ -49,11 +57,9 @@ def train_step(model: Layer, goals: Goals, optimizer: Any, flags: Mapping[int, b
     def train(carry: Tree, key: Any, batch: Tree) -> Tree:
         own = fold_in(key, carry["optimizer"]["step"])
         gradient = value_and_grad(loss, has_aux=True)
-        (value, (state, y_pred, parts)), grads = gradient(
-            carry["params"], carry["state"], batch, own
-        )
+        (value, (state, parts, seen)), grads = gradient(carry["params"], carry["state"], batch, own)
         params, moved = optimizer.update(grads, carry["optimizer"], carry["params"])
-        metrics = _metrics(goals, carry, value, parts, batch, y_pred)
+        metrics = _metrics(goals, carry, value, parts, batch, seen)
         new = {"params": params, "state": state, "optimizer": moved}
         kept = {name: carry[name] for name in new}
         is_number = np.isfinite(value)
@@ -64,24 +70,33 @@ def train_step(model: Layer, goals: Goals, optimizer: Any, flags: Mapping[int, b
 
 
 def test_step(model: Layer, goals: Goals) -> Step:
-    """(carry, values, batch) → carry, which is the metrics alone."""
+    """(carry, values, batch) → carry, which is the metrics alone, and what changed of the state."""
     loss = loss_of(model, goals, {})
 
     def test(carry: Tree, values: Tree, batch: Tree) -> Tree:
-        value, (_, y_pred, parts) = loss(values["params"], values["state"], batch, None)
-        return {"metrics": _metrics(goals, carry, value, parts, batch, y_pred)}
+        value, (state, parts, seen) = loss(values["params"], values["state"], batch, None)
+        metrics = _metrics(goals, carry, value, parts, batch, seen)
+        return {"metrics": metrics}, changed(state, values["state"])
 
     return test
 
 
 def predict_step(model: Layer) -> Step:
-    """(values, batch) → outputs."""
+    """(values, batch) → outputs, and what changed of the state."""
 
     def predict(values: Tree, batch: Tree) -> Tree:
-        y_pred, _ = model.run(Run(), values["params"], values["state"], batch["x"])
-        return y_pred
+        y_pred, state = model.run(Run(), values["params"], values["state"], batch["x"])
+        return y_pred, changed(state, values["state"])
 
     return predict
+
+
+def changed(new: Tree, old: Tree) -> Tree:
+    """What is another value than before, in the dicts where it was."""
+    if not isinstance(new, dict):
+        return new
+    parts = {name: changed(part, old[name]) for name, part in new.items() if part is not old[name]}
+    return {name: part for name, part in parts.items() if not (isinstance(part, dict) and not part)}
 
 
 def _no_loss() -> ArgumentError:
@@ -93,6 +108,7 @@ def _no_loss() -> ArgumentError:
 
 
 def _metrics(
-    goals: Goals, carry: Tree, value: Any, parts: Any, batch: Tree, y_pred: Tree
+    goals: Goals, carry: Tree, value: Any, parts: Any, batch: Tree, seen: Seen
 ) -> dict[str, Any]:
-    return goals.update(carry["metrics"], value, parts, batch.get("y"), y_pred, batch.get("weight"))
+    y, weight = batch.get("y"), batch.get("weight")
+    return goals.update(carry["metrics"], value, parts, y, seen.y_pred, weight, seen.masks)

@@ -324,7 +324,8 @@ class Memory:
         """
         offset: Dim = 0
         shift, stride = 0, 1
-        for axis in sorted(reversed(local.axes), key=lambda one: self._tile_of(one)[1] is None):
+        blocks_last = sorted(local.axes, key=lambda one: self._tile_of(one)[1] is not None)
+        for axis in reversed(blocks_last):
             extent, tile = self._tile_of(axis)
             if tile == 1:
                 continue
