@@ -28,7 +28,7 @@ REASONS: dict[tuple[str, str], str] = {
     (EAGER, "The result is text, which needs values."): "array2string array_repr array_str "
     "format_float_positional format_float_scientific",
     (EAGER, "About Python numbers and objects."): "base_repr binary_repr isscalar iterable",
-    (EAGER, "About element types: they take `x.dtype`."): "common_type isdtype issubdtype "
+    (EAGER, "About element types: they take `x.dtype`."): "isdtype issubdtype "
     "min_scalar_type mintypecode promote_types typename",
     (EAGER, "Files: load before tracing, save what comes back."): "fromfile fromregex genfromtxt "
     "load loadtxt save savetxt savez savez_compressed",
@@ -43,9 +43,7 @@ REASONS: dict[tuple[str, str], str] = {
     (NOT, "There are no dates."): "busday_count busday_offset datetime_as_string datetime_data "
     "is_busday isnat",
     (NOT, "How many elements there are depends on values: cut at known places."): "trim_zeros",
-    (NOT, "How many coefficients there are depends on values."): "polydiv roots",
     (NOT, "Whether the result is complex depends on values: use `real`."): "real_if_close",
-    (NOT, "Complex numbers have no order: `x[np.argsort(x.real)]`."): "sort_complex",
     (NOT, "Deprecated in NumPy: use `vstack`."): "row_stack",
 }  # fmt: skip
 

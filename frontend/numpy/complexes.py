@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.runtime.dtypes import DType
+
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .shared import call, common_dtype, convert, floating, traced
 
 __all__ = [
     "angle", "conj", "conjugate", "imag", "iscomplex", "iscomplexobj", "isreal", "isrealobj",
-    "real",
+    "real", "sort_complex",
 ]  # fmt: skip
 
 
@@ -106,3 +108,15 @@ def either(test: str, x: Any) -> Any:
 def both(test: str, x: Any) -> Any:
     """Whether a question about floats is true of both parts."""
     return call("logical_and", *(call(test, part) for part in parts(x)))
+
+
+@numpy_like(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """The elements along the last axis by their real parts, equal ones by their imaginary parts."""
+    x = traced(a)
+    dtype = common_dtype(x)
+    if not dtype.is_complex:
+        small = dtype.is_integer and dtype.bits <= 16
+        return convert(FUNCTIONS["sort"](x), DType.C64 if small else DType.C128)
+    order = FUNCTIONS["lexsort"]((FUNCTIONS["imag"](x), FUNCTIONS["real"](x)))
+    return FUNCTIONS["take_along_axis"](x, order, axis=-1)

@@ -12,7 +12,7 @@ from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
 from .shared import common_dtype
 
-__all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
+__all__ = ["can_cast", "common_type", "finfo", "iinfo", "isdtype", "result_type"]
 
 
 class FloatLimits:
@@ -75,6 +75,11 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     return np.can_cast(from_, to, casting)
 
 
+def common_type(*arrays: Any) -> Any:
+    """The floating-point type that arrays meet in, as a class of NumPy's; of integers float64."""
+    return np.common_type(*(np.empty(0, common_dtype(x).numpy) for x in arrays))
+
+
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether an element type is of a kind, as "integral", or is another one."""
     return np.isdtype(np.dtype(dtype), kind)
@@ -82,3 +87,4 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 numpy_like(np.result_type, view=True)(result_type)
 numpy_like(np.can_cast, view=True)(can_cast)
+numpy_like(np.common_type, view=True)(common_type)

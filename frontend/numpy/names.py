@@ -18,11 +18,13 @@ LATER: dict[str, str] = {
     "unique_inverse unique_values",
     "differences": "diff ediff1d gradient interp trapezoid unwrap",
     "polynomials": "poly polyadd polyder polyfit polyint polymul polysub polyval vander",
+    "companions": "polydiv roots",
     "window_functions": "bartlett blackman hamming hanning i0 kaiser",
     "convolving": "convolve correlate",
     "contraction": "einsum einsum_path",
     "progressions": "geomspace logspace",
     "padding": "pad",
+    "sliding": "sliding_window_view",
     "selecting": "choose compress delete diagflat extract insert piecewise resize",
     "placement": "copyto fill_diagonal place put put_along_axis putmask",
     "places": "diag_indices diag_indices_from ix_ ravel_multi_index tril_indices "
@@ -30,9 +32,10 @@ LATER: dict[str, str] = {
     "applying": "apply_along_axis apply_over_axes fromfunction vectorize",
     "floats": "divmod fix float_power frexp ldexp logaddexp2 modf spacing",
     "integers": "bitwise_count gcd lcm packbits unpackbits",
-    "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real",
+    "complexes": "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real "
+    "sort_complex",
     "matrices": "norm vector_norm",
-    "dtypes": "can_cast finfo iinfo isdtype result_type",
+    "dtypes": "can_cast common_type finfo iinfo isdtype result_type",
 }
 """Of `symfuse.numpy`, by module."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.dims import maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import ShapeError
@@ -24,19 +26,29 @@ def polyval(p: Any, x: Any) -> Any:
     """The polynomial with these coefficients at x, by Horner's rule."""
     coefficients, x = traced(p), traced(x)
     result: Any = snp.zeros_like(x)
-    for at in range(coefficients.shape[0]):
+    count = coefficients.shape[0]
+    if not isinstance(count, int):
+        result = convert(result, common_dtype(coefficients, x))
+        # Loops are loaded where a function needs one.
+        scan = import_module("symfuse.control.loops").scan
+        return scan(lambda value, c: (value * x + c, None), result, coefficients)[0]
+    for at in range(count):
         result = result * x + coefficients[at]
     return result
 
 
 @numpy_like(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
-    """The coefficients of the polynomial with these zeros and the first coefficient 1."""
+    """The coefficients of the polynomial with these zeros and the first coefficient 1; of a square
+    matrix, those of its characteristic polynomial."""
     zeros = traced(seq_of_zeros)
+    if zeros.ndim == 2:
+        found = poly(snp.linalg.eigvals(zeros))
+        return found if common_dtype(zeros).is_complex else snp.real(found)
     if zeros.ndim != 1:
         raise ShapeError(
             f"poly of an array of rank {zeros.ndim}",
-            fix="pass the zeros; those of a matrix are its eigenvalues",
+            fix="pass the zeros, or a square matrix, whose eigenvalues they are",
             loc=user_location(),
         )
     found = snp.ones(1, promoted(common_dtype(zeros), DType.F32).numpy)
@@ -48,7 +60,7 @@ def poly(seq_of_zeros: Any) -> Any:
 def _aligned(a1: Any, a2: Any) -> tuple[Any, Any]:
     """Two rows of coefficients, the shorter one with zeros before it."""
     first, second = (snp.atleast_1d(traced(a)) for a in (a1, a2))
-    size = max(first.shape[0], second.shape[0])
+    size = maximum(first.shape[0], second.shape[0])
     padded = [snp.pad(a, (size - a.shape[0], 0)) for a in (first, second)]
     return padded[0], padded[1]
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import symfuse as sf
 from symfuse import linalg
+from symfuse import numpy as snp
 from symfuse.linalg import cho_solve, lu, solve_triangular
 
 Array = np.ndarray[Any, Any]
@@ -237,3 +239,54 @@ def test_explanations_name_the_library_kernel() -> None:
     assert "library" in kinds
     assert program.as_text("kernels") and program.explain() and program.memory.table()
     assert program.cost_analysis() and "symfuse_lapack_dpotrf" in program.as_text("llvm")
+
+
+EXPONENTS = {
+    "one": SQUARE[0],
+    "a batch of great and small": SQUARE * np.array([0.01, 9.0])[:, None, None],
+    "complex": SQUARE[0] * 1j,
+    "f32": SQUARE.astype(np.float32),
+    "empty": np.zeros((2, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", EXPONENTS)
+def test_exponentials_of_matrices_are_those_of_scipy(name: str) -> None:
+    x = EXPONENTS[name]
+    wanted = scipy.linalg.expm(x) if x.size else x
+    tolerance = 2e-5 if x.dtype == np.float32 else 1e-11
+    _equal(sf.jit(linalg.expm)(x), wanted, tolerance)
+    _equal(linalg.expm(x), wanted, tolerance)
+
+
+def test_exponentials_of_matrices_have_derivatives_and_sizes() -> None:
+    sf.check_grads(linalg.expm, (SQUARE[0],), order=2)
+    program = sf.compile(linalg.expm, "f64[N,N]")
+    for n in (0, 1, 3):
+        _equal(program(SQUARE[0, :n, :n].copy()), scipy.linalg.expm(SQUARE[0, :n, :n]), 1e-12)
+    assert np.isnan(linalg.expm(1e16 * np.eye(2))).all()
+
+
+def test_blocks_and_diagonals_are_those_of_scipy() -> None:
+    a, b, c = RNG.normal(size=(2, 3)), RNG.normal(size=4), RNG.normal(size=(1, 1))
+    wanted = scipy.linalg.block_diag(a, b, c)
+    _equal(sf.jit(linalg.block_diag)(a, b, c), wanted, 0)
+    _equal(sf.compile(linalg.block_diag, "f64[M,N]", "f64[K]", "f64[1,1]")(a, b, c), wanted, 0)
+    for arrays in ((b,), (b, a[0]), (b + 2j,)):
+        _equal(sf.jit(linalg.toeplitz)(*arrays), scipy.linalg.toeplitz(*arrays), 0)
+        _equal(linalg.toeplitz(*arrays), scipy.linalg.toeplitz(*arrays), 0)
+    with pytest.raises(sf.ShapeError, match="block_diag"):
+        linalg.block_diag(np.zeros((2, 2, 2)))
+
+
+def test_zeros_of_polynomials_follow_from_a_companion_matrix() -> None:
+    p = np.array([2.0, -3.0, 5.0, 1.0])
+    program = sf.compile(lambda p: snp.roots(p), "f64[N]")
+    for size in (1, 2, 4):
+        wanted = np.sort_complex(np.roots(p[:size]))
+        _equal(np.sort_complex(program(p[:size].copy())), wanted, 1e-12)
+    sf.check_grads(lambda p: snp.sum(snp.abs(snp.roots(p)) ** 2), (p,), order=2)
+    assert np.isnan(sf.jit(snp.roots)(np.array([0.0, 1.0, 2.0]))).all()
+    assert snp.roots(np.array([1.0, 0.0, -1.0])).dtype == np.complex128
+    with pytest.raises(sf.ShapeError, match="rank 2"):
+        sf.trace(lambda p: snp.roots(p), "f64[2,2]")
