@@ -53,7 +53,7 @@ class Masks:
         found = dict(options)
         if not self._known:
             return found
-        asked = _asked(type(layer))
+        asked = _asked(layer.__class__)
         for name, value in [*zip(asked.inputs, inputs, strict=False), *options.items()]:
             wanted = asked.masks.get(name)
             if wanted is not None and found.get(wanted) is None:
@@ -75,7 +75,7 @@ class Masks:
             news = new if isinstance(new, list | tuple) else [new]
             for value, own in zip(flatten(result)[0], news, strict=False):
                 self.put(value, own)
-        elif mask is not None and not (layer.supports_masking or _asked(type(layer)).masks):
+        elif mask is not None and not (layer.supports_masking or _asked(layer.__class__).masks):
             _warn(layer)
 
 
