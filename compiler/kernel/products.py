@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..ir.dims import Dim, Symbol, coefficient, substitute
+from ..ir.dims import Dim, Symbol, coefficient
 from .build import Draft
 from .pack import Scratch, displaces, pack, wants_panels
-from .phases import Access, Axis, Instr, Loop, Part, Phase
+from .phases import Axis, Loop, Part, Phase
 from .processor import PAGE, Processor
+from .schedule import turns_ahead
 from .split import Piece
 
 __all__ = ["last_kept", "row_axis", "schedule_contraction"]
@@ -28,7 +29,6 @@ SMALL_TILES = (
 MOST_VECTORS = 8  # of one row, where there are no rows to share the columns
 WHOLE = 1.03  # times as good is a tile that needs no code for what is cut off at an edge
 WHOLE_ROWS = (4, 8, 16)  # of a tile, that one vector holds
-AHEAD = 8  # turns after which what is fetched has come
 CONFLICT_ROWS = 8  # of a tile, where elements of neighbouring rows displace each other in cache
 
 
@@ -50,7 +50,7 @@ class _Tiling(Struct, frozen=True):
         folded = [Loop(a) for a in self.draft.axes if self._is_plain_fold(a)]
         vectors = () if self.inner is None else (self.inner,)
         fold, after = self.draft.bodies
-        ahead = _ahead(fold, folded[-1].symbol) if folded else ()
+        ahead = turns_ahead(fold, folded[-1].symbol) if folded else ()
         turns = Phase((*folded, *vectors, *unrolled), fold, ahead=ahead)
         return Part(tuple(map(self._axis, order)), (turns, Phase(unrolled, after)))
 
@@ -86,14 +86,6 @@ class _Tiling(Struct, frozen=True):
             if loop is not None and loop.symbol == axis:
                 return Axis(axis, extent, loop.step, self.panels.get(axis))
         return Axis(axis, extent, 1)
-
-
-def _ahead(body: tuple[Instr, ...], inner: Symbol) -> tuple[Access, ...]:
-    """What lies in another line of memory at each turn, some turns later."""
-    reads = dict.fromkeys(i.detail for i in body if i.op == "load" and not i.args)
-    far = (read for read in reads if coefficient(read.offset, inner) not in (None, 0, 1))
-    later = {inner: inner + AHEAD}
-    return tuple(replace(read, offset=substitute(read.offset, later)) for read in far)
 
 
 def schedule_contraction(

@@ -10,10 +10,11 @@ from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .processor import Processor
 from .split import Piece
 
-__all__ = ["schedule_rows", "walked_axes"]
+__all__ = ["schedule_rows", "turns_ahead", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
+AHEAD = 8  # turns of a short loop after which what is fetched has come
 # Bytes of a row: shorter ones the processor sees coming, longer ones do not stay until then.
 LEAST_AHEAD, MOST_AHEAD = 1 << 10, 1 << 18
 
@@ -67,7 +68,7 @@ def _with_next_row(phases: list[Phase], draft: Draft, vector: Symbol) -> tuple[P
     if len(along) < 2 or not rows:
         return tuple(phases)
     reads = dict.fromkeys(i.detail for i in along[0].body if i.op == "load")
-    ahead = tuple(_moved(read, rows[-1]) for read in reads if _is_row(read, vector, rows[-1]))
+    ahead = tuple(_moved(read, rows[-1], 1) for read in reads if _is_row(read, vector, rows[-1]))
     busiest = max(along, key=_has_time)
     return tuple(replace(p, ahead=ahead) if p is busiest else p for p in phases)
 
@@ -84,9 +85,9 @@ def _is_row(read: Access, vector: Symbol, row: Symbol) -> bool:
     return LEAST_AHEAD <= nbytes <= MOST_AHEAD
 
 
-def _moved(read: Access, row: Symbol) -> Access:
-    """The same place of the next row."""
-    return replace(read, offset=substitute(read.offset, {row: row + 1}))
+def _moved(read: Access, axis: Symbol, by: int) -> Access:
+    """The same place so many indices further along an axis."""
+    return replace(read, offset=substitute(read.offset, {axis: axis + by}))
 
 
 def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
@@ -103,8 +104,16 @@ def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
         loops = [Loop(a.symbol) for a in axes if a.tile is None and a.symbol in walked]
         if vector in walked:
             loops.append(Loop(vector, lanes, copies, rolled=False))
-        phases.append(Phase(tuple(loops), body))
+        ahead = turns_ahead(body, loops[-2].symbol) if len(loops) > 1 and vector in walked else ()
+        phases.append(Phase(tuple(loops), body, ahead=ahead))
     return Part(axes, tuple(phases))
+
+
+def turns_ahead(body: tuple[Instr, ...], inner: Symbol) -> tuple[Access, ...]:
+    """What a loop reads from another line of memory at each turn, at some turns later."""
+    reads = dict.fromkeys(i.detail for i in body if i.op == "load" and not i.args)
+    far = (read for read in reads if coefficient(read.offset, inner) not in (None, 0, 1))
+    return tuple(_moved(read, inner, AHEAD) for read in far)
 
 
 def walked_axes(body: tuple[Instr, ...]) -> frozenset[Symbol]:

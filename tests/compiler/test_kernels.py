@@ -57,12 +57,12 @@ FETCHING = {
     "rows of any number": (lambda x: layernorm(x, 1), "f32[N,512]", [0, 1, 0]),
     "short rows": (lambda x: softmax(x, 1), "f32[64,100]", [0, 0, 0]),
     "rows in one phase": (lambda x: op["reduce_sum"](x, axes=(1,)), "f32[64,512]", [0, 0]),
-    "columns": (lambda x: softmax(x, 0), "f32[512,64]", [0, 0, 0]),
+    "rows of columns": (lambda x: softmax(x, 0), "f32[512,64]", [1, 1, 0]),
 }
 
 
 @pytest.mark.parametrize("name", FETCHING)
-def test_the_next_row_is_fetched_while_the_most_is_done(name: str) -> None:
+def test_what_comes_next_is_fetched_where_it_lies_elsewhere(name: str) -> None:
     function, given, expected = FETCHING[name]
     compiled = Compiled(make_graph(function, given))
     (kernel,) = compiled.compilation.launches
