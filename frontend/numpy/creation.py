@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.dims import Expr, is_at_most, maximum
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer, numpy_like
@@ -24,6 +24,7 @@ from .shared import (
     element_type,
     expect,
     floating,
+    size_number,
     traced,
 )
 
@@ -215,19 +216,21 @@ def linspace(
     dtype: Any = None, axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
     """`num` numbers at equal distances from start to stop, and if asked for the distance."""
-    if not has_tracer((start, stop)):
+    if not has_tracer((start, stop)) and not isinstance(num, Expr):
         found = _eager_linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (constant(found[0]), constant(found[1])) if retstep else constant(found)
-    expect(num >= 0, f"linspace of {num} numbers", "use 0 or more")
+    expect(is_at_most(0, num), f"linspace of {num} numbers", "use 0 or more")
     own = floating(common_dtype(traced(start), traced(stop)))
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
-    parts = max(num - 1 if endpoint else num, 1)
-    number = constant(np.arange(num)).reshape((num,) + (1,) * max(first.ndim, last.ndim))
-    step = (last - first) / parts
+    parts = maximum(num - 1 if endpoint else num, 1)
+    places = traced(FUNCTIONS["arange"](num))
+    number = call("reshape", places, shape=(num,) + (1,) * max(first.ndim, last.ndim))
+    step = (last - first) / size_number(parts)
     values = number * step + first
-    if endpoint and num > 1:
-        values = call("select", call("equal", number, num - 1), last, values)
+    if endpoint and num != 1:
+        is_last = call("equal", number, size_number(maximum(num - 1, 1)))
+        values = call("select", is_last, last, values)
     wanted = own if dtype is None else element_type(dtype)
     values = convert(FUNCTIONS["floor"](values) if wanted.is_integer else values, wanted)
     values = FUNCTIONS["moveaxis"](values, 0, axis) if axis else values

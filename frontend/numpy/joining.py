@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import index
+from operator import floordiv, index, mod
 from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import Expr, is_at_most, maximum
+from symfuse.compiler.ir.dims import Expr, is_at_most, is_multiple, maximum, minimum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
@@ -182,14 +182,17 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     at = normal_axis(axis, x.ndim)
     if not isinstance(indices_or_sections, int):
         return _pieces(x, list(indices_or_sections), at)
-    size, count = _static_size(x, at, "split"), indices_or_sections
-    if size % count:
+    size, count = x.shape[at], indices_or_sections
+    if is_multiple(size, count) is False:
         raise ShapeError(
             f"size {size} does not divide into {count} equal parts",
             fix="use array_split, or give the places to cut",
             loc=user_location(),
         )
-    return _pieces(x, [size // count * i for i in range(1, count)], at)
+    each = size // count
+    if not isinstance(size, int):  # that it divides is known when the program runs
+        x = reshape(x, (*x.shape[:at], count * each, *x.shape[at + 1 :]))
+    return _pieces(x, [each * i for i in range(1, count)], at)
 
 
 @numpy_like(np.array_split, view=True)
@@ -199,8 +202,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     at = normal_axis(axis, x.ndim)
     if not isinstance(indices_or_sections, int):
         return _pieces(x, list(indices_or_sections), at)
-    each, more = divmod(_static_size(x, at, "array_split"), indices_or_sections)
-    places = [each * i + min(i, more) for i in range(1, indices_or_sections)]
+    each, more = (f(x.shape[at], indices_or_sections) for f in (floordiv, mod))
+    places = [each * i + minimum(i, more) for i in range(1, indices_or_sections)]
     return _pieces(x, places, at)
 
 

@@ -157,6 +157,13 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     """The array without axes of size 1."""
     x = traced(a)
     if axis is None:
+        unknown = [n for n in x.shape if is_equal(n, 1) is None]
+        if unknown:
+            raise ShapeError(
+                f"squeeze of {tuple(x.shape)}: {unknown[0]} may be 1 or not",
+                fix="name the axes that go: squeeze(x, axis=0)",
+                loc=user_location(),
+            )
         dropped = tuple(at for at, n in enumerate(x.shape) if is_equal(n, 1) is True)
     else:
         dropped = normal_axes(axis, x.ndim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
-from .shared import convert, expect, normal_axis, product, size_number, traced
+from .shared import call, convert, expect, normal_axis, product, size_number, traced
 
 __all__ = [
     "choose", "compress", "delete", "diagflat", "extract", "insert", "piecewise", "resize",
@@ -91,16 +92,33 @@ def _line(arr: Any, axis: Any) -> tuple[Any, int]:
     return (snp.ravel(x), 0) if axis is None else (x, normal_axis(axis, x.ndim))
 
 
-def _size(x: Any, axis: int) -> int:
-    """The number of places along an axis, which must be known."""
-    size = x.shape[axis]
-    if isinstance(size, int):
-        return size
-    raise ShapeError(
-        f"several places along the symbolic size {size}",
-        fix="give one place, or give the spec a number for this size",
-        loc=user_location(),
+def _ordered(obj: Any, size: Any) -> tuple[list[Any], list[int]]:
+    """Places along a symbolic size from the first on, and which of those given each is."""
+    given = np.arange(obj.stop)[obj] if _is_counted(obj) else np.asarray(obj)
+    from_end = given < 0 if given.dtype.kind in "iu" else None
+    if from_end is None or from_end.any() != from_end.all():
+        raise ShapeError(
+            f"the places {obj} along the symbolic size {size} are in no known order",
+            fix="count all of them from one end, or give the spec a number for this size",
+            loc=user_location(),
+        )
+    order = np.argsort(given, kind="stable").tolist()
+    return [size + p if p < 0 else p for p in given[order].tolist()], order
+
+
+def _is_counted(obj: Any) -> bool:
+    """Whether a slice has the same places in every array that is long enough."""
+    return (
+        isinstance(obj, slice) and isinstance(obj.stop, int) and min(obj.start or 0, obj.stop) >= 0
     )
+
+
+def _range(x: Any, axis: int, start: Any, stop: Any) -> Any:
+    """The parts from one place up to another; if there are not so many, that is an error."""
+    shape = tuple(x.shape)
+    starts = tuple(start if at == axis else 0 for at in range(x.ndim))
+    stops = (*shape[:axis], stop, *shape[axis + 1 :])
+    return call("slice", x, starts=starts, stops=stops, steps=(1,) * x.ndim)
 
 
 def _cut(x: Any, axis: int, *bounds: Any) -> Any:
@@ -111,9 +129,12 @@ def _cut(x: Any, axis: int, *bounds: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the parts at places along an axis, which must not be traced."""
     x, at = _line(arr, axis)
-    if not isinstance(obj, int):
-        size = _size(x, at)
+    size = x.shape[at]
+    if not isinstance(obj, int) and isinstance(size, int):
         return snp.take(x, np.delete(np.arange(size), obj), at)
+    if not isinstance(obj, int):
+        bounds = [-1, *dict.fromkeys(_ordered(obj, size)[0]), size]
+        return snp.concatenate([_range(x, at, a + 1, b) for a, b in pairwise(bounds)], at)
     x[(*(slice(None),) * at, obj)]  # a place that is not there is an error
     after = [] if obj == -1 else [_cut(x, at, obj + 1, None)]
     return snp.concatenate([_cut(x, at, None, obj), *after], at)
@@ -132,13 +153,25 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         given = snp.moveaxis(given, 0, at)
         new = snp.broadcast_to(given, (*x.shape[:at], given.shape[at], *x.shape[at + 1 :]))
         return snp.concatenate([_cut(x, at, None, obj), new, _cut(x, at, obj, None)], at)
-    size = _size(x, at)
+    size = x.shape[at]
+    if not isinstance(size, int):
+        return _put_between(x, at, _ordered(obj, size), given)
     places = np.arange(size)[obj] if isinstance(obj, slice) else np.asarray(obj)
     fits = bool(((places >= -size) & (places <= size)).all())
     expect(fits, f"insert: places {obj} of {size}", "use places from 0 to the size")
     new = snp.broadcast_to(given, (*x.shape[:at], places.size, *x.shape[at + 1 :]))
     order = np.insert(np.arange(size), places, np.arange(size, size + places.size))
     return snp.take(snp.concatenate([x, new], at), order, at)
+
+
+def _put_between(x: Any, axis: int, ordered: tuple[list[Any], list[int]], given: Any) -> Any:
+    places, order = ordered
+    new = snp.broadcast_to(given, (*x.shape[:axis], len(places), *x.shape[axis + 1 :]))
+    parts, before = [], 0
+    for place, at in zip(places, order, strict=True):
+        parts += [_range(x, axis, before, place), _range(new, axis, at, at + 1)]
+        before = place
+    return snp.concatenate([*parts, _range(x, axis, before, x.shape[axis])], axis)
 
 
 @numpy_like(np.resize)

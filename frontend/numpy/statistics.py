@@ -38,7 +38,8 @@ def cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    """The covariances of variables, which are the rows of m and y, or with rowvar=False columns."""
+    """The covariances of variables, which are the rows of m and y, or with rowvar=False columns: a
+    matrix, or of a single variable a number. Of a symbolic number of variables it is a matrix."""
     expect(ddof is None or ddof == int(ddof), f"cov: ddof is {ddof}", "use a whole number")
     given = [x for x in (m, y) if x is not None]
     wanted = promoted(*map(common_dtype, map(traced, given)), DType.F64)
@@ -52,7 +53,8 @@ def cov(
         less = less * snp.sum(weights * parts[-1]) / total
     x = x - snp.average(x, 1, weights)[:, None]
     right = x if weights is None else x * weights
-    return snp.squeeze(snp.matmul(x, right.T) / convert(traced(total - less), wanted))
+    found = snp.matmul(x, right.T) / convert(traced(total - less), wanted)
+    return found[0, 0] if x.shape[0] == 1 else found
 
 
 @numpy_like(np.corrcoef)

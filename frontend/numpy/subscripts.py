@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from symfuse.compiler.ir.dims import Expr
+from symfuse.compiler.ir.dims import Expr, is_at_most, maximum, minimum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
@@ -220,13 +220,32 @@ def _whole(bound: Any) -> Any:
 
 def _symbolic_cut(part: slice, size: Any, step: int) -> Cut:
     if step < 0:
-        if part.start is not None or part.stop is not None or step != -1:
-            raise ShapeError(
-                f"a slice with step {step} of the symbolic size {size}",
-                fix="reverse the whole axis first: x[::-1][a:b]",
-                loc=user_location(),
-            )
-        return Cut(0, size, 1, flipped=True)
-    start = 0 if part.start is None else clipped(part.start, size)
-    stop = size if part.stop is None else clipped(part.stop, size)
-    return Cut(start, stop, step)
+        return _flipped_cut(part, size, -step)
+    first = 0 if part.start is None else part.start
+    start = clipped(first, size)
+    return Cut(start, _stop(first, part.stop, start, size), step)
+
+
+def _stop(first: Any, bound: Any, start: Any, size: Any) -> Any:
+    """Where a slice ends; not before its start. Of one that leaves out so many at both ends it is
+    told by how many are left, so that slices with as many left are known to be as long."""
+    stop = size if bound is None else clipped(bound, size)
+    if isinstance(first, int) and isinstance(bound, int):
+        if bound < 0 <= first:
+            return start + size - minimum(size, first - bound)
+        if (first < 0) == (bound < 0):
+            return stop if first <= bound else start
+    return stop if is_at_most(start, stop) else maximum(start, stop)
+
+
+def _flipped_cut(part: slice, size: Any, step: int) -> Cut:
+    """The first element of a slice backwards is the last that the cut reaches."""
+    stop = size if part.start is None else _behind(part.start, size)
+    low = 0 if part.stop is None else minimum(_behind(part.stop, size), stop)
+    left_over = minimum((stop - low - 1) % step, stop - low)
+    return Cut(low + left_over, stop, step, flipped=True)
+
+
+def _behind(bound: Any, size: Any) -> Any:
+    """The place after one, held in 0..size."""
+    return size if isinstance(bound, int) and bound == -1 else clipped(bound + 1, size)

@@ -139,20 +139,43 @@ def _blended(x: Any, cuts: list[Cut], v: Any, how: str) -> Any:
     """The values spread to the shape of x, and combined with it."""
     if tuple(v.shape) == tuple(x.shape) and all(cut.step == 1 for cut in cuts):
         return v if how == "set" else call(how, x, v)
-    around = {
-        "low": tuple(cut.start for cut in cuts),
-        "high": tuple(
-            n - (cut.start + (cut.count - 1) * cut.step + 1)
-            for cut, n in zip(cuts, x.shape, strict=True)
-        ),
-        "interior": tuple(cut.step - 1 for cut in cuts),
-    }
     if how != "set":
-        return call(how, x, call("pad", v, **around, value=_neutral(how, x)))
+        return call(how, x, _spread(v, cuts, x.shape, _neutral(how, x)))
     inside = broadcast_shape_to(convert(traced(True), DType.BOOL), v.shape)
-    mask = call("pad", inside, **around, value=False)
-    value = False if x.dtype == np.bool_ else 0
-    return call("select", mask, call("pad", v, **around, value=value), x)
+    mask = _spread(inside, cuts, x.shape, False)
+    return call("select", mask, _spread(v, cuts, x.shape, False if x.dtype == np.bool_ else 0), x)
+
+
+def _spread(v: Any, cuts: list[Cut], shape: tuple[Any, ...], value: Any) -> Any:
+    """The values where the cuts have their elements, with one value everywhere else."""
+    placed = list(cuts)
+    for at, cut in enumerate(cuts):
+        if cut.step > 1 and not isinstance(cut.count, int):
+            v, placed[at] = _apart(v, at, cut, value), Cut(cut.start, cut.stop, 1)
+    return call(
+        "pad",
+        v,
+        low=tuple(cut.start for cut in placed),
+        high=tuple(
+            n - (cut.start + (cut.count - 1) * cut.step + 1)
+            for cut, n in zip(placed, shape, strict=True)
+        ),
+        interior=tuple(cut.step - 1 for cut in placed),
+        value=value,
+    )
+
+
+def _apart(v: Any, axis: int, cut: Cut, value: Any) -> Any:
+    """The values at the places of a cut of symbolic size, which may have none; what lies between
+    is one value."""
+    before, after = tuple(v.shape)[:axis], tuple(v.shape)[axis + 1 :]
+    columns = call("reshape", v, shape=(*before, cut.count, 1, *after))
+    zeros = (0,) * columns.ndim
+    high = tuple(cut.step - 1 if at == axis + 1 else 0 for at in range(columns.ndim))
+    filled = call("pad", columns, low=zeros, high=high, interior=zeros, value=value)
+    row = call("reshape", filled, shape=(*before, cut.count * cut.step, *after))
+    stops = (*before, cut.stop - cut.start, *after)
+    return call("slice", row, starts=zeros[1:], stops=stops, steps=(1,) * row.ndim)
 
 
 def _neutral(how: str, x: Any) -> Any:

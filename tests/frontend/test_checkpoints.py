@@ -118,6 +118,24 @@ def test_an_associative_scan_takes_trees_and_compiles():
     sf.check_grads(recurrence, (a, b))
 
 
-def test_an_associative_scan_needs_a_number_of_elements():
-    with pytest.raises(sf.UnsupportedError, match="symbolic"):
-        sf.trace(lambda x: sf.associative_scan(lambda a, b: a + b, x), "f32[N]")
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_associative_scan_goes_along_a_symbolic_size_one_by_one(axis, reverse):
+    def running(x):
+        return sf.associative_scan(lambda a, b: a * 0.5 + b, x, reverse, axis)
+
+    compiled = sf.compile(running, "f64[N,M]")
+    for shape in ((0, 3), (3, 0), (1, 1), (5, 4)):
+        x = drawn(*shape)
+        found, wanted = compiled(x), np.moveaxis(np.array(x), axis, 0)
+        places = range(len(wanted))[::-1] if reverse else range(len(wanted))
+        for at, before in zip(places[1:], places, strict=False):
+            wanted[at] += wanted[before] * 0.5
+        np.testing.assert_allclose(found, np.moveaxis(wanted, 0, axis), rtol=1e-14)
+    slope = sf.compile(sf.grad(lambda x: np.logaddexp.accumulate(x).sum()), "f64[N]")
+    x = drawn(6)
+    steps = np.eye(6) * 1e-6
+    sums = [
+        np.logaddexp.accumulate(x + e).sum() - np.logaddexp.accumulate(x - e).sum() for e in steps
+    ]
+    np.testing.assert_allclose(slope(x), np.array(sums) / 2e-6, rtol=1e-7)

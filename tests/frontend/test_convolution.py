@@ -212,6 +212,25 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("f", [np.convolve, np.correlate], ids=lambda f: f.__name__)
+def test_sequences_of_two_symbolic_sizes_are_transformed(f, mode, rng):
+    real = sf.compile(lambda a, v: f(a, v, mode), "f64[N]", "f64[M]")
+    complexes = sf.compile(lambda a, v: f(a, v, mode), "c128[N]", "c128[M]")
+    for n, m in ((1, 1), (6, 4), (5, 4), (4, 6), (3, 6), (100, 37)):
+        a, v = rng.normal(size=n), rng.normal(size=m)
+        np.testing.assert_allclose(real(a, v), f(a, v, mode), atol=1e-13)
+        a, v = a + 1j * a[::-1], v - 2j * v**2
+        np.testing.assert_allclose(complexes(a, v), f(a, v, mode), atol=1e-12)
+        np.testing.assert_allclose(sf.jit(lambda a, v: f(a, v, mode))(a, v), f(a, v, mode))
+
+
+def test_integers_of_two_symbolic_sizes_are_not_transformed():
+    with pytest.raises(sf.UnsupportedError, match="integers of symbolic sizes") as raised:
+        sf.trace(lambda a, v: np.convolve(a, v), "i32[N]", "i32[M]")
+    assert raised.value.loc is not None and raised.value.loc.filename == __file__
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_derivatives_of_first_and_second_order(name, rng):
     function = FUNCTIONS[name]
