@@ -180,16 +180,16 @@ def expect_types(
 
 
 def _positional(what: str, function: Function, args: Any, kwargs: Any) -> tuple[Any, ...]:
-    if not kwargs:
-        return tuple(args)
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError as error:
         raise ArgumentError(f"{what}: {error}", loc=user_location()) from None
+    except ValueError:  # a built-in function without a signature
+        return tuple(args)
     bound.apply_defaults()
-    if bound.kwargs:
+    if by_name := [name for name in bound.kwargs if name in kwargs]:
         raise ArgumentError(
-            f"{what}: {', '.join(bound.kwargs)} can be given by name only",
+            f"{what}: {', '.join(by_name)} can be given by name only",
             fix="make it a positional argument, listed in nondiff_argnums if it is no array",
             loc=user_location(),
         )

@@ -101,10 +101,25 @@ def _parity(order: Any, like: Any) -> Any:
 
 @numpy_like(np.linalg.det)
 def det(x: Any, /) -> Any:
-    """The determinant of square matrices."""
+    """The determinant of square matrices.
+
+    Up to 3 × 3 it is a polynomial, which has its derivatives for singular matrices too.
+    """
     x = matrices(x, square=True)
+    size = x.shape[-1]
+    if isinstance(size, int) and 1 <= size <= 3:
+        return _by_minors([[x[..., i, j] for j in range(size)] for i in range(size)])
     packed, order = factors(x)
     return _parity(order, x) * FUNCTIONS["prod"](_diagonal(packed), -1)
+
+
+def _by_minors(rows: list[list[Any]]) -> Any:
+    """The determinant of matrices of these elements, by the first row."""
+    first, *rest = rows
+    if not rest:
+        return first[0]
+    terms = [x * _by_minors([row[:k] + row[k + 1 :] for row in rest]) for k, x in enumerate(first)]
+    return sum(terms[2::2], terms[0]) - sum(terms[3::2], terms[1])
 
 
 @numpy_like(np.linalg.slogdet)

@@ -146,6 +146,18 @@ def test_arguments_that_are_no_arrays_come_first():
     assert sf.jit(sf.grad(lambda x: with_vjp(f=snp.sin, x=x, n=3)))(0.5) == 1.5
 
 
+def test_defaults_are_arguments_like_others():
+    @sf.custom_jvp
+    def f(x, y=2.0, *, unit=1.0):
+        return x * y * unit
+
+    f.defjvp(lambda primals, tangents: (f(*primals), 7 * tangents[0] + 0 * tangents[1]))
+    assert sf.grad(lambda x: f(x))(3.0) == 7
+    assert sf.grad(lambda x: f(x, y=4.0))(3.0) == 7
+    with pytest.raises(sf.ArgumentError, match="unit can be given by name only"):
+        f(3.0, unit=2.0)
+
+
 def test_a_traced_argument_of_nondiff_argnums_is_handed_on():
     f = sf.custom_vjp(lambda x, scale: x * scale, nondiff_argnums=1)
     f.defvjp(lambda x, scale: (x * scale, None), lambda scale, _, ct: (scale * ct * 3,))

@@ -290,3 +290,14 @@ def test_zeros_of_polynomials_follow_from_a_companion_matrix() -> None:
     assert snp.roots(np.array([1.0, 0.0, -1.0])).dtype == np.complex128
     with pytest.raises(sf.ShapeError, match="rank 2"):
         sf.trace(lambda p: snp.roots(p), "f64[2,2]")
+
+
+@pytest.mark.parametrize(("size", "rank"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
+def test_small_determinants_have_derivatives_where_they_are_zero(size: int, rank: int) -> None:
+    x = RNG.normal(size=(size, rank)) @ RNG.normal(size=(rank, size))
+    step, units = 1e-4, np.eye(size * size).reshape(-1, size, size)
+    slopes = [np.linalg.det(x + step * e) - np.linalg.det(x - step * e) for e in units]
+    found = sf.jit(sf.grad(np.linalg.det))(x)
+    np.testing.assert_allclose(found.ravel(), np.array(slopes) / (2 * step), atol=1e-7)
+    curve = sf.hessian(np.linalg.det)(x)
+    np.testing.assert_allclose(curve, np.transpose(curve, (2, 3, 0, 1)), atol=1e-12)

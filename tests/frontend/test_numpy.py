@@ -352,3 +352,11 @@ def test_symbolic_sizes_serve_every_size(function):
     for n in (1, 2, 5):
         x = rng.normal(size=(n, 4))
         same(graph(x), function(x), "float64")
+
+
+def test_sinc_has_all_derivatives_at_zero():
+    f, found = np.sinc, []
+    for _ in range(5):
+        f = sf.grad(f)
+        found.append(float(sf.jit(f)(0.0)))
+    np.testing.assert_allclose(found, [0, -(np.pi**2) / 3, 0, np.pi**4 / 5, 0], rtol=1e-12)
