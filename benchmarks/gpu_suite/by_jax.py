@@ -10,18 +10,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .cases import NOT_THERE, Case, cases
+from .cases import Case, cases
 from .lines import Sample, Teller, sampled
 from .parameters import perceptron, sentences, transformer
 from .works import WORKS, Namespace, adam, mlp_loss, sgd, transformer_loss
 
 __all__ = ["main"]
 
-JAX = Namespace(jnp, jax.lax.stop_gradient, jax.lax.scan, jax.nn.gelu)
+
+def _conv(x: Any, kernel: Any) -> Any:
+    names = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=names)
+
+
+JAX = Namespace(jnp, jax.lax.stop_gradient, jax.lax.scan, jax.nn.gelu, _conv)
 DTYPES = {"f32": jnp.float32, "f16": jnp.float16, "bf16": jnp.bfloat16}
 # What matters most comes first, in case time runs out.
-ORDER = ("elementwise", "small", "training", "rows", "products", "layers", "attention", "sums",
-         "transpose", "scan")  # fmt: skip
+ORDER = ("elementwise", "small", "training", "rows", "products", "layers", "attention",
+         "convolution", "sums", "transpose", "scan")  # fmt: skip
 
 
 def main(teller: Teller, tiny: bool, device: str) -> int:
@@ -37,9 +43,6 @@ def main(teller: Teller, tiny: bool, device: str) -> int:
             run = partial(_train if case.section == "training" else _measure, teller, case, tiny)
             with jax.default_device(place), jax.default_matmul_precision(_precision(case)):
                 teller.attempt(case.name, "jax", run)
-    for name, reason in NOT_THERE:
-        if teller.begin(name):
-            teller.tell(case=name, contender="jax", skipped=reason)
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from .cases import NOT_THERE, Case, cases
+from .cases import Case, cases
 from .lines import Sample, Teller, sampled
 from .torch_training import train
 
@@ -19,11 +19,12 @@ __all__ = ["main"]
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 TOGETHER = 100
-COMPILED = ("elementwise", "small", "rows", "sums", "transpose", "layers", "attention")
+COMPILED = ("elementwise", "small", "rows", "sums", "transpose", "layers", "attention",
+            "convolution")  # fmt: skip
 BY_GRAPH = ("small",)
 # What matters most comes first, in case time runs out.
-ORDER = ("elementwise", "small", "training", "layers", "products", "rows", "attention", "sums",
-         "transpose", "scan")  # fmt: skip
+ORDER = ("elementwise", "small", "training", "layers", "products", "rows", "attention",
+         "convolution", "sums", "transpose", "scan")  # fmt: skip
 
 
 def _attention(q: Any, k: Any, v: Any, causal: bool = False) -> Any:
@@ -36,6 +37,12 @@ def _attention_in_words(q: Any, k: Any, v: Any, causal: bool = False) -> Any:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
         scores = torch.where(seen, scores, -1e9)
     return torch.softmax(scores, -1) @ v
+
+
+def _conv(x: Any, kernel: Any) -> Any:
+    """With channels last in memory, as they come."""
+    found = F.conv2d(x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), padding="same")
+    return found.permute(0, 2, 3, 1)
 
 
 def _lstm(x: Any, inward: Any, onward: Any, bias: Any) -> Any:
@@ -68,6 +75,8 @@ WORKS: dict[str, Callable[..., Any]] = {
     "residual": lambda x, w, y: torch.addmm(y, x, w),
     "attention": _attention,
     "causal attention": partial(_attention, causal=True),
+    "convolution": _conv,
+    "relu(x*k+b)": lambda x, k, b: torch.relu(_conv(x, k) + b),
     "cumsum": lambda x: torch.cumsum(x, -1),
     "LSTM": _lstm,
 }
@@ -88,9 +97,6 @@ def main(teller: Teller, tiny: bool, device: str) -> int:
     for case in sorted(cases(tiny), key=lambda case: ORDER.index(case.section)):
         if not case.generated and teller.begin(case.name):
             side.run(case)
-    for name, reason in NOT_THERE:
-        if teller.begin(name):
-            teller.tell(case=name, contender="torch", skipped=reason)
     return 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
-__all__ = ["ITEMSIZE", "NOT_THERE", "Case", "cases", "checks"]
+__all__ = ["ITEMSIZE", "Case", "cases", "checks"]
 
 Shape = tuple[int, ...]
 
@@ -14,9 +14,6 @@ ITEMSIZE = {"f32": 4, "f16": 2, "bf16": 2}
 MLP, TINY_MLP = (784, 500, 500, 10), (12, 16, 16, 10)
 # layers, width, heads, tokens, words, batch
 TRANSFORMER, TINY_TRANSFORMER = (4, 512, 8, 256, 8192, 16), (1, 8, 2, 6, 11, 2)
-
-# What belongs here and symfuse has no operation for.
-NOT_THERE = (("convolution", "symfuse has no convolution"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,7 @@ def _every(tiny: bool) -> list[Case]:
         *_layers(tiny),
         *_training(tiny),
         *_attention(tiny),
+        *_convolutions(tiny),
         *_rows(tiny),
         *_transposes(tiny),
         *_generated(tiny),
@@ -217,6 +215,34 @@ def _heads(heads: int, tokens: int, width: int, dtype: str, work: str = "attenti
     )
 
 
+def _convolutions(tiny: bool) -> list[Case]:
+    """Those of a residual network: each as large as the next, with more channels on less space."""
+    if tiny:
+        return [_images(2, 8, 16, 3, "f32")]
+    return [
+        _images(64, 56, 64, 3, "bf16"),
+        _images(64, 28, 128, 3, "bf16"),
+        _images(64, 14, 256, 3, "bf16"),
+        replace(_images(64, 28, 128, 3, "bf16"), work="relu(x*k+b)", shapes=_layer(64, 28, 128)),
+        _images(64, 28, 128, 3, "f32"),
+        replace(_images(64, 28, 128, 3, "f32"), precision="tf32"),
+    ]
+
+
+def _layer(batch: int, size: int, channels: int) -> tuple[Shape, ...]:
+    return ((batch, size, size, channels), (3, 3, channels, channels), (channels,))
+
+
+def _images(batch: int, size: int, channels: int, places: int, dtype: str) -> Case:
+    image, kernel = (batch, size, size, channels), (places, places, channels, channels)
+    return Case(
+        *("convolution", "convolution", f"{_by(image)} {places}x{places}", (image, kernel), dtype),
+        moved=2 * prod(image) + prod(kernel),
+        flops=2 * prod(image) * places**2 * channels,
+        part="rows",
+    )
+
+
 def _training(tiny: bool) -> list[Case]:
     mlp = TINY_MLP if tiny else MLP
     batch = 5 if tiny else 128
@@ -290,9 +316,11 @@ def checks(tiny: bool) -> list[Case]:
         "residual": (((67, 45), (45, 91), (67, 91)),),
         "attention": (((3, 77, 40),) * 3,),
         "causal attention": (((3, 77, 64),) * 3,),
+        "convolution": (((2, 9, 11, 5), (3, 3, 5, 7)), ((3, 16, 16, 32), (3, 3, 32, 48))),
+        "relu(x*k+b)": (((2, 9, 11, 8), (3, 3, 8, 16), (16,)),),
         "cumsum": (((3, 5003),), ((2, 70001),)),
     }
-    some = ("gelu(x·s+b)", "softmax", "sum", "product", "attention")
+    some = ("gelu(x·s+b)", "softmax", "sum", "product", "attention", "convolution")
     halves = {"f32": odd, "bf16": odd, "f16": {work: odd[work] for work in some}}
     if tiny:
         halves = {

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from symfuse.runtime.cuda.device import device
 from symfuse.runtime.errors import DeviceError, SymfuseError, UnsupportedError
 
 from . import own_launches, own_limits, own_training
-from .cases import NOT_THERE, Case, cases, checks
+from .cases import Case, cases, checks
 from .clock import Clock
 from .lines import Teller
 from .values import TOLERANCE, error_of, host_inputs, pieces
@@ -31,7 +32,7 @@ from .works import WORKS, Namespace
 
 __all__ = ["main"]
 
-OWN = Namespace(snp, sf.stop_gradient, sf.scan, nn.gelu)
+OWN = Namespace(snp, sf.stop_gradient, sf.scan, nn.gelu, partial(nn.conv, padding="same"))
 LOST = range(700, 720)  # CUDA's numbers of the errors after which a process is served no longer
 LOST_EXIT = 3
 
@@ -65,10 +66,12 @@ def main(teller: Teller, tiny: bool, simulated: bool) -> int:
 
 
 def simulator() -> str:
-    """The driver of the simulated device, with its library of products beside it."""
+    """The driver of the simulated device, with its libraries beside it."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
     driver: Path = import_module("cuda.simulator.build").driver_path()
-    import_module("cuda.simulator.products").library_path(driver.parent)
+    libraries = import_module("cuda.simulator.products")
+    libraries.library_path(driver.parent)
+    libraries.cudnn_path(driver.parent)
     return str(driver)
 
 
@@ -88,7 +91,6 @@ class Suite:
         for case in cases(self.tiny):
             run = self.train if case.section == "training" else self.measure
             done.append((case.name, self._run(run, case)))
-        done += [(name, self._skip(name, reason)) for name, reason in NOT_THERE]
         return done
 
     def check(self, case: Case) -> None:
@@ -169,9 +171,6 @@ class Suite:
 
     def _run(self, what: Callable[[Case], None], case: Case) -> Callable[[], None]:
         return lambda: what(case)
-
-    def _skip(self, name: str, reason: str) -> Callable[[], None]:
-        return lambda: self.teller.tell(case=name, contender="symfuse", skipped=reason)
 
 
 def scan_by_hand(step: Any, state: Any, rows: Any) -> Any:

@@ -12,12 +12,14 @@ __all__ = ["WORKS", "Namespace", "adam", "mlp_loss", "sgd", "transformer_loss"]
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """NumPy's functions, what stops derivatives; a loop over axis 0, and GELU, where there are."""
+    """NumPy's functions, what stops derivatives; a loop over axis 0, GELU, and a convolution that
+    keeps the size of images, channels last, where there are."""
 
     np: Any
     still: Callable[[Any], Any] = lambda x: x
     scan: Callable[..., Any] | None = None
     gelu: Callable[[Any], Any] | None = None
+    conv: Callable[[Any, Any], Any] | None = None
 
 
 def gelu(n: Namespace, x: Any) -> Any:
@@ -81,6 +83,19 @@ def lstm(n: Namespace, x: Any, inward: Any, onward: Any, bias: Any) -> Any:
     return n.scan(step, (start, start), x)[0][0]
 
 
+def convolution(n: Namespace, x: Any, kernel: Any) -> Any:
+    """Images by kernels with the axes of space, input and output channels."""
+    if n.conv is not None:
+        return n.conv(x, kernel)
+    (batch, rows, columns, _), (high, wide, _, channels) = x.shape, kernel.shape
+    around = ((0, 0), (high // 2, high // 2), (wide // 2, wide // 2), (0, 0))
+    padded, total = n.np.pad(x, around), n.np.zeros((batch, rows, columns, channels), x.dtype)
+    for r in range(high):
+        for s in range(wide):
+            total = total + padded[:, r : r + rows, s : s + columns] @ kernel[r, s]
+    return total
+
+
 WORKS: dict[str, Callable[..., Any]] = {
     "gelu(x·s+b)": gelu_of_line,
     "softmax": softmax,
@@ -99,6 +114,8 @@ WORKS: dict[str, Callable[..., Any]] = {
     "residual": lambda n, x, w, y: y + x @ w,
     "attention": attention,
     "causal attention": lambda n, q, k, v: attention(n, q, k, v, causal=True),
+    "convolution": convolution,
+    "relu(x*k+b)": lambda n, x, k, b: n.np.maximum(convolution(n, x, k) + b, 0),
     "cumsum": lambda n, x: n.np.cumsum(x, axis=-1),
     "recurrence": recurrence,
     "LSTM": lstm,

@@ -186,7 +186,7 @@ class Library(Entries):
         if not OLDEST <= self.version < 100000:
             raise DeviceError(
                 f"{path} is cuDNN {version_of(self.version)}, and symfuse uses 9",
-                fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.1,<10"',
+                fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.12,<10"',
             )
         self._functions = {name: getattr(loaded, name) for name in SIGNATURES}
         for name, function in self._functions.items():
@@ -279,7 +279,7 @@ def cudnn() -> Library:
         library = LIBRARIES["cudnn"]
         raise DeviceError(
             f"{library.file} is absent; it {library.purpose}",
-            fix=f'pip install "{library.package}>=9.1,<10"',
+            fix=f'pip install "{library.package}>=9.12,<10"',
         )
     return _loaded(found.path)
 
@@ -291,5 +291,5 @@ def _loaded(path: str) -> Library:
     except (OSError, AttributeError) as error:
         raise DeviceError(
             f"{path} cannot be used: {error}",
-            fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.1,<10"',
+            fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.12,<10"',
         ) from error
