@@ -87,7 +87,7 @@ def run_stages(
         wanted = _donations(graph, kernels, buffers)
         tree = order_launches(kernels, wanted)
         aliases = safely_overwritten(tree, wanted)
-        memory = plan_memory(tree, _external(graph, buffers), target.alignment)
+        memory = plan_memory(tree, _external(graph, buffers), target.alignment, target.rest)
         tree = drop_copies(tree, _in_one_place(aliases, memory))
     with clock.time("emit"):
         layout = _layout(graph, buffers, memory, region_slots(tree), _guards(traced))

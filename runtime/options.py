@@ -135,6 +135,12 @@ _ROWS = (
         also="OMP_NUM_THREADS",
     ),
     Option(
+        "cuda_streams",
+        "count",
+        4,
+        "Lets at most so many branches of small launches run side by side on a device.",
+    ),
+    Option(
         "target",
         "choice",
         "cpu",

@@ -15,9 +15,10 @@ from ..ir.dims import Dim, maximum, product
 from ..kernel.phases import Buffer, Kernel
 from ..kernel.regions import leaves
 
-__all__ = ["Lifetime", "MemoryPlan", "plan_memory", "region_slots"]
+__all__ = ["Lifetime", "MemoryPlan", "buffer_bytes", "plan_memory", "region_slots"]
 
 ALIGNMENT = 64
+RESTING = 1 << 20  # bytes of a buffer whose memory can wait a little
 
 
 class Lifetime(Struct, frozen=True):
@@ -44,15 +45,23 @@ class MemoryPlan(Struct, frozen=True):
 
 
 def plan_memory(
-    launches: Sequence[Kernel], external: Iterable[Buffer], alignment: int = ALIGNMENT
+    launches: Sequence[Kernel],
+    external: Iterable[Buffer],
+    alignment: int = ALIGNMENT,
+    rest: int = 0,
 ) -> MemoryPlan:
     """Places for all buffers that are not inputs, outputs or constants of the program.
 
-    The numbers of launches count kernels, those of loops and branches where they stand.
+    The numbers of launches count kernels, those of loops and branches where they stand. For so
+    many launches the memory of small buffers has a `rest` before it is used again, so that these
+    need not wait for each other.
     """
     flat = tuple(leaves(launches))
     outside = {*external, *region_slots(launches)}
-    blocks = _blocks(flat, _spans(launches, outside), set(_given(launches)))
+    blocks = [
+        replace(block, rest=rest) if _is_small(block.nbytes) else block
+        for block in _blocks(flat, _spans(launches, outside), set(_given(launches)))
+    ]
     placed = _pack([block for block in blocks if isinstance(block.nbytes, int)], alignment)
     arena: Dim = max((_number(p.offset) + _number(p.nbytes) for p in placed), default=0)
     symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
@@ -75,6 +84,7 @@ class _Block(Struct, frozen=True):
     turns: tuple[tuple[Buffer, int, int], ...]
     nbytes: Dim
     offset: Dim = 0
+    rest: int = 0
 
     @property
     def first(self) -> int:
@@ -85,11 +95,15 @@ class _Block(Struct, frozen=True):
         return self.turns[-1][2]
 
     def overlaps(self, other: _Block) -> bool:
-        return self.first <= other.last and other.first <= self.last
+        return self.first <= other.last + other.rest and other.first <= self.last + self.rest
 
     def lifetimes(self) -> Iterator[Lifetime]:
         for buffer, first, last in self.turns:
             yield Lifetime(buffer, first, last, self.offset, self.nbytes)
+
+
+def _is_small(nbytes: Dim) -> bool:
+    return isinstance(nbytes, int) and nbytes <= RESTING
 
 
 def region_slots(launches: Iterable[Kernel]) -> tuple[Buffer, ...]:

@@ -118,6 +118,11 @@ class Target(Protocol):
         """Of buffers in the arena, in bytes."""
         ...
 
+    @property
+    def rest(self) -> int:
+        """Of the memory of small buffers before it is used again, in launches."""
+        ...
+
     def schedules(self, numerics: str) -> Schedules:
         """How kernels are walked."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .places import ALIGNED, Count, Place, Prepared
+from .places import ALIGNED, Count, Extent, Place, Prepared
 from .steps import Carried, Choice, Repeat, Step, Steps, While, bodies, regions
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "DeviceCode",
     "DnnLaunch",
     "DnnOperation",
+    "Extent",
     "KernelLaunch",
     "LibraryLaunch",
     "Place",
@@ -173,7 +174,8 @@ class DeviceCode:
     """What a device runs for one call: `launches` over `modules`, compiled for `arch`.
 
     `prepared` is how many numbers `prepare` writes behind the bytes of the arena. `steps` is the
-    order of the launches, in which loops set so many `slots`; without, each runs once.
+    order of the launches, in which loops set so many `slots`; without, each runs once. `extents`
+    are for each launch those of its pointers, or none where they are not known.
     """
 
     modules: tuple[bytes, ...]
@@ -182,6 +184,7 @@ class DeviceCode:
     prepared: int = 0
     steps: Steps = ()
     slots: int = 0
+    extents: tuple[tuple[Extent, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for kernel in self.kernels:
@@ -191,6 +194,8 @@ class DeviceCode:
             self._check(launch.entry, launch.counts)
         for step in regions(self.steps):
             self._check("a loop", _counts(step))
+        for extents in self.extents:
+            self._check("a pointer", (extent.nbytes for extent in extents))
 
     @property
     def kernels(self) -> Iterator[KernelLaunch]:
@@ -217,6 +222,10 @@ class DeviceCode:
         for kernel in self.kernels:
             if not _all_below(len(symbols), kernel.sizes):
                 yield f"a launch ({kernel.entry}) of sizes beyond {list(symbols)}"
+        pairs = zip(self.launches, self.extents, strict=False)
+        fits = all(len(extents) in (0, len(launch.pointers)) for launch, extents in pairs)
+        if not fits or len(self.extents) not in (0, len(self.launches)):
+            yield "extents of other pointers than those of its launches"
         if not _all_below(len(self.launches), _launched(self.steps)):
             yield f"steps of launches beyond its {len(self.launches)}"
         for step in regions(self.steps):

@@ -50,7 +50,16 @@ class Enqueued(Protocol):
 class PackedKernel:
     """One kernel launch; its parameters are 64-bit words, pointers first, then sizes."""
 
-    __slots__ = ("_addresses", "_call", "_driver", "blocks", "description", "node", "words")
+    __slots__ = (
+        "_addresses",
+        "_call",
+        "_driver",
+        "blocks",
+        "description",
+        "node",
+        "threads",
+        "words",
+    )
 
     def __init__(
         self,
@@ -62,6 +71,7 @@ class PackedKernel:
         description: str,
     ) -> None:
         self.description, self._driver, self.blocks = description, driver, blocks
+        self.threads = blocks * launch.threads
         self.words = (c_uint64 * max(1, len(words)))(*words)
         start = ctypes.addressof(self.words)
         self._addresses = (c_void_p * max(1, len(words)))(

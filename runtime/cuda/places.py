@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ALIGNED", "Count", "Place", "Prepared"]
+__all__ = ["ALIGNED", "Count", "Extent", "Place", "Prepared"]
 
 ALIGNED = 16  # bytes, to which every buffer is aligned
 
@@ -39,3 +39,11 @@ class Place:
 
     def __str__(self) -> str:
         return f"arena+{self.offset}" if self.number is None else f"buffer {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many bytes behind a pointer a launch touches, and whether it writes there."""
+
+    nbytes: Count
+    written: bool

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from .. import options
 from ..host.solver import Solved
+from .branches import branches_of
 from .device import STREAM
 from .graph import Captured
 from .launches import Enqueued, PackedKernel
 from .loaded import LoadedCode
 from .memory import Block
+from .spans import works_of
 from .steps import MOST_CAPTURED, Step, Steps, is_fixed
 from .walk import Action, Run, Walk
 
@@ -74,7 +77,8 @@ class _Kept:
         bases = (*addresses, arena)
         pairs = [(action, code.pack(action, solved, bases)) for action in actions]
         packed = [(action, launch) for action, launch in pairs if launch is not None]
-        self._captured = Captured(code.device, [launch for _, launch in packed])
+        branches = branches_of(works_of(code, solved, packed), options.get("cuda_streams"))
+        self._captured = Captured(code.device, [launch for _, launch in packed], branches)
         # Of every buffer the launches and positions of the pointers to it.
         self._uses: dict[int, list[tuple[int, int]]] = {}
         for at, (action, launch) in enumerate(packed):

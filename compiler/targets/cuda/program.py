@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from symfuse.runtime.cuda.code import Count, DeviceCode, KernelLaunch, LibraryLaunch, Prepared
+from symfuse.runtime.cuda.code import (
+    Count,
+    DeviceCode,
+    Extent,
+    KernelLaunch,
+    LibraryLaunch,
+    Prepared,
+    ProductLaunch,
+)
 from symfuse.runtime.cuda.code import Place as DevicePlace
 from symfuse.runtime.cuda.steps import Steps
 from symfuse.runtime.host.image import Image
@@ -17,6 +25,7 @@ from symfuse.runtime.log import log
 from ...ir.dims import Dim
 from ...kernel.phases import Buffer, Kernel
 from ...kernel.regions import Region, leaves
+from ...passes.plan_memory import buffer_bytes
 from ...progress import count
 from ..layout import Layout
 from ..llvm.link import link
@@ -71,11 +80,15 @@ def write_program(
         )
 
     launches = tuple(map(launch, kernels))
+    extents = tuple(
+        _extents(kernel, launch, place, counts)
+        for kernel, launch in zip(kernels, launches, strict=True)
+    )
     numbers = {kernel: number for number, kernel in enumerate(kernels)}
     steps = () if kernels == tuple(tree) else StepWriter(numbers, place, counts).steps(tree)
     found = tuple(sources.get(kernel) for kernel in kernels)
     layout = replace(layout, extra=counts.formulas)
-    return CudaProgram(arch, found, functions, distinct, launches, steps, layout, is_fast)
+    return CudaProgram(arch, found, functions, distinct, launches, extents, steps, layout, is_fast)
 
 
 def _generated(kernel: Kernel) -> tuple[Kernel, ...]:
@@ -106,6 +119,26 @@ def _place(layout: Layout, counts: _Counts, buffer: Buffer) -> DevicePlace:
     return DevicePlace(at.number, counts(at.offset) if at.number is None else 0)
 
 
+def _extents(
+    kernel: Kernel,
+    launch: KernelLaunch | LibraryLaunch,
+    place: Callable[[Buffer], DevicePlace],
+    counts: Callable[[Dim], Count],
+) -> tuple[Extent, ...]:
+    """What a launch touches behind each of its pointers, buffers in one place together; nothing
+    where it may be more."""
+    if not isinstance(launch, KernelLaunch | ProductLaunch):
+        return ()
+    found: dict[DevicePlace, Extent] = {}
+    for buffer in (*kernel.reads, *kernel.writes):
+        at, nbytes = place(buffer), counts(buffer_bytes(buffer))
+        known = found.get(at, Extent(nbytes, False))
+        if known.nbytes != nbytes:
+            return ()
+        found[at] = Extent(nbytes, known.written or buffer in kernel.writes)
+    return tuple(found[pointer] for pointer in launch.pointers)
+
+
 class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     """The sources of the kernels and how all is launched; `sources` has None for libraries.
 
@@ -117,6 +150,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     functions: Mapping[KernelSource, Function]
     distinct: tuple[Function, ...]
     launches: tuple[KernelLaunch | LibraryLaunch, ...]
+    extents: tuple[tuple[Extent, ...], ...]
     steps: Steps
     layout: Layout
     is_fast: bool
@@ -155,7 +189,13 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         """The modules with the launches, and code for the processor where sizes are left open."""
         prepared, slots = len(self.layout.extra), self.layout.slots
         device = DeviceCode(
-            self._modules(level), self.launches, self.arch, prepared, self.steps, slots
+            self._modules(level),
+            self.launches,
+            self.arch,
+            prepared,
+            self.steps,
+            slots,
+            self.extents,
         )
         if not self.layout.symbols:
             return Code(None, device)

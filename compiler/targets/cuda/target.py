@@ -51,6 +51,7 @@ class CudaTarget(Struct, frozen=True):
     arch: str
     name: str = "cuda"
     alignment: int = 256
+    rest: int = 4  # launches that may run side by side
 
     def schedules(self, numerics: str) -> DeviceSchedules:
         """Those for threads that share tiles."""

@@ -43,6 +43,7 @@ class HostTarget(Struct, frozen=True):
     arch: str
     name: str = "cpu"
     alignment: int = 64
+    rest: int = 0
 
     def schedules(self, numerics: str) -> HostSchedules:
         """Those for the widths of this processor, whatever the numerics."""

@@ -54,6 +54,14 @@ struct Call {
     CUresult run();
 };
 
+// What streams record together: the one that has begun it, and those that have joined by an event.
+struct Capture {
+    std::unique_ptr<CUgraph_st> graph;
+    CUstream origin = nullptr;
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+    bool is_spoilt = false;  // by something that a capture forbids
+};
+
 }  // namespace sf
 
 struct CUctx_st {
@@ -67,9 +75,8 @@ struct CUstream_st {
     CUcontext context = nullptr;
     bool waits_for_default = true;
     sf::Queue own;
-    std::unique_ptr<CUgraph_st> captured;
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    bool is_spoilt = false;  // by something that a capture forbids
+    std::shared_ptr<sf::Capture> capture;
+    std::vector<CUgraphNode> newest;  // what the next node that it records comes after
 
     sf::Queue& queue() { return waits_for_default ? context->queue : own; }
 };
@@ -78,6 +85,8 @@ struct CUevent_st {
     sf::Queue* queue = nullptr;
     uint64_t number = 0;
     bool has_time = true;
+    std::shared_ptr<sf::Capture> capture;  // if it was recorded in one, with what came before
+    std::vector<CUgraphNode> newest;
     std::shared_ptr<double> milliseconds = std::make_shared<double>(-1);
 };
 
@@ -93,15 +102,15 @@ struct CUfunc_st {
     int dynamic_limit = 48 << 10;
 };
 
-// Either a kernel or something else to run.
+// Either a kernel or something else to run, and the nodes of its graph that come before.
 struct CUgraphNode_st {
     sf::Call call;
     std::function<CUresult()> other;
+    std::vector<CUgraphNode> after = {};
 };
 
 struct CUgraph_st {
     std::vector<std::unique_ptr<CUgraphNode_st>> nodes;
-    CUgraphNode newest = nullptr;
 };
 
 struct CUgraphExec_st {

@@ -215,7 +215,7 @@ extern "C" __attribute__((visibility("default"))) void sf_driver_reset() {
     state().lost = CUDA_SUCCESS;
     state().detail.clear();
     for (auto& context : state().contexts) context->queue.waiting.clear();
-    for (auto& stream : state().streams) stream->own.waiting.clear(), stream->captured.reset();
+    for (auto& stream : state().streams) stream->own.waiting.clear(), stream->capture.reset();
 }
 
 // For tests: how many kernels have run.

@@ -85,7 +85,7 @@ bool is_device(CUdeviceptr address, size_t bytes) {
 
 bool is_capturing(CUstream handle) {
     CUstream stream = stream_of(handle);
-    return stream && stream->captured;
+    return stream && stream->capture;
 }
 
 CUresult enqueue_copy(CUstream stream, void* to, const void* from, size_t bytes) {

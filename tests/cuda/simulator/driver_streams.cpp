@@ -55,12 +55,14 @@ CUresult run_node(CUgraphNode_st& node) { return node.other ? node.other() : nod
 CUresult enqueue(CUstream handle, CUgraphNode_st node) {
     CUstream stream = stream_of(handle);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
-    if (stream->is_spoilt) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    auto kept = std::make_shared<CUgraphNode_st>(std::move(node));
-    if (stream->captured) {
-        stream->captured->nodes.push_back(std::make_unique<CUgraphNode_st>(*kept));
-        stream->captured->newest = stream->captured->nodes.back().get();
+    if (stream->capture) {
+        if (stream->capture->is_spoilt) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+        node.after = stream->newest;
+        auto& nodes = stream->capture->graph->nodes;
+        nodes.push_back(std::make_unique<CUgraphNode_st>(std::move(node)));
+        stream->newest = {nodes.back().get()};
     } else {
+        auto kept = std::make_shared<CUgraphNode_st>(std::move(node));
         stream->queue().put([kept] { return run_node(*kept); });
     }
     return CUDA_SUCCESS;
@@ -70,8 +72,8 @@ CUresult enqueue(CUstream handle, CUgraphNode_st node) {
 CUresult refuse_while_capturing() {
     CUresult status = CUDA_SUCCESS;
     for (auto& stream : state().streams)
-        if (stream->captured && stream->mode != CU_STREAM_CAPTURE_MODE_RELAXED) {
-            stream->is_spoilt = true;
+        if (stream->capture && stream->capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED) {
+            stream->capture->is_spoilt = true;
             status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
         }
     return status;
@@ -79,8 +81,8 @@ CUresult refuse_while_capturing() {
 
 CUresult run_everything() {
     for (auto& stream : state().streams)
-        if (stream->captured) {
-            stream->is_spoilt = true;
+        if (stream->capture) {
+            stream->capture->is_spoilt = true;
             return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
         }
     for (auto& context : state().contexts)
@@ -120,8 +122,8 @@ API cuStreamSynchronize(CUstream handle) {
     return guarded([&] {
         CUstream stream = stream_of(handle);
         if (!stream) return CUDA_ERROR_INVALID_HANDLE;
-        if (stream->captured) {
-            stream->is_spoilt = true;
+        if (stream->capture) {
+            stream->capture->is_spoilt = true;
             return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
         }
         return stream->queue().run_until(stream->queue().given);
@@ -133,16 +135,31 @@ API cuStreamQuery(CUstream handle) {
     return guarded([&] {
         CUstream stream = stream_of(handle);
         if (!stream) return CUDA_ERROR_INVALID_HANDLE;
-        if (stream->captured) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        if (stream->capture) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
         if (stream->queue().waiting.empty()) return CUDA_SUCCESS;
         CUresult status = stream->queue().advance();
         return status ? status : CUDA_ERROR_NOT_READY;
     });
 }
 
-API cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
+// A stream that waits for an event of a capture joins it; what it records comes after both. Events
+// from before a capture order nothing in it.
+API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
     return guarded([&] {
-        if (!state().events.holds(event)) return CUDA_ERROR_INVALID_HANDLE;
+        CUstream stream = stream_of(handle);
+        if (!stream || !state().events.holds(event)) return CUDA_ERROR_INVALID_HANDLE;
+        if (event->capture) {
+            if (stream != handle) return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+            if (!event->capture->graph) return CUDA_ERROR_INVALID_VALUE;
+            if (!stream->capture) stream->capture = event->capture, stream->newest.clear();
+            if (stream->capture != event->capture) return CUDA_ERROR_STREAM_CAPTURE_MERGE;
+            for (CUgraphNode node : event->newest)
+                if (std::find(stream->newest.begin(), stream->newest.end(), node) ==
+                    stream->newest.end())
+                    stream->newest.push_back(node);
+            return CUDA_SUCCESS;
+        }
+        if (stream->capture) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
         Queue* queue = event->queue;
         uint64_t number = event->number;
         auto wait = [=] { return queue ? queue->run_until(number) : CUDA_SUCCESS; };
@@ -178,13 +195,16 @@ API cuEventRecord(CUevent event, CUstream handle) {
     return guarded([&] {
         CUstream stream = stream_of(handle);
         if (!stream || !state().events.holds(event)) return CUDA_ERROR_INVALID_HANDLE;
+        event->capture = stream->capture;
+        event->newest = stream->newest;
+        if (stream->capture) return event->queue = nullptr, CUDA_SUCCESS;
         auto time = event->milliseconds = std::make_shared<double>(-1);
         auto record = [time] {
             *time = now();
             return CUDA_SUCCESS;
         };
         CUresult status = enqueue(stream, {{}, record});
-        if (!stream->captured) event->queue = &stream->queue(), event->number = event->queue->given;
+        event->queue = &stream->queue(), event->number = event->queue->given;
         return status;
     });
 }
