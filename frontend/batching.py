@@ -11,6 +11,7 @@ from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
+from .control.regions import expect_function
 from .tracing.record import arguments, describe_named, record_flat
 from .tracing.specs import Described
 from .tracing.trace import call_graph
@@ -28,6 +29,8 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_size: Any = No
     >>> sf.vmap(lambda x: x.sum())(np.ones((2, 3)))
     array([3., 3.])
     """
+
+    expect_function("vmap", "fun", fun)
 
     @wraps(fun)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -49,6 +52,11 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_size: Any = No
     return batched
 
 
+def _axes_of(rank: int) -> str:
+    between = f"an axis from {-rank} to {rank - 1}, or " if rank else ""
+    return f"give in_axes {between}"
+
+
 def _batch_size(types: Sequence[Described], axes: list[Any], names: list[str], given: Any) -> Any:
     """The size that all batch axes share."""
     size, first = given, "axis_size"
@@ -59,7 +67,7 @@ def _batch_size(types: Sequence[Described], axes: list[Any], names: list[str], g
         if not -rank <= axis < rank:
             raise ShapeError(
                 f"vmap: {name} is {one.type}, which has no axis {axis}",
-                fix="use in_axes=None for values that all members share",
+                fix=_axes_of(rank) + "None for values that all members share",
                 loc=user_location(),
             )
         found = one.type.shape[axis]

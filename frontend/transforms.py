@@ -20,12 +20,14 @@ from symfuse.compiler.autodiff.reverse import grad_graph, vjp_graph
 from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ShapeError
+from symfuse.runtime.errors import DTypeError, ShapeError
 
+from .control.regions import expect_function
 from .differentiable import Argnums, expect_kind, expect_scalar, parted, selected, stable
 from .tracing.record import Recorded, record
 from .tracing.specs import Spec
 from .tracing.trace import call, call_graph, tells
+from .tracing.tracer import Tracer
 from .tracing.tree import flatten, map_leaves, same
 
 __all__ = [
@@ -68,6 +70,8 @@ def value_and_grad(
     >>> float(value), float(slope)
     (8.0, 12.0)
     """
+
+    expect_function("grad", "fun", fun)
 
     @wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -155,6 +159,16 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 
     def pull(cotangent: Any) -> Any:
         given = same(cotangent, out_tree, "the cotangent")
+        for ct, node, path in zip(given, main.outputs, out_tree.paths("cotangent"), strict=True):
+            if (
+                all(isinstance(n, int) for n in node.type.shape)
+                and tuple(np.shape(ct)) != node.type.shape
+            ):
+                raise ShapeError(
+                    f"vjp: {path} has the shape {tuple(np.shape(ct))}, the result is {node.type}",
+                    fix="pass a cotangent of the shape of the result",
+                    loc=user_location(),
+                )
         floats = [
             _cast(ct, node.dtype.numpy)
             for ct, node in zip(given, main.outputs, strict=True)
@@ -265,6 +279,15 @@ def _float_leaves(recorded: Recorded) -> list[int]:
 
 
 def _check_tangents(recorded: Recorded, wrt: list[int], directions: list[Any]) -> None:
+    for at, node in enumerate(recorded.graph.parameters[: len(directions)]):
+        given = directions[at]
+        if not node.dtype.is_inexact and not isinstance(given, Tracer) and np.any(given):
+            raise DTypeError(
+                f"jvp in {recorded.names[at]}, which is {node.type}: only floating-point values "
+                "can change",
+                fix="convert it: x.astype('float64'), or pass zeros as its tangent",
+                loc=user_location(),
+            )
     for at in wrt:
         type_, shape = recorded.graph.parameters[at].type, np.shape(directions[at])
         if tuple(type_.shape) != tuple(shape):

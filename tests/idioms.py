@@ -948,7 +948,7 @@ REFUSED = [
     (selected_rows, (MANY,), "a list of the rows that a condition keeps", "size=n"),
     (append_to_rows, (MANY,), ".append() on a list of 20 rows", "np.stack(rows)"),
     (calls_with_nonlocal, (MANY,), "`add(value)` assigns to a variable", "return it"),
-    (key_of_a_dict, (RISING,), "a key of a dict", "asarray(values)[i]"),
+    (key_of_a_dict, (RISING,), "hashing needs the value", "asarray(values)[i]"),
     (picked_function, (RISING,), "an element of a list of ufunc is picked", "sf.switch"),
     (truth_pattern, (RISING,), "`case True` never matches", "bool(condition)"),
     (update_of_an_argument, (RISING,), "in-place write to", "x.copy()"),

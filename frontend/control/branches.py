@@ -130,8 +130,8 @@ def alike(what: str, regions: list[Region]) -> list[Region]:
     for region in regions[1:]:
         if region.tree != first.tree:
             raise TraceError(
-                f"{what}: {_told(region)} returns {region.tree}, {_told(first)} returns "
-                f"{first.tree}",
+                f"{what}: {_told(region, 'one branch')} returns {region.tree}, "
+                f"{_told(first, 'another')} returns {first.tree}",
                 fix="return the same containers and keys from every branch",
                 loc=user_location(),
             )
@@ -146,8 +146,8 @@ def _common(column: Sequence[Described]) -> Described:
     return strong[0] if strong else max(column, key=lambda one: one.type.dtype.order)
 
 
-def _told(region: Region) -> str:
-    return "a branch" if region.name == "f" else region.name
+def _told(region: Region, unnamed: str) -> str:
+    return unnamed if region.name == "f" else region.name
 
 
 def _scalar(what: str, name: str, value: Any) -> list[Described]:

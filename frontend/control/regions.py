@@ -115,8 +115,8 @@ def expect_function(what: str, name: str, value: Any) -> None:
     """Raise at the user's line if an argument that has to be a function is none."""
     if not callable(value):
         raise TraceError(
-            f"{what}: {name} is {value!r}, which is no function",
-            fix="pass a function; it is called once, to trace it",
+            f"{what}: {name} is of type {type(value).__name__}, which is no function",
+            fix="pass a function, such as lambda x: x + 1; it is called once, to trace it",
             loc=user_location(),
         )
 

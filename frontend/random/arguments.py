@@ -6,6 +6,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symfuse.compiler.ir.dims import Expr, is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
@@ -33,6 +35,12 @@ def checked_key(key: Any) -> Any:
             fix=f"make a key of the seed: sf.random.key({int(key)})",
             loc=user_location(),
         )
+    if isinstance(key, tuple) or not (hasattr(key, "dtype") or isinstance(key, list)):
+        raise DTypeError(
+            f"a random key is u32[2], got a {type(key).__name__}",
+            fix="pass a key first, made by sf.random.key(seed), split or fold_in",
+            loc=user_location(),
+        )
     array = traced(key)
     if dtype_of(array) is not DType.U32:
         raise DTypeError(
@@ -55,6 +63,12 @@ def checked_key(key: Any) -> Any:
 
 def plain_shape(shape: Any) -> tuple[Any, ...]:
     """The shape as a tuple of sizes; one size stands for a shape of one axis."""
+    if getattr(shape, "dtype", None) == np.uint32 and np.shape(shape) == (2,):
+        raise ArgumentError(
+            "a random key in the place of the shape",
+            fix="pass the key first, then the shape",
+            loc=user_location(),
+        )
     sizes = shape if isinstance(shape, tuple | list) else (shape,)
     return tuple(_size(size) for size in sizes)
 

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from symfuse.compiler.interpreter import without_collection
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import CompileError, SymfuseError
+from symfuse.runtime.errors import ArgumentError, CompileError, SymfuseError
 from symfuse.runtime.log import log
 
 from ..capture.attempt import inlined
+from ..control.regions import expect_function
 from ..tracing.dispatch import ACTIVE, has_tracer
 from ..tracing.graph import Graph
 from ..tracing.record import (
@@ -294,6 +295,7 @@ def jit(
     if fun is None:
         given = {k: v for k, v in locals().items() if k != "fun"}
         return lambda function: jit(function, **given)
+    expect_function("jit", "fun", fun)
     return Jit(
         fun,
         Choices(target, numerics, threads, None, verify, mode),
@@ -344,8 +346,33 @@ def _both_spellings(
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return nums, names
+    _expect_known(parameters, nums, names)
     by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     more_names = [by_position[n] for n in nums if -len(by_position) <= n < len(by_position)]
     more_nums = [by_position.index(name) for name in names if name in by_position]
     nums = tuple(n % len(parameters) if n < 0 else n for n in nums)
     return tuple(sorted({*nums, *more_nums})), tuple(sorted({*names, *more_names}))
+
+
+def _expect_known(
+    parameters: list[inspect.Parameter], nums: tuple[int, ...], names: tuple[str, ...]
+) -> None:
+    """Raise where a function has no parameter of a number or name that is to be static."""
+    kinds = {p.kind for p in parameters}
+    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    known = [p.name for p in parameters]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        for number in nums:
+            _expect_parameter(-count <= number < count, "static_argnums", number, known)
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        for name in names:
+            _expect_parameter(name in known, "static_argnames", name, known)
+
+
+def _expect_parameter(holds: bool, what: str, given: object, known: list[str]) -> None:
+    if not holds:
+        raise ArgumentError(
+            f"jit: {what}={given!r}, but the parameters are ({', '.join(known)})",
+            fix="name one of them",
+            loc=user_location(),
+        )

@@ -116,7 +116,8 @@ def _parsed(text: str, known: dict[str, Symbol]) -> TensorType:
     try:
         return parse_type(text, known)
     except SymfuseError as error:
-        raise error.at(user_location()) from None
+        fix = f"{error.fix}; a setting is a static argument (static_argnames)"
+        raise type(error)(error.what, fix=fix, loc=user_location()) from None
     except TypeError as error:
         raise DTypeError(str(error), fix='write it as "f32[N,784]"', loc=user_location()) from None
 
@@ -126,6 +127,12 @@ def _size(size: Any) -> Dim:
         return cast(Dim, plain(size))
     if isinstance(size, str):
         return parse_dim(size, {})
+    if int(size) < 0:
+        raise ShapeError(
+            f"a size is {size}",
+            fix='give one of at least 0; a size that is not known yet has a name: "N"',
+            loc=user_location(),
+        )
     return int(size)
 
 

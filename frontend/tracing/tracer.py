@@ -248,7 +248,7 @@ class Tracer(Traceable):
 
     def __format__(self, spec: str) -> str:
         if spec:
-            raise self._has_no_value("a format")
+            raise self._has_no_value("formatting")
         return repr(self)
 
     def _update_in_place(self, result: Any, name: str) -> Any:
@@ -368,7 +368,7 @@ for _name, _written in METHODS.items():
 _CONVERSIONS = {
     "bool": "a branch", "int": "int()", "float": "float()", "complex": "complex()",
     "index": "an index or size", "array": "conversion to a NumPy array",
-    "hash": "a key of a dict, or an element of a set",
+    "hash": "hashing",
 }  # fmt: skip
 for _symbol, _name in _CONVERSIONS.items():
     setattr(Tracer, f"__{_symbol}__", _no_value(_name))

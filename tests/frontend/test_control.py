@@ -196,7 +196,7 @@ WRONG = {
     "branches of other containers": (
         lambda: sf.cond(True, lambda x: x, lambda x: (x, x), XS),
         sf.TraceError,
-        "a branch returns",
+        "one branch returns",
     ),
     "branches of other shapes": (
         lambda: sf.cond(True, lambda x: x, lambda x: x[:2], XS),
