@@ -88,6 +88,14 @@ def _transformed(a: Any, v: Any, mode: str, name: str) -> Any:
     return call("slice", whole, starts=(start,), stops=(stop,), steps=(1,))
 
 
+def _as_long(a: Any, size: int) -> Any:
+    """The sequence in two parts, of which the first has so many elements: a program is then for no
+    shorter ones, where NumPy would have the other sequence give the size."""
+    parts = ((0, size), (size, a.shape[0]))
+    cuts = [call("slice", a, starts=(b,), stops=(e,), steps=(1,)) for b, e in parts]
+    return call("concatenate", *cuts, axis=0)
+
+
 def _known(mode: str) -> str:
     if mode not in ("full", "same", "valid"):
         raise UnsupportedError(
@@ -104,6 +112,8 @@ def _slid(a: Any, v: Any, mode: str) -> Any:
         "valid": (0, 0),
     }
     low, high = ends[_known(mode)]
+    if mode == "same" and is_at_most(size, a.shape[0]) is None:
+        a = _as_long(a, size)
     padded = call("pad", a, low=(low,), high=(high,), interior=(0,), value=0)
     windowed = call("windows", padded, axis=0, size=size, stride=1, dilation=1)
     return call("contract", windowed, v, batch=((), ()), contracting=((1,), (0,)))

@@ -229,7 +229,9 @@ def _symbolic_cut(part: slice, size: Any, step: int) -> Cut:
 def _stop(first: Any, bound: Any, start: Any, size: Any) -> Any:
     """Where a slice ends; not before its start. Of one that leaves out so many at both ends it is
     told by how many are left, so that slices with as many left are known to be as long."""
-    stop = size if bound is None else clipped(bound, size)
+    if bound is None:
+        return size
+    stop = clipped(bound, size)
     if isinstance(first, int) and isinstance(bound, int):
         if bound < 0 <= first:
             return start + size - minimum(size, first - bound)

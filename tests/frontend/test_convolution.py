@@ -225,6 +225,13 @@ def test_sequences_of_two_symbolic_sizes_are_transformed(f, mode, rng):
         np.testing.assert_allclose(sf.jit(lambda a, v: f(a, v, mode))(a, v), f(a, v, mode))
 
 
+def test_a_symbolic_size_that_is_not_the_longer_one_is_refused():
+    f = sf.compile(lambda a: np.convolve(a, [1.0, 2.0, 3.0], "same"), "f64[N]")
+    np.testing.assert_array_equal(f(np.ones(3)), np.convolve(np.ones(3), [1.0, 2.0, 3.0], "same"))
+    with pytest.raises(sf.GuardError, match="3 ≤ N"):
+        f(np.ones(2))
+
+
 def test_integers_of_two_symbolic_sizes_are_not_transformed():
     with pytest.raises(sf.UnsupportedError, match="integers of symbolic sizes") as raised:
         sf.trace(lambda a, v: np.convolve(a, v), "i32[N]", "i32[M]")
