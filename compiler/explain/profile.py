@@ -28,7 +28,8 @@ _DEVICE = "symfuse.runtime.cuda.profile"
 
 
 class ProfileRow(Struct, frozen=True):
-    """One launch: the median of its seconds, the bytes it touches, the user's lines."""
+    """One launch: the median of its seconds, the bytes it touches, the user's lines; of a launch
+    in a loop, the seconds of all its `turns` and the bytes of one."""
 
     name: str
     kind: str
@@ -36,10 +37,11 @@ class ProfileRow(Struct, frozen=True):
     nbytes: int
     chunks: int
     lines: tuple[str, ...]
+    turns: int = 1
 
     @property
     def bytes_per_second(self) -> float:
-        return self.nbytes / self.seconds if self.seconds else 0.0
+        return self.nbytes * self.turns / self.seconds if self.seconds else 0.0
 
 
 class Profile(Struct, frozen=True):
@@ -61,11 +63,13 @@ class Profile(Struct, frozen=True):
 
     def table(self) -> str:
         """A line a launch, and what the whole takes."""
+        looped = any(row.turns != 1 for row in self.rows)
         rows = [
             (
                 row.name,
                 seconds_text(row.seconds),
                 share_text(row.seconds, self.total),
+                *((str(row.turns),) if looped else ()),
                 bytes_text(row.nbytes),
                 f"{row.bytes_per_second / 1e9:.1f}",
                 str(row.chunks),
@@ -73,7 +77,8 @@ class Profile(Struct, frozen=True):
             )
             for row in self.rows
         ]
-        header = ("kernel", "time", "share", "bytes", "GB/s", "chunks", "lines")
+        turns = ("turns",) if looped else ()
+        header = ("kernel", "time", "share", *turns, "bytes", "GB/s", "chunks", "lines")
         fact = (
             f"whole program {seconds_text(self.whole)}, kernels one by one "
             f"{seconds_text(self.total)}; each time contains {seconds_text(self.overhead)} of "
@@ -94,13 +99,13 @@ def profile(compiled: Compiled, values: Sequence[Any], threads: int, level: Leve
 
     A device has its kernels one by one as it is; there, `chunks` are blocks.
     """
-    if any(kernel.region for kernel in compiled.tree):
-        raise UnsupportedError(
-            "kernels inside loops and branches cannot be timed one by one yet",
-            fix="time calls of the whole program, or profile the body of the loop by itself",
-        )
     if compiled.program.device is not None:
         return _profile_of_device(compiled, values)
+    if any(kernel.region for kernel in compiled.tree):
+        raise UnsupportedError(
+            "on the processor, kernels inside loops and branches cannot be timed one by one",
+            fix="time calls of the whole program, or profile the body of the loop by itself",
+        )
     program = _opened(compiled, level)
     sizes: dict[str, int] = {}
 
@@ -117,7 +122,7 @@ def _profile_of_device(compiled: Compiled, values: Sequence[Any]) -> Profile:
     # What drives devices is loaded where there is a program for one.
     found: Any = importlib.import_module(_DEVICE).time_launches(compiled.program, values)
     sizes = dict(zip(compiled.program.symbols, found.sizes, strict=True))
-    return _summary(compiled, found.timeline, sizes, found.blocks)
+    return _summary(compiled, found.timeline, sizes, found.blocks, found.turns)
 
 
 def _opened(compiled: Compiled, level: Level) -> Program:
@@ -130,8 +135,13 @@ def _opened(compiled: Compiled, level: Level) -> Program:
 
 
 def _summary(
-    compiled: Compiled, timeline: Timeline, sizes: Mapping[str, int], parts: Sequence[int]
+    compiled: Compiled,
+    timeline: Timeline,
+    sizes: Mapping[str, int],
+    parts: Sequence[int],
+    turns: Sequence[int] = (),
 ) -> Profile:
+    kernels, often = compiled.launches, turns or (1,) * len(parts)
     rows = tuple(
         ProfileRow(
             kernel.name,
@@ -140,8 +150,11 @@ def _summary(
             evaluate(kernel_bytes(kernel), sizes),
             count,
             tuple(user_lines(kernel.nodes)),
+            times,
         )
-        for kernel, seconds, count in zip(compiled.launches, timeline.launches, parts, strict=True)
+        for kernel, seconds, count, times in zip(
+            kernels, timeline.launches, parts, often, strict=True
+        )
     )
     whole = median(timeline.whole)
     return Profile(rows, whole, timeline.overhead, timeline.threads, len(timeline.whole))

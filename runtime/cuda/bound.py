@@ -10,11 +10,13 @@ from ..errors import DeviceError
 from ..host.solver import Solved
 from .arrays import DeviceArray
 from .call import Incoming, addresses_of, deliver, run_verified
+from .device import STREAM
 from .launches import Enqueued
 from .loaded import LoadedCode
 from .memory import Block
 from .operands import Operand
 from .replay import Replay
+from .steps import is_fixed
 from .walk import Run
 
 __all__ = ["Bound"]
@@ -83,10 +85,17 @@ class Bound:
         return tuple(map(int, self._solved.sizes[: len(self._code.program.symbols)]))
 
     def launches(self) -> list[tuple[int, Enqueued]]:
-        """Every launch that has something to do, with its number, apart from the captured ones."""
+        """Every launch that has something to do, with its number, apart from the captured ones;
+        those of loops once for each turn. Where values decide which there are, the call is run."""
         start = self._arena.address if self._arena else 0
-        every = self._code.enqueued(self._solved, self._addresses, start)
-        return [(action.at, packed) for action, packed in every if isinstance(action, Run)]
+        decided = all(map(is_fixed, self._code.code.order))
+        found = []
+        for action, packed in self._code.enqueued(self._solved, self._addresses, start):
+            if not decided:
+                packed.enqueue(STREAM)
+            if isinstance(action, Run):
+                found.append((action.at, packed))
+        return found
 
     def _run(self) -> None:
         device = self._code.device

@@ -17,10 +17,14 @@ from .clock import Clock
 from .device import Device
 from .executable import CudaExecutable
 from .graph import Captured
+from .launches import Enqueued
 
 __all__ = ["DeviceTimeline", "time_launches"]
 
-REPEATED = 10  # times that a launch is captured, so that what stands around it weighs little
+REPEATED = (
+    10  # launches that are captured together at least, so that what stands around weighs little
+)
+MOST_TURNS = 64  # of a loop, that stand for all of them
 WARM_UP = 2
 SHORTEST = 0.2  # seconds that the rounds take together, unless there are MOST of them
 LEAST, MOST = 7, 300
@@ -28,11 +32,15 @@ LEAST, MOST = 7, 300
 
 @dataclass(frozen=True, slots=True)
 class DeviceTimeline:
-    """The times, the value of every symbol, and the blocks of each launch."""
+    """The times, the value of every symbol, the blocks of each launch, and how often it runs.
+
+    The time of a launch inside of loops is that of all its turns together.
+    """
 
     timeline: Timeline
     sizes: tuple[int, ...]
     blocks: tuple[int, ...]
+    turns: tuple[int, ...]
 
 
 def time_launches(
@@ -55,8 +63,13 @@ def _copy(value: Any) -> Any:
 
 
 def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
-    numbered = bound.launches()
-    alone = {at: Captured(device, [launch] * REPEATED) for at, launch in numbered}
+    turns: dict[int, list[Enqueued]] = {}
+    for at, launch in bound.launches():
+        turns.setdefault(at, []).append(launch)
+    samples = {at: every[:: -(-len(every) // MOST_TURNS)] for at, every in turns.items()}
+    repeated = {at: -(-REPEATED // len(some)) for at, some in samples.items()}
+    alone = {at: Captured(device, samples[at] * repeated[at]) for at in turns}
+    scale = {at: len(turns[at]) / (len(samples[at]) * repeated[at]) for at in turns}
     rounds: list[tuple[list[float], float]] = []
     start = time.perf_counter()
     with Clock(device) as clock:
@@ -65,12 +78,11 @@ def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
         ):
             row = [0.0] * count
             for at, captured in alone.items():
-                row[at] = clock.seconds(captured.launch) / REPEATED
+                row[at] = clock.seconds(captured.launch) * scale[at]
             rounds.append((row, clock.seconds(bound)))
     kept = rounds[WARM_UP:]
     columns = tuple(zip(*(row for row, _ in kept), strict=True))
     timeline = Timeline(columns, tuple(whole for _, whole in kept), 0.0, 1)
-    blocks = [0] * count
-    for at, launch in numbered:
-        blocks[at] = getattr(launch, "blocks", 1)
-    return DeviceTimeline(timeline, bound.sizes, tuple(blocks))
+    blocks = [getattr(turns[at][0], "blocks", 1) if at in turns else 0 for at in range(count)]
+    often = tuple(len(turns.get(at, ())) for at in range(count))
+    return DeviceTimeline(timeline, bound.sizes, tuple(blocks), often)

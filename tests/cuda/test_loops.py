@@ -196,9 +196,30 @@ def test_a_saved_program_runs_its_loops(tmp_path):
     same(map_leaves(np.asarray, sf.load(path)(*args)), sf.trace(function, *args)(*args))
 
 
-def test_the_kernels_of_loops_are_not_timed_one_by_one():
+def test_the_kernels_of_loops_are_timed_turn_by_turn():
+    def program(x):
+        y = sf.fori_loop(0, 90, lambda i, c: np.tanh(c @ x) + i, x)
+        z = sf.while_loop(lambda c: c.max() > 0.5, lambda c: c / 2, 100 * x)
+        far = lambda: sf.fori_loop(0, 30, lambda i, c: np.sin(c @ x) + i, x)  # noqa: E731
+        return y, z, sf.cond(x[0, 0] > 9, far, lambda: x)
+
+    x = np.eye(8, dtype="f4")
+    exe = sf.compile(program, "f32[8,8]", target="cuda")
+    found = exe.profile(x)
+    often = {row.name: row.turns for row in found.rows}
+    halved = 8  # times until 100 is no more than a half
+    assert 90 in often.values()
+    assert {halved, halved + 1} <= set(often.values())
+    assert all((row.seconds > 0) is (row.turns > 0) for row in found.rows)
+    assert 0 in often.values() and 30 not in often.values()
+    assert "turns" in found.table()
+    assert all("test_loops.py" in row.lines[0] for row in found.rows if row.turns == 90)
+
+
+def test_on_the_processor_kernels_of_loops_are_not_timed_one_by_one():
+    exe = sf.compile(PROGRAMS["swap"][0], "f32[4]")
     with pytest.raises(sf.UnsupportedError, match="cannot be timed"):
-        compiled(PROGRAMS["swap"][0], "f32[4]").exe.profile(drawn(4))
+        exe.profile(drawn(4))
 
 
 @pytest.mark.parametrize(("width", "aligned"), [(8, 16), (6, 8), (5, 4), ("N", 4), ("4*N", 16)])
