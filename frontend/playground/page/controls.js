@@ -60,7 +60,7 @@ export class Controls {
   tell(slider) {
     const value = Number(slider.value);
     const shown = slider.name === "batch_size" ? value : `${Math.round(100 * value)} %`;
-    $("output", slider.parentElement).textContent = shown;
+    $("b", slider.parentElement).textContent = shown;
   }
 
   makeSets() {
@@ -93,7 +93,7 @@ export class Controls {
       button.setAttribute("aria-pressed", String(button.name === settings.data));
     }
     $("select[name=penalty_rate]").disabled = settings.penalty === "none";
-    $("#seed output").textContent = settings.seed;
+    $("#seed b").textContent = settings.seed;
   }
 
   /** Recorded runs show what was picked, and nothing can be picked. */

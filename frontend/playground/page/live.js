@@ -4,6 +4,9 @@ export class LiveSource {
   constructor(view) {
     this.view = view;
     this.isPlaying = false;
+    this.pending = {}; // what has been picked and not been answered
+    this.isSending = false;
+    view.busy(true);
     this.stream = new EventSource("/events");
     for (const kind of ["state", "frame", "live"]) {
       this.stream.addEventListener(kind, (event) => this.take(kind, JSON.parse(event.data)));
@@ -15,11 +18,23 @@ export class LiveSource {
 
   take(kind, data) {
     if (kind === "live") this.isPlaying = data.playing;
+    if (kind === "state" && !this.isSending) this.view.busy(false);
     this.view[kind](data);
   }
 
-  change(fields) {
-    return this.post("/settings", fields);
+  /** Show what is picked at once; what is picked while the server works is sent together. */
+  async change(fields) {
+    this.pending = { ...this.pending, ...fields };
+    this.view.preview();
+    if (this.isSending) return;
+    this.isSending = true;
+    for (let sent; sent !== this.pending; ) {
+      sent = this.pending;
+      await this.post("/settings", sent);
+    }
+    this.pending = {};
+    this.isSending = false;
+    this.view.preview();
   }
 
   play() {

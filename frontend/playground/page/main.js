@@ -22,12 +22,19 @@ class Page {
   }
 
   state(state) {
+    this.settings = state.settings;
     this.problem = state.problem;
-    this.controls.show(state.settings);
-    this.network.show(state.settings);
+    this.preview();
     this.output.show(state);
     this.program.show(state.program);
     this.history(state.history);
+  }
+
+  /** The settings as they will be once the server has taken what is pending. */
+  preview() {
+    const settings = { ...this.settings, ...this.source.pending };
+    this.controls.show(settings);
+    this.network.show(settings);
   }
 
   history(points) {
@@ -63,7 +70,6 @@ class Page {
     if (!trouble) return;
     $("strong", box).textContent = trouble.what;
     $("span", box).textContent = trouble.fix;
-    if (this.controls.settings) this.controls.show(this.controls.settings);
   }
 
   busy(isBusy) {

@@ -36,9 +36,9 @@ export class OutputView {
     pen.imageSmoothingQuality = "high";
     pen.drawImage(picture(values, size), 0, 0, width, height);
     if (!this.looking) this.boundary(pen, values, size, width);
-    axes(pen, width, height, this.facts.limit);
     this.points(pen, this.state.train, width, false);
     if (this.tests.checked) this.points(pen, this.state.test, width, true);
+    axes(pen, width, height, this.facts.limit);
     this.canvas.dataset.epoch = this.frame.epoch;
   }
 
@@ -74,7 +74,8 @@ export class OutputView {
 
   points(pen, points, width, isTest) {
     const { limit } = this.facts;
-    const edge = style(isTest ? "--ink" : "--paper");
+    const isSoft = this.state.problem === "regression";
+    const edge = style(isTest ? "--ink" : isSoft ? "--soft" : "--paper");
     pen.lineWidth = isTest ? 1.1 : 1;
     for (const [x, y, target] of points) {
       if (Math.max(Math.abs(x), Math.abs(y)) > limit) continue;
@@ -102,13 +103,22 @@ function axes(pen, width, height, limit) {
   pen.fillStyle = style("--axes");
   pen.font = "10.5px system-ui, sans-serif";
   pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineWidth = 3;
+  pen.lineJoin = "round";
+  pen.strokeStyle = style("--paper");
   for (const mark of [-4, -2, 0, 2, 4]) {
     const place = (width * (mark + limit)) / (2 * limit);
     const text = String(mark).replace("-", "−");
-    pen.textBaseline = "alphabetic";
-    pen.fillText(text, place, height - 5);
-    if (mark === 0) continue;
-    pen.textBaseline = "middle";
-    pen.fillText(text, 10, height - place);
+    write(pen, text, place, height - 10);
+    if (mark !== 0) write(pen, text, 11, height - place);
   }
+}
+
+/** Text with a rim, legible on points as well. */
+function write(pen, text, x, y) {
+  pen.globalAlpha = 0.55;
+  pen.strokeText(text, x, y);
+  pen.globalAlpha = 1;
+  pen.fillText(text, x, y);
 }

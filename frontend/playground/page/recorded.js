@@ -8,6 +8,7 @@ export class RecordedSource {
   constructor(view, packed) {
     this.view = view;
     this.timer = null;
+    this.pending = {};
     this.slider = $("#time");
     this.slider.oninput = () => this.go(Number(this.slider.value));
     inflate(packed).then((runs) => this.begin(runs));
