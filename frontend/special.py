@@ -265,17 +265,19 @@ def _both_real(x: Any, y: Any) -> tuple[Any, Any]:
 
 def xlogy(x: Any, y: Any) -> Any:
     """x * log(y), 0 where x is 0."""
-    return _times_log(x, y, "log")
+    return _times_log(x, y, "log", 0.0)
 
 
 def xlog1py(x: Any, y: Any) -> Any:
     """x * log(1 + y), 0 where x is 0."""
-    return _times_log(x, y, "log1p")
+    return _times_log(x, y, "log1p", -1.0)
 
 
-def _times_log(x: Any, y: Any, log: str) -> Any:
+def _times_log(x: Any, y: Any, log: str, low: float) -> Any:
+    """The product with a logarithm, of numbers above `low`: 0 · log y has the derivative log y."""
     x, y = _real(x), _real(y)
-    absent = call("logical_and", call("equal", x, 0), call("logical_not", call("isnan", y)))
+    endless = call("logical_or", call("less_equal", y, low), call("equal", y, math.inf))
+    absent = call("logical_and", call("equal", x, 0), endless)
     safe = call("select", absent, 1.0, y)
     return call("select", absent, 0.0, call("multiply", x, call(log, safe)))
 

@@ -143,3 +143,13 @@ def test_scipy_is_not_imported():
     code = "import sys, symfuse as sf; sf.special.gamma(2.0); print('scipy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("name", "log"), [("xlogy", np.log), ("xlog1py", np.log1p)])
+def test_no_times_a_logarithm_has_the_logarithm_as_slope(name, log):
+    f = getattr(sf.special, name)
+    assert sf.jit(sf.grad(f))(0.0, 3.0) == pytest.approx(log(3.0))
+    for y in (0.0, -1.0, -2.0, np.inf):
+        assert f(0.0, y) == 0
+        assert np.isfinite(sf.grad(f)(0.0, y))
+    assert np.isnan(f(0.0, np.nan))
