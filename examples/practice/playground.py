@@ -1,58 +1,65 @@
-"""A playground without the page: data, layers, activation and rate are picked, and learnt."""
+"""The playground that `symfuse play` serves, without its page: data, features, layers, activation,
+penalty and rates are picked, and a compiled step learns; changed rates compile nothing."""
 
 import numpy as np
 
-import symfuse as sf
-import symfuse.numpy as snp
 from symfuse.examples.pictures import plane
-from symfuse.examples.record import Record, Subject, at_least, main
-from symfuse.examples.training import layers, train
+from symfuse.examples.record import Record, Subject, at_least, equal, main
+from symfuse.playground import Session, Settings
+from symfuse.playground.data import LIMIT
+from symfuse.playground.network import FEATURES, objective, responses
 
 CHOICES = {
-    "circles": {"sizes": (2, 6, 1), "activation": "tanh", "rate": 0.03},
-    "xor": {"sizes": (2, 8, 1), "activation": "relu", "rate": 0.03},
-    "moons": {"sizes": (2, 8, 8, 1), "activation": "tanh", "rate": 0.02},
-    "spirals": {"sizes": (2, 16, 16, 1), "activation": "tanh", "rate": 0.02},
+    "circle": Settings(),
+    "xor": Settings(data="xor", layers=(6,), activation="relu", learning_rate=0.02, seed=3),
+    "moons": Settings(data="moons", layers=(6,), penalty="L2", penalty_rate=1e-4),
+    "spiral": Settings(
+        data="spiral", noise=0.06, train_share=0.7, features=tuple(FEATURES), layers=(8, 4)
+    ),
+    "hills": Settings(data="hills", train_share=0.8, layers=(8, 8), activation="gelu"),
 }
 
 
-def neurons(params, x, activation):
-    """What every neuron of every layer answers to points [n, 2]."""
-    answers = []
-    for layer in params[:-1]:
-        x = getattr(sf.nn.functional, activation)(x @ layer["w"] + layer["b"])
-        answers.append(x)
-    return [*answers, x @ params[-1]["w"] + params[-1]["b"]]
-
-
-def loss(params, x, y, activation="tanh"):
-    scores = neurons(params, x, activation)[-1]
-    return snp.mean(sf.losses.binary_crossentropy(y[:, None], scores, from_logits=True))
-
-
-def learnt(name, epochs):
-    """Parameters, and the accuracy on points that were not seen."""
-    choice, (x, y) = CHOICES[name], getattr(sf.datasets, name)(600)
-    data = sf.data.Dataset(x[:400], y[:400].astype("f"), batch_size=20, shuffle=True)
-    objective = lambda *args: loss(*args, choice["activation"])  # noqa: E731
-    optimizer = sf.optim.Adam(choice["rate"])
-    params, _ = train(objective, layers(0, *choice["sizes"]), optimizer, data, epochs)
-    found = neurons(params, x[400:], choice["activation"])[-1][:, 0] > 0
-    return params, np.mean(found == y[400:])
+def learnt(settings, epochs):
+    """A session after the epochs; the rate of the second half is a third."""
+    session = Session(settings)
+    half = epochs // 2 * session.epoch_steps
+    session.advance(half)
+    session.change({"learning_rate": settings.learning_rate / 3})
+    session.advance(half)
+    return session
 
 
 def run(quick=False):
-    chosen = ("circles",) if quick else CHOICES
-    found = {name: learnt(name, 20 if quick else 60) for name in chosen}
-    shown = "circles" if quick else "spirals"
-    params, activation = found[shown][0], CHOICES[shown]["activation"]
-    x, y = getattr(sf.datasets, shown)(300)
-    small = layers(0, 2, 3, 1)
+    chosen = ("circle",) if quick else CHOICES
+    sessions = {name: learnt(CHOICES[name], 40 if quick else 200) for name in chosen}
+    shown = sessions["circle" if quick else "spiral"]
+    network, params, points = shown.program.network, shown.params, shown.points
+    compilations = sum(session.programs.compilations for session in sessions.values())
     return Record(
-        tuple(at_least(f"{name}: accuracy", right, 0.9) for name, (_, right) in found.items()),
-        Subject(loss, (small, x[:6], y[:6].astype("f"))),
-        plane(lambda p: neurons(params, p, activation)[-1], x, y, limit=1.8),
+        (
+            *(
+                at_least(f"{name}: {score(session)}", session.frame().test_accuracy, 0.9)
+                for name, session in sessions.items()
+            ),
+            equal("compilations for each network", compilations / len(sessions), 1),
+        ),
+        Subject(
+            lambda params, x, y: objective(network, params, x, y, np.asarray(0.01)),
+            (params, points.train_x[:6], points.train_y[:6]),
+        ),
+        plane(
+            lambda p: responses(network, params, p)[-1],
+            points.test_x,
+            points.test_y,
+            limit=LIMIT,
+        ),
     )
+
+
+def score(session):
+    """What the page calls the accuracy of the problem."""
+    return "accuracy" if session.program.network.problem == "classification" else "R²"
 
 
 if __name__ == "__main__":
