@@ -20,8 +20,9 @@ _ROOMS = [_ROOT / room for room in ("frontend", "compiler", "runtime")]
 # Installed, the frontend is the root itself; NumPy's frames lie between it and the user's.
 _PLACES = [*(_ROOMS if _ROOMS[0].is_dir() else [_ROOT]), Path(np.__file__).parent]
 _OURS = tuple(f"{place}{os.sep}" for place in _PLACES)
-# The demo's model stands for a user's.
-_USERS = tuple(str(place / "cli" / "digits.py") for place in (_ROOMS[0], _ROOT))
+# The models of the demo and of the playground stand for a user's.
+_MODELS = ("cli/digits.py", "playground/network.py")
+_USERS = tuple(str(place / model) for place in (_ROOMS[0], _ROOT) for model in _MODELS)
 _WRAPPERS = ("<frozen", "<string>", "<__array_function__")
 _is_ours: dict[CodeType, bool] = {}
 _scopes: list[str] = []
