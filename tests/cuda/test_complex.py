@@ -61,5 +61,8 @@ def test_what_users_write_runs_on_the_device() -> None:
     found = sf.jit(filtered, target="cuda")(z)
     assert isinstance(found, DeviceArray) and found.dtype == np.complex64
     np.testing.assert_allclose(found.numpy(), filtered(z), rtol=1e-4, atol=1e-4)
+    with pytest.raises(sf.UnsupportedError, match="NumPy's library") as raised:
+        sf.compile(np.fft.rfft, "f32[N]", target="cuda")
+    assert "a number as its size" in str(raised.value)
     with pytest.raises(sf.UnsupportedError, match="LAPACK"):
         sf.jit(np.linalg.inv, target="cuda")(np.eye(3, dtype=np.complex64))

@@ -68,7 +68,7 @@ class CudaTarget(Struct, frozen=True):
             if node.op.library is not None:
                 raise UnsupportedError(
                     f"{node.op} is done by {_who(node)}, which runs on the processor only",
-                    fix='compile this function with target="cpu"',
+                    fix=f'{_remedy(node)}compile this function with target="cpu"',
                     loc=node.source.loc,
                 )
         return found
@@ -101,6 +101,12 @@ class CudaTarget(Struct, frozen=True):
         choices = replace(choices, grouping=named)
         schedules = self.schedules(numerics)
         return CudaAssignment(self.arch, choices, attentions, convolutions, schedules)
+
+
+def _remedy(node: Node) -> str:
+    """What else can be done: transforms of known length are products."""
+    is_transform = node.op.name in ("fft", "rfft", "irfft")
+    return "give the axis that is transformed a number as its size, or " if is_transform else ""
 
 
 def _who(node: Node) -> str:
