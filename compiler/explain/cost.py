@@ -18,7 +18,7 @@ from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
 from ..kernel.phases import Access, Buffer, Instr, Kernel
 from ..kernel.scalar import INSTRUCTIONS
-from .text import bytes_text, count_text, table
+from .text import as_bundle, bytes_text, count_text, table
 
 __all__ = ["Cost", "Costs", "costs", "kernel_bytes", "node_cost"]
 
@@ -97,6 +97,7 @@ class Costs(Struct, frozen=True):
         return table(("value", "operation", "FLOPs", "bytes"), rows, left=2)
 
     __str__ = table
+    _repr_mimebundle_ = as_bundle
 
 
 def costs(graph: Graph, launches: Sequence[Kernel] = ()) -> Costs:

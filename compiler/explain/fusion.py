@@ -16,7 +16,7 @@ from ..ir.regions import every_node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from .records import homes
-from .text import bytes_text
+from .text import as_bundle, bytes_text
 
 __all__ = ["Apart", "FusionReport", "Line", "fusion_report"]
 
@@ -82,6 +82,7 @@ class FusionReport(Struct, frozen=True):
         return "\n".join(parts)
 
     __str__ = text
+    _repr_mimebundle_ = as_bundle
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as text and numbers, for JSON."""

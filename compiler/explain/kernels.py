@@ -25,7 +25,7 @@ from ..kernel.phases import (
 from ..targets.target import Usage
 from .cost import kernel_bytes
 from .records import user_lines
-from .text import bytes_text, count_text, seconds_text, table
+from .text import as_bundle, bytes_text, count_text, seconds_text, table
 
 __all__ = ["KernelRecord", "KernelRecords", "format_kernel", "format_schedule", "kernel_records"]
 
@@ -67,6 +67,12 @@ class KernelRecord(Struct, frozen=True):
     text: str
     usage: Usage | None = None
     why: str = ""
+    phases: int = 0  # of its parts; none where a library or a loop does the work
+
+    @property
+    def code(self) -> str:
+        """The text of the kernel."""
+        return self.text
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as text and numbers, for JSON."""
@@ -97,6 +103,7 @@ class KernelRecords(tuple[KernelRecord, ...]):
         return table((*header, *more), rows, left=4)
 
     __str__ = table
+    _repr_mimebundle_ = as_bundle
 
 
 _USAGE = ("threads", "registers", "shared", "occupancy", "compiled in")
@@ -148,6 +155,7 @@ def kernel_records(
             format_kernel(kernel),
             usage,
             kernel.why,
+            sum(1 for part in kernel.parts for _ in part.every_phase()),
         )
         for number, (kernel, usage) in enumerate(
             zip(launches, usages or (None,) * len(launches), strict=True)

@@ -15,7 +15,7 @@ from ..ir.graph import Graph
 from ..ir.node import Node
 from ..kernel.phases import Kernel
 from ..passes.plan_memory import MemoryPlan
-from .text import bytes_text, with_facts
+from .text import as_bundle, bytes_text, with_facts
 
 __all__ = [
     "EagerMemory",
@@ -93,6 +93,7 @@ class MemoryReport(Struct, frozen=True):
         return with_facts(header, rows, (f"{name:<18} {value}" for name, value in sums), left=2)
 
     __str__ = table
+    _repr_mimebundle_ = as_bundle
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as text and numbers, for JSON."""

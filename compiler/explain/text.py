@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..ir.dims import Dim
 
-__all__ = ["bytes_text", "count_text", "seconds_text", "share_text", "table", "with_facts"]
+__all__ = [
+    "as_bundle",
+    "bytes_text",
+    "count_text",
+    "seconds_text",
+    "share_text",
+    "table",
+    "with_facts",
+]
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _COUNTS = ("", "k", "M", "G", "T", "P")
@@ -68,6 +77,11 @@ def with_facts(
     """A table, and below it lines on the whole; these alone where there are no rows."""
     told = "\n".join(facts)
     return f"{table(header, rows, left)}\n\n{told}" if rows else told
+
+
+def as_bundle(report: object, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    """A report as notebooks show it: its text, aligned as it is."""
+    return {"text/plain": str(report)}
 
 
 def _three(value: float) -> str:

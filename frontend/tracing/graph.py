@@ -181,6 +181,11 @@ class Graph:
         target.write_text(self.to_html(), encoding="utf-8")
         return target
 
+    def view(self) -> Path:
+        """Open the page of the graph in a browser; returns the temporary file that it is in."""
+        found: Path = _view("symfuse.view.browser", "opened")(self.name, self.to_html())
+        return found
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return dict(_view("symfuse.view.summary", "graph_bundle")(self.ir))
 

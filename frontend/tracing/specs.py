@@ -94,13 +94,17 @@ def _described(value: Any, known: dict[str, Symbol]) -> Described:
 
 def _type_of(value: Any) -> TensorType:
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is None or dtype is None:
+    if shape is None or dtype is None or not _is_ours(dtype):  # as torch has types of its own
         if not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
             raise _not_an_array(value)
         array = np.asarray(value)
         shape, dtype = array.shape, array.dtype
     native = in_native_order(dtype) if isinstance(dtype, np.dtype) else dtype
     return TensorType(tuple(_size(size) for size in shape), _dtype(native))
+
+
+def _is_ours(dtype: Any) -> bool:
+    return isinstance(dtype, DType | np.dtype | type | str)
 
 
 def _declare(known: dict[str, Symbol], symbol: Symbol) -> None:
