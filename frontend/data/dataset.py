@@ -75,9 +75,10 @@ class Dataset:
         self.epoch = epoch
         return self
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of the epoch of this number, from 0."""
-        made = (self._batch(epoch, at, chosen) for at, chosen in enumerate(self._chosen(epoch)))
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of the epoch of this number, from 0, without those before the first."""
+        chosen = self.chosen(epoch)[first:]
+        made = (self._batch(epoch, at, one) for at, one in enumerate(chosen, first))
         return ahead(made, self.prefetch) if self.prefetch else made
 
     def split(self, fraction: float) -> tuple[Dataset, Dataset]:
@@ -118,13 +119,13 @@ class Dataset:
         )
         return Dataset(x, y, **given)
 
-    def _chosen(self, epoch: int) -> Iterator[Any]:
-        """For each batch, which examples are in it."""
+    def chosen(self, epoch: int) -> list[Any]:
+        """For each batch of the epoch of this number, which examples are in it."""
         order = np.arange(self.examples)
         if self.shuffle:
             order = _generator(self.seed, epoch, _ORDER).permutation(self.examples)
-        for at in range(len(self)):
-            yield order[at * self.batch_size : (at + 1) * self.batch_size]
+        size = self.batch_size
+        return [order[at * size : (at + 1) * size] for at in range(len(self))]
 
     def _batch(self, epoch: int, at: int, chosen: Any) -> Batch:
         x, y = _rows(self.x, chosen), _rows(self.y, chosen)

@@ -51,6 +51,17 @@ class CompiledFunction:
         except SymfuseError as error:
             raise error.at(user_location()) from None
 
+    def flat(self, *leaves: Any) -> tuple[Any, ...]:
+        """The leaves of the results for the leaves of all arguments, in their order.
+
+        Containers are neither taken apart nor checked: for loops that keep what they hand on flat.
+        """
+        try:
+            found = self._loaded.entry(*leaves)
+        except SymfuseError as error:
+            raise error.at(user_location()) from None
+        return found if isinstance(found, tuple) else (found,)
+
     def bind(self, *args: Any, out: Any = None, **kwargs: Any) -> Callable[[], Any]:
         """A function without arguments that reads these arrays and writes the same results."""
         leaves = self._leaves(args, kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from symfuse.runtime.errors import ArgumentError, DTypeError
 from ..data.dataset import Dataset
 from ..tracing.tree import flatten, map_leaves
 
-__all__ = ["Batches", "array_of", "batches", "example_count", "split"]
+__all__ = ["Batches", "array_of", "batches", "example_count", "leaves_of", "split"]
 
 Array = Any
 Tree = Any
@@ -29,9 +30,12 @@ class Batches(Struct, frozen=True, eq=False):
     dtype: DType
     class_weight: Mapping[int, float] | None = None
 
-    def of(self, epoch: int) -> Iterator[Batch]:
-        """The batches of the epoch of this number, from 0."""
-        made = self.source.batches(epoch) if isinstance(self.source, Dataset) else self.source
+    def of(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of the epoch of this number, from 0, without those before the first."""
+        if isinstance(self.source, Dataset):
+            made = self.source.batches(epoch, first)
+        else:
+            made = islice(self.source, first, None)
         return (self._batch(one) for one in made)
 
     @property
@@ -85,8 +89,16 @@ class _Arrays(Dataset):
     def __init__(self, data: Dataset) -> None:
         self.__dict__.update(vars(data))
 
-    def batches(self, epoch: int) -> Iterator[Any]:
-        return ((_Whole(whole), None) for whole, _ in super().batches(epoch))
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Any]:
+        for chosen in self.chosen(epoch)[first:]:
+            parts = {name: _rows(part, chosen) for name, part in self.x.items()}
+            yield _Whole(parts), None
+
+
+def _rows(part: Tree, chosen: Any) -> Tree:
+    if type(part) is np.ndarray:
+        return part[chosen]
+    return map_leaves(lambda leaf: leaf[chosen], part)
 
 
 def prepared(tree: Tree, dtype: DType) -> Tree:
@@ -120,6 +132,13 @@ def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:
         map_leaves(lambda leaf: leaf[:cut], parts),
         map_leaves(lambda leaf: leaf[cut:], parts),
     )
+
+
+def leaves_of(batch: Mapping[str, Tree]) -> list[Array]:
+    """The arrays of a batch in the order in which programs take them."""
+    if all(type(part) is np.ndarray for part in batch.values()):  # what nearly all batches are
+        return [batch[name] for name in sorted(batch)]
+    return flatten(batch)[0]
 
 
 def example_count(tree: Tree) -> int:

@@ -17,9 +17,11 @@ from ..nn.layer import Layer, Variables
 from ..tracing.tree import flatten
 from . import archive
 from .describe import Reader, Writer
+from .loop import Progress
 
-__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+__all__ = ["load_model", "load_weights", "restore", "save_model", "save_weights"]
 
+_PROGRESS = ("epoch", "batch", "batches")
 Path_ = str | PathLike[str]
 
 
@@ -37,6 +39,8 @@ def save_model(model: Any, path: Path_) -> Path:
         state = model.optimizer_state
         leaves = [] if state is None else flatten(state)[0]
         tensors["optimizer"] = {f"{at:06}": np.asarray(leaf) for at, leaf in enumerate(leaves)}
+        if model.progress.batch:
+            tensors["metrics"] = _named(model.progress.metrics)
     facts |= {"layers": write.layers, "calls": write.calls, "values": write.values}
     return archive.write(path, facts, tensors)
 
@@ -61,10 +65,25 @@ def load_model(path: Path_, custom_objects: Mapping[str, Any] | None = None) -> 
         model = read(facts["model"])
         _fill(model, tensors["weights"], name)
         if "training" in facts:
-            _resume(model, facts["training"], read, tensors.get("optimizer", {}), name)
+            _compile(model, facts["training"], read)
+            _go_on(model, facts["training"], tensors, name)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise archive.damaged(name, f"it does not describe a model ({error!r})") from error
     return model
+
+
+def restore(model: Any, path: Path_) -> None:
+    """Bring a compiled model to where it was when it was saved into a file: also inside an epoch.
+
+    Its layers, its optimiser and the seed must be those that it had.
+    """
+    facts, tensors = archive.read(path)
+    name = Path(path).name
+    expected = {key: one.shape for key, one in _named(model.values()).items()}
+    if expected != {key: one.shape for key, one in tensors["weights"].items()}:
+        raise archive.damaged(name, "its arrays are not those of this model")
+    _hold(model, tensors["weights"])
+    _go_on(model, facts["training"], tensors, name)
 
 
 def save_weights(model: Any, path: Path_) -> Path:
@@ -98,14 +117,13 @@ def _training(model: Any, write: Writer) -> dict[str, Any]:
         "objectives": {name: write(getattr(goals, name)) for name in goals.__struct_fields__},
         "seed": model.seed,
         "epoch": model.epoch,
+        "progress": {name: getattr(model.progress, name) for name in _PROGRESS},
         "dynamic_batch": model.programs.dynamic_batch,
         "options": write(dict(model.programs.options)),
     }
 
 
-def _resume(
-    model: Any, facts: Mapping[str, Any], read: Reader, arrays: Mapping[str, Any], name: str
-) -> None:
+def _compile(model: Any, facts: Mapping[str, Any], read: Reader) -> None:
     objectives = {key: read(one) for key, one in facts["objectives"].items()}
     model.compile(
         read(facts["optimizer"]),
@@ -114,7 +132,16 @@ def _resume(
         dynamic_batch=facts["dynamic_batch"],
         **read(facts["options"]),
     )
-    model.epoch = facts["epoch"]
+
+
+def _go_on(
+    model: Any, facts: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]], name: str
+) -> None:
+    """Set epoch, place in it, and the state of the optimiser to what they were."""
+    model.epoch, metrics = facts["epoch"], _nested(tensors.get("metrics", {}))
+    model.progress = Progress(**facts.get("progress", {}), metrics=metrics)
+    model.resumes = True
+    arrays = tensors.get("optimizer", {})
     if not arrays:
         return
     fresh, tree = flatten(model.programs.frozen(model.params).init(model.params))
@@ -140,14 +167,20 @@ def _fill(model: Layer, arrays: Mapping[str, Any], name: str) -> None:
 
 
 def _hold(model: Layer, arrays: Mapping[str, Any]) -> None:
-    whole: dict[str, Any] = {"params": {}, "state": {}}
+    whole = _nested(arrays)
+    model.hold(Variables(whole.get("params", {}), whole.get("state", {})))
+
+
+def _nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dicts of arrays under names such as params/dense/kernel."""
+    whole: dict[str, Any] = {}
     for title, array in arrays.items():
         *path, last = (unquote(part) for part in title.split("/"))
         part = whole
         for name in path:
             part = part.setdefault(name, {})
         part[last] = array
-    model.hold(Variables(whole["params"], whole["state"]))
+    return whole
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:

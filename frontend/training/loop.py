@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+import math
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,28 @@ from ..callbacks.callback import Callbacks
 from ..nn.layer import Variables
 from ..tracing.tree import flatten, map_leaves
 from .batches import Batches, example_count
+from .carried import Carried
 from .diverged import expect_finite
 from .history import History
 from .interrupts import Interrupts, between_steps
+from .objectives import Goals
 from .progress import Silent
 
-__all__ = ["Validation", "evaluated", "fitted", "predicted"]
+__all__ = ["Progress", "Validation", "evaluated", "fitted", "predicted"]
 
 Tree = Any
+
+
+class Progress(Struct):
+    """Where a fit is: its epoch, the batches of it that are done, and what metrics they gave.
+
+    `batches` is how many the epoch has, where that is known.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    metrics: Tree = None
+    batches: int | None = None
 
 
 class Validation(Struct, frozen=True):
@@ -45,16 +61,21 @@ def fitted(
     """Train the model; what has been learnt so far stays with it, however this ends."""
     history = History()
     model.history, model.stop_training = history, False
-    stream = _begun(model, _limited(batches.of(model.epoch), steps))
+    count = steps or batches.count
+    goals, stream = _begun(model, batches, _stream(model, batches, steps, epochs.start))
+    where = model.epoch, model.progress.batch
     callbacks.call("on_train_begin", {})
+    if where != (model.epoch, model.progress.batch):  # a callback has gone back to a checkpoint
+        stream = _stream(model, batches, steps, model.progress.epoch)
     try:
         with between_steps() as interrupts:
-            for epoch in epochs:
+            for epoch in range(max(epochs.start, model.progress.epoch), epochs.stop):
+                model.progress.batches = count
                 callbacks.call("on_epoch_begin", epoch, {})
-                display.begin(f"epoch {epoch + 1}/{epochs.stop}", steps or batches.count)
-                logs = _epoch(model, stream, callbacks, display, interrupts)
+                display.begin(f"epoch {epoch + 1}/{epochs.stop}", count)
+                logs = _epoch(model, stream, goals, callbacks, display, interrupts)
                 model.epoch += 1
-                stream = _limited(batches.of(model.epoch), steps)
+                stream = _stream(model, batches, steps, epoch + 1)
                 if validation is not None and (epoch + 1) % validation.every == 0:
                     found = evaluated(model, validation.batches)
                     logs |= {f"val_{name}": value for name, value in found.items()}
@@ -69,45 +90,79 @@ def fitted(
     return history
 
 
-def _begun(model: Any, stream: Iterator[Any]) -> Iterator[Any]:
-    """The batches again, after the first one has told what the model is built for."""
+def _stream(model: Any, batches: Batches, steps: int | None, epoch: int) -> Iterator[Any]:
+    """The batches of an epoch of this fit: from its middle, if the model was loaded from there."""
+    if not model.resumes:
+        model.progress = Progress()
+    model.progress.epoch, model.resumes = epoch, False
+    _expect_same_count(model.progress, steps or batches.count)
+    done = model.progress.batch
+    return islice(batches.of(model.epoch, done), None if steps is None else max(steps - done, 0))
+
+
+def _expect_same_count(progress: Progress, count: int | None) -> None:
+    known = progress.batches
+    if progress.batch and None not in (known, count) and known != count:
+        raise ArgumentError(
+            f"the model is in the middle of an epoch of {known} batches, and there are {count}",
+            fix="pass the data and the batch_size of before, or save models at ends of epochs",
+            loc=user_location(),
+        )
+
+
+def _begun(model: Any, batches: Batches, stream: Iterator[Any]) -> tuple[Goals, Iterator[Any]]:
+    """What the model is trained for, and all batches, of which the first one has told it."""
     first = next(stream, None)
+    if first is None and model.progress.batch:  # a checkpoint was behind the last one
+        return model.ready(next(batches.of(model.epoch))), stream
     if first is None:
         raise _no_data("fit")
-    model.ready(first)
-    return chain((first,), stream)
+    return model.ready(first), chain((first,), stream)
 
 
 def _epoch(
-    model: Any, batches: Iterator[Any], callbacks: Callbacks, display: Silent, stop: Interrupts
+    model: Any,
+    batches: Iterator[Any],
+    goals: Goals,
+    callbacks: Callbacks,
+    display: Silent,
+    stop: Interrupts,
 ) -> dict[str, Any]:
     """The metrics of one pass over the batches."""
     watched = callbacks.watches("on_train_batch_begin") or callbacks.watches("on_train_batch_end")
-    goals, carry = None, {}
+    carried, progress = None, model.progress
     try:
-        for at, batch in enumerate(batches):
-            if goals is None:
+        for at, batch in enumerate(batches, progress.batch):
+            if carried is None:
                 goals = model.ready(batch)
-                carry = {**model.carry(), "metrics": goals.init()}
+                carried = Carried({**model.carry(), "metrics": progress.metrics or goals.init()})
             if watched:
                 callbacks.call("on_train_batch_begin", at, {})
-            program = model.programs.train(carry, model.step_key, batch)
-            carry = program(carry, model.step_key, batch)
-            expect_finite(model, carry, batch, f"batch {at} of epoch {model.epoch + 1}")
-            later = _Later(goals, carry["metrics"])
+            carried.step(model.programs, model.step_key, batch)
+            if not math.isfinite(carried.loss):
+                expect_finite(model, carried.tree, batch, f"batch {at} of epoch {model.epoch + 1}")
+            progress.batch = at + 1
+            later = _Later(goals, carried)
             display.step(example_count(batch), later)
             if watched:
-                model.take(carry)
+                _keep(model, carried)
                 callbacks.call("on_train_batch_end", at, later())
-                carry |= model.carry()
+                carried = Carried({**model.carry(), "metrics": progress.metrics})
             stop.check()
     finally:
-        if carry:
-            model.take(carry)
-    if goals is None:
+        if carried is not None:
+            _keep(model, carried)
+    if not progress.batch:
         raise _no_data("fit")
-    logs: dict[str, Any] = goals.logs(carry["metrics"])
+    logs: dict[str, Any] = goals.logs(progress.metrics)
     return logs
+
+
+def _keep(model: Any, carried: Carried) -> None:
+    """Let the model have what the last step gave."""
+    carry = carried.tree
+    model.take(carry)
+    model.progress.metrics = carry["metrics"]
 
 
 def evaluated(model: Any, batches: Batches, display: Silent | None = None) -> dict[str, Any]:
@@ -122,7 +177,7 @@ def evaluated(model: Any, batches: Batches, display: Silent | None = None) -> di
         carry, moved = model.programs.test(carry, values, batch)(carry, values, batch)
         if moved:
             values = model.move(moved)
-        display.step(example_count(batch), _Later(goals, carry["metrics"]))
+        display.step(example_count(batch), partial(goals.logs, carry["metrics"]))
     if goals is None:
         raise _no_data("evaluate")
     logs: dict[str, Any] = goals.logs(carry["metrics"])
@@ -152,18 +207,11 @@ def predicted(model: Any, batches: Batches) -> Tree:
 class _Later:
     """Metrics that are worked out when somebody asks."""
 
-    def __init__(self, goals: Any, states: Mapping[str, Any]) -> None:
-        self._goals, self._states = goals, states
+    def __init__(self, goals: Any, carried: Carried) -> None:
+        self._goals, self._carried = goals, carried
 
     def __call__(self) -> dict[str, Any]:
-        return dict(self._goals.logs(self._states))
-
-
-def _limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:
-    for at, batch in enumerate(batches):
-        if steps is not None and at >= steps:
-            return
-        yield batch
+        return dict(self._goals.logs(self._carried.tree["metrics"]))
 
 
 def _no_data(what: str) -> ArgumentError:

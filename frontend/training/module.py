@@ -23,10 +23,11 @@ from ..tracing.graph import Graph, trace
 from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
 from .batches import batches, prepared, split
+from .carried import Carried
 from .diverged import expect_finite
-from .files import load_weights, save_model, save_weights
+from .files import load_weights, restore, save_model, save_weights
 from .history import History
-from .loop import Validation, copied, evaluated, fitted, predicted
+from .loop import Progress, Validation, copied, evaluated, fitted, predicted
 from .objectives import Goals, Objectives
 from .programs import Programs, batch_specs, fixed_batch
 from .progress import display
@@ -85,7 +86,7 @@ class Module(Layer):
         self.optimizer, self.seed = found, seed
         self.optimizer_state: Tree = None
         self.step_key = fold_in(key(seed), _STEPS)
-        self.epoch = 0
+        self.epoch, self.progress, self.resumes = 0, Progress(), False
         self.stop_training = False
         self.history = History()
 
@@ -165,8 +166,9 @@ class Module(Layer):
         self._expect_compiled("train_on_batch")
         batch = self._one(x, y, sample_weight)
         goals = self.ready(batch)
-        carry = {**self.carry(), "metrics": goals.init()}
-        carry = self.programs.train(carry, self.step_key, batch)(carry, self.step_key, batch)
+        carried = Carried({**self.carry(), "metrics": goals.init()})
+        carried.step(self.programs, self.step_key, batch)
+        carry = carried.tree
         self.take(carry)
         expect_finite(self, carry, batch, "this batch")
         logs = goals.logs(carry["metrics"])
@@ -218,6 +220,11 @@ class Module(Layer):
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the model into a file for `sf.nn.load_model`, which goes on where this one is."""
         return save_model(self, path)
+
+    def restore(self, path: str | PathLike[str]) -> None:
+        """Go back to where this model was when it was saved: weights, optimiser, place in a fit."""
+        self._expect_compiled("restore")
+        restore(self, path)
 
     def save_weights(self, path: str | PathLike[str]) -> Path:
         """Write the arrays alone, in the safetensors format."""

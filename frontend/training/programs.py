@@ -41,10 +41,11 @@ class Programs(Struct, eq=False):
     goals: dict[Any, Goals] = field(default_factory=dict)
     _fixed: Any = UNSET
 
-    def train(self, carry: Tree, key: Any, batch: Tree) -> CompiledFunction:
+    def train(self, carried: Any, key: Any, batch: Tree) -> CompiledFunction:
         """The program of one training step; its first argument is overwritten."""
 
         def make(specs: Tree) -> CompiledFunction:
+            carry = carried.tree
             optimizer = self.frozen(carry["params"])
             step = train_step(self.model, self.goals_for(batch), optimizer, self.flags)
             return compile(step, carry, key, specs, donate_argnums=0, **self.options)
