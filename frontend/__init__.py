@@ -35,7 +35,7 @@ _NAMES = {
     "control.loops": ("fori_loop", "map", "scan"),
     "control.whiles": ("while_loop",),
     "control.branches": ("cond", "switch"),
-    "control.checkpoints": ("checkpoint", "remat"),
+    "control.checkpoints": ("checkpoint", "checkpoint_name", "remat"),
     "control.associative": ("associative_scan",),
     "checks": ("check_grads",),
     "symbols.evaluating": ("from_sympy", "lambdify"),

@@ -157,6 +157,12 @@ def end_of_derivatives(x: Any) -> Sides:
     return stop_gradient(x), x
 
 
+@step("named")
+def labels_of_values(node: Node) -> Node:
+    """Which values a checkpoint keeps is known once passes run."""
+    return node.inputs[0]
+
+
 # signs
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import UnsupportedError
+from symfuse.runtime.errors import ArgumentError, UnsupportedError
 
 from ..tracing.trace import call, current
 from ..tracing.tree import flatten, map_leaves
 from .branches import branched
 from .regions import expect_function
 
-__all__ = ["checkpoint", "in_batches", "in_blocks", "part", "remat", "reshaped"]
+__all__ = [
+    "checkpoint", "checkpoint_name", "in_batches", "in_blocks", "part", "remat", "reshaped",
+]  # fmt: skip
 
 Function = Callable[..., Any]
 Policy = Callable[..., bool]
@@ -70,6 +72,25 @@ def _whole(fun: Function, static: Mapping[int, Any], positional: Any, named: Any
 
 
 remat = checkpoint
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """The same arrays, known by a name to the policies of `sf.checkpoint_policies`.
+
+    >>> import symfuse as sf
+    >>> def f(x):
+    ...     return sf.checkpoint_name(sf.numpy.sin(x), "wave") ** 2
+    >>> policy = sf.checkpoint_policies.save_only_these_names("wave")
+    >>> round(float(sf.grad(sf.checkpoint(f, policy=policy))(1.0)), 3)
+    0.909
+    """
+    if not isinstance(name, str):
+        raise ArgumentError(
+            f"checkpoint_name: {name!r} is no name",
+            fix='give a text, such as "hidden"',
+            loc=user_location(),
+        )
+    return map_leaves(lambda leaf: call("named", leaf, label=name), x)
 
 
 def in_batches(walk: Function, whole: Function, xs: Any, length: Any, size: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
+from symfuse import checkpoint_policies as policies
 from symfuse.compiler.ir.regions import every_node
 
 snp = sf.numpy
@@ -283,6 +284,42 @@ def test_a_policy_says_what_is_kept(policy, products, tangents):
     wanted = sf.grad(lambda x, w: (snp.tanh(x @ w) @ w).sum(), argnums=(0, 1))(x, w)
     assert_alike(found, wanted)
     assert_alike(sf.jvp(f, (x, w), (x, w)), sf.jvp(two_layers(None), (x, w), (x, w)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "sines"),
+    [
+        (policies.save_only_these_names("one"), 3),
+        (policies.save_only_these_names("one", "two"), 2),
+        (policies.save_only_these_names("none"), 4),
+        (policies.save_any_names_but_these("two"), 3),
+        (
+            policies.save_from_both_policies(
+                policies.save_only_these_names("one"), policies.save_only_these_names("two")
+            ),
+            2,
+        ),
+        (policies.save_anything_except_these_names("one"), 2),
+        (None, 4),
+    ],
+)
+def test_values_are_kept_by_name(policy, sines):
+    def waves(x):
+        x = sf.checkpoint_name(snp.sin(x), "one")
+        return (sf.checkpoint_name({"y": snp.sin(x)}, "two")["y"] ** 3).sum()
+
+    f, plain = sf.checkpoint(waves, policy=policy), lambda x: (snp.sin(snp.sin(x)) ** 3).sum()
+    graph = sf.trace(sf.value_and_grad(f), "f64[3]")
+    assert [node.op.name for node in every_node(graph.ir)].count("sin") == sines
+    assert_alike(list(sf.jit(sf.value_and_grad(f))(X)), list(sf.value_and_grad(plain)(X)))
+    assert_alike([sf.hessian(f)(X)], [sf.hessian(plain)(X)])
+    assert "named" not in sf.compile(f, "f64[3]").as_text("optimized")
+
+
+def test_names_of_values_are_texts():
+    for wrong in (lambda: sf.checkpoint_name(X, 3), lambda: policies.save_only_these_names(3)):
+        with pytest.raises(sf.ArgumentError, match="3 is no name"):
+            wrong()
 
 
 def test_checkpoint_is_a_decorator_with_static_arguments():
