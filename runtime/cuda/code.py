@@ -28,7 +28,8 @@ class KernelLaunch:
     """One kernel of a module with its grid and operands.
 
     The kernel takes the pointers in order, then a 64-bit whole number for every entry of `sizes`,
-    each the index of a symbol of the program. `shared` is dynamic shared memory in bytes.
+    each the index of a symbol of the program. `shared` is dynamic shared memory in bytes. `others`
+    compute the same bits in other forms, of which the device may take the fastest.
     """
 
     entry: str
@@ -38,6 +39,7 @@ class KernelLaunch:
     shared: int
     pointers: tuple[Place, ...]
     sizes: tuple[int, ...] = ()
+    others: tuple[KernelLaunch, ...] = ()
 
     @property
     def counts(self) -> Iterator[Count]:
@@ -202,7 +204,7 @@ class DeviceCode:
         """All kernels, with those that stand in for libraries."""
         for launch in self.launches:
             if isinstance(launch, KernelLaunch):
-                yield launch
+                yield from (launch, *launch.others)
             elif isinstance(launch, DnnLaunch):
                 yield from launch.otherwise
 

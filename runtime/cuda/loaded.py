@@ -12,7 +12,15 @@ from ..errors import ArtifactError, DeviceError
 from ..host.loader import load_image
 from ..host.solver import Solved, Solver
 from ..program import Program
-from .code import DeviceCode, DnnLaunch, KernelLaunch, LibraryLaunch, Place, ProductLaunch
+from .code import (
+    DeviceCode,
+    DnnLaunch,
+    KernelLaunch,
+    LibraryLaunch,
+    Place,
+    Prepared,
+    ProductLaunch,
+)
 from .device import Device, runs_on
 from .driver import CallFailed
 from .launches import (
@@ -27,6 +35,7 @@ from .launches import (
 from .memory import Block
 from .steps import Choice, regions
 from .transfer import stager
+from .variants import fastest_form
 from .walk import Action, Copy, Fill, Peek, Spot, Walk, roots
 
 __all__ = ["LoadedCode"]
@@ -48,6 +57,7 @@ class LoadedCode:
             device.sweep()
             self._modules = [self._module(image) for image in self.code.modules]
             self._functions = {kernel: self._function(kernel) for kernel in self.code.kernels}
+        self._forms: dict[int, KernelLaunch] = {}
         self._blocks: list[Block] = []
         self.fixed = dict(self._upload())
         self.opaque = frozenset(self._opaque())
@@ -93,7 +103,8 @@ class LoadedCode:
         launch = self.code.launches[action.at]
         if not isinstance(launch, KernelLaunch):
             return self._call(action.at, launch, where, solved)
-        return self._kernel(launch, where, solved, self.describe(action.at))
+        form = self._form(action.at, launch, solved)
+        return self._kernel(form, where, solved, self.describe(action.at))
 
     def describe(self, at: int) -> str:
         """`kernel softmax_2 (model.py:10, model.py:11)`, for messages."""
@@ -120,6 +131,21 @@ class LoadedCode:
         except CallFailed as error:
             raise error.at(None, prefix=f"kernel {name}") from None
         return function
+
+    def _form(self, at: int, launch: KernelLaunch, solved: Solved) -> KernelLaunch:
+        """The fastest form of a kernel that has several, for sizes that are known."""
+        settled = not any(isinstance(count, Prepared) for count in launch.counts)
+        if not launch.others or not settled or not self.code.extents:
+            return launch
+        if at not in self._forms:
+            nbytes = [counted(e.nbytes, solved.prepared) for e in self.code.extents[at]]
+            told = self.describe(at)
+
+            def pack(form: KernelLaunch, where: Sequence[int]) -> PackedKernel | None:
+                return self._kernel(form, where, solved, told)
+
+            self._forms[at] = fastest_form(self.device, launch, nbytes, pack)
+        return self._forms[at]
 
     def _kernel(
         self, launch: KernelLaunch, where: Sequence[int], solved: Solved, told: str

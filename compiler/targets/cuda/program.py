@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace as changed
 from functools import cached_property, partial
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ from .product_launches import product_launch
 from .report import occupancy, read_log
 from .sass import disassemble
 from .scalars import helpers
+from .staged import other_stages
 from .steps import StepWriter, how_run
 
 __all__ = ["CudaProgram", "write_program"]
@@ -88,7 +90,9 @@ def write_program(
     steps = () if kernels == tuple(tree) else StepWriter(numbers, place, counts).steps(tree)
     found = tuple(sources.get(kernel) for kernel in kernels)
     layout = replace(layout, extra=counts.formulas)
-    return CudaProgram(arch, found, functions, distinct, launches, extents, steps, layout, is_fast)
+    return CudaProgram(
+        arch, kernels, found, functions, distinct, launches, extents, steps, layout, is_fast
+    )
 
 
 def _generated(kernel: Kernel) -> tuple[Kernel, ...]:
@@ -146,6 +150,7 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     """
 
     arch: str
+    kernels: tuple[Kernel, ...]
     sources: tuple[KernelSource | None, ...]
     functions: Mapping[KernelSource, Function]
     distinct: tuple[Function, ...]
@@ -188,9 +193,12 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     def generate(self, level: Level) -> Code:
         """The modules with the launches, and code for the processor where sizes are left open."""
         prepared, slots = len(self.layout.extra), self.layout.slots
+        distinct, launches = (
+            self._with_forms() if level == "max" else (self.distinct, self.launches)
+        )
         device = DeviceCode(
-            self._modules(level),
-            self.launches,
+            self._modules(level, distinct),
+            launches,
             self.arch,
             prepared,
             self.steps,
@@ -201,11 +209,36 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
             return Code(None, device)
         return Code(self._prepare(level), device, host_machine().features)
 
-    def _modules(self, level: Level) -> tuple[bytes, ...]:
+    def _with_forms(
+        self,
+    ) -> tuple[tuple[Function, ...], tuple[KernelLaunch | LibraryLaunch, ...]]:
+        """All functions and launches, with the other forms of kernels that fetch blocks ahead."""
+        forms = {
+            at: tuple(other_stages(kernel, self.layout.symbols))
+            for at, kernel in enumerate(self.kernels)
+            if isinstance(self.launches[at], KernelLaunch)
+        }
+        functions = functions_of(form for some in forms.values() for form in some)
+        distinct = tuple(dict.fromkeys((*self.distinct, *functions.values())))
+        modules = {f: 0 if self.arch == SIMULATED else at for at, f in enumerate(distinct)}
+        launches = list(self.launches)
+        for at, some in forms.items():
+            first = launches[at]
+            assert isinstance(first, KernelLaunch)
+            others = []
+            for form in some:
+                name = functions[form]
+                others.append(
+                    changed(first, entry=name.entry, module=modules[name], shared=form.shared)
+                )
+            launches[at] = changed(first, others=tuple(others))
+        return distinct, tuple(launches)
+
+    def _modules(self, level: Level, distinct: Sequence[Function]) -> tuple[bytes, ...]:
         if self.arch != SIMULATED:
-            return tuple(one.code for one in self._translated(level))
-        every = [prefix(), *(function.body for function in self.distinct)]
-        return ("\n".join(every).encode(),) if self.distinct else ()
+            return tuple(one.code for one in self._translated(level, distinct))
+        every = [prefix(), *(function.body for function in distinct)]
+        return ("\n".join(every).encode(),) if distinct else ()
 
     def _prepare(self, level: Level) -> Image:
         declarations: set[str] = set()
@@ -214,11 +247,14 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         lines = [*sorted(declarations), function, machine.attributes, ""]
         return link(machine.emit_object("\n".join(lines), level=level))
 
-    def _translated(self, level: Level, form: Form = "cubin") -> tuple[Translation, ...]:
+    def _translated(
+        self, level: Level, distinct: Sequence[Function] = (), form: Form = "cubin"
+    ) -> tuple[Translation, ...]:
         effort = ("--ptxas-options=-O1",) if level == "fast-compile" else ()
         flags = (f"-fmad={str(self.is_fast).lower()}", *effort)
         requests = [
-            Request(f.entry, prefix() + f.body, self.arch, form, flags) for f in self.distinct
+            Request(f.entry, prefix() + f.body, self.arch, form, flags)
+            for f in distinct or self.distinct
         ]
         return translate_all(requests, _tell)
 
