@@ -19,7 +19,7 @@ from ..ir.builder import constant
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import Op
-from ..ir.regions import changed
+from ..ir.regions import changed, every_node
 from ..ir.walk import rebuild
 from ..ops.complex import as_complex, as_real, interleave, part_of, parts_of, whole_of
 from ..ops.contract import contract
@@ -52,13 +52,12 @@ def is_one_product(node: Node) -> bool:
 def expand_transforms(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
     """The graph with products in place of the transforms that are `chosen`, in the graphs inside
     it as well."""
-    found = _expanded(graph, chosen)
-    return found if found is graph else settle(found)
+    if not any(node.op in _EXPANSIONS and chosen(node) for node in every_node(graph)):
+        return graph
+    return settle(_expanded(graph, chosen))
 
 
 def _expanded(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
-    if not any(node.op in _EXPANSIONS or node.op.regional for node in graph.nodes):
-        return graph
     inside = cache(lambda inner: _expanded(inner, chosen))  # results of a loop share its body
 
     def change(node: Node) -> Node:

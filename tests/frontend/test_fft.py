@@ -262,3 +262,27 @@ def test_gradients_of_second_order_go_through_real_transforms():
         np.testing.assert_allclose(sf.jit(first)(x), wanted, rtol=1e-5)
         wanted = [(first(x + e) - first(x - e)) / 2e-6 for e in step]
         np.testing.assert_allclose(sf.jit(sf.hessian(energy))(x), wanted, rtol=1e-4, atol=1e-3)
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(["fftn", "ifftn", "rfftn", "irfftn"]),
+    st.lists(st.sampled_from([1, 2, 3, 4, 5, 7, 8, 11]), min_size=3, max_size=3),
+    st.permutations(range(3)),
+    st.integers(1, 3),
+    st.lists(st.integers(2, 9), min_size=3, max_size=3),
+    st.sampled_from([None, "ortho", "forward"]),
+    st.booleans(),
+)
+def test_transforms_along_several_symbolic_axes_are_numpys(
+    name, shape, order, count, wanted, norm, is_sized
+):
+    transform, axes = getattr(np.fft, name), tuple(order[:count])
+    if name == "irfftn" and shape[axes[-1]] == 1:
+        is_sized = True  # there is no real transform of no element
+    s = tuple(wanted[:count]) if is_sized else None
+    x = complexes(*shape)
+    x = x.real.copy() if name == "rfftn" else x
+    spec = f"{'f64' if name == 'rfftn' else 'c128'}[A,B,C]"
+    graph = sf.trace(lambda x: transform(x, s, axes, norm), spec)
+    assert_near(graph(x), transform(x, s, axes, norm))
