@@ -39,9 +39,13 @@ SMOOTH = pytest.mark.parametrize(
 EVERY_DTYPE = pytest.mark.parametrize("dtype", [C64, C128], ids=str)
 
 
+def operand_type(op: Op, dtype: DType) -> DType:
+    """The type of operands: of what makes complex numbers of their parts, that of the parts."""
+    return dtype.real if op.name in ("complex", "as_complex") else dtype
+
+
 def drawn(op: Op, dtype: DType) -> list[Sample]:
-    """Samples of complex operands, or for what makes complex numbers of their parts."""
-    return samples(op, dtype.real if op.name in ("complex", "as_complex") else dtype)
+    return samples(op, operand_type(op, dtype))
 
 
 def reference(op: Op, sample: Sample) -> Array:

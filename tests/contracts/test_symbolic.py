@@ -40,11 +40,11 @@ SMOOTH = [op for op in FREE if op.jvp is not None]
 @pytest.mark.parametrize("op", FREE, ids=lambda op: op.name)
 def test_symbolic_sizes_give_the_static_shape_and_values(op: Op) -> None:
     for sample in samples(op, op.dtypes[0]):
-        static, symbolic = Application.of(op, sample), _symbolic(op, sample)
-        found = tuple(evaluate(n, _values(sample)) for n in symbolic.node.shape)
+        static, free = Application.of(op, sample), symbolic(op, sample)
+        found = tuple(evaluate(n, _values(sample)) for n in free.node.shape)
         assert found == static.node.shape
         wanted = static.run([static.node])[0]
-        assert_close(symbolic.run([symbolic.node])[0], wanted, ulp=0)
+        assert_close(free.run([free.node])[0], wanted, ulp=0)
 
 
 @pytest.mark.parametrize("op", SMOOTH, ids=lambda op: op.name)
@@ -52,11 +52,11 @@ def test_symbolic_sizes_give_the_static_derivatives(op: Op, rng: np.random.Gener
     for sample in samples(op, DType.F64):
         if not sample.smooth:
             continue
-        static, symbolic = Application.of(op, sample), _symbolic(op, sample)
+        static, free = Application.of(op, sample), symbolic(op, sample)
         directions = static.directions(rng)
         cotangent = np.asarray(rng.normal(size=sizes(static.node)))
         for found, wanted in zip(
-            _both_modes(symbolic, directions, cotangent),
+            _both_modes(free, directions, cotangent),
             _both_modes(static, directions, cotangent),
             strict=True,
         ):
@@ -66,7 +66,7 @@ def test_symbolic_sizes_give_the_static_derivatives(op: Op, rng: np.random.Gener
 @pytest.mark.parametrize("op", FREE, ids=lambda op: op.name)
 def test_symbolic_sizes_give_the_static_batch(op: Op) -> None:
     for sample in samples(op, op.dtypes[0]):
-        app, count = _symbolic(op, sample), len(sample.inputs)
+        app, count = symbolic(op, sample), len(sample.inputs)
         for batched in ((True,) * count, (True,) + (False,) * (count - 1)):
             operands = tuple(
                 app.builder.parameter("b", x.type.with_shape((dim("B"), *x.shape))) if b else x
@@ -80,7 +80,7 @@ def test_symbolic_sizes_give_the_static_batch(op: Op) -> None:
             assert tuple(evaluate(n, given) for n in out.shape) == (3, *wanted)
 
 
-def _symbolic(op: Op, sample: Sample) -> Application:
+def symbolic(op: Op, sample: Sample) -> Application:
     """The operation on parameters whose sizes are symbols, equal ones for equal sizes."""
     builder = Builder()
     values = tuple(np.asarray(x) for x in sample.inputs)
