@@ -30,24 +30,10 @@ from .text import as_bundle, bytes_text, count_text, seconds_text, table
 __all__ = ["KernelRecord", "KernelRecords", "format_kernel", "format_schedule", "kernel_records"]
 
 _INFIX = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "div": "/",
-    "floordiv": "//",
-    "mod": "%",
-    "lt": "<",
-    "le": "<=",
-    "gt": ">",
-    "ge": ">=",
-    "eq": "==",
-    "ne": "!=",
-    "bitand": "&",
-    "bitor": "|",
-    "bitxor": "^",
-    "shl": "<<",
-    "shr": ">>",
-}
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "lt": "<",
+    "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "bitand": "&", "bitor": "|",
+    "bitxor": "^", "shl": "<<", "shr": ">>",
+}  # fmt: skip
 _LONGEST = 64  # letters of an expression before it gets a name of its own
 
 
