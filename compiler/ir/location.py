@@ -17,8 +17,9 @@ __all__ = ["Source", "is_ours", "scope", "user_location"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = [_ROOT / room for room in ("frontend", "compiler", "runtime")]
-# Installed, the frontend is the root itself; NumPy's frames lie between it and the user's.
-_PLACES = [*(_ROOMS if _ROOMS[0].is_dir() else [_ROOT]), Path(np.__file__).parent]
+_LIBRARIES = [Path(np.__file__).parents[1] / name for name in ("numpy", "scipy")]
+# Installed, the frontend is the root itself; frames of libraries lie between it and the user's.
+_PLACES = [*(_ROOMS if _ROOMS[0].is_dir() else [_ROOT]), *_LIBRARIES]
 _OURS = tuple(f"{place}{os.sep}" for place in _PLACES)
 # The models of the demo and of the playground stand for a user's.
 _MODELS = ("cli/digits.py", "playground/network.py")
@@ -56,7 +57,7 @@ class scope:
 
 
 def user_location() -> Loc | None:
-    """The nearest frame outside symfuse and NumPy."""
+    """The nearest frame outside symfuse, NumPy and SciPy."""
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
@@ -67,7 +68,7 @@ def user_location() -> Loc | None:
 
 
 def is_ours(code: CodeType) -> bool:
-    """Whether code is part of symfuse or NumPy, and not of the user's program."""
+    """Whether code is part of symfuse, NumPy or SciPy, and not of the user's program."""
     ours = _is_ours.get(code)
     if ours is None:
         name = code.co_filename
