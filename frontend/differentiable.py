@@ -83,12 +83,12 @@ def selected(
 ) -> tuple[list[int], Callable[[list[Any]], Any]]:
     """The leaves that `argnums` names, and what gives derivatives their containers."""
     parts = recorded.arguments.tree.children()[0].children()
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
+    chosen: list[Any] = list(argnums) if several else [argnums]  # type: ignore[arg-type]
     starts = np.cumsum([0, *(part.count for part in parts)]).tolist()
-    wrong = [n for n in chosen if not -len(parts) <= n < len(parts)]
-    if wrong:
+    if not all(isinstance(n, int) and -len(parts) <= n < len(parts) for n in chosen):
         raise TraceError(
-            f"{what}: argnums is {argnums}, but there are {len(parts)} positional arguments",
+            f"{what}: argnums is {argnums!r}, but there are {len(parts)} positional arguments",
             fix="pass the arguments to differentiate in by position",
             loc=user_location(),
         )
@@ -109,7 +109,7 @@ def selected(
         found = tuple(
             parts[n].unflatten([next(rest) for _ in range(parts[n].count)]) for n in chosen
         )
-        return found[0] if isinstance(argnums, int) else found
+        return found if several else found[0]
 
     return leaves, rebuild_tree
 

@@ -28,6 +28,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..batching import vmap
+from ..control.regions import expect_function
 from ..differentiable import Argnums
 from ..tracing.trace import call, call_graph, tells
 from ..tracing.tracer import Tracer
@@ -132,6 +133,7 @@ class Derivative:
         sparsity: Any,
         coloring: Coloring | str | None,
     ) -> None:
+        expect_function(f"sparse.{name}", "fun", fun)
         update_wrapper(self, fun)
         self._what, self._fun, self._kinds = f"sparse.{name}", fun, kinds
         self._argnums, self._has_aux = argnums, has_aux

@@ -183,7 +183,13 @@ def located() -> Iterator[None]:
 
 
 def check_signature(function: Callable[..., Any], found: Arguments) -> None:
-    """Raise at the user's line if the function does not take this many arguments."""
+    """Raise at the user's line if it is no function, or does not take this many arguments."""
+    if not callable(function):
+        raise TraceError(
+            f"what is traced is of type {type(function).__name__}, which is no function",
+            fix="pass a function, such as lambda x: x + 1, and its arguments behind it",
+            loc=user_location(),
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -191,3 +191,27 @@ def test_transforms_work_on_graphs():
 def test_eval_shape_computes_nothing():
     found = sf.eval_shape(lambda p, x: {"y": x @ p}, "f32[4,2]", "f32[N,4]")
     assert str(found["y"]) == "spec(f32[N,2])"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sf.jvp(3, (1.0,), (1.0,)),
+        lambda: sf.vjp(3, 1.0),
+        lambda: sf.linearize(3, 1.0),
+        lambda: sf.jacfwd(3)(1.0),
+        lambda: sf.trace(3, 1.0),
+        lambda: sf.sparse.jacobian(3),
+    ],
+)
+def test_what_is_no_function_is_refused(call):
+    with pytest.raises(sf.TraceError, match="of type int, which is no function") as caught:
+        call()
+    assert caught.value.user_frame[0] == __file__
+
+
+@pytest.mark.parametrize("argnums", ["a", None, 1.5, (0, "x"), 2])
+def test_argnums_are_numbers_of_arguments(argnums):
+    for derivative in (sf.grad, sf.jacfwd, sf.hessian, sf.sparse.hessian):
+        with pytest.raises(sf.TraceError, match="argnums is"):
+            derivative(lambda x: x * x, argnums)(1.0)
