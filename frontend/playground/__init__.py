@@ -9,9 +9,9 @@
 True
 """
 
-from .recording import PRESETS, export
+from .recording import PRESETS, Preset, export
 from .server import Server
 from .session import Session
 from .settings import Settings, SettingsError
 
-__all__ = ["PRESETS", "Server", "Session", "Settings", "SettingsError", "export"]
+__all__ = ["PRESETS", "Preset", "Server", "Session", "Settings", "SettingsError", "export"]

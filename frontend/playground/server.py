@@ -133,8 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _settings(self) -> None:
         given = self._json(dict[str, Any])
-        self.server.worker.do(lambda session: session.change(given))
-        self._send(HTTPStatus.OK, "application/json", b"{}")
+        taken = self.server.worker.do(lambda session: session.change(given))
+        self._send(HTTPStatus.OK, "application/json", msgspec.json.encode(taken))
 
     def _action(self) -> None:
         asked = self._json(Action)

@@ -74,10 +74,10 @@ class Session:
         self._grid = square(SIZE)
         self._begin(self.programs.of(Network.of(self.settings)), drawn(self.settings))
 
-    def change(self, given: Mapping[str, Any]) -> None:
+    def change(self, given: Mapping[str, Any]) -> Settings:
         """Take other settings; training starts again unless they are rates, batch size or speed.
 
-        Raises SettingsError, and keeps the settings, where one is not allowed.
+        Returns all settings. Raises SettingsError, and keeps them, where one is not allowed.
         """
         old, new = self.settings, self.settings.changed(given)
         network, program = Network.of(new), self.program
@@ -88,6 +88,7 @@ class Session:
             self._begin(program, drawn(new))
         else:
             self._continue()
+        return new
 
     def reset(self) -> None:
         """Start again from the first weights."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,7 @@ from .session import Session
 __all__ = ["Feed", "Live", "Trouble", "Worker"]
 
 FRAME_SECONDS = 1 / 25
+Result = TypeVar("Result")
 
 
 class Trouble(Struct, frozen=True):
@@ -105,9 +106,9 @@ class Worker:
         """How many pages are open."""
         return len(self._feeds)
 
-    def do(self, task: Callable[[Session], object]) -> None:
-        """Wait for a task, after which every page is told; raises what the task raises."""
-        self._thread.submit(self._done, task).result()
+    def do(self, task: Callable[[Session], Result]) -> Result:
+        """The result of a task, after which every page is told; raises what the task raises."""
+        return self._thread.submit(self._done, task).result()
 
     def play(self, is_playing: bool = True) -> None:
         """Train from now on while a page is open, or stop."""
@@ -138,10 +139,10 @@ class Worker:
 
     # in the thread
 
-    def _done(self, task: Callable[[Session], object]) -> None:
+    def _done(self, task: Callable[[Session], Result]) -> Result:
         try:
             self._trouble = None
-            task(self._session)
+            return task(self._session)
         except ArithmeticError as error:
             self._stop(error)
             raise

@@ -17,6 +17,7 @@ export class Controls {
     this.facts = facts;
     this.change = change;
     this.settings = null;
+    this.isFrozen = false;
     this.fillSelects();
     this.setUpSliders();
     this.makeSets();
@@ -92,12 +93,13 @@ export class Controls {
       button.hidden = this.facts.problems[button.name] !== problem;
       button.setAttribute("aria-pressed", String(button.name === settings.data));
     }
-    $("select[name=penalty_rate]").disabled = settings.penalty === "none";
+    $("select[name=penalty_rate]").disabled = this.isFrozen || settings.penalty === "none";
     $("#seed b").textContent = settings.seed;
   }
 
   /** Recorded runs show what was picked, and nothing can be picked. */
   freeze() {
+    this.isFrozen = true;
     for (const part of document.querySelectorAll("select[name], input[name], #sets button")) {
       part.disabled = true;
     }

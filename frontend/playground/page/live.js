@@ -6,20 +6,43 @@ export class LiveSource {
     this.isPlaying = false;
     this.pending = {}; // what has been picked and not been answered
     this.isSending = false;
+    this.news = {}; // the newest event of each kind that is not shown yet
     view.busy(true);
     this.stream = new EventSource("/events");
     for (const kind of ["state", "frame", "live"]) {
-      this.stream.addEventListener(kind, (event) => this.take(kind, JSON.parse(event.data)));
+      this.stream.addEventListener(kind, (event) => this.take(kind, event.data));
     }
     this.stream.onopen = () => view.trouble(null);
     this.stream.onerror = () =>
       view.trouble({ what: "The playground does not answer.", fix: "Start symfuse play again." });
   }
 
-  take(kind, data) {
-    if (kind === "live") this.isPlaying = data.playing;
-    if (kind === "state" && !this.isSending) this.view.busy(false);
-    this.view[kind](data);
+  /** Events that come faster than the screen is drawn are left out. */
+  take(kind, text) {
+    if (!Object.keys(this.news).length) requestAnimationFrame(() => this.tell());
+    this.news[kind] = text;
+  }
+
+  tell() {
+    const { news } = this;
+    this.news = {};
+    for (const kind of ["state", "frame", "live"]) {
+      if (news[kind]) this[kind](JSON.parse(news[kind]));
+    }
+  }
+
+  state(state) {
+    if (!this.isSending) this.view.busy(false);
+    this.view.state(state);
+  }
+
+  frame(frame) {
+    this.view.frame(frame);
+  }
+
+  live(live) {
+    this.isPlaying = live.playing;
+    this.view.live(live);
   }
 
   /** Show what is picked at once; what is picked while the server works is sent together. */
@@ -28,10 +51,14 @@ export class LiveSource {
     this.view.preview();
     if (this.isSending) return;
     this.isSending = true;
+    const late = setTimeout(() => this.view.busy(true), 150);
     for (let sent; sent !== this.pending; ) {
       sent = this.pending;
-      await this.post("/settings", sent);
+      const taken = await this.post("/settings", sent);
+      if (taken) this.view.settings = taken;
     }
+    clearTimeout(late);
+    this.view.busy(false);
     this.pending = {};
     this.isSending = false;
     this.view.preview();
@@ -49,18 +76,16 @@ export class LiveSource {
     return this.post("/action", { action: "reset" });
   }
 
-  /** Send, and show what the server refuses; while it takes long, the page says so. */
+  /** What the server answers; null, and a message, where it refuses. */
   async post(path, body) {
-    const late = setTimeout(() => this.view.busy(true), 150);
     try {
       const headers = { "Content-Type": "application/json" };
       const reply = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-      if (!reply.ok) this.view.trouble(await reply.json());
+      if (reply.ok) return await reply.json();
+      this.view.trouble(await reply.json());
     } catch {
       this.view.trouble({ what: "The playground does not answer.", fix: "Start symfuse play again." });
-    } finally {
-      clearTimeout(late);
-      this.view.busy(false);
     }
+    return null;
   }
 }
