@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import gcd, isinf, prod
 
 from .dims_expr import Call, Dim, Expr, division, expression, terms_of
@@ -102,12 +102,33 @@ def _negative(terms: Terms) -> Terms:
     return {monomial: -c for monomial, c in terms.items()}
 
 
-def _is_least(terms: Terms, bound: int) -> bool:
-    """Whether the value is known to be at least `bound`, perhaps with quotients opened."""
+def _is_least(terms: Terms, bound: int, depth: int = 3) -> bool:
+    """Whether the value is known to be at least `bound`, perhaps with quotients opened, or where
+    extremes are told apart by cases."""
     if at_least(terms, bound):
         return True
     opened = _opened(terms)
-    return opened is not terms and at_least(opened, bound)
+    if opened is not terms and at_least(opened, bound):
+        return True
+    return depth > 0 and any(
+        _is_least_by_cases(terms, atom, bound, depth - 1) for atom in _extremes(terms)
+    )
+
+
+def _extremes(terms: Terms) -> Iterator[Call]:
+    """Largest and smallest of some values, that stand in one term, and there alone."""
+    calls = (m[0] for m in terms if len(m) == 1 and isinstance(m[0], Call))
+    for call in calls:
+        if call.kind in ("max", "min") and sum(call in monomial for monomial in terms) == 1:
+            yield call
+
+
+def _is_least_by_cases(terms: Terms, atom: Call, bound: int, depth: int) -> bool:
+    """With each operand in the place of an extreme: the value is the least or the greatest of
+    these, so that all of them have to be at least `bound`, or one of them."""
+    cases = (_is_least(replaced(terms, atom, x), bound, depth) for x in atom.operands())
+    is_least_of_all = (atom.kind == "min") == (terms[atom,] > 0)
+    return all(cases) if is_least_of_all else any(cases)
 
 
 def _is_apart(terms: Terms) -> bool:

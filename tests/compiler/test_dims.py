@@ -185,6 +185,21 @@ def test_comparisons_are_decided_where_possible():
     )
 
 
+def test_extremes_are_compared_by_cases():
+    left = N - minimum(N, 1)
+    for low, high in (
+        (minimum(N, 1), minimum(N, 3)),
+        (N - minimum(N, 3), N - minimum(N, 1)),
+        (minimum(left, 1), left),
+        (maximum(N, M), N + M),
+        (maximum(N - 3, 0), maximum(N - 1, 0)),
+    ):
+        assert is_at_most(low, high) is True
+        assert is_at_most(high, low) is None
+    assert is_less(maximum(N, M), minimum(N, M)) is False
+    assert maximum(minimum(N, 1), minimum(N, 3)) == minimum(N, 3)
+
+
 def test_truth_is_refused_where_it_is_not_known():
     assert EIGHTS
     with pytest.raises(ShapeError, match="known only at run time"):
