@@ -23,8 +23,8 @@ class Kind:
     descriptor: str
     prefix: str
     tensors: tuple[str, ...]
-    described_by: str = ""
-    how: str = ""
+    described_by: str
+    how: str
 
 
 def _convolution(descriptor: str, prefix: str, *tensors: str) -> Kind:
@@ -38,19 +38,33 @@ def _pointwise(mode: str, *tensors: str) -> Kind:
     )
 
 
+def _folded(operator: str) -> Kind:
+    name = "OPERATION_REDUCTION"
+    return Kind(name, f"{name}_", ("XDESC", "YDESC"), "DESC", f"REDUCE_TENSOR_{operator}")
+
+
 # The tensors of a convolution are the image, the kernel, and what a convolution makes of them; its
-# settings padding (alike before and behind), strides and dilation along the axes of space.
+# settings padding (alike before and behind), strides and dilation along the axes of space. An index
+# is that along the axis that it is set to; a reduction is along the axes of which it keeps one.
 KINDS: dict[str, Kind] = {
     "convolution": _convolution("FORWARD", "FORWARD", "X", "W", "Y"),
     "data_gradient": _convolution("BACKWARD_DATA", "BWD_DATA", "DX", "W", "DY"),
     "filter_gradient": _convolution("BACKWARD_FILTER", "BWD_FILTER", "X", "DW", "DY"),
     "add": _pointwise("ADD", "XDESC", "BDESC", "YDESC"),
     "relu": _pointwise("RELU_FWD", "XDESC", "YDESC"),
-    "attention": Kind(
-        "OPERATION_SDPA_FWD",
-        "OPERATION_SDPA_FWD_",
-        ("QDESC", "KDESC", "VDESC", "ODESC", "SCALEDESC"),
+    "multiply": _pointwise("MUL", "XDESC", "BDESC", "YDESC"),
+    "subtract": _pointwise("SUB", "XDESC", "BDESC", "YDESC"),
+    "divide": _pointwise("DIV", "XDESC", "BDESC", "YDESC"),
+    "exp": _pointwise("EXP", "XDESC", "YDESC"),
+    "log": _pointwise("LOG", "XDESC", "YDESC"),
+    "index": _pointwise("GEN_INDEX", "XDESC", "YDESC"),
+    "at_least": _pointwise("CMP_GE", "XDESC", "BDESC", "YDESC"),
+    "select": _pointwise("BINARY_SELECT", "XDESC", "BDESC", "TDESC", "YDESC"),
+    "matmul": Kind(
+        "OPERATION_MATMUL", "OPERATION_MATMUL_", ("ADESC", "BDESC", "CDESC"), "DESC", "MATMUL"
     ),
+    "greatest": _folded("MAX"),
+    "sum": _folded("ADD"),
 }
 
 _MODES = ("HEUR_MODE_A", "HEUR_MODE_FALLBACK")
@@ -149,15 +163,29 @@ class Network:
         for name, number in zip(kind.tensors, operation.tensors, strict=True):
             made.set(kind.prefix + name, "BACKEND_DESCRIPTOR", tensors[number])
         if kind.how == "CONVOLUTION":
-            how = self._window(*operation.settings)
             real = "DOUBLE" if self._math == "f64" else "FLOAT"
             made.set(f"{kind.prefix}ALPHA", real, 1.0).set(f"{kind.prefix}BETA", real, 0.0)
-            made.set(kind.prefix + kind.described_by, "BACKEND_DESCRIPTOR", how)
-        elif kind.how:
-            how = Descriptor(self.library, "POINTWISE")
-            how.set("POINTWISE_MODE", "POINTWISE_MODE", CONSTANTS[f"CUDNN_{kind.how}"])
-            how.set("POINTWISE_MATH_PREC", "DATA_TYPE", DTYPES[self._math]).finalise()
-            made.set(kind.prefix + kind.described_by, "BACKEND_DESCRIPTOR", how)
+        how = self._how(kind.how, operation)
+        return made.set(kind.prefix + kind.described_by, "BACKEND_DESCRIPTOR", how).finalise()
+
+    def _how(self, how: str, operation: DnnOperation) -> Descriptor:
+        """The description of how an operation is done."""
+        if how == "CONVOLUTION":
+            return self._window(*operation.settings)
+        if how == "MATMUL":
+            made = Descriptor(self.library, "MATMUL")
+            return made.set("MATMUL_COMP_TYPE", "DATA_TYPE", DTYPES[self._math]).finalise()
+        number = CONSTANTS[f"CUDNN_{how}"]
+        if how.startswith("REDUCE"):
+            made = Descriptor(self.library, "REDUCTION")
+            made.set("REDUCTION_OPERATOR", "REDUCTION_OPERATOR_TYPE", number)
+            return made.set("REDUCTION_COMP_TYPE", "DATA_TYPE", DTYPES[self._math]).finalise()
+        made = Descriptor(self.library, "POINTWISE").set("POINTWISE_MODE", "POINTWISE_MODE", number)
+        result = self.launch.tensors[operation.tensors[-1]].dtype
+        exact = result if result in ("i32", "bool") else self._math
+        made.set("POINTWISE_MATH_PREC", "DATA_TYPE", DTYPES[exact])
+        for axis in operation.settings:
+            made.set("POINTWISE_AXIS", "INT64", *axis)
         return made.finalise()
 
     def _window(

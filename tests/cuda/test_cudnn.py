@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +12,18 @@ import numpy as np
 import pytest
 from cuda.host_device import HostDevice
 from cuda.on_device import needs_compiler
+from cuda.real_cudnn import FOUND, needs_library, told_by_the_real
 from cuda.simulator.build import driver_path
 from cuda.simulator.products import cudnn_path
 
 from symfuse.runtime import options
 from symfuse.runtime.cuda import cudnn as binding
-from symfuse.runtime.cuda import libraries, networks
+from symfuse.runtime.cuda import networks
 from symfuse.runtime.cuda.code import DnnLaunch, DnnOperation, Place, Tensor
 from symfuse.runtime.cuda.cudnn import CONSTANTS, Descriptor, Library, LibraryFailed, cudnn
 from symfuse.runtime.cuda.cudnn_graphs import KINDS, Network, refused
 from symfuse.runtime.errors import DeviceError
 
-FOUND = libraries.find("cudnn")
-needs_library = pytest.mark.skipif(FOUND is None, reason="cuDNN is not installed")
 WINDOW = ((1, 1), (1, 1), (1, 1))
 
 
@@ -104,53 +100,16 @@ def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     subprocess.run(command, check=True)
 
 
-# What cuDNN wants of the driver before it describes anything.
-WANTED = (
-    "cuGetErrorString", "cuModuleGetFunction", "cuModuleLoadData", "cuModuleUnload",
-    "cuTensorMapEncodeIm2col", "cuTensorMapEncodeTiled",
-)  # fmt: skip
-
-
 @needs_library
 @needs_compiler
 def test_the_real_library_takes_every_operation(tmp_path: Path) -> None:
-    """In a process of its own, beside a driver that has nothing but names."""
-    source = tmp_path / "driver.cpp"
-    functions = "\n".join(f"int {name}() {{ return 100; }}" for name in WANTED)
-    source.write_text(f'extern "C" {{\n{functions}\n}}\n')
-    driver = tmp_path / "libcuda.so.1"
-    made = ["g++", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", str(source), "-o", str(driver)]
-    subprocess.run(made, check=True)
-    command = [sys.executable, __file__, str(driver)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["accepted"] == [repr(one) for one in real_launches()]
-    assert told["refused"].startswith("operation convolution forward: ")
-
-
-def real_launches() -> Iterator[str]:
-    """Names of the launches that the real library is shown."""
-    for kind in ("convolution", "data_gradient", "filter_gradient"):
-        for compute in ("f32", "f64", "tf32", "half"):
-            yield f"{kind} {compute}"
-    yield from ("steps half", "steps tf32")
-
-
-def made_real() -> dict[str, Any]:
-    """What the real library says to our descriptors; none of them needs a device."""
-    real, accepted = cudnn(), []
-    for name in real_launches():
-        kind, compute = name.split()
-        Network(real, with_steps(compute) if kind == "steps" else launch_of(kind, compute))
-        accepted.append(repr(name))
+    kinds, computes = ("convolution", "data_gradient", "filter_gradient"), ("f32", "f64", "half")
+    right = [launch_of(kind, compute) for kind in kinds for compute in computes]
+    right += [with_steps("half"), with_steps("tf32")]
     wrong = launch_of(operations=(DnnOperation("convolution", (0, 1, 2), ((0, 0), *WINDOW[1:])),))
-    try:
-        Network(real, wrong)
-    except LibraryFailed as error:
-        return {"accepted": accepted, "refused": error.what}
-    return {"accepted": accepted, "refused": ""}
+    *accepted, refusal = told_by_the_real([*right, wrong], tmp_path)
+    assert accepted == [""] * len(right)
+    assert refusal.startswith("operation convolution forward: cudnnBackendFinalize of cuDNN 9.")
 
 
 @needs_library
@@ -267,7 +226,7 @@ def test_nothing_that_varies_from_call_to_call_is_ever_used() -> None:
 def test_kinds_name_attributes_that_there_are() -> None:
     for kind in KINDS.values():
         assert f"CUDNN_BACKEND_{kind.descriptor}_DESCRIPTOR" in CONSTANTS
-        names = [*kind.tensors, *([kind.described_by] if kind.described_by else [])]
+        names = [*kind.tensors, kind.described_by]
         assert all(f"CUDNN_ATTR_{kind.prefix}{name}" in CONSTANTS for name in names)
 
 
@@ -379,10 +338,3 @@ def test_steps_are_computed_one_after_another(library: Library, device: HostDevi
     arrays = (case.image, case.kernel, bias, case.result, case.workspace)
     plan.launch(0, [x.ctypes.data for x in arrays])
     np.testing.assert_allclose(case.result, np.maximum(case.wanted + bias, 0), atol=3e-2)
-
-
-if __name__ == "__main__":
-    import ctypes
-
-    ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)
-    print(json.dumps(made_real()))

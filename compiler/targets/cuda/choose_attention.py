@@ -27,6 +27,7 @@ from ...kernel.processor import Device
 from ...ops import convert
 from ...passes.inlining import inlined_nodes, is_free
 from .attention import Attention, Sighting, exact, find_attention, roles_of, weights_of
+from .attention_network import network_of
 from .attention_slopes import Slopes, for_blocks, named, slopes_of
 from .fused_attention import Attentions, FusedAttention
 from .scores import Step
@@ -47,16 +48,28 @@ def choose_attention(
     device: Device,
     *,
     available: bool,
+    missing: str = "cuDNN is not installed",
+    always: bool = False,
 ) -> Attentions:
     """Every attention of a graph, and whether one kernel computes it; `available`: the library
-    would compute its products."""
+    would compute its products. cuDNN may do it, unless it is `missing` for the reason given, small
+    ones only if it is asked for `always`."""
     fused: dict[Node, FusedAttention] = {}
     told: dict[Node, str] = {}
-    for sighting, found in _decisions(graph, sees_through, device, available=available):
-        if not isinstance(found, str) and sighting.attention is not None:
-            found = _without_hidden(found, _mask(sighting.attention), sees_through, numerics)
+    for sighting, found in _decisions(graph, sees_through, device, available=False):
+        seen, why_not = sighting.attention, ""
+        if not isinstance(found, str) and seen is not None:
+            network = missing or network_of(seen, sees_through, numerics, always=always)
+            if not isinstance(network, str):
+                found = replace(found, network=network)
+            elif available and (reason := _why_library(seen, found.form, sees_through, device)):
+                told[sighting.root] = _told(sighting, reason)
+                continue
+            else:
+                why_not = network
+            found = _without_hidden(found, _mask(seen), sees_through, numerics)
             fused |= dict.fromkeys(found.anchors, found)
-        told[sighting.root] = _told(sighting, found)
+        told[sighting.root] = _told(sighting, found, why_not)
     inside = {node for found in dict.fromkeys(fused.values()) for node in found.stored}
     inside -= {found.form.root for found in fused.values()}
     return Attentions(fused, tuple(told[root] for root in told if root not in inside))
@@ -155,13 +168,17 @@ def _decisions(
         yield sighting, "its derivatives sum over keys" if waits and not anywhere else found
 
 
-def _told(sighting: Sighting, found: FusedAttention | str) -> str:
+def _told(sighting: Sighting, found: FusedAttention | str, why_not: str = "") -> str:
     if sighting.attention is None:
         return str(sighting)
     if isinstance(found, str):
         return f"{sighting}; the scores are stored: {found}"
     told = f"{sighting}; one kernel computes it block by block and stores no scores"
-    return told if found.slopes is None else f"{told}, another does so with its derivatives"
+    if found.slopes is not None:
+        told = f"{told}, another does so with its derivatives"
+    if found.network is not None:
+        return f"{told}; on the device plans of cuDNN are timed beside it"
+    return f"{told}; {why_not}" if why_not else told
 
 
 def _fused(

@@ -21,7 +21,14 @@ from ...passes.group_kernels import Group
 from .library import WORKSPACE, Convolution, Feature
 from .product_launches import every_loop
 
-__all__ = ["DnnCall", "DnnTensor", "convolution_kernel", "dnn_kernel", "dnn_launch"]
+__all__ = [
+    "DnnCall",
+    "DnnTensor",
+    "convolution_kernel",
+    "dnn_kernel",
+    "dnn_launch",
+    "workspace_of",
+]
 
 _LEAST_AXES = 2  # of space: the library has convolutions along two or three
 
@@ -39,13 +46,16 @@ class DnnTensor(Struct, frozen=True, eq=False):
 
 
 class DnnCall(Struct, frozen=True, eq=False):
-    """Operations on tensors, which number the tensors; how exact; and what can do it otherwise."""
+    """Operations on tensors, which number the tensors; how exact; and what can do it otherwise.
+
+    Of the `scratch` memory the first is the workspace, the others are written for nobody.
+    """
 
     tensors: tuple[DnnTensor, ...]
     operations: tuple[DnnOperation, ...]
     compute: str
     fast: bool
-    workspace: Buffer
+    scratch: tuple[Buffer, ...]
     otherwise: tuple[Kernel, ...]
 
     @property
@@ -53,7 +63,7 @@ class DnnCall(Struct, frozen=True, eq=False):
         """All memory that is used, each once."""
         own = [t.buffer for t in self.tensors if t.buffer is not None]
         theirs = [b for kernel in self.otherwise for b in (*kernel.reads, *kernel.writes)]
-        return tuple(dict.fromkeys((*own, *theirs, self.workspace)))
+        return tuple(dict.fromkeys((*own, *theirs, *self.scratch)))
 
 
 def convolution_call(
@@ -88,8 +98,13 @@ def convolution_call(
             kept = buffers(chosen.output) if number == at else None
             kind = dtype if number == at else dtype.computed
             tensors[number] = DnnTensor(kind, one.extents, one.strides, kept)
-    workspace = Buffer(f"{name}_workspace", DType.U8, (WORKSPACE,))
-    return DnnCall(tuple(tensors), tuple(steps), chosen.compute, fast, workspace, tuple(otherwise))
+    scratch = (workspace_of(name),)
+    return DnnCall(tuple(tensors), tuple(steps), chosen.compute, fast, scratch, tuple(otherwise))
+
+
+def workspace_of(name: str) -> Buffer:
+    """The memory that plans of a launch may use meanwhile."""
+    return Buffer(f"{name}_workspace", DType.U8, (WORKSPACE,))
 
 
 def convolution_kernel(
@@ -112,10 +127,9 @@ def dnn_kernel(name: str, kind: str, call: DnnCall, parts: tuple[Part, ...]) -> 
     """What the library does, as a kernel with loops for those who check and explain."""
     first = call.otherwise[0]
     nodes = tuple(dict.fromkeys(node for kernel in call.otherwise for node in kernel.nodes))
-    written = {b for kernel in call.otherwise for b in kernel.writes}
-    reads = tuple(b for b in call.buffers if b not in written and b is not call.workspace)
+    written = {*call.scratch, *(b for kernel in call.otherwise for b in kernel.writes)}
+    reads = tuple(b for b in call.buffers if b not in written)
     writes = tuple(b for b in call.buffers if b in written)
-    writes = (*writes, call.workspace)
     return Kernel(name, kind, parts, first.work, nodes, reads, writes, by_library=call)
 
 
@@ -136,7 +150,7 @@ def dnn_launch(
         compute=call.compute,
         fast=call.fast,
         workspace=WORKSPACE,
-        scratch=number[call.workspace],
+        scratch=number[call.scratch[0]],
         pointers=tuple(map(place, number)),
         nbytes=tuple(count(product(b.shape) * b.dtype.itemsize) for b in number),
         otherwise=tuple(map(launch, call.otherwise)),

@@ -17,7 +17,9 @@ from ...kernel.lower import Buffers, Order, scheduled_kernel
 from ...kernel.phases import Kernel, Part
 from ...kernel.processor import Device
 from ...passes.group_kernels import Group, Grouping
+from .attention_network import AttentionNetwork, attention_call
 from .attention_slopes import Slopes
+from .dnn_launches import dnn_kernel
 
 __all__ = ["Attentions", "FusedAttention", "attention_kernel"]
 
@@ -27,7 +29,8 @@ class FusedAttention(Struct, frozen=True, eq=False):
 
     With a diagonal, keys that far ahead are not looked at. `beside` are masks and the like, of the
     size of scores, that are cheaper computed than read. `nodes` are computed by the kernel of each
-    anchor, in the order of the graph: those inside by both of them.
+    anchor, in the order of the graph: those inside by both of them. With a `network` cuDNN is asked
+    first, and the kernel computes what it cannot.
     """
 
     form: AttentionForm
@@ -35,6 +38,7 @@ class FusedAttention(Struct, frozen=True, eq=False):
     diagonal: int | None
     beside: frozenset[Node]
     nodes: dict[Node, tuple[Node, ...]]
+    network: AttentionNetwork | None = None
 
     @property
     def anchors(self) -> tuple[Node, ...]:
@@ -95,14 +99,20 @@ def attention_kernel(
     sees_through: Callable[[Node], bool],
     buffers: Buffers,
     device: Device,
+    *,
+    is_fast: bool,
 ) -> Kernel:
-    """The kernel of an attention, or that of its derivatives."""
+    """The kernel of an attention, or that of its derivatives; or cuDNN's launch in its place."""
     if group.anchor is fused.anchors[0]:
         parts = _parts(fused, sees_through, buffers, device)
     else:
         parts = _parts_of_slopes(fused, sees_through, buffers, device)
     order = Order("attention", group.nodes, group.outputs, group.domain, group.anchor)
-    return scheduled_kernel(order, name, *parts)
+    kernel = scheduled_kernel(order, name, *parts)
+    if fused.network is None:
+        return kernel
+    call = attention_call(fused.network, name, buffers, (kernel,), fast=is_fast)
+    return dnn_kernel(name, "attention", call, kernel.parts)
 
 
 def _parts(

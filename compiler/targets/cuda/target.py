@@ -77,12 +77,14 @@ class CudaTarget(Struct, frozen=True):
         """Kernels for everything that no library computes better."""
         available = has_products(self.arch)
         see = grouping.sees_through
-        attentions = choose_attention(graph, see, numerics, DEVICE, available=available)
+        missing, always = why_no_cudnn(self.arch), options.get("cudnn") == "always"
+        attentions = choose_attention(
+            graph, see, numerics, DEVICE, available=available, missing=missing, always=always
+        )
         closed = attentions.closed
         repeated = attentions.repeated
         if closed:
             grouping = group_kernels(graph, closed, repeated)
-        missing, always = why_no_cudnn(self.arch), options.get("cudnn") == "always"
         convolutions = choose_convolutions(graph, grouping, numerics, missing, always=always)
         if convolutions.calls:
             closed = {**closed, **convolutions.closed}
@@ -142,7 +144,8 @@ class CudaAssignment(Struct, frozen=True):
         if group.kind == "attention" and group.anchor is not None:
             fused = self.attentions.fused[group.anchor]
             see = self.grouping.sees_through
-            return attention_kernel(fused, group, name, see, buffers, DEVICE)
+            fast = self.schedules.is_fast
+            return attention_kernel(fused, group, name, see, buffers, DEVICE, is_fast=fast)
         see = self.grouping.sees_through
         if group.anchor is not None and group.anchor in self.convolutions.calls:
             call = self.convolutions.calls[group.anchor]

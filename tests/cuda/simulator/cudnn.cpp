@@ -50,7 +50,7 @@ const Engine& engine_of(int64_t number) {
 struct View {
   std::vector<int64_t> extents, strides;
   int type;
-  char* data;
+  char* data = nullptr;
   int64_t place(const std::vector<int64_t>& index) const {
     int64_t found = 0;
     for (size_t n = 0; n < index.size(); n++) found += extents[n] == 1 ? 0 : index[n] * strides[n];
@@ -74,7 +74,7 @@ void each(const std::vector<int64_t>& extents, F f) {
   }
 }
 
-struct Step { int kind, mode; std::vector<int64_t> padding, strides, dilation; View w, x, y; bool has_w = false; };
+struct Step { int kind, mode = 0; int64_t axis = 0; std::vector<int64_t> padding, strides, dilation; View w, x, y, t; };
 
 struct Work {
   Engine engine;
@@ -121,17 +121,53 @@ struct Work {
 
   void pointwise(const Step& s) const {
     each(s.y.extents, [&](const std::vector<int64_t>& index) {
-      double x = s.x.value(index);
-      if (s.mode == 100) x = x > 0 ? x : 0;  // NaN does not go through, so that nobody relies on it
-      else x += s.w.value(index);
+      double x = s.x.value(index), b = s.w.data ? s.w.value(index) : 0;
+      switch (s.mode) {
+        case ADD: x += b; break;
+        case MUL: x *= b; break;
+        case DIV: x /= b; break;
+        case SUB: x -= b; break;
+        case EXP: x = std::exp(x); break;
+        case LOG: x = std::log(x); break;
+        case RELU: x = x > 0 ? x : 0; break;  // NaN does not go through, so that nobody relies on it
+        case CMP_GE: x = x >= b; break;
+        case GEN_INDEX: x = static_cast<double>(index[s.axis]); break;
+        default: x = s.t.value(index) != 0 ? x : b;
+      }
       s.y.store(index, x);
+    });
+  }
+
+  void multiply(const Step& s) const {
+    size_t last = s.y.extents.size() - 1;
+    each(s.y.extents, [&](std::vector<int64_t> index) {
+      auto left = index, right = index;
+      double total = 0;
+      for (int64_t k = 0; k < s.x.extents[last]; k++) {
+        left[last] = right[last - 1] = k;
+        total += s.x.value(left) * s.w.value(right);
+      }
+      s.y.store(index, total);
+    });
+  }
+
+  void reduce(const Step& s) const {
+    each(s.y.extents, [&](const std::vector<int64_t>& index) { s.y.store(index, s.mode == 3 ? -INFINITY : 0); });
+    each(s.x.extents, [&](std::vector<int64_t> index) {
+      double x = s.x.value(index), old = s.y.value(index);
+      s.y.store(index, s.mode == 3 ? std::fmax(old, x) : old + x);
     });
   }
 
   void run() const {
     if (engine.number == 10) usleep(500);
     if (engine.workspace) memset(workspace, 0xFF, engine.workspace);
-    for (const Step& s : steps) s.kind == POINTWISE_OPERATION ? pointwise(s) : convolve(s);
+    for (const Step& s : steps) {
+      if (s.kind == POINTWISE_OPERATION) pointwise(s);
+      else if (s.kind == MATMUL_OPERATION) multiply(s);
+      else if (s.kind == REDUCTION_OPERATION) reduce(s);
+      else convolve(s);
+    }
   }
 };
 
@@ -150,7 +186,8 @@ int described(const Descriptor& plan, const Descriptor& pack, Work& work) {
   std::map<int64_t, char*> made;
   int status = OK;
   auto view = [&](const Descriptor* t) {
-    View found{t->numbers(902), t->numbers(903), t->choice(901), nullptr};
+    int type = t->choice(901);
+    View found{t->numbers(902), t->numbers(903), type == INT32 || type == TRUTH ? int{DOUBLE} : type, nullptr};
     int64_t name = t->number(906);
     if (t->flag(907)) {
       if (!made.count(name)) {
@@ -172,8 +209,14 @@ int described(const Descriptor& plan, const Descriptor& pack, Work& work) {
     Step step;
     step.kind = op->kind;
     if (op->kind == POINTWISE_OPERATION) {
-      step.mode = op->other(750)->choice(0), step.x = view(op->other(751)), step.y = view(op->other(753));
+      const Descriptor* how = op->other(750);
+      step.mode = how->choice(0), step.axis = how->number(9), step.x = view(op->other(751)), step.y = view(op->other(753));
       if (op->has(752)) step.w = view(op->other(752));
+      if (op->has(758)) step.t = view(op->other(758));
+    } else if (op->kind == MATMUL_OPERATION) {
+      step.x = view(op->other(1520)), step.w = view(op->other(1521)), step.y = view(op->other(1522));
+    } else if (op->kind == REDUCTION_OPERATION) {
+      step.mode = op->other(1612)->choice(1600), step.x = view(op->other(1610)), step.y = view(op->other(1611));
     } else {
       Tensors t = tensors_of(*op);
       step.w = view(t.w), step.x = view(t.x), step.y = view(t.y);

@@ -19,12 +19,14 @@ enum Status {
   OK = 0, NOT_INITIALIZED = 1001, BAD = 2000, NOT_FINALIZED = 2004, WRONG_SHAPE = 2008, WRONG_TYPE = 2010,
   WRONG_KIND = 2012, UNSUPPORTED = 3000, FAILED = 5000
 };
-enum DataType { FLOAT = 0, DOUBLE = 1, HALF = 2, BFLOAT16 = 9 };
-enum Type { HANDLE = 0, DATA_TYPE = 1, BOOLEAN = 2, INT64 = 3, REAL32 = 4, REAL64 = 5, POINTER = 6, CONV_MODE = 7, HEUR_MODE = 8, NOTE = 11, POINTWISE_MODE = 14, DESCRIPTOR = 15 };
+enum DataType { FLOAT = 0, DOUBLE = 1, HALF = 2, INT32 = 4, BFLOAT16 = 9, TRUTH = 11 };
+enum Type { HANDLE = 0, DATA_TYPE = 1, BOOLEAN = 2, INT64 = 3, REAL32 = 4, REAL64 = 5, POINTER = 6, CONV_MODE = 7, HEUR_MODE = 8, NOTE = 11, POINTWISE_MODE = 14, DESCRIPTOR = 15, REDUCTION_MODE = 18 };
 enum Kind {
   POINTWISE = 0, CONVOLUTION = 1, ENGINE = 2, ENGINE_CONFIG = 3, HEURISTICS = 4, PLAN = 5, FORWARD = 10, BACKWARD_FILTER = 11,
-  BACKWARD_DATA = 12, POINTWISE_OPERATION = 13, GRAPH = 15, PACK = 16, TENSOR = 17
+  BACKWARD_DATA = 12, POINTWISE_OPERATION = 13, GRAPH = 15, PACK = 16, TENSOR = 17, MATMUL = 18, MATMUL_OPERATION = 19,
+  REDUCTION = 21, REDUCTION_OPERATION = 22
 };
+enum Mode { ADD = 0, MUL = 1, DIV = 6, SUB = 9, EXP = 13, LOG = 15, RELU = 100, CMP_GE = 303, GEN_INDEX = 501, SELECT = 601 };
 constexpr int64_t MOST = 8, ANY = 1 << 20;
 
 std::string& words() {
@@ -73,11 +75,15 @@ const std::map<int, std::map<int, Attribute>>& attributes() {
                 {906, {{INT64}, 1, 1, true}}, {907, {{BOOLEAN}, 1, 1, false}}, {908, {{BOOLEAN}, 1, 1, false}}}},
       {CONVOLUTION, {{100, {{DATA_TYPE}, 1, 1, true}}, {101, {{CONV_MODE}, 1, 1, true}}, {102, {{INT64}, 1, MOST, true}}, {103, {{INT64}, 1, MOST, true}},
                      {104, {{INT64}, 1, MOST, true}}, {105, {{INT64}, 1, MOST, true}}, {106, {{INT64}, 1, 1, true}}}},
-      {POINTWISE, {{0, {{POINTWISE_MODE}, 1, 1, true}}, {1, {{DATA_TYPE}, 1, 1, true}}}},
+      {POINTWISE, {{0, {{POINTWISE_MODE}, 1, 1, true}}, {1, {{DATA_TYPE}, 1, 1, true}}, {9, {{INT64}, 1, 1, false}}}},
+      {MATMUL, {{1500, {{DATA_TYPE}, 1, 1, true}}}},
+      {MATMUL_OPERATION, {{1520, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {1521, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {1522, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {1523, {{DESCRIPTOR}, 1, 1, true, MATMUL}}}},
+      {REDUCTION, {{1600, {{REDUCTION_MODE}, 1, 1, true}}, {1601, {{DATA_TYPE}, 1, 1, true}}}},
+      {REDUCTION_OPERATION, {{1610, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {1611, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {1612, {{DESCRIPTOR}, 1, 1, true, REDUCTION}}}},
       {FORWARD, of_convolution(700, 701, 702, 703, 704, 705)},
       {BACKWARD_DATA, of_convolution(706, 707, 708, 709, 710, 711)},
       {BACKWARD_FILTER, of_convolution(712, 713, 714, 715, 716, 717)},
-      {POINTWISE_OPERATION, {{750, {{DESCRIPTOR}, 1, 1, true, POINTWISE}}, {751, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {752, {{DESCRIPTOR}, 1, 1, false, TENSOR}}, {753, {{DESCRIPTOR}, 1, 1, true, TENSOR}}}},
+      {POINTWISE_OPERATION, {{750, {{DESCRIPTOR}, 1, 1, true, POINTWISE}}, {751, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {752, {{DESCRIPTOR}, 1, 1, false, TENSOR}}, {753, {{DESCRIPTOR}, 1, 1, true, TENSOR}}, {758, {{DESCRIPTOR}, 1, 1, false, TENSOR}}}},
       {GRAPH, {{800, {{HANDLE}, 1, 1, false}}, {801, {{DESCRIPTOR}, 1, ANY, true}}}},
       {HEURISTICS, {{200, {{HEUR_MODE}, 1, 1, true}}, {201, {{DESCRIPTOR}, 1, 1, true, GRAPH}}}},
       {ENGINE, {}}, {ENGINE_CONFIG, {}},
@@ -132,7 +138,7 @@ struct Descriptor {
 int rank(const Descriptor* tensor) { return static_cast<int>(tensor->set.at(902).count); }
 
 int check_tensor(const Descriptor& t) {
-  static const std::map<int, int> sizes = {{FLOAT, 4}, {DOUBLE, 8}, {HALF, 2}, {BFLOAT16, 2}};
+  static const std::map<int, int> sizes = {{FLOAT, 4}, {DOUBLE, 8}, {HALF, 2}, {BFLOAT16, 2}, {INT32, 4}, {TRUTH, 1}};
   auto size = sizes.find(t.choice(901));
   if (size == sizes.end()) return fail(UNSUPPORTED, "a tensor of another data type");
   if (t.set.at(902).count != t.set.at(903).count) return fail(WRONG_SHAPE, "a tensor has as many strides as dimensions");
@@ -142,6 +148,7 @@ int check_tensor(const Descriptor& t) {
   int64_t alignment = t.number(900);
   if (alignment < 1 || alignment % size->second || (alignment & (alignment - 1))) return fail(BAD, "the alignment does not fit the data type");
   if (t.flag(907) && t.flag(908)) return fail(BAD, "a value is not virtual");
+  if ((t.choice(901) == INT32 || t.choice(901) == TRUTH) && !t.flag(907)) return fail(UNSUPPORTED, "whole numbers are on their way only");
   return OK;
 }
 
@@ -184,10 +191,14 @@ int check_convolution(const Descriptor& op) {
 }
 
 int check_pointwise(const Descriptor& op) {
-  const Descriptor *x = op.other(751), *b = op.other(752), *y = op.other(753);
+  const Descriptor *x = op.other(751), *b = op.other(752), *y = op.other(753), *t = op.other(758);
   int mode = op.other(750)->choice(0);
-  if (mode != 0 && mode != 100) return fail(UNSUPPORTED, "another pointwise mode");
-  if ((mode == 0) != (b != nullptr)) return fail(BAD, "a second operand belongs to additions");
+  static const std::set<int> alone = {EXP, LOG, RELU, GEN_INDEX}, pairs = {ADD, MUL, DIV, SUB, CMP_GE, SELECT};
+  if (!alone.count(mode) && !pairs.count(mode)) return fail(UNSUPPORTED, "another pointwise mode");
+  if (pairs.count(mode) != (b != nullptr)) return fail(BAD, "a second operand belongs to modes of two");
+  if ((mode == SELECT) != (t != nullptr) || (t && t->choice(901) != TRUTH)) return fail(BAD, "a mask of truth values belongs to a selection");
+  if ((mode == GEN_INDEX) != op.other(750)->has(9)) return fail(BAD, "an axis belongs to an index");
+  if ((mode == CMP_GE) != (y->choice(901) == TRUTH) || (mode == GEN_INDEX) != (y->choice(901) == INT32)) return fail(BAD, "another data type of the result");
   if (x->numbers(902) != y->numbers(902)) return fail(WRONG_SHAPE, "operand and result differ");
   if (b) {
     if (rank(b) != rank(y)) return fail(WRONG_SHAPE, "the operands have different ranks");
@@ -197,14 +208,45 @@ int check_pointwise(const Descriptor& op) {
   return OK;
 }
 
+int check_matmul(const Descriptor& op) {
+  auto a = op.other(1520)->numbers(902), b = op.other(1521)->numbers(902), c = op.other(1522)->numbers(902);
+  if (a.size() != b.size() || a.size() != c.size() || a.size() < 3) return fail(WRONG_SHAPE, "matrices of one rank");
+  size_t n = a.size();
+  for (size_t k = 0; k + 2 < n; k++)
+    if (a[k] != c[k] || b[k] != c[k]) return fail(WRONG_SHAPE, "matrices of other batches");
+  if (a[n - 1] != b[n - 2] || a[n - 2] != c[n - 2] || b[n - 1] != c[n - 1]) return fail(WRONG_SHAPE, "matrices of other sizes");
+  return OK;
+}
+
+int check_reduction(const Descriptor& op) {
+  auto x = op.other(1610)->numbers(902), y = op.other(1611)->numbers(902);
+  int mode = op.other(1612)->choice(1600);
+  if (mode != 0 && mode != 3) return fail(UNSUPPORTED, "another reduction");
+  if (x.size() != y.size()) return fail(WRONG_SHAPE, "a reduction keeps the rank");
+  for (size_t n = 0; n < x.size(); n++)
+    if (y[n] != 1 && y[n] != x[n]) return fail(WRONG_SHAPE, "a reduction keeps an axis or leaves one element");
+  return OK;
+}
+
+std::vector<const Descriptor*> given(const Descriptor& op, std::initializer_list<int> which) {
+  std::vector<const Descriptor*> found;
+  for (int n : which)
+    if (op.has(n)) found.push_back(op.other(n));
+  return found;
+}
+
 std::vector<const Descriptor*> read_by(const Descriptor& op) {
-  if (op.kind == POINTWISE_OPERATION) return op.has(752) ? std::vector{op.other(751), op.other(752)} : std::vector{op.other(751)};
+  if (op.kind == POINTWISE_OPERATION) return given(op, {751, 752, 758});
+  if (op.kind == MATMUL_OPERATION) return given(op, {1520, 1521});
+  if (op.kind == REDUCTION_OPERATION) return given(op, {1610});
   Tensors t = tensors_of(op);
   return op.kind == FORWARD ? std::vector{t.x, t.w} : op.kind == BACKWARD_DATA ? std::vector{t.w, t.y} : std::vector{t.x, t.y};
 }
 
 const Descriptor* written_by(const Descriptor& op) {
   if (op.kind == POINTWISE_OPERATION) return op.other(753);
+  if (op.kind == MATMUL_OPERATION) return op.other(1522);
+  if (op.kind == REDUCTION_OPERATION) return op.other(1611);
   Tensors t = tensors_of(op);
   return op.kind == FORWARD ? t.y : op.kind == BACKWARD_DATA ? t.x : t.w;
 }
@@ -215,12 +257,32 @@ std::vector<const Descriptor*> operations(const Descriptor& graph) {
   return found;
 }
 
+// What the library recognises as attention: two products of halves with a softmax between, whose
+// logarithms are stored, and heads of a width that 8 divides.
+int check_attention(const Descriptor& graph) {
+  int products = 0, reductions = 0, stored = 0;
+  for (const Descriptor* op : operations(graph)) {
+    products += op->kind == MATMUL_OPERATION, reductions += op->kind == REDUCTION_OPERATION;
+    if (op->kind >= FORWARD && op->kind <= BACKWARD_DATA) return fail(UNSUPPORTED, "a convolution among products");
+    stored += !written_by(*op)->flag(907);
+  }
+  auto ops = operations(graph);
+  if (products != 2 || reductions != 2 || ops[0]->kind != MATMUL_OPERATION || ops.back()->kind != MATMUL_OPERATION) return fail(UNSUPPORTED, "no attention");
+  if (stored != 2) return fail(UNSUPPORTED, "an attention whose statistics are not stored");
+  for (const Descriptor* t : {ops[0]->other(1520), ops[0]->other(1521), ops.back()->other(1520), ops.back()->other(1521), ops.back()->other(1522)})
+    if (t->choice(901) != HALF && t->choice(901) != BFLOAT16) return fail(UNSUPPORTED, "an attention of other types");
+  if (ops[0]->other(1520)->numbers(902)[3] % 8 || ops.back()->other(1522)->numbers(902)[3] % 8) return fail(UNSUPPORTED, "heads of another width");
+  return OK;
+}
+
 int check_graph(const Descriptor& graph) {
+  bool of_products = operations(graph)[0]->kind == MATMUL_OPERATION;
   std::map<int64_t, const Descriptor*> known;
   std::set<int64_t> made;
   for (const Descriptor* op : operations(graph)) {
-    if (op->kind < FORWARD || op->kind > POINTWISE_OPERATION) return fail(WRONG_KIND, "an operation graph consists of operations");
-    if ((op->kind == POINTWISE_OPERATION) == made.empty()) return fail(UNSUPPORTED, "a convolution, and pointwise operations behind it");
+    static const std::set<int> kinds = {FORWARD, BACKWARD_FILTER, BACKWARD_DATA, POINTWISE_OPERATION, MATMUL_OPERATION, REDUCTION_OPERATION};
+    if (!kinds.count(op->kind)) return fail(WRONG_KIND, "an operation graph consists of operations");
+    if (!of_products && (op->kind == POINTWISE_OPERATION) == made.empty()) return fail(UNSUPPORTED, "a convolution, and pointwise operations behind it");
     auto all = read_by(*op);
     for (const Descriptor* t : all)
       if (t->flag(907) && !made.count(t->number(906))) return fail(BAD, "a virtual tensor is read that nothing has made");
@@ -230,7 +292,7 @@ int check_graph(const Descriptor& graph) {
     if (!made.insert(all.back()->number(906)).second) return fail(BAD, "a tensor is made twice");
   }
   if (written_by(*operations(graph).back())->flag(907)) return fail(BAD, "nothing is stored");
-  return OK;
+  return of_products ? check_attention(graph) : OK;
 }
 
 int Descriptor::finish() {
@@ -242,6 +304,8 @@ int Descriptor::finish() {
   if (kind == CONVOLUTION) status = check_window(*this);
   if (kind == FORWARD || kind == BACKWARD_DATA || kind == BACKWARD_FILTER) status = check_convolution(*this);
   if (kind == POINTWISE_OPERATION) status = check_pointwise(*this);
+  if (kind == MATMUL_OPERATION) status = check_matmul(*this);
+  if (kind == REDUCTION_OPERATION) status = check_reduction(*this);
   if (kind == GRAPH) status = check_graph(*this);
   if (kind == ENGINE || kind == ENGINE_CONFIG) status = fail(UNSUPPORTED, "engines come from heuristics");
   if (kind == PACK && set.at(1000).count != set.at(1001).count) status = fail(BAD, "as many pointers as identifiers");
