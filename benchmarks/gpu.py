@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gpu_suite.report import read, result, table
+from gpu_suite.report import read, rehearsed, result, table
 
 HERE = Path(__file__).resolve().parent
 # Seconds for everything, and for a single case: a compiler may be silent for so long.
@@ -55,6 +55,9 @@ def main() -> int:
         run(side, file, plan)
     found = result(read(files), chosen.tiny)
     (plan.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if chosen.driver == "simulator":
+        text = json.dumps(rehearsed(found), indent=1)
+        (plan.out / "gpu-rehearsal.json").write_text(text + "\n", encoding="utf-8")
     print(table(found))
     return 1 if found["checks"]["failed"] or found["wrong"] or "own" in found["absent"] else 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .cases import cases
 
-__all__ = ["read", "result", "table"]
+__all__ = ["read", "rehearsed", "result", "table"]
 
 Line = dict[str, Any]
 NAMES = {"own": "symfuse"}
@@ -57,6 +57,21 @@ def result(lines: list[Line], tiny: bool) -> dict[str, Any]:
     facts["cases"] = [row for row in rows if row["section"] != "check"]
     facts["wrong"] = [row["case"] for row in rows if "wrong" in str(row["failed"])]
     return facts
+
+
+def rehearsed(found: dict[str, Any]) -> dict[str, Any]:
+    """What a run without a GPU shows: which cases ran, for whom; its times mean nothing."""
+    told = {"rehearsal": "on a simulated device and the processor, with small sizes: no times"}
+    kept = ("versions", "absent", "device", "checks", "wrong")
+    cases = [
+        {
+            "case": row["case"],
+            "ran": sorted(row["seconds"]),
+            **{kind: row[kind] for kind in ("failed", "skipped") if row[kind]},
+        }
+        for row in found["cases"]
+    ]
+    return {**told, **{name: found[name] for name in kept if name in found}, "cases": cases}
 
 
 def _parent(name: str, known: Iterable[str]) -> str:

@@ -41,6 +41,9 @@ def test_every_section_runs_on_the_simulated_device(tmp_path, suite):
             row = rows[case.name]
             assert row["skipped"] or row["ours"] > 0
     assert "generated:" in done.stdout
+    rehearsal = (tmp_path / "gpu-rehearsal.json").read_text(encoding="utf-8")
+    assert "seconds" not in rehearsal and '"rehearsal"' in rehearsal
+    assert {row["case"] for row in json.loads(rehearsal)["cases"]} == set(rows)
 
 
 def test_a_side_that_is_absent_is_reported(suite):
