@@ -6,6 +6,8 @@ Where a matrix is singular NumPy raises LinAlgError; compiled code gives infinit
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -151,12 +153,37 @@ def _inverted(s: Any, share: Any) -> Any:
 
 @numpy_like(np.linalg.pinv, idle={"hermitian": (True, False)})
 def pinv(x: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 1e-15) -> Any:
-    """The pseudo-inverse; singular values up to `rtol` times the greatest count as 0."""
+    """The pseudo-inverse; singular values up to `rtol` times the greatest count as 0. It has
+    derivatives where some are equal, too, and the rank does not change."""
     x = matrices(x)
     share = rcond if rcond is not None else _precision(x) if rtol is None else rtol
+    return _pseudo_inverse()(x, share)
+
+
+@cache
+def _pseudo_inverse() -> Any:
+    """The function with a derivative of its own, whose module is loaded when one is needed."""
+    found = import_module("symfuse.derivatives.jvp").custom_jvp(_of_singular_values)
+    found.defjvp(_pseudo_inverse_jvp)
+    return found
+
+
+def _of_singular_values(x: Any, share: Any) -> Any:
     u, s, vh = FUNCTIONS["svd"](x, full_matrices=False)
     weights = FUNCTIONS["expand_dims"](_inverted(s, share), -2)
     return FUNCTIONS["matmul"](adjoint(vh) * weights, adjoint(u))
+
+
+def _pseudo_inverse_jvp(primals: Any, tangents: Any) -> Any:
+    """G. H. Golub and V. Pereyra: The differentiation of pseudo-inverses and nonlinear least
+    squares problems whose variables separate. SIAM J. Numer. Anal. 10 (1973)."""
+    x, t = primals[0], tangents[0]
+    p, times = _pseudo_inverse()(*primals), FUNCTIONS["matmul"]
+    p_turned, t_turned = adjoint(p), adjoint(t)
+    beside = t_turned - times(times(t_turned, x), p)
+    before = t_turned - times(p, times(x, t_turned))
+    along = times(times(p, t), p)
+    return p, times(times(p, p_turned), beside) + times(before, times(p_turned, p)) - along
 
 
 @numpy_like(np.linalg.matrix_rank, idle={"hermitian": (True, False)})

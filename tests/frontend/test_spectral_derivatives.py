@@ -194,6 +194,22 @@ def test_values_have_derivatives_where_some_are_equal() -> None:
     np.testing.assert_allclose(slope, 2 * x, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (4, 2), (2, 4)])
+def test_pseudo_inverses_have_derivatives_where_values_are_equal(shape: tuple[int, int]) -> None:
+    sf.check_grads(lambda x: snp.linalg.pinv(x), (np.eye(*shape),), order=2)
+    parts = _drawn(*shape)
+    sf.check_grads(
+        lambda re, im: snp.real(_weighed(snp.linalg.pinv(re + 1j * im))),
+        (parts.real.copy(), parts.imag.copy()),
+        order=2,
+    )
+
+
+def test_pseudo_inverses_have_derivatives_where_the_rank_stays_small() -> None:
+    column = RNG.normal(size=(4, 1))
+    sf.check_grads(lambda row: snp.linalg.pinv(column * row, rtol=1e-8), (RNG.normal(size=3),))
+
+
 def test_vectors_have_none_where_values_are_equal() -> None:
     x = np.diag([2.0, 2.0, 5.0]).astype(complex)
     for function in (eigh, eig, svd):
