@@ -19,7 +19,6 @@ __all__ = ["Packed", "displaces", "operand_along", "pack", "wants_panels"]
 
 STRIDE = 1024  # bytes from one row of k to the next from which rows fall into too few cache sets
 DEPTH = 64  # rows of k below which the operand stays in cache anyway
-ROWS = 256  # of the other operand, below which a transposed operand is not worth copying
 FEW = 32  # rows of the other operand below which it is never worth it
 MANY = 160  # the same where rows of k are fetched ahead and do not displace each other
 DISPLACED = 2048  # bytes from one row of k to the next at whose multiples they do
@@ -47,9 +46,9 @@ def operand_along(draft: Draft, column: Symbol) -> Instr | None:
     return found[0] if value.op == "mul" and len(found) == 1 else None
 
 
-def wants_panels(draft: Draft, column: Symbol) -> bool:
+def wants_panels(draft: Draft, column: Loop) -> bool:
     """Whether reading the operand from panels gains more than making them costs."""
-    operand = operand_along(draft, column)
+    operand = operand_along(draft, column.symbol)
     inner = [axis for axis in draft.axes if axis in draft.reduced]
     if operand is None or not inner or operand.dtype.itemsize < 4:
         return False
@@ -61,20 +60,26 @@ def wants_panels(draft: Draft, column: Symbol) -> bool:
     loads = [i.detail for i in _needed(draft.bodies[0], operand) if i.op == "load"]
     if {access.buffer for access in loads} <= draft.lasting:
         rows = LASTING * rows
-    transposed = any(coefficient(access.offset, column) != 1 for access in loads)
+    transposed = any(coefficient(access.offset, column.symbol) != 1 for access in loads)
     if transposed:
-        return not isinstance(rows, int) or rows >= ROWS
+        many = not isinstance(rows, int) or rows >= FEW
+        return many and _fills(draft.extent(column.symbol), column.lanes)
     depth = product(draft.extent(axis) for axis in inner)
     if isinstance(depth, int) and depth < DEPTH:
         return False
     if isinstance(rows, int) and isinstance(depth, int):
-        columns = draft.extent(column)
+        columns = draft.extent(column.symbol)
         nbytes = depth * columns * operand.dtype.itemsize if isinstance(columns, int) else 0
         steps = [_bytes_between(access, inner[-1]) for access in loads]
         least = FEW if any(step is None or step % DISPLACED == 0 for step in steps) else MANY
         if rows < least or rows * nbytes < SMALL:
             return False
     return any(_is_far(access, inner[-1]) for access in loads)
+
+
+def _fills(extent: Dim, lanes: int) -> bool:
+    """Whether most lanes of the vectors along an axis have something to do."""
+    return not isinstance(extent, int) or 3 * extent >= 2 * -(-extent // lanes) * lanes
 
 
 def displaces(draft: Draft, row: Symbol) -> bool:
@@ -108,6 +113,9 @@ def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
     store = Instr("store", (operand,), operand.dtype, access, axes)
     body = (*_needed(draft.bodies[0], operand), store)
     walk = (*(Loop(a) for a in inner), column)
+    if any(i.op == "load" and coefficient(i.detail.offset, inner[-1]) == 1 for i in body):
+        # Squares are read row by row and written column by column.
+        walk = (*walk[:-2], Loop(inner[-1], copies=column.lanes), Loop(column.symbol, column.lanes))
     cut = [Axis(a, draft.extent(a), 1) for a in outer]
     cut += [Axis(a, draft.extent(a), BLOCK if a is inner[-1] else None) for a in inner]
     cut.append(Axis(column.symbol, draft.extent(column.symbol), width, number))

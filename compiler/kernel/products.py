@@ -106,7 +106,7 @@ def schedule_contraction(
         None if column is None else Loop(column, lanes, vectors, rolled=False),
         piece=piece,
     )
-    if across.columns is not None and wants_panels(draft, across.columns.symbol):
+    if across.columns is not None and wants_panels(draft, across.columns):
         return _packed(across, processor, scratch)
     down = _down(draft)
     if down is not None and not _is_across(draft, column):

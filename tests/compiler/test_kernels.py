@@ -84,11 +84,39 @@ def test_rows_of_a_product_are_fetched_turns_ahead() -> None:
     assert not store.ahead
 
 
+def _times_transposed(x: Any, y: Any) -> Any:
+    return op["contract"](x, y, batch=((), ()), contracting=((1,), (1,)))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns"),
+    [(32, 16, 16), (33, 50, 35), (40, 5, 12), (48, 47, 65), ("N", 33, 30), (34, "N", 32)],
+)
+def test_panels_of_a_transposed_operand_are_squares_turned_over(
+    rows: Any, depth: Any, columns: int, dtype: str, rng: np.random.Generator
+) -> None:
+    graph = make_graph(_times_transposed, f"{dtype}[{rows},{depth}]", f"{dtype}[{columns},{depth}]")
+    compiled = Compiled(graph)
+    assert "pack" in compiled.kinds
+    sizes = {"N": 41}
+    shapes = [(sizes.get(a, a), sizes.get(b, b)) for a, b in ((rows, depth), (columns, depth))]
+    arrays = [rng.integers(-9, 9, shape).astype(p.dtype.numpy)
+              for shape, p in zip(shapes, graph.parameters, strict=True)]  # fmt: skip
+    (found,) = compiled.check(*arrays, sizes=sizes if "N" in (rows, depth) else {})
+    np.testing.assert_array_equal(found, arrays[0] @ arrays[1].T)
+
+
 PANELS = {
     ("f32[100,784]", "f32[784,500]"): False,  # few rows read what was fetched ahead as fast
     ("f32[400,784]", "f32[784,500]"): True,
     ("f32[100,784]", "f32[784,512]"): True,  # rows of k displace each other
     ("f32[16,784]", "f32[784,512]"): False,
+}
+TRANSPOSED = {
+    ("f32[100,500]", "f32[500,500]"): True,
+    ("f32[16,500]", "f32[500,500]"): False,  # too few rows
+    ("f32[100,500]", "f32[10,500]"): False,  # most lanes of the one vector would be empty
 }
 
 
@@ -96,6 +124,12 @@ PANELS = {
 def test_panels_are_made_where_many_rows_or_displacing_ones_read_them(types: Any) -> None:
     kinds = [launch.kind for launch in _launches(*types)]
     assert ("pack" in kinds) is PANELS[types]
+
+
+@pytest.mark.parametrize("types", TRANSPOSED, ids=" ".join)
+def test_panels_are_made_of_a_transposed_operand_for_some_rows(types: Any) -> None:
+    compiled = Compiled(make_graph(_times_transposed, *types))
+    assert ("pack" in compiled.kinds) is TRANSPOSED[types]
 
 
 def _loss(x: Any, w: Any, c: Any, v: Any, t: Any) -> Any:

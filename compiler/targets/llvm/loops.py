@@ -15,7 +15,8 @@ from ...kernel.fused import fused_products, paired_stores
 from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
 from .folds import Key, State, Totals, across_lanes, identity, renamed, tree
-from .memory import Memory, Position
+from .memory import Memory
+from .positions import Position
 from .scalars import LlvmScalars
 from .writer import Value, Writer
 
@@ -232,6 +233,7 @@ class Nest:
             {a: n * self.loops[a].lanes for a, n in numbers.items()},
             {a: self.clamped[(a, n)] for a, n in numbers.items() if (a, n) in self.clamped},
             self.vector,
+            self.copies,
         )
         vector = numbers.get(self.vector.symbol, 0) if self.vector else 0
         return Copy(numbers, position, self.mask.get(vector))

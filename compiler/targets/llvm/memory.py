@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from symfuse.runtime.dtypes import DType
 
 from ...ir.dims import Dim, Symbol, coefficient, substitute, symbols
-from ...kernel.phases import Access, Buffer, Local, Loop
+from ...kernel.phases import Access, Buffer, Local
 from .addresses import Indices
+from .positions import Position
 from .scalars import LlvmScalars
 from .writer import Value, Writer, llvm_type
 
-__all__ = ["Memory", "Position"]
+__all__ = ["Memory"]
 
-_LINE = 64  # bytes that come from memory together
 _TO_BE_READ = "i32 0, i32 3, i32 1"  # for reading, by the nearest cache, data
-
-
-class Position(Struct, frozen=True):
-    """Where one copy of a body stands: distances from the loops' bases, and clamped places."""
-
-    steps: Mapping[Symbol, int]
-    clamped: Mapping[Symbol, str]
-    vector: Loop | None
-
-    def varies(self, dim: Dim) -> bool:
-        """Whether the lanes of a vector differ in this expression."""
-        return self.vector is not None and self.vector.symbol in symbols(dim)
-
-    def slope(self, dim: Dim) -> Dim | None:
-        """What one lane further adds; None where that depends on the lane."""
-        if self.vector is None or not self.varies(dim):
-            return 0
-        return coefficient(dim, self.vector.symbol)
 
 
 class Memory:
@@ -139,6 +120,8 @@ class Memory:
             found = self.s.load(pointer, dtype, position.vector.lanes, mask=mask)
         elif self._is_of_pairs(access, position):
             found = self._load_part(access, position, active)
+        elif (axis := position.square_along(access, active)) is not None:
+            found = self._load_of_square(access, position, axis, active)
         else:
             places = self._offsets(access, picks, position)
             mask = self._both(active, condition, places.lanes)
@@ -190,20 +173,10 @@ class Memory:
     def fetch(self, access: Access, positions: Iterable[Position]) -> None:
         """Have elements come to the nearest cache of this core, each line of memory once."""
         self.w.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        lines = {self._line(access, position): position for position in positions}
+        lines = {position.line_of(access): position for position in positions}
         for position in lines.values():
             place = self._element(access, [], position)
             self.w.line(f"call void @llvm.prefetch.p0(ptr {place}, {_TO_BE_READ})")
-
-    def _line(self, access: Access, position: Position) -> object:
-        """Which line of memory an element lies in, counted from where the loops stand."""
-        slopes = [coefficient(access.offset, axis) for axis in position.steps]
-        if not all(isinstance(slope, int) for slope in slopes):
-            return tuple(position.steps.values())
-        distance: Dim = 0
-        for slope, step in zip(slopes, position.steps.values(), strict=True):
-            distance = distance + (slope or 0) * step
-        return distance * access.buffer.dtype.itemsize // _LINE
 
     def _load_part(self, access: Access, position: Position, active: Value | None) -> Value:
         """One part of the pair of each lane, out of a vector of whole pairs."""
@@ -216,6 +189,36 @@ class Memory:
             key, self.s.load(pointer, dtype, lanes, mask=mask)
         )
         return self.s.chosen([whole], range(access.part, lanes, 2))
+
+    def _load_of_square(
+        self, access: Access, position: Position, axis: Symbol, active: Value | None
+    ) -> Value:
+        """The column of a square that belongs to this copy; the first one turns the square over."""
+        others = tuple(step for a, step in position.steps.items() if a != axis)
+        key = ("square", access, active and active.name, *others)
+        found = self.at.find((*key, position.steps[axis]))
+        if found is not None:
+            return found
+        start = replace(position, steps={**position.steps, axis: 0})
+        for number, column in enumerate(self.s.turned_over(self._rows(access, start, active))):
+            self.at.keep((*key, number), column)
+        return self._load_of_square(access, position, axis, active)
+
+    def _rows(self, access: Access, position: Position, active: Value | None) -> list[Value]:
+        """The row of a square for each lane; for lanes that are not active the first row again."""
+        slope = position.slope(access.offset)
+        assert position.vector is not None and slope is not None
+        lanes, dtype = position.vector.lanes, access.buffer.dtype
+        first, step = self._element(access, [], position), self.at.scalar(slope)
+        rows = [self.s.load(first, dtype, lanes)]
+        for lane in range(1, lanes):
+            distance = self.s.mul(step, self.s.const(lane, DType.I64))
+            if active is not None:
+                inside, none = self.s.extract(active, lane), self.s.const(0, DType.I64)
+                distance = self.s.select(inside, distance, none)
+            place = f"getelementptr {_stored(dtype)}, ptr {first}, i64 {distance.name}"
+            rows.append(self.s.load(self.w.emit(place, "p"), dtype, lanes))
+        return rows
 
     def _is_of_pairs(self, access: Access, position: Position) -> bool:
         """Whether the lanes go from pair to pair."""

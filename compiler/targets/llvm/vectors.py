@@ -126,6 +126,19 @@ class Vectors(Scalars):
         name = self.writer.emit(f"shufflevector {value}, {other}, {mask}")
         return Value(name, value.dtype, len(lanes))
 
+    def turned_over(self, rows: Sequence[Value]) -> list[Value]:
+        """As many vectors as they have lanes, lane j of the i-th as lane i of the j-th: blocks of
+        one lane, then of two, and so on, change places across the diagonal."""
+        found, size, distance = list(rows), len(rows), 1
+        while distance < size:
+            upper = [j - distance + size if j & distance else j for j in range(size)]
+            lower = [j + size if j & distance else j + distance for j in range(size)]
+            for i in (i for i in range(size) if not i & distance):
+                pair = (found[i], found[i + distance])
+                found[i], found[i + distance] = self.chosen(pair, upper), self.chosen(pair, lower)
+            distance *= 2
+        return found
+
     def any_lane(self, condition: Value) -> Value:
         """Whether the condition holds in some lane."""
         if condition.lanes == 1:
