@@ -17,11 +17,11 @@ from .shared import common_dtype, convert, traced
 __all__ = ["polydiv", "roots"]
 
 
-def _coefficients(p: Any, what: str) -> Any:
+def _coefficients(p: Any) -> Any:
     found = snp.atleast_1d(traced(p))
     if found.ndim != 1:
         raise ShapeError(
-            f"{what} of an array of rank {found.ndim}",
+            f"coefficients of rank {found.ndim}",
             fix="pass the coefficients, the highest power first",
             loc=user_location(),
         )
@@ -40,7 +40,7 @@ def roots(p: Any) -> Any:
     NumPy leaves out zeros before the first coefficient. Traced, there is one root for each but the
     first coefficient, which must not be zero: of one that is, the roots are NaN.
     """
-    p = _coefficients(p, "roots")
+    p = _coefficients(p)
     others = p[1:]
     degree = others.shape[0]
     if isinstance(degree, int) and degree < 1:
@@ -58,7 +58,7 @@ def polydiv(u: Any, v: Any) -> Any:
     NumPy leaves out zeros before the first coefficient of the remainder. Traced, there is one
     coefficient less than v has.
     """
-    u, v = _coefficients(u, "polydiv"), _coefficients(v, "polydiv")
+    u, v = _coefficients(u), _coefficients(v)
     dtype = promoted(common_dtype(u), common_dtype(v))
     u, v = convert(u, dtype), convert(v, dtype)
     _check_sizes(u, v)
@@ -76,7 +76,7 @@ def polydiv(u: Any, v: Any) -> Any:
 def _check_sizes(u: Any, v: Any) -> None:
     if not all(isinstance(x.shape[0], int) for x in (u, v)):
         raise ShapeError(
-            f"polydiv of {u.shape[0]} by {v.shape[0]} coefficients",
+            f"{u.shape[0]} coefficients by {v.shape[0]}",
             fix="give both polynomials sizes that are numbers",
             loc=user_location(),
         )

@@ -17,7 +17,10 @@ from .shared import normal_axis, traced
 __all__ = ["sliding_window_view"]
 
 
-@numpy_like(np.lib.stride_tricks.sliding_window_view)
+@numpy_like(
+    np.lib.stride_tricks.sliding_window_view,
+    idle={"subok": (False, True), "writeable": (False,)},
+)
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
@@ -46,7 +49,7 @@ def _axes(x: Any, sizes: tuple[Any, ...], axis: Any) -> tuple[int, ...]:
         found = tuple(normal_axis(at, x.ndim) for at in given)
     if len(found) != len(sizes):
         raise ShapeError(
-            f"sliding_window_view: {len(sizes)} sizes of windows for {len(found)} axes",
+            f"{len(sizes)} sizes of windows for {len(found)} axes",
             fix="give one size for each axis",
             loc=user_location(),
         )

@@ -92,7 +92,7 @@ def block_diag(*arrs: Any) -> Any:
     blocks = [FUNCTIONS["atleast_2d"](traced(x)) for x in arrs]
     if not blocks or any(x.ndim > 2 for x in blocks):
         raise ShapeError(
-            f"block_diag of shapes {[tuple(x.shape) for x in blocks]}",
+            f"blocks of shapes {[tuple(x.shape) for x in blocks]}",
             fix="give one matrix or more",
             loc=user_location(),
         )
