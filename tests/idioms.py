@@ -487,8 +487,23 @@ def two_lists_that_grow(x):
     even, both = [], [x[0]]
     for i, value in enumerate(x):
         even.append(value if i % 2 == 0 else 0.0)
-        both.extend([value, -value])
+        both += [value, -value]
     return sum(even), both[0] + both[2] * both[-1]
+
+
+def best_so_far(x):
+    best = None
+    for value in x:
+        if best is None or value > best:
+            best = value
+    return best
+
+
+def whole_number_that_becomes_a_fraction(x):
+    total = 0
+    for value in x:
+        total += value
+    return total / len(x)
 
 
 # leaving `with`, `try` and `while True`
@@ -716,6 +731,8 @@ COMPILED = [
     (reduced, [(MANY,)]),
     (list_that_grows, [(TALL,)]),
     (two_lists_that_grow, [(MANY,)]),
+    (best_so_far, [(MANY,), (-MANY,)]),
+    (whole_number_that_becomes_a_fraction, [(MANY,)]),
     (return_inside_with, [(RISING,), (FALLING,)]),
     (return_inside_try, [(RISING,), (FALLING,)]),
     (break_inside_with, [(RISING,), (FALLING,)]),
@@ -815,6 +832,14 @@ def reads_what_grows(x):
 
 def selected_rows(x):
     return [value for value in x if value > 0.5]  # here
+
+
+def list_in_a_while(x):
+    found = []
+    while x.sum() > 0.1:  # here
+        x = x / 2
+        found.append(x)
+    return found
 
 
 def append_to_rows(x):
@@ -946,6 +971,7 @@ REFUSED = [
     (append_in_a_branch, (MANY,), "a list grows in a branch", "a if condition else b"),
     (reads_what_grows, (MANY,), "the list sums is read, and grows", "a variable of its own"),
     (selected_rows, (MANY,), "a list of the rows that a condition keeps", "size=n"),
+    (list_in_a_while, (MANY,), "found of this `while` loop is [] before it", "snp.zeros(n)"),
     (append_to_rows, (MANY,), ".append() on a list of 20 rows", "np.stack(rows)"),
     (calls_with_nonlocal, (MANY,), "`add(value)` assigns to a variable", "return it"),
     (key_of_a_dict, (RISING,), "hashing needs the value", "asarray(values)[i]"),

@@ -17,6 +17,11 @@ from .states import UNDEFINED, is_array, is_same, owned
 
 __all__ = ["Carry"]
 
+_TO_GROW = (
+    "grow a list by .append in every turn of a `for` loop without `break`; else write to an array: "
+    "found = snp.zeros(n), found[i] = value"
+)
+
 Words = Sequence[str]
 State = tuple[Any, ...]
 
@@ -61,7 +66,8 @@ class Carry:
                 value = self._kept(name, value)
             leaves, found = flatten(value)
             if value is UNDEFINED or found != tree:
-                raise self._differs(name, f"is {tree} before it and {found} after a turn")
+                fix = _TO_GROW if isinstance(value, list) else ""
+                raise self._differs(name, f"is {tree} before it and {found} after a turn", fix)
             for path, old, new in zip(tree.paths(name), known, leaves, strict=True):
                 if is_array(old) and is_array(new):
                     self._expect_type(path, next(given), new)

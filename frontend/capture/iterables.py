@@ -47,6 +47,11 @@ class Walk(Struct, frozen=True):
             raise _unknown(f"iteration over {self.length} rows", "write it as a `for` loop")
         return iter([self.at(place) for place in range(self.length)])
 
+    def rest(self) -> Walk:
+        """All but the first turn of one that every turn takes part in."""
+        rows = tuple(row[1:] for row in self.rows)
+        return Walk(self.length - 1, rows, lambda at, given: self.item(at + 1, given))
+
     def first(self) -> Any:
         """An item, to see what a turn is like."""
         return self.item(0, [row[0] for row in self.rows])

@@ -83,8 +83,11 @@ def changed(nodes: Iterable[ast.AST]) -> list[tuple[ast.expr, ast.expr]]:
 
 def appended(nodes: Iterable[ast.AST]) -> set[str]:
     """The variables whose lists code appends to."""
+    nodes = list(nodes)
     calls = [whole.func for whole, _ in changed(nodes) if isinstance(whole, ast.Call)]
-    return {
+    updates = (one for node in nodes for one in _in_scope(node) if isinstance(one, ast.AugAssign))
+    added = {one.target.id for one in updates if isinstance(one.target, ast.Name)}
+    return added | {
         function.value.id
         for function in calls
         if isinstance(function, ast.Attribute)

@@ -121,7 +121,12 @@ def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tup
 def _counted(
     walked: Walk, body: Function, names: Words, written: Words, state: State, grows: Words
 ) -> State:
-    """All turns of a loop whose number is known before it begins."""
+    """All turns of a loop whose number is known before it begins.
+
+    Where a variable begins as None, the first turn is written out, which gives it its value.
+    """
+    if any(value is None for value in state) and isinstance(walked.length, int) and walked.length:
+        state, walked = body(walked.first(), *state), walked.rest()
 
     def run(carry: Carry) -> list[Any]:
         def turn(function: Function, at: Any, leaves: Any, rows: Any) -> Any:

@@ -63,7 +63,10 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
 
 def _in_place(name: str) -> Callable[[Any, Any], Any]:
     def operator(self: Any, other: Any) -> Any:
-        return self._update_in_place(FUNCTIONS[name](self, other), name)
+        result = FUNCTIONS[name](self, other)
+        if self._weak and not self._node.shape:
+            return result  # a number of Python's, which is replaced and not changed
+        return self._update_in_place(result, name)
 
     return operator
 
