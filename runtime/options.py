@@ -135,6 +135,13 @@ _ROWS = (
         also="OMP_NUM_THREADS",
     ),
     Option(
+        "cublas",
+        "choice",
+        "auto",
+        "Has cuBLASLt compute large products on a CUDA device where it is there, or never.",
+        choices=("auto", "never"),
+    ),
+    Option(
         "cuda_streams",
         "count",
         4,

@@ -228,7 +228,8 @@ class _Products:
             f"cuBLASLt {self.library.version} has no code on {self.device.facts.name} for the "
             f"product {entry}: {shape.rows} × {shape.inner} × {shape.columns}, {shape.dtype}, "
             f"epilogue {shape.epilogue}",
-            fix="install another version of nvidia-cublas, 13.0 or newer",
+            fix="install another version of nvidia-cublas, 13.0 or newer, or leave products to "
+            "generated kernels: SYMFUSE_CUBLAS=never",
         )
 
     def _choose(

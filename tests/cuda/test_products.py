@@ -20,9 +20,11 @@ from symfuse.compiler.passes.order_launches import order_launches
 from symfuse.compiler.passes.pipeline import run_pipeline
 from symfuse.compiler.passes.separate_outputs import separate_outputs
 from symfuse.compiler.targets.cuda.library import Product
+from symfuse.compiler.targets.cuda.machine import has_products
 from symfuse.compiler.targets.cuda.product_launches import product_kernel
 from symfuse.compiler.targets.cuda.products import Choices, choose_products
 from symfuse.nn import functional as nn
+from symfuse.runtime import options
 
 Array = np.ndarray[Any, Any]
 X, W, B, R = "f32[128,256]", "f32[256,512]", "f32[512]", "f32[128,512]"
@@ -244,6 +246,12 @@ def test_a_generated_kernel_has_a_reason(
 def test_without_the_library_all_is_generated() -> None:
     reason = why_not(lambda x, w: x @ w, X, W, available=False)
     assert reason == "cuBLASLt is not installed"
+
+
+def test_the_library_can_be_kept_out() -> None:
+    with options.using(cublas="never", cache=False):
+        assert not has_products("sm_90")
+        assert why_not(lambda x, w: x @ w, X, W, available=False).startswith("the option cublas")
 
 
 def test_a_choice_is_a_sentence() -> None:

@@ -22,7 +22,7 @@ def architecture() -> str:
 
 def has_products(arch: str) -> bool:
     """Whether a library computes products there; the simulated device takes none but its own."""
-    return _is_usable("cublasLt", arch)
+    return options.get("cublas") != "never" and _is_usable("cublasLt", arch)
 
 
 def why_no_cudnn(arch: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from symfuse.runtime import options
 from symfuse.runtime.cuda.cublaslt import EPILOGUES
 
 from ...ir.dims import Dim, is_multiple, product
@@ -86,7 +87,9 @@ def _choice(
     anchor = group.anchor
     assert anchor is not None
     if not available:
-        return Choice(anchor, None, "cuBLASLt is not installed")
+        never = options.get("cublas") == "never"
+        told = 'the option cublas is "never"' if never else "cuBLASLt is not installed"
+        return Choice(anchor, None, told)
     plain = _plain(anchor, grouping.sees_through, numerics)
     if isinstance(plain, str):
         return Choice(anchor, None, plain)
