@@ -20,7 +20,8 @@ from symfuse import numpy as snp
 from symfuse.tracing.dispatch import builder_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "numpy.md"
-NAMESPACES = (("", np), ("linalg.", np.linalg), ("fft.", np.fft))
+STRIDES = "lib.stride_tricks."
+NAMESPACES = (("", np), ("linalg.", np.linalg), ("fft.", np.fft), (STRIDES, np.lib.stride_tricks))
 TRACED, OURS, EAGER, NOT = "traced", "by symfuse.numpy", "eager only", "not"
 
 # Why a function has no traced form, and what is done instead.
@@ -36,7 +37,7 @@ REASONS: dict[tuple[str, str], str] = {
     "frombuffer fromiter frompyfunc fromstring nested_iters require",
     (EAGER, "Calls its function on an array of NumPy's own."): "mask_indices",
     (EAGER, "About memory, which a traced array does not have."): "isfortran may_share_memory "
-    "shares_memory",
+    "shares_memory lib.stride_tricks.as_strided",
     (EAGER, "Settings of NumPy, and questions to it."): "get_include get_printoptions getbufsize "
     "geterr geterrcall info printoptions set_printoptions setbufsize seterr seterrcall "
     "show_config show_runtime test",
@@ -59,9 +60,9 @@ class Entry(NamedTuple):
 def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
     """The public functions of NumPy by name."""
     for prefix, module in NAMESPACES:
-        for name in sorted(module.__all__):
+        for name in sorted(getattr(module, "__all__", dir(module))):
             value = getattr(module, name)
-            if callable(value) and not inspect.isclass(value):
+            if callable(value) and not inspect.isclass(value) and name[0] != "_":
                 yield prefix + name, value
 
 
@@ -167,6 +168,7 @@ def _table(rows: dict[str, list[str]]) -> str:
 def _others() -> list[str]:
     """The functions of symfuse.numpy that NumPy does not have under the name."""
     names = [n for n in snp.__all__ if callable(getattr(snp, n)) and not hasattr(np, n)]
+    names = [n for n in names if not hasattr(np.lib.stride_tricks, n)]
     inner = [f"linalg.{n}" for n in snp.linalg.__all__ if not hasattr(np.linalg, n)]
     return sorted(names) + sorted(inner)
 
