@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
@@ -29,19 +31,11 @@ def generated(iterable: Any, item: Function, kept: Function | None = None) -> An
     walked = walk_over(iterable)
     if walked is None:
         return (item(one) for one in iterable if kept is None or kept(one))
-    before = walked.kept
-
-    def keeps(at: Any, rows: Any) -> Any:
-        return kept(walked.item(at, rows)) if kept is not None else True
-
-    if before is not None and kept is not None:
-        expect_all_kept(walked, "a condition after another")
-    return Walk(
-        walked.length,
-        walked.rows,
-        lambda at, rows: item(walked.item(at, rows)),
-        before if kept is None else keeps,
-    )
+    keeps = walked.kept
+    if kept is not None:
+        expect_all_kept(walked, "a condition on some")
+        keeps = lambda at, rows: kept(walked.item(at, rows))  # noqa: E731
+    return replace(walked, item=lambda at, rows: item(walked.item(at, rows)), kept=keeps)
 
 
 def chained(iterable: Any, parts: Function, kept: Function | None = None) -> Any:
@@ -51,8 +45,9 @@ def chained(iterable: Any, parts: Function, kept: Function | None = None) -> Any
         return itertools.chain.from_iterable(whole)
     found = listed(generated(whole, _as_rows), few=0)
     count, *inner = found.inner
-    arrays = map_leaves(lambda x: FUNCTIONS["reshape"](x, (-1, *x.shape[2:])), found.arrays)
-    return walk_over(Rows(arrays, found.length * count, *inner))
+    length = found.length * count
+    arrays = map_leaves(lambda x: FUNCTIONS["reshape"](x, (length, *x.shape[2:])), found.arrays)
+    return walk_over(Rows(arrays, length, *inner))
 
 
 def _as_rows(values: Any) -> Rows:

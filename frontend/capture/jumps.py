@@ -8,7 +8,7 @@ path that goes on. In loops, what leaves becomes a flag that the next turn asks 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
@@ -155,10 +155,10 @@ class Settler:
             part[:] = _replaced(part, dict.fromkeys(flags, leaving))
         return [*_unset(node, flags), node], _asked(node, flags)
 
-    def _flags(self, kinds: Iterable[type]) -> dict[type, str]:
+    def _flags(self, kinds: Container[type]) -> dict[type, str]:
         """A variable for each kind of jump."""
         self._count += 1
-        return {kind: f"{HANDLE}_{_FLAGS[kind]}_{self._count}" for kind in kinds}
+        return {k: f"{HANDLE}_{word}_{self._count}" for k, word in _FLAGS.items() if k in kinds}
 
 
 _FLAGS = {ast.Return: "returned", ast.Break: "broken", ast.Continue: "continued"}
