@@ -11,6 +11,8 @@ from cuda.on_device import needs_compiler, simulated
 from ml_dtypes import bfloat16
 
 import symfuse as sf
+from symfuse.compiler.compile import compile_graph
+from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.nn import functional as nn
 from symfuse.runtime import options
 from symfuse.runtime.cuda import cudnn_graphs, networks
@@ -378,3 +380,28 @@ def test_a_training_step_of_a_network_is_that_of_the_processor(plans: list[Plan]
         for one, other in zip(mine, theirs, strict=True):
             np.testing.assert_allclose(np.asarray(one), other, rtol=1e-3, atol=1e-4)
     assert kinds(plans) == {"convolution", "data_gradient", "filter_gradient"}
+
+
+def test_what_is_checked_and_explained_has_the_same_values() -> None:
+    x, k = draw((2, 6, 6, 4), (3, 3, 4, 4))
+    function = gradient(lambda x, k: nn.conv(x, k, 2, 1), 2)
+    graph = sf.trace(function, "f32[2,6,6,4]", "f32[3,3,4,4]").ir
+    with simulated(), options.using(verify=True):
+        stages = compile_graph(graph, target="cuda").stages
+    given = {stages.buffers(p): a for p, a in zip(stages.graph.parameters, (x, k), strict=True)}
+    memory = interpret_kernels(stages.launches, given, {})
+    for output, wanted in zip(stages.graph.outputs, function(x, k), strict=True):
+        found = memory[stages.buffers(output)].reshape(wanted.shape)
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_turns_of_a_loop_call_the_library(plans: list[Plan]) -> None:
+    def filtered(x: Any, k: Any) -> Any:
+        def turn(y: Any, _: Any) -> Any:
+            return nn.relu(nn.conv(y, k, 1, "same")), None
+
+        return sf.scan(turn, x, None, length=40)[0]
+
+    x, k = draw((1, 5, 5, 2), (3, 3, 2, 2))
+    assert "convolution_contract" in check(filtered, x, 0.3 * k)
+    assert kinds(plans) == {"convolution"}
