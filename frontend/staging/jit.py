@@ -296,6 +296,9 @@ def jit(
         given = {k: v for k, v in locals().items() if k != "fun"}
         return lambda function: jit(function, **given)
     expect_function("jit", "fun", fun)
+    _expect_known(fun, "static_argnums", _tuple(static_argnums))
+    _expect_known(fun, "donate_argnums", _tuple(donate_argnums))
+    _expect_known(fun, "static_argnames", _tuple(static_argnames))
     return Jit(
         fun,
         Choices(target, numerics, threads, None, verify, mode),
@@ -346,7 +349,6 @@ def _both_spellings(
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return nums, names
-    _expect_known(parameters, nums, names)
     by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     more_names = [by_position[n] for n in nums if -len(by_position) <= n < len(by_position)]
     more_nums = [by_position.index(name) for name in names if name in by_position]
@@ -354,25 +356,22 @@ def _both_spellings(
     return tuple(sorted({*nums, *more_nums})), tuple(sorted({*names, *more_names}))
 
 
-def _expect_known(
-    parameters: list[inspect.Parameter], nums: tuple[int, ...], names: tuple[str, ...]
-) -> None:
-    """Raise where a function has no parameter of a number or name that is to be static."""
+def _expect_known(function: Callable[..., Any], what: str, given: tuple[Any, ...]) -> None:
+    """Raise where a function has no parameter of a number or name that is given."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values()) if given else []
+    except (TypeError, ValueError):
+        return
     kinds = {p.kind for p in parameters}
-    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    known = [p.name for p in parameters]
-    if inspect.Parameter.VAR_POSITIONAL not in kinds:
-        for number in nums:
-            _expect_parameter(-count <= number < count, "static_argnums", number, known)
-    if inspect.Parameter.VAR_KEYWORD not in kinds:
-        for name in names:
-            _expect_parameter(name in known, "static_argnames", name, known)
-
-
-def _expect_parameter(holds: bool, what: str, given: object, known: list[str]) -> None:
-    if not holds:
+    by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    count, names = len(by_position), [p.name for p in parameters]
+    for one in given:
+        is_number = isinstance(one, int)
+        rest = inspect.Parameter.VAR_POSITIONAL if is_number else inspect.Parameter.VAR_KEYWORD
+        if rest in kinds or (-count <= one < count if is_number else one in names):
+            continue
         raise ArgumentError(
-            f"jit: {what}={given!r}, but the parameters are ({', '.join(known)})",
+            f"jit: {what}={one!r}, but the parameters are ({', '.join(names)})",
             fix="name one of them",
             loc=user_location(),
         )

@@ -73,6 +73,10 @@ def unknown_static_name():
     return sf.jit(lambda x: x, static_argnames="mode")  # here
 
 
+def donated_out_of_range():
+    return sf.jit(lambda x: x, donate_argnums=2)  # here
+
+
 def jit_of_a_value():
     return sf.jit(X)  # here
 
@@ -242,6 +246,7 @@ def truth_of_a_size():
 
 
 WRONG = [
+    (donated_out_of_range, sf.ArgumentError, "donate_argnums=2", "name one of them"),
     (
         spec_brackets,
         sf.ShapeError,
