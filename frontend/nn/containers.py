@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from msgspec import field
 
 from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
 from ..tracing.tree import flatten, map_leaves
 from ..training.module import Module
+from ..warn import warn
 from .core import Lambda
 from .layer import Layer
 from .scope import Scope, snake
@@ -35,6 +38,8 @@ class Sequential(Module):
 
     layers: list[Any] = field(default_factory=list)
 
+    autocast = False  # the layers do it, each for itself
+
     def __post_init__(self) -> None:
         given, self.layers = list(self.layers), []
         for layer in given:
@@ -45,6 +50,8 @@ class Sequential(Module):
         if isinstance(layer, Symbolic) and not self.layers:
             self.__dict__["built_for"] = (layer.spec,)
         elif isinstance(layer, Layer):
+            if not self.layers:
+                expect_kept(self, layer, self.__dict__.get("built_for", ()))
             self.layers.append(layer)
         elif callable(layer):
             self.layers.append(Lambda(layer))
@@ -83,9 +90,15 @@ class Model(Module):
     inputs: Any
     outputs: Any
 
+    autocast = False  # the layers do it, each for itself
+
     def __post_init__(self) -> None:
         self.__dict__["steps"] = _checked(self.inputs, self.outputs)
         self.__dict__["built_for"] = (map_leaves(lambda one: one.spec, self.inputs),)
+        given = {id(one) for one in flatten(self.inputs)[0]}
+        for call in self.steps:
+            read = [one for one in flatten(call.inputs)[0] if id(one) in given]
+            expect_kept(self, call.layer, read)
 
     def call(self, scope: Scope, x: Any) -> Any:
         found = self._given(x)
@@ -141,6 +154,18 @@ class Model(Module):
                 loc=user_location(),
             )
         return {id(symbol): one for symbol, one in zip(symbols, arrays, strict=True)}
+
+
+def expect_kept(model: Layer, layer: Layer, inputs: Sequence[Any]) -> None:
+    """Warn where a layer computes with fewer digits than an `Input` of float64 asks for."""
+    types = model.policy if layer.dtype is None else layer.policy
+    if types.compute is DType.F64 or all(one.dtype != np.float64 for one in inputs):
+        return
+    warn(
+        f"{layer.name or type(layer).__name__} computes in {types.compute} what an Input of float64"
+        ' gives; make the model with dtype="float64" to keep all digits, or the Input with'
+        ' dtype="float32"'
+    )
 
 
 def named(layers: Sequence[Layer]) -> list[str]:

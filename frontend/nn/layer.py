@@ -56,6 +56,7 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     dtype: Any = None
 
     is_model = False  # whether it is a model, which pictures show with its layers inside
+    autocast = True  # whether inputs are converted to the type that the layer computes in
     supports_masking = False  # whether results have the masks of inputs
 
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:

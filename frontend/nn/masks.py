@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from symfuse.compiler.ir.location import user_location
-
 from ..tracing.tree import flatten
+from ..warn import warn
 
 __all__ = ["Masks", "every"]
 
@@ -76,7 +74,11 @@ class Masks:
             for value, own in zip(flatten(result)[0], news, strict=False):
                 self.put(value, own)
         elif mask is not None and not (layer.supports_masking or _asked(layer.__class__).masks):
-            _warn(layer)
+            warn(
+                f"{layer.name or type(layer).__name__} is given values with a mask, knows nothing"
+                " of masks, and what follows will not see it; set supports_masking = True in its"
+                " class if the steps stay what they are"
+            )
 
 
 def every(masks: Any) -> Any:
@@ -101,16 +103,3 @@ def _asked(kind: Any) -> _Asked:
     names = list(inspect.signature(kind.call).parameters)[2:]
     masks = {name: f"{name}_mask" for name in names if f"{name}_mask" in names}
     return _Asked(names, {names[0]: "mask", **masks} if "mask" in names else masks)
-
-
-def _warn(layer: Any) -> None:
-    title = layer.name or type(layer).__name__
-    text = (
-        f"{title} is given values with a mask, knows nothing of masks, and what follows will not"
-        " see it; set supports_masking = True in its class if the steps stay what they are"
-    )
-    loc = user_location()
-    if loc is None:
-        warnings.warn(text, stacklevel=2)
-    else:
-        warnings.warn_explicit(text, UserWarning, loc.filename, loc.line)

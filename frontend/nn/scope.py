@@ -194,7 +194,8 @@ class Scope:
 
     def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """What the layer whose scope this is makes of the inputs."""
-        inputs, options = self._converted((inputs, options))
+        if layer.autocast:
+            inputs, options = self._converted((inputs, options))
         result = layer.call(self, *inputs, **options)
         # What other layers gave stays: one of float32 may stand at the end of a model of halves.
         return result if self._layers else self._converted(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,18 +16,43 @@ from symfuse.runtime.errors import ArgumentError, DTypeError
 from ..data.dataset import Dataset
 from ..tracing.tree import flatten, map_leaves
 
-__all__ = ["Batches", "array_of", "batches", "example_count", "leaves_of", "split"]
+__all__ = ["Batches", "Types", "array_of", "batches", "example_count", "leaves_of", "split"]
 
 Array = Any
 Tree = Any
 Batch = dict[str, Any]
 
 
+class Types(Struct, frozen=True, eq=False):
+    """In which types a model takes its data: what its inputs declare, or else its own."""
+
+    dtype: DType
+    inputs: Sequence[Any] | None = None
+
+    def prepared(self, batch: Mapping[str, Tree]) -> Batch:
+        """Arrays of numbers; those of float64 stay where an `Input` asks for them."""
+        found = {
+            key: map_leaves(lambda leaf: array_of(leaf, self.dtype), part)
+            for key, part in batch.items()
+            if key != "x"
+        }
+        return {"x": self._inputs(batch["x"]), **found} if "x" in batch else found
+
+    def _inputs(self, x: Tree) -> Tree:
+        leaves, tree = flatten(x)
+        specs = flatten(self.inputs)[0]
+        if len(specs) != len(leaves):
+            specs = [None] * len(leaves)
+        kept = (spec is not None and spec.dtype == np.float64 for spec in specs)
+        types = (DType.F64 if keeps else self.dtype for keeps in kept)
+        return tree.unflatten([array_of(*pair) for pair in zip(leaves, types, strict=True)])
+
+
 class Batches(Struct, frozen=True, eq=False):
     """Batches for every epoch, from arrays or from an iterable of the user's."""
 
     source: Any
-    dtype: DType
+    types: Types
     class_weight: Mapping[int, float] | None = None
 
     def of(self, epoch: int, first: int = 0) -> Iterator[Batch]:
@@ -49,7 +74,7 @@ class Batches(Struct, frozen=True, eq=False):
         else:
             parts = given if isinstance(given, tuple | list) else (given,)
             found = dict(zip(("x", "y", "weight"), parts, strict=False))
-            found = {key: prepared(part, self.dtype) for key, part in found.items()}
+            found = self.types.prepared(found)
         return _weighed(_without_none(found), self.class_weight)
 
 
@@ -62,7 +87,7 @@ def batches(
     y: Any = None,
     weight: Any = None,
     *,
-    dtype: DType,
+    types: Types,
     batch_size: int | None,
     shuffle: bool = False,
     seed: int = 0,
@@ -76,11 +101,10 @@ def batches(
                 fix="let it give tuples (x, y) or (x, y, sample_weight)",
                 loc=user_location(),
             )
-        return Batches(x, dtype, class_weight)
-    whole = _without_none({"x": x, "y": y, "weight": weight})
-    whole = {key: prepared(part, dtype) for key, part in whole.items()}
+        return Batches(x, types, class_weight)
+    whole = types.prepared(_without_none({"x": x, "y": y, "weight": weight}))
     data = Dataset(whole, None, batch_size=batch_size or 32, shuffle=shuffle, seed=seed)
-    return Batches(_Arrays(data), dtype, class_weight)
+    return Batches(_Arrays(data), types, class_weight)
 
 
 class _Arrays(Dataset):
@@ -101,13 +125,11 @@ def _rows(part: Tree, chosen: Any) -> Tree:
     return map_leaves(lambda leaf: leaf[chosen], part)
 
 
-def prepared(tree: Tree, dtype: DType) -> Tree:
-    """Arrays of numbers; floating-point ones of 64 bits in the type of the model."""
-    return map_leaves(lambda leaf: array_of(leaf, dtype), tree)
-
-
 def array_of(value: Any, dtype: DType) -> Array:
-    """One argument as an array that a program takes."""
+    """One argument as an array that a program takes, one of float64 in the type of the model.
+
+    It is rounded, as Keras does; a number that does not fit raises DTypeError.
+    """
     array = np.asarray(value)
     if array.dtype.kind in "OUSV" and array.dtype.itemsize != 2:
         raise DTypeError(
@@ -115,7 +137,17 @@ def array_of(value: Any, dtype: DType) -> Array:
             fix="give arrays of numbers, all examples of the same shape",
             loc=user_location(),
         )
-    return array.astype(dtype.numpy) if array.dtype == np.float64 else array
+    if array.dtype != np.float64 or dtype is DType.F64:
+        return array
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(dtype.numpy)
+    except FloatingPointError:
+        raise DTypeError(
+            f"the data have numbers up to {np.nanmax(np.abs(array)):.3g}, more than {dtype} holds",
+            fix='scale them, or make the model and its inputs with dtype="float64"',
+            loc=user_location(),
+        ) from None
 
 
 def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:

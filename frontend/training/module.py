@@ -22,7 +22,7 @@ from ..random import fold_in, key
 from ..tracing.graph import Graph, trace
 from ..tracing.specs import Spec, spec
 from ..tracing.tree import flatten, map_leaves
-from .batches import batches, prepared, split
+from .batches import Types, batches, split
 from .carried import Carried
 from .diverged import expect_finite
 from .files import load_weights, restore, save_model, save_weights
@@ -343,12 +343,14 @@ class Module(Layer):
         **more: Any,
     ) -> Any:
         size = batch_size or fixed_batch(self._known_specs())
-        return batches(x, y, weight, dtype=self.policy.variable.computed, batch_size=size, **more)
+        return batches(x, y, weight, types=self._types(), batch_size=size, **more)
 
     def _one(self, x: Any, y: Any, weight: Any) -> dict[str, Any]:
         parts = {"x": x, "y": y, "weight": weight}
-        dtype = self.policy.variable.computed
-        return {k: prepared(part, dtype) for k, part in parts.items() if part is not None}
+        return self._types().prepared({k: one for k, one in parts.items() if one is not None})
+
+    def _types(self) -> Types:
+        return Types(self.policy.variable.computed, self._known_specs())
 
     def _expect_compiled(self, what: str) -> None:
         if "programs" not in self.__dict__:
