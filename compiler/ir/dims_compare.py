@@ -102,7 +102,7 @@ def _negative(terms: Terms) -> Terms:
     return {monomial: -c for monomial, c in terms.items()}
 
 
-def _is_least(terms: Terms, bound: int, depth: int = 3) -> bool:
+def _is_least(terms: Terms, bound: int, depth: int = 2) -> bool:
     """Whether the value is known to be at least `bound`, perhaps with quotients opened, or where
     extremes are told apart by cases."""
     if at_least(terms, bound):
@@ -110,9 +110,9 @@ def _is_least(terms: Terms, bound: int, depth: int = 3) -> bool:
     opened = _opened(terms)
     if opened is not terms and at_least(opened, bound):
         return True
-    return depth > 0 and any(
-        _is_least_by_cases(terms, atom, bound, depth - 1) for atom in _extremes(terms)
-    )
+    if not depth or interval(terms)[1] < bound:
+        return False
+    return any(_is_least_by_cases(terms, call, bound, depth - 1) for call in _extremes(terms))
 
 
 def _extremes(terms: Terms) -> Iterator[Call]:
