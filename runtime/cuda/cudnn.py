@@ -188,6 +188,9 @@ _STORED: dict[str, Any] = {
 }
 
 
+_NOT_COMPILED = 4001  # an engine whose code is made for the device, and could not be
+
+
 class LibraryFailed(DeviceError):
     """A call of cuDNN that failed."""
 
@@ -225,7 +228,8 @@ class Library(Entries):
         self._told[1](detail, len(detail))
         words = (self._told[0](status) or b"").decode(), detail.value.decode(errors="replace")
         told = ": ".join(word for word in words if word)
-        kind = LibraryLacks if 3000 <= status < 4000 else LibraryFailed
+        lacks = 3000 <= status < 4000 or status == _NOT_COMPILED
+        kind = LibraryLacks if lacks else LibraryFailed
         return kind(
             f"{name} of cuDNN {version_of(self.version)} failed: {told} (status {status})",
             fix="set SYMFUSE_CUDNN=never to have generated kernels compute it",
