@@ -1,17 +1,10 @@
-"""Programs as files: a zip archive whose every byte is accounted for before code is mapped.
-
-No member is compressed and all carry the same date, so the same program gives the same bytes.
-The comment of the archive holds the digest of the manifest, and the manifest those of all others.
-"""
+"""Programs as files: archives that are checked byte by byte before code is mapped."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
-import json
 import platform
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -20,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .archive import Kind
 from .dtypes import DType
 from .errors import ArtifactError
 from .host import support
@@ -27,7 +21,6 @@ from .host.image import Image
 from .host.layout import fingerprint
 from .host.loader import architecture
 from .program import Argument, Launch, Program, Result
-from .version import VERSION
 
 if TYPE_CHECKING:
     from .cuda.code import DeviceCode
@@ -35,15 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
 SCHEMA = 3  # 1: without code for a device; 2: without loops on one
-_FORMAT = "symfuse program"
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
-_MANIFEST = "manifest.json"
 _BFLOAT16 = ".bf16.npy"
 _TEXTS = ("graph.txt", "explanation.json")
 _COMPILE_AGAIN = (
     "compile the graph inside again on this machine, by symfuse.load(path, recompile=True)"
 )
-_AGAIN = "save the program again with this version of symfuse"
+_KIND = Kind(
+    "symfuse program", SCHEMA, "symfuse artifact", "save the program again with this version"
+)
 # What generated code may contain instructions of; the rest is for operating systems.
 _USED = (
     *("avx", "sse", "bmi", "fma", "f16c", "popcnt", "lzcnt", "movbe", "gfni", "vaes", "amx"),
@@ -84,14 +76,7 @@ def save(path: str | PathLike[str], artifact: Artifact) -> None:
 
 def to_bytes(artifact: Artifact) -> bytes:
     """The artifact as the bytes of its file."""
-    members = _members(artifact)
-    manifest = json.dumps(_manifest(artifact, members), indent=1, sort_keys=True).encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {_MANIFEST: manifest, **members}.items():
-            archive.writestr(zipfile.ZipInfo(name, _EARLIEST), data)
-        archive.comment = _digest(manifest).encode()
-    return buffer.getvalue()
+    return _KIND.pack(_facts(artifact), _members(artifact))
 
 
 def load(path: str | PathLike[str], *, to_run: bool = True) -> Artifact:
@@ -108,14 +93,13 @@ def load(path: str | PathLike[str], *, to_run: bool = True) -> Artifact:
 
 def from_bytes(data: bytes, name: str, *, to_run: bool = True) -> Artifact:
     """The artifact in the bytes of a file, which errors call `name`."""
-    members = _read(data, name)
-    manifest = _checked_manifest(name, members)
+    manifest, members = _KIND.unpack(data, name)
     if to_run:
         _check_machine(name, manifest)
     try:
         return _artifact(manifest, members, to_run=to_run)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _damaged(name, f"its manifest does not describe a program ({error})") from error
+        raise _KIND.damaged(name, f"its manifest does not describe a program ({error})") from error
 
 
 def required_features(flags: str) -> tuple[str, ...]:
@@ -156,12 +140,10 @@ def _members(artifact: Artifact) -> dict[str, bytes]:
     return dict(sorted(members.items()))
 
 
-def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any]:
+def _facts(artifact: Artifact) -> dict[str, Any]:
+    """What the manifest says of the program."""
     program = artifact.program
     return {
-        "format": _FORMAT,
-        "schema": SCHEMA,
-        "symfuse": VERSION,
         "target": program.target,
         "architecture": program.image.architecture if program.image else None,
         "device": _stored().facts_of(program.device) if program.device else None,
@@ -175,7 +157,6 @@ def _manifest(artifact: Artifact, members: Mapping[str, bytes]) -> dict[str, Any
         "launches": [asdict(launch) for launch in program.launches],
         "work": program.work,
         "metadata": dict(program.metadata),
-        "sha256": {name: _digest(data) for name, data in members.items()},
     }
 
 
@@ -195,64 +176,7 @@ def _is_bfloat16(array: np.ndarray[Any, Any]) -> bool:
     return array.dtype.kind == "V" and DType.of(array) is DType.BF16
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 # Reading -------------------------------------------------------------------------------------
-
-
-def _damaged(name: str, how: str) -> ArtifactError:
-    return ArtifactError(f"{name} is no intact symfuse artifact: {how}", fix=_AGAIN)
-
-
-def _read(data: bytes, name: str) -> dict[str, bytes]:
-    """All members of the archive; the comment stands under the empty name."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise _damaged(name, "it has compressed members, which symfuse never writes")
-            members = {entry.filename: archive.read(entry) for entry in entries}
-            if len(members) != len(entries):
-                raise _damaged(name, "a name occurs twice")
-            return {"": archive.comment, **members}
-    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
-        if isinstance(error, ArtifactError):
-            raise
-        raise _damaged(name, str(error)) from error
-
-
-def _checked_manifest(name: str, members: dict[str, bytes]) -> dict[str, Any]:
-    """The manifest, after the format, the schema and all digests have been compared."""
-    comment, text = members.pop(""), members.pop(_MANIFEST, None)
-    if text is None:
-        raise _damaged(name, f"it has no {_MANIFEST}")
-    try:
-        manifest = json.loads(text)
-        kind, schema = manifest["format"], manifest["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(name, f"its manifest cannot be read ({error})") from error
-    if kind != _FORMAT or not isinstance(schema, int):
-        raise _damaged(name, f"it is of another kind ({kind!r})")
-    if schema > SCHEMA:
-        raise ArtifactError(
-            f"{name} has schema {schema} of symfuse {manifest.get('symfuse')}, newer than the "
-            f"schema {SCHEMA} that this symfuse reads",
-            fix="update symfuse, or save the program again with this version",
-        )
-    if comment.decode("ascii", "replace") != _digest(text):
-        raise _damaged(name, "its manifest has been changed")
-    _check_digests(name, manifest.get("sha256", {}), members)
-    return dict(manifest)
-
-
-def _check_digests(name: str, digests: Mapping[str, str], members: Mapping[str, bytes]) -> None:
-    if differing := sorted(digests.keys() ^ members.keys()):
-        raise _damaged(name, f"members are missing or unknown: {', '.join(differing)}")
-    changed = [member for member, data in members.items() if _digest(data) != digests[member]]
-    if changed:
-        raise _damaged(name, f"these members have been changed: {', '.join(changed)}")
 
 
 def _check_machine(name: str, manifest: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from .curves import curves
+from ..view.curves import curves
 
 __all__ = ["History"]
 

@@ -12,6 +12,7 @@ import pytest
 
 import symfuse as sf
 from symfuse import nn
+from symfuse.runtime.archive import digest
 from symfuse.tracing.tree import flatten
 from symfuse.training import archive
 
@@ -172,7 +173,7 @@ def test_files_with_other_contents_are_refused(saved: Path, change: Any, words: 
     with zipfile.ZipFile(saved, "w") as changed:
         for name, content in {**members, "manifest.json": text}.items():
             changed.writestr(name, content)
-        changed.comment = archive._digest(text).encode()
+        changed.comment = digest(text).encode()
     with pytest.raises(sf.ArtifactError) as caught:
         nn.load_model(saved)
     assert words in str(caught.value) and "test_model_files.py" in str(caught.value)

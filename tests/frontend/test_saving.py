@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
-from symfuse.runtime import artifact
+from symfuse.runtime.archive import digest
 from symfuse.staging.containers import build, described, leaves_of, shown
 
 Layer = namedtuple("Layer", "w b")
@@ -239,7 +239,7 @@ def _change(path, **changes):
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in {**members, "manifest.json": manifest}.items():
             archive.writestr(name, data)
-        archive.comment = artifact._digest(manifest).encode()
+        archive.comment = digest(manifest).encode()
 
 
 @pytest.mark.parametrize("changes", [{"features": ["avx9000"]}, {"architecture": "vax"}])

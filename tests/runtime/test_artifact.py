@@ -16,6 +16,7 @@ from handwritten import addition, symbolic_sums, vectors, with_constants
 
 from symfuse.compiler.targets.llvm.machine import host_machine
 from symfuse.runtime import artifact as module
+from symfuse.runtime.archive import digest
 from symfuse.runtime.artifact import Artifact, load, missing_features, required_features, save
 from symfuse.runtime.errors import ArtifactError
 from symfuse.runtime.executable import Executable
@@ -40,7 +41,7 @@ def rewritten(path: Path, **changes: Any) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in {**members, "manifest.json": manifest}.items():
             archive.writestr(name, data)
-        archive.comment = module._digest(manifest).encode()
+        archive.comment = digest(manifest).encode()
     return path
 
 
@@ -124,7 +125,7 @@ def test_code_is_not_mapped_before_the_digests_have_been_compared(
         raise AssertionError("mapped")
 
     monkeypatch.setattr(module.support, "install", refuse)
-    monkeypatch.setattr(module, "_digest", lambda data: "0" * 64)
+    monkeypatch.setattr("symfuse.runtime.archive.digest", lambda data: "0" * 64)
     with pytest.raises(ArtifactError):
         load(file)
 

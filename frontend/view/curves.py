@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from ..view.palette import frame_hue
-from ..view.svg import document
+from .palette import frame_hue
+from .svg import document
 
 __all__ = ["curves"]
 
