@@ -61,6 +61,8 @@ def prepare(device: Device, launch: DnnLaunch, prepared: Sequence[int], kernels:
     settled = launch.settled(prepared)
     if any(0 in tensor.extents for tensor in settled.tensors):
         return _generated(kernels, "there is nothing to sum up, or no result")
+    if options.get("cudnn") == "never":
+        return _generated(kernels, 'the option cudnn is "never"')
     if find("cudnn") is None:
         return _unable(launch, kernels, "cuDNN is not installed")
     with device:
@@ -83,6 +85,11 @@ def _unable(launch: DnnLaunch, kernels: Kernels, reason: str) -> Plan:
     return _generated(kernels, reason)
 
 
+def _no_kernels(stream: int, addresses: Sequence[int]) -> None:
+    """What a plan has in place of kernels until it belongs to a launch."""
+    raise AssertionError("a plan that belongs to no launch")
+
+
 class _Works:
     """The library at work on one device, and the plans made so far."""
 
@@ -95,10 +102,12 @@ class _Works:
     def found(self, launch: DnnLaunch, kernels: Kernels, timed: bool) -> Plan:
         """The plan for what a launch computes, under whatever name and wherever it lies."""
         asked = options.get("cudnn")
+
+        def made() -> Plan:  # which keeps no program alive
+            return replace(self._made(launch, kernels, timed, asked), kernels=_no_kernels)
+
         with self._making:
-            return self._plans.find(
-                (_bare(launch), asked), lambda: self._made(launch, kernels, timed, asked)
-            )
+            return self._plans.find((_bare(launch), asked), made)
 
     def _made(self, launch: DnnLaunch, kernels: Kernels, timed: bool, asked: str) -> Plan:
         try:

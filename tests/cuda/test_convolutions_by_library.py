@@ -325,6 +325,16 @@ def test_a_program_runs_where_the_library_is_gone(
     assert [plan.note for plan in plans] == ["generated kernels: cuDNN is not installed"]
 
 
+def test_a_program_leaves_the_library_out_where_it_is_told_to(plans: list[Plan]) -> None:
+    x, k = draw((1, 5, 6, 2), (3, 3, 2, 3))
+    with simulated():
+        run = compiled(lambda x, k: nn.conv(x, k), x, k)
+        with options.using(cudnn="never"):
+            found = np.asarray(run(x, k))
+    np.testing.assert_allclose(found, nn.conv(x, k), rtol=1e-5, atol=1e-5)
+    assert [plan.recipe for plan in plans] == [None]
+
+
 def test_a_program_runs_where_the_library_has_no_plan(
     monkeypatch: pytest.MonkeyPatch, plans: list[Plan]
 ) -> None:
