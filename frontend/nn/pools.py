@@ -18,18 +18,29 @@ __all__ = [
 ]  # fmt: skip
 
 
-class MaxPooling2D(Layer):
+class _Pooling(Layer):
+    """A layer that makes one number of each window."""
+
+    pool_size: Any = 2
+    strides: Any = None
+    padding: Any = "valid"
+    data_format: str = "channels_last"
+
+
+class _GlobalPooling(Layer):
+    """A layer that makes one number of each channel."""
+
+    data_format: str = "channels_last"
+    keepdims: bool = False
+
+
+class MaxPooling2D(_Pooling):
     """The greatest element of each window; windows lie side by side unless `strides` says else.
 
     >>> import symfuse as sf
     >>> sf.nn.MaxPooling2D(2)(sf.nn.Input((28, 28, 8))).shape
     (N, 14, 14, 8)
     """
-
-    pool_size: Any = 2
-    strides: Any = None
-    padding: Any = "valid"
-    data_format: str = "channels_last"
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.max_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
@@ -43,13 +54,8 @@ class MaxPooling3D(MaxPooling2D):
     """`MaxPooling2D` along three axes of space."""
 
 
-class AveragePooling2D(Layer):
+class AveragePooling2D(_Pooling):
     """The mean of each window; of what padding adds nothing is counted."""
-
-    pool_size: Any = 2
-    strides: Any = None
-    padding: Any = "valid"
-    data_format: str = "channels_last"
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.avg_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
@@ -63,11 +69,8 @@ class AveragePooling3D(AveragePooling2D):
     """`AveragePooling2D` along three axes of space."""
 
 
-class GlobalMaxPooling2D(Layer):
+class GlobalMaxPooling2D(_GlobalPooling):
     """The greatest element of each channel."""
-
-    data_format: str = "channels_last"
-    keepdims: bool = False
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.global_max_pool(x, self.data_format, self.keepdims)
@@ -81,11 +84,8 @@ class GlobalMaxPooling3D(GlobalMaxPooling2D):
     """The greatest element of each channel of volumes."""
 
 
-class GlobalAveragePooling2D(Layer):
+class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
-
-    data_format: str = "channels_last"
-    keepdims: bool = False
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.global_avg_pool(x, self.data_format, self.keepdims)
