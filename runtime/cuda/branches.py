@@ -113,8 +113,8 @@ class _Order:
 
     def __init__(self) -> None:
         self._touched: dict[int, _Touched] = {}
-        self._large: int | None = None  # the last one that fills the device
-        self._unknown: int | None = None  # the last one of which nothing is known
+        self._large: set[int] = set()  # the last one that fills the device
+        self._unknown: set[int] = set()  # the last one of which nothing is known
 
     def of(self, works: Sequence[Work]) -> list[frozenset[int]]:
         return [frozenset(self._before(at, work)) for at, work in enumerate(works)]
@@ -122,17 +122,16 @@ class _Order:
     def _before(self, at: int, work: Work) -> Iterable[int]:
         if work.spans is None:
             self._touched.clear()
-            self._unknown = self._large = at
+            self._unknown = self._large = {at}
             return range(at)
-        found = {at for at in (self._unknown,) if at is not None}
+        found = set(self._unknown)
         if not work.small:
-            found |= {self._large} if self._large is not None else set()
-            self._large = at
+            found |= self._large
+            self._large = {at}
         for span in work.spans:
             found.update(self._touched.setdefault(span.memory, _Touched()).before(span))
         for span in work.spans:
             self._touched[span.memory].add(span, at)
-        found.discard(at)
         return found
 
 

@@ -11,6 +11,7 @@ from cuda.test_products import chosen, kinds
 
 import symfuse as sf
 from symfuse.compiler.targets.cuda import products
+from symfuse.compiler.targets.cuda.slopes import Paired
 from symfuse.nn import functional as nn
 from symfuse.runtime import options
 from symfuse.runtime.dtypes import DType
@@ -33,13 +34,9 @@ def everything_is_worth_it(monkeypatch, tmp_path):
 
 def without(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     """The same programs without these steps."""
-    alone = type("Alone", (), {"repeated": frozenset()})
-
-    def plain(graph, choices, *_):
-        alone.choices = tuple(choices)
-        return alone
-
-    monkeypatch.setattr(products, "with_slopes_of_gelu", plain)
+    monkeypatch.setattr(
+        products, "with_slopes_of_gelu", lambda graph, choices, *_: Paired(tuple(choices))
+    )
     monkeypatch.setattr(products, "with_operand_sums", lambda graph, choices, grouping: choices)
     return options.using(cache_dir=tmp_path / "other")
 
