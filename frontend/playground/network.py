@@ -153,7 +153,8 @@ def pictures(network: Network, params: Parameters, grid: Array, size: int) -> tu
     """The answers to a grid of size² points as i8, from −127 to 127.
 
     The output [size, size] is bounded by ±1. Neurons [neurons, size/2, size/2] are divided by
-    their largest answer, if that is above 1.
+    their largest answer, if that is above 1, and take every fourth level only: they are shown
+    small, and recordings of them become half as long.
     """
     *hidden, scores = responses(network, params, grid)
     output = np.tanh(scores / 2) if network.problem == "classification" else scores
@@ -162,11 +163,11 @@ def pictures(network: Network, params: Parameters, grid: Array, size: int) -> tu
         return picture, np.zeros((0, size // 2, size // 2), np.int8)
     neurons = np.concatenate(hidden, axis=1).T.reshape(-1, size, size)[:, ::2, ::2]
     largest = np.max(np.abs(neurons), axis=(1, 2), keepdims=True)
-    return picture, _levels(neurons / np.maximum(1.0, largest))
+    return picture, 4 * _levels(neurons / np.maximum(1.0, largest), 31)
 
 
-def _levels(values: Array) -> Array:
-    return np.round(np.clip(values, -1, 1) * 127).astype(np.int8)
+def _levels(values: Array, most: int = 127) -> Array:
+    return np.round(np.clip(values, -1, 1) * most).astype(np.int8)
 
 
 def accuracy(network: Network, params: Parameters, x: Array, y: Array) -> Array:

@@ -17,7 +17,7 @@ from .programs import SIZE
 from .session import dots, levels_text
 from .settings import DataName, Feature, schema
 
-__all__ = ["page", "policy"]
+__all__ = ["page"]
 
 _SHOWN = 90
 _FOLDER = files(__package__) / "page"
@@ -34,17 +34,17 @@ def page(recordings: str = "") -> str:
     parts = {
         "@style@": _asset("style.css"),
         "@scripts@": _bundled("main"),
-        "@facts@": _harmless(msgspec.json.encode(facts()).decode()),
+        "@facts@": _harmless(msgspec.json.encode(_facts()).decode()),
         "@recordings@": recordings,
     }
     text = _asset("index.html")
     for place, part in parts.items():
         text = text.replace(place, part)
     connect = "'none'" if recordings else "'self'"
-    return text.replace("@policy@", policy(text, connect))
+    return text.replace("@policy@", _policy(text, connect))
 
 
-def facts() -> dict[str, Any]:
+def _facts() -> dict[str, Any]:
     """What a page needs to know at once: fields, problems, features as pictures, the square."""
     return {
         "fields": schema(),
@@ -56,7 +56,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-def policy(text: str, connect: str) -> str:
+def _policy(text: str, connect: str) -> str:
     """A content security policy that allows the page its own style and script, by hash."""
     styles, scripts = (
         " ".join(f"'{_hash(part)}'" for part in pattern.findall(text))

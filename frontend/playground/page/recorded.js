@@ -10,7 +10,10 @@ export class RecordedSource {
     this.timer = null;
     this.pending = {};
     this.slider = $("#time");
-    this.slider.oninput = () => this.go(Number(this.slider.value));
+    this.slider.oninput = () => {
+      this.pause();
+      this.go(Number(this.slider.value));
+    };
     inflate(packed).then((runs) => this.begin(runs));
   }
 
