@@ -80,7 +80,7 @@ SMOOTH = [cell for cell in CELLS if _smooth(cell)]
 EVERY_NARROW = _named([cell for cell in SMOOTH if cell[1] in NARROW])
 EVERY_FREE = _named([cell for cell in CELLS if cell[0].name not in SIZED])
 SEEDS = given(seed=st.integers(0, 2**32 - 1))
-FEW = settings(max_examples=2)
+FEW = settings(max_examples=2, derandomize=True)  # the same in every run
 
 
 @EVERY_CELL
