@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.training.curves import curves as draw_curves
+from symfuse.view.curves import curves as draw_curves
 
 __all__ = ["curves", "grid", "plane", "png"]
 
