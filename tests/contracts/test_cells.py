@@ -47,14 +47,12 @@ TURNED = dict.fromkeys(
     ("eig", "eigh", "svd"),
     "its vectors are determined but for phases: tests/frontend/test_spectral_derivatives.py",
 )
-_DRAWN = (
-    "attributes hold sizes; with symbols it is drawn in tests/properties/test_compiled_graphs.py"
-)
+_SIZES = "attributes are sizes: tests/contracts/test_symbolic_attributes.py"
 SIZED = {
-    **dict.fromkeys(("broadcast", "iota", "pad", "reshape", "slice"), _DRAWN),
+    **dict.fromkeys(
+        ("broadcast", "iota", "irfft", "overlap_add", "pad", "reshape", "slice"), _SIZES
+    ),
     "as_complex": "its last axis has two elements",
-    "irfft": "an attribute is the size of its result: tests/frontend/test_fft.py",
-    "overlap_add": "the size of windows is a number: tests/frontend/test_convolution.py",
 }
 
 
