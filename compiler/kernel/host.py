@@ -44,7 +44,7 @@ class HostSchedules(Struct, frozen=True):
         *panels, tiles = schedule_contraction(draft, self.processor, scratch, piece)
         before = (
             *(Step(part, "widen", f"_wide{at}") for at, part in enumerate(copies)),
-            *(Step(part, "pack", "_panels") for part in panels),
+            *(Step(part, "pack", f"_panels{at or ''}") for at, part in enumerate(panels)),
         )
         if deep is None:
             return *before, Step(tiles)

@@ -31,9 +31,9 @@ Scratch = Callable[[Buffer, tuple[Dim, ...]], Buffer]
 
 
 class Packed(Struct, frozen=True):
-    """The part that fills the panels, the draft that reads them, and the panels' number."""
+    """The parts that fill the panels, the draft that reads them, and the panels' number."""
 
-    part: Part
+    parts: tuple[Part, ...]
     draft: Draft
     number: Symbol
 
@@ -107,21 +107,45 @@ def pack(draft: Draft, column: Loop, scratch: Scratch) -> Packed:
     number = Symbol(f"{column.symbol.name}_panel", 0, panels - 1, 1)
     sizes = (*(draft.extent(a) for a in outer), panels, *(draft.extent(a) for a in inner), width)
     panel = scratch(Buffer("panel", operand.dtype, ()), sizes)
-    place = (*outer, number, *inner, column.symbol - number * width)
-    access = Access(panel, _row_major(place, sizes), padded=True)
+
+    def at(panel_number: Symbol | Dim, place: Dim) -> Access:
+        return Access(panel, _row_major((*outer, panel_number, *inner, place), sizes), padded=True)
+
+    access = at(number, column.symbol - number * width)
     axes = frozenset((*outer, *inner, column.symbol, number))
     store = Instr("store", (operand,), operand.dtype, access, axes)
     body = (*_needed(draft.bodies[0], operand), store)
-    walk = (*(Loop(a) for a in inner), column)
-    if any(i.op == "load" and coefficient(i.detail.offset, inner[-1]) == 1 for i in body):
-        # Squares are read row by row and written column by column.
-        walk = (*walk[:-2], Loop(inner[-1], copies=column.lanes), Loop(column.symbol, column.lanes))
     cut = [Axis(a, draft.extent(a), 1) for a in outer]
     cut += [Axis(a, draft.extent(a), BLOCK if a is inner[-1] else None) for a in inner]
     cut.append(Axis(column.symbol, draft.extent(column.symbol), width, number))
-    part = Part(tuple(cut), (Phase(walk, body),))
+    phase = Phase((*(Loop(a) for a in inner), column), body)
+    parts: tuple[Part, ...] = (Part(tuple(cut), (phase,)),)
+    if any(i.op == "load" and coefficient(i.detail.offset, inner[-1]) == 1 for i in body):
+        parts = _in_squares(tuple(cut), phase, at)
     load = Instr("load", (), operand.dtype, access, axes)
-    return Packed(part, _reading(draft, operand, load), number)
+    return Packed(parts, _reading(draft, operand, load), number)
+
+
+def _in_squares(
+    axes: tuple[Axis, ...], phase: Phase, at: Callable[[Symbol | Dim, Dim], Access]
+) -> tuple[Part, ...]:
+    """The same by squares, which are read row by row and written column by column, up to the last
+    of the columns; zeros for what lies behind it, so that nothing is computed with what was there.
+    """
+    (*walk, inner, column), (*rows, across) = phase.loops, axes
+    loops = (*walk, Loop(inner.symbol, copies=column.lanes), Loop(column.symbol, column.lanes))
+    squares = Part(axes, (replace(phase, loops=loops),))
+    filled = ceil_div(across.extent, column.lanes) * column.lanes
+    rest = across.tiles * column.step - filled
+    if rest == 0:
+        return (squares,)
+    last, dtype = across.tiles - 1, phase.body[-1].dtype
+    behind = Symbol(f"{column.symbol.name}_behind", 0, column.step - 1, 1)
+    zero = Instr("const", (), dtype, 0)
+    moving = frozenset((*(axis.symbol for axis in rows), behind))
+    store = Instr("store", (zero,), dtype, at(last, behind + filled - last * column.step), moving)
+    filling = Phase((*walk, inner, Loop(behind, column.lanes)), (zero, store))
+    return squares, Part((*rows, Axis(behind, rest)), (filling,))
 
 
 def _reading(draft: Draft, operand: Instr, load: Instr) -> Draft:

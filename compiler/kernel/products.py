@@ -120,13 +120,13 @@ def _packed(tiling: _Tiling, processor: Processor, scratch: Scratch) -> tuple[Pa
     if tiling.rows is not None and displaces(tiling.draft, tiling.rows.symbol):
         lanes = tiling.rows.copies if tiling.rows.copies in WHOLE_ROWS else 1
         loops.append(Loop(tiling.rows.symbol, lanes, tiling.rows.copies // lanes, rolled=False))
-    parts = []
+    parts: list[Part] = []
     for loop in loops:
         assert loop is not None
         packed = pack(tiling.draft, loop, scratch)
         panels = {**tiling.panels, loop.symbol: packed.number}
         tiling = replace(tiling, draft=packed.draft, panels=panels)
-        parts.append(packed.part)
+        parts.extend(packed.parts)
     return (*parts, tiling.part(processor))
 
 

@@ -13,6 +13,8 @@ from .split import Piece
 __all__ = ["schedule_rows", "turns_ahead", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
+SQUARE = 64  # indices along both axes of a tile of a transposed map
+MOST_TURNED = 16  # vectors that are turned over together
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
 AHEAD = 8  # turns of a short loop after which what is fetched has come
 # Bytes of a row: shorter ones the processor sees coming, longer ones do not stay until then.
@@ -30,6 +32,9 @@ def schedule_rows(draft: Draft, processor: Processor, piece: Piece | None = None
     vector = _contiguous_axis(draft, instrs)
     lanes = processor.lanes(instrs)
     if not draft.reduced:
+        other = _square_with(draft, vector, lanes)
+        if other is not None:
+            return _in_squares(draft, vector, other, lanes)
         return _along(draft, vector, lanes, tile=_map_tile(draft.extent(vector)))
     if piece is not None:
         return _along(draft, piece.axis, lanes, tile=piece.length, number=piece.number)
@@ -88,6 +93,34 @@ def _is_row(read: Access, vector: Symbol, row: Symbol) -> bool:
 def _moved(read: Access, axis: Symbol, by: int) -> Access:
     """The same place so many indices further along an axis."""
     return replace(read, offset=substitute(read.offset, {axis: axis + by}))
+
+
+def _square_with(draft: Draft, vector: Symbol, lanes: int) -> Symbol | None:
+    """The axis along which something is contiguous that is not so along the vectors, if turning
+    squares of it over is worth their code."""
+    (body,) = draft.bodies
+    if not 1 < lanes <= MOST_TURNED or body_cost(body) > SMALL_BODY:
+        return None
+    plain = [i.detail for i in body if i.op == "load" and not i.args]
+    turned = [read for read in plain if coefficient(read.offset, vector) not in (None, 0, 1)]
+    sides = [axis for axis in draft.axes if not _is_below(draft.extent(axis), lanes)]
+    found = (a for a in sides for read in turned if coefficient(read.offset, a) == 1)
+    return next(found, None) if vector in sides else None
+
+
+def _is_below(extent: Dim, least: int) -> bool:
+    return isinstance(extent, int) and extent < least
+
+
+def _in_squares(draft: Draft, vector: Symbol, other: Symbol, lanes: int) -> Part:
+    """Tiles are squares, of smaller ones that registers hold."""
+    sides = {vector: SQUARE, other: SQUARE}
+    axes = tuple(
+        Axis(symbol, extent, sides.get(symbol, 1))
+        for symbol, extent in zip(draft.axes, draft.extents, strict=True)
+    )
+    loops = (Loop(other, copies=lanes), Loop(vector, lanes))
+    return Part(axes, tuple(Phase(loops, body) for body in draft.bodies))
 
 
 def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:

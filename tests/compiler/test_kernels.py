@@ -14,6 +14,7 @@ from running import Compiled
 from symfuse.compiler.autodiff.reverse import value_and_grad_graph
 from symfuse.compiler.explain.stages import as_text
 from symfuse.compiler.ir.op import operations as op
+from symfuse.compiler.kernel.schedule import SQUARE
 
 
 def _product(x: Any, y: Any) -> Any:
@@ -105,6 +106,25 @@ def test_panels_of_a_transposed_operand_are_squares_turned_over(
               for shape, p in zip(shapes, graph.parameters, strict=True)]  # fmt: skip
     (found,) = compiled.check(*arrays, sizes=sizes if "N" in (rows, depth) else {})
     np.testing.assert_array_equal(found, arrays[0] @ arrays[1].T)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i64", "f16"])
+@pytest.mark.parametrize("shape", [(64, 64), (70, 35), (16, 100), ("N", 33), (3, 40, 50)])
+def test_transposed_maps_turn_squares_over(
+    shape: Any, dtype: str, rng: np.random.Generator
+) -> None:
+    order = (0, 2, 1) if len(shape) == 3 else (1, 0)
+    listed = ",".join(map(str, shape))
+    graph = make_graph(
+        lambda x: op["equal"](op["transpose"](x, axes=order), 1), f"{dtype}[{listed}]"
+    )
+    compiled = Compiled(graph)
+    (launch,) = compiled.compilation.launches
+    assert sum(axis.tile == SQUARE for axis in launch.parts[0].axes) == 2
+    sizes = {"N": 81} if "N" in shape else {}
+    array = rng.integers(0, 2, [sizes.get(n, n) for n in shape])
+    (found,) = compiled.check(array.astype(graph.parameters[0].dtype.numpy), sizes=sizes)
+    np.testing.assert_array_equal(found, np.transpose(array, order) == 1)
 
 
 PANELS = {
