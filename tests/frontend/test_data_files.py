@@ -26,6 +26,9 @@ def idx(array, code=8):
     )
 
 
+PACKED = gzip.compress(idx(LABELS), mtime=0)  # a date would give tests another name each second
+
+
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i4", "f4", "f8"])
 def test_idx_files_come_back_in_every_element_type(tmp_path, dtype):
     array = np.arange(-6, 6).reshape(2, 3, 2).astype(dtype)
@@ -43,7 +46,7 @@ def test_an_idx_file_is_laid_out_as_the_format_says(tmp_path):
 
 
 def test_idx_files_are_unpacked(tmp_path):
-    path = written(tmp_path / "labels.gz", gzip.compress(idx(LABELS)))
+    path = written(tmp_path / "labels.gz", PACKED)
     np.testing.assert_array_equal(sf.data.read_idx(path), LABELS)
 
 
@@ -71,8 +74,8 @@ def test_idx_files_are_unpacked(tmp_path):
             idx(LABELS) + b"!",
             "at byte 12: expected the end of the file after 4 elements of uint8, found 1",
         ),
-        (gzip.compress(idx(LABELS))[:-9], "packed bytes: expected a whole gzip file"),
-        (gzip.compress(idx(LABELS))[:-8] + b"\0" * 8, "packed bytes: expected a whole gzip file"),
+        (PACKED[:-9], "packed bytes: expected a whole gzip file"),
+        (PACKED[:-8] + b"\0" * 8, "packed bytes: expected a whole gzip file"),
     ],
 )
 def test_a_broken_idx_file_is_refused(tmp_path, data, message):
