@@ -58,10 +58,10 @@ class Elements(Struct, frozen=True, eq=False):
         return np.asarray(~self.known | (self.value != 0))
 
     def where(self, condition: Array) -> Elements:
-        """These where the condition holds, and zeros elsewhere."""
+        """These where the condition holds; elsewhere the number that is known, or zero."""
         if condition.all():
             return self
-        value = np.where(condition, self.value, self.dtype.numpy.type(0))
+        value = np.where(condition | self.known, self.value, self.dtype.numpy.type(0))
         return Elements(self.dtype, value, self.known | ~condition, kept(self.depends, condition))
 
     def joined(self, other: Elements) -> Elements:

@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 Index = tuple[Any, ...]
 _NUMPY = NumpyScalars()
 
-# Operands of which a zero makes the result zero, whatever the others are.
+# Operands of which a zero makes the result zero, whatever the others are that are not known.
 _ANNIHILATING = {"mul": (0, 1), "div": (0,), "bitand": (0, 1)}
 
 

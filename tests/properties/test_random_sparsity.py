@@ -16,6 +16,7 @@ from strategies import SMOOTH, arrays_for, graphs
 import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph
+from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.interpret import run
 from symfuse.compiler.sparsity import regions
 from symfuse.compiler.sparsity.detect import jacobian_pattern, propagate
@@ -101,6 +102,21 @@ def test_numbers_that_are_known_are_right(graph, seed):
             np.testing.assert_allclose(
                 one.value[one.known], other.ravel()[one.known], rtol=1e-6, atol=1e-6
             )
+
+
+@pytest.mark.parametrize(
+    ("operation", "factor", "wanted"),
+    [("divide", 0.0, np.nan), ("multiply", np.inf, np.nan), ("divide", 2.0, 0.0)],
+)
+def test_products_with_zeros_that_are_known_are_computed(operation, factor, wanted):
+    text = "graph f(%x: f64[1], %y: f64[1]) {{ %z = {}(%x, %y) return %z }}"
+    zero, other = (Elements.of([x], DType.F64) for x in (0.0, factor))
+    graph = ir.Graph.parse(text.format(operation))
+    (found,) = propagate(graph, [zero, other])
+    np.testing.assert_array_equal(found.value, [wanted])
+    assert found.is_known
+    (found,) = propagate(graph, [zero, Elements.unknown(DType.F64, 1)])
+    assert found.is_known and not found.value.any()
 
 
 @pytest.mark.parametrize("turns", [0, regions.MOST_TURNS])
