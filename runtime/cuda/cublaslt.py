@@ -19,11 +19,10 @@ from ctypes import (
     c_void_p,
 )
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from ..errors import DeviceError
-from .libraries import LIBRARIES, Entries, find
+from .libraries import Entries, opened
 
 __all__ = [
     "ALGORITHM_BYTES",
@@ -225,24 +224,7 @@ def _size(value: Any) -> int:
 
 def cublaslt() -> Library:
     """The library of this process, loaded at first use; DeviceError where there is none."""
-    found = find("cublasLt")
-    if found is None:
-        library = LIBRARIES["cublasLt"]
-        raise DeviceError(
-            f"{library.file} is absent; the program needs it, because it {library.purpose}",
-            fix=f'pip install "{library.package}>=13,<14"',
-        )
-    return _loaded(found.path)
-
-
-@cache
-def _loaded(path: str) -> Library:
-    try:
-        return Library(path)
-    except (OSError, AttributeError) as error:
-        raise DeviceError(
-            f"{path} cannot be used: {error}", fix='pip install "nvidia-cublas>=13,<14"'
-        ) from error
+    return opened("cublasLt", Library)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from ctypes import c_bool, c_char_p, c_double, c_float, c_int, c_int64, c_size_t, c_void_p
-from functools import cache
 from typing import Any
 
 from ..errors import DeviceError
-from .libraries import LIBRARIES, Entries, find, preload
+from .libraries import LIBRARIES, Entries, opened, preload
 
 __all__ = [
     "CONSTANTS",
@@ -213,7 +212,7 @@ class Library(Entries):
         if not OLDEST <= self.version < 100000:
             raise DeviceError(
                 f"{path} is cuDNN {version_of(self.version)}, and symfuse uses 9",
-                fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.12,<10"',
+                fix=LIBRARIES["cudnn"].advice,
             )
         self._functions = {name: getattr(loaded, name) for name in SIGNATURES}
         for name, function in self._functions.items():
@@ -302,22 +301,4 @@ def version_of(number: int) -> str:
 
 def cudnn() -> Library:
     """The library of this process, loaded at first use; DeviceError where there is none."""
-    found = find("cudnn")
-    if found is None:
-        library = LIBRARIES["cudnn"]
-        raise DeviceError(
-            f"{library.file} is absent; it {library.purpose}",
-            fix=f'pip install "{library.package}>=9.12,<10"',
-        )
-    return _loaded(found.path)
-
-
-@cache
-def _loaded(path: str) -> Library:
-    try:
-        return Library(path)
-    except (OSError, AttributeError) as error:
-        raise DeviceError(
-            f"{path} cannot be used: {error}",
-            fix=f'pip install "{LIBRARIES["cudnn"].package}>=9.12,<10"',
-        ) from error
+    return opened("cudnn", Library)

@@ -6,12 +6,13 @@ import ctypes
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 from .. import options
 from ..errors import DeviceError
@@ -25,6 +26,7 @@ __all__ = [
     "driver_candidates",
     "find",
     "load",
+    "opened",
     "preload",
 ]
 
@@ -43,6 +45,12 @@ class Library:
     purpose: str
     companions: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    versions: str = ""
+
+    @property
+    def advice(self) -> str:
+        """How to install it."""
+        return f'pip install "{self.package}{self.versions}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,9 @@ class Entries(ABC):
         return made.value or 0
 
 
+Opened = TypeVar("Opened", bound=Entries)
+_opened: dict[tuple[str, str], Any] = {}
+_opening = Lock()
 _WHEEL = "nvidia/cu13/lib"
 
 LIBRARIES = {
@@ -93,7 +104,11 @@ LIBRARIES = {
         ("libnvrtc-builtins.so.13.*",),
     ),
     "cublasLt": Library(
-        "libcublasLt.so.13", "nvidia-cublas", (_WHEEL,), "computes products of matrices"
+        "libcublasLt.so.13",
+        "nvidia-cublas",
+        (_WHEEL,),
+        "computes products of matrices",
+        versions=">=13,<14",
     ),
     "cudnn": Library(
         "libcudnn.so.9",
@@ -101,6 +116,7 @@ LIBRARIES = {
         ("nvidia/cudnn/lib",),
         "computes convolutions and attention",
         others=("nvrtc", "cublasLt"),
+        versions=">=9.12,<10",
     ),
 }
 
@@ -142,6 +158,27 @@ def load(name: str) -> ctypes.CDLL:
         raise DeviceError(
             f"{place}; symfuse needs it, because it {library.purpose}", fix=advice
         ) from error
+
+
+def opened(name: str, make: Callable[[str], Opened]) -> Opened:
+    """The entry points of a library as `make` has them, loaded at first use; DeviceError where it
+    is absent or cannot be used."""
+    library, found = LIBRARIES[name], find(name)
+    if found is None:
+        raise DeviceError(
+            f"{library.file} is absent; the program needs it, because it {library.purpose}",
+            fix=library.advice,
+        )
+    key = name, found.path
+    with _opening:
+        if key not in _opened:
+            try:
+                _opened[key] = make(found.path)
+            except (OSError, AttributeError) as error:
+                raise DeviceError(
+                    f"{found.path} cannot be used: {error}", fix=library.advice
+                ) from error
+        return _opened[key]  # type: ignore[no-any-return]
 
 
 def preload(name: str) -> None:

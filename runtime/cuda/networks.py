@@ -21,7 +21,7 @@ from .cudnn_graphs import Network, Recipe
 from .device import STREAM, Device
 from .graph import Graphs
 from .libraries import find
-from .trials import FIRST, REMEMBERED, fastest, key_of, remembered
+from .trials import FIRST, REMEMBERED, fastest, key_of, once, remembered
 
 __all__ = ["Plan", "prepare"]
 
@@ -66,7 +66,7 @@ def prepare(device: Device, launch: DnnLaunch, prepared: Sequence[int], kernels:
     if find("cudnn") is None:
         return _unable(launch, kernels, "cuDNN is not installed")
     with device:
-        found = _works(device).found(settled, kernels, timed)
+        found = once(_Works, device, cudnn()).found(settled, kernels, timed)
     log("passes", "%s: %s", launch.entry, found.note)
     return replace(found, kernels=kernels)
 
@@ -152,19 +152,6 @@ def _packed(way: Recipe | None) -> bytes:
 def _bare(launch: DnnLaunch) -> DnnLaunch:
     """What is computed, without its name and its places in memory."""
     return replace(launch, entry="", pointers=(), otherwise=())
-
-
-_known: dict[tuple[str, int, str], _Works] = {}
-_known_lock = threading.Lock()
-
-
-def _works(device: Device) -> _Works:
-    library = cudnn()
-    key = (device.driver.path, device.ordinal, library.path)
-    with _known_lock:
-        if key not in _known:
-            _known[key] = _Works(device, library)
-        return _known[key]
 
 
 def _memory(launch: DnnLaunch) -> list[tuple[int, str]]:

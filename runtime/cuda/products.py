@@ -29,7 +29,7 @@ from .cublaslt import (
 from .device import STREAM, Device
 from .graph import Graphs
 from .places import ALIGNED
-from .trials import FIRST, REMEMBERED, fastest, key_of, remembered
+from .trials import FIRST, REMEMBERED, fastest, key_of, once, remembered
 
 __all__ = ["Plan", "prepare", "shape_of"]
 
@@ -73,7 +73,7 @@ def prepare(device: Device, launch: ProductLaunch, numbers: Sequence[int]) -> Pl
     shape, offsets = shape_of(launch, numbers)
     timed = not any(isinstance(count, Prepared) for count in launch.counts)
     with device:
-        way = _products(device).way(launch.entry, shape, launch.workspace, timed)
+        way = once(_Products, device, cublaslt()).way(launch.entry, shape, launch.workspace, timed)
     return Plan(way, offsets)
 
 
@@ -272,19 +272,6 @@ class _Products:
 
 def _packed(candidate: Candidate) -> bytes:
     return candidate.algorithm + candidate.workspace.to_bytes(8)
-
-
-_known: dict[tuple[str, int, str], _Products] = {}
-_known_lock = threading.Lock()
-
-
-def _products(device: Device) -> _Products:
-    library = cublaslt()
-    key = (device.driver.path, device.ordinal, library.path)
-    with _known_lock:
-        if key not in _known:
-            _known[key] = _Products(device, library)
-        return _known[key]
 
 
 def _bytes(shape: Shape) -> tuple[int, ...]:

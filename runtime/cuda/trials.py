@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from ..dtypes import DType
 from .clock import Clock
 from .device import STREAM, Device
 from .driver import OutOfMemory
+from .libraries import Opened
 from .memory import Block
 
-__all__ = ["FIRST", "REMEMBERED", "fastest", "key_of", "remembered"]
+__all__ = ["FIRST", "REMEMBERED", "fastest", "key_of", "once", "remembered"]
 
 FIRST = "the first of the library's recommendations"
 REMEMBERED = "the fastest, as timed before"
@@ -26,6 +28,21 @@ _WORTH_IT = 0.97  # of the time of the first candidate, for another to be taken 
 _MUCH = 256 << 20  # bytes, that are given back to the driver when they have served for timing
 
 Way = TypeVar("Way")
+
+
+Made = TypeVar("Made")
+_made: dict[tuple[Any, ...], Any] = {}
+_making = Lock()
+
+
+def once(make: Callable[[Device, Opened], Made], device: Device, library: Opened) -> Made:
+    """What is made of a device and a library, and kept for as long as the process runs."""
+    key = make, device.driver.path, device.ordinal, library.path
+    with _making:
+        if key not in _made:
+            _made[key] = make(device, library)
+        found: Made = _made[key]
+        return found
 
 
 def key_of(device: Device, label: str, version: int, facts: Mapping[str, str]) -> Key:

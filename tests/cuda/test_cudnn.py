@@ -17,8 +17,7 @@ from cuda.simulator.build import driver_path
 from cuda.simulator.products import cudnn_path
 
 from symfuse.runtime import options
-from symfuse.runtime.cuda import cudnn as binding
-from symfuse.runtime.cuda import networks
+from symfuse.runtime.cuda import libraries, networks
 from symfuse.runtime.cuda.code import DnnLaunch, DnnOperation, Place, Tensor
 from symfuse.runtime.cuda.cudnn import CONSTANTS, Descriptor, Library, LibraryFailed, cudnn
 from symfuse.runtime.cuda.cudnn_graphs import KINDS, Network, refused
@@ -123,7 +122,7 @@ def test_the_real_library_says_that_it_needs_a_device() -> None:
 def test_an_absent_library_is_an_error_that_names_the_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(binding, "find", lambda name: None)
+    monkeypatch.setattr(libraries, "find", lambda name: None)
     with pytest.raises(DeviceError, match="computes convolutions") as raised:
         cudnn()
     assert "nvidia-cudnn-cu13" in raised.value.fix
