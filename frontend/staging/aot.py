@@ -112,8 +112,9 @@ class CompiledFunction:
 
     @property
     def memory(self) -> Any:
-        """The memory plan: `.peak` as a formula, `.peak_bytes(N=64)`, `.table()`."""
-        return self._explained("memory")
+        """The memory plan: `.peak` as a formula, `.peak_bytes(N=64)`, `.table()`, `.plot()`."""
+        view = importlib.import_module("symfuse.view.memory").MemoryView
+        return view.of(self._explained("memory"), self.graph.name)
 
     @property
     def kernels(self) -> Any:

@@ -19,8 +19,8 @@ BAR, LABEL = 24.0, 190.0
 
 
 def memory_chart(report: MemoryReport, sizes: Mapping[str, int] | None = None) -> str:
-    """Offset over launches, a rectangle for each buffer; symbols without a size are taken as 64."""
-    known = _sizes(report, sizes or {})
+    """Offset over launches, a rectangle for each buffer; without sizes, symbols are taken as 64."""
+    known = sizes or dict.fromkeys(_symbols(report), 64)
     launches = max(len(report.launches), 1)
     peak = max(evaluate(report.peak, known), 1)
     step = (WIDTH - LEFT) / launches
@@ -35,12 +35,12 @@ def memory_chart(report: MemoryReport, sizes: Mapping[str, int] | None = None) -
     return document(parts, WIDTH, HEIGHT + 50, "memory plan")
 
 
-def _sizes(report: MemoryReport, given: Mapping[str, int]) -> dict[str, int]:
+def _symbols(report: MemoryReport) -> Iterator[str]:
+    """The sizes that the plan depends on, by name."""
     dims: list[Dim] = [report.peak, report.lower_bound, report.unshared]
     for row in report.rows:
         dims += [row.nbytes, row.offset]
-    named = dict.fromkeys(s.name for d in dims if isinstance(d, Expr) for s in symbols(d))
-    return {name: given.get(name, 64) for name in named}
+    return (s.name for d in dims if isinstance(d, Expr) for s in symbols(d))
 
 
 def _memory_grid(report: MemoryReport, peak: int, step: float) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""A drawing that can be shown, and written into files of several formats."""
+"""Drawings and charts that can be shown, and written into files of several formats."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -20,25 +21,84 @@ from .page import card, page
 from .page import drawing as movable
 from .svg import drawing_svg
 
-__all__ = ["Picture"]
+__all__ = ["Chart", "Picture"]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 _CSS_DPI = 96  # pixels of CSS in an inch
 
 
-class Picture(Struct, frozen=True):
-    """A drawing; notebooks show it, `save` writes it as .svg, .html, .dot or .png."""
+class _Image(Struct, frozen=True, kw_only=True):
+    """What notebooks show and `save` writes; `text` says it in words."""
 
-    drawing: Drawing
     text: str = ""
     dpi: int = 200
 
+    @abstractmethod
     def to_svg(self) -> str:
         """One SVG document, made without other programs."""
+
+    @abstractmethod
+    def to_html(self) -> str:
+        """One page that needs nothing else."""
+
+    def to_png(self) -> bytes:
+        """The image in pixels, `dpi` of them for an inch, made by a Chromium browser."""
+        browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+        if browser is None:
+            raise UnsupportedError(
+                "PNG pictures are drawn by a browser, and there is no Chromium on the PATH",
+                fix="save the picture as .svg or .html, or install chromium",
+                loc=user_location(),
+            )
+        return _photographed(browser, self.to_svg(), self.dpi / _CSS_DPI)
+
+    def writers(self) -> dict[str, Callable[[], str | bytes]]:
+        """The endings of file names, each with what makes the contents."""
+        return {".svg": self.to_svg, ".html": self.to_html, ".png": self.to_png}
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the image into a file, in the format that its name ends with."""
+        target, writers = Path(path), self.writers()
+        if target.suffix not in writers:
+            raise ArgumentError(
+                f"{target.name} does not end with the name of a format",
+                fix=f"use one of {', '.join(writers)}",
+                loc=user_location(),
+            )
+        found = writers[target.suffix]()
+        target.write_bytes(found if isinstance(found, bytes) else found.encode())
+        return target
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text or repr(self), "image/svg+xml": self.to_svg()}
+
+
+class Chart(_Image, frozen=True):
+    """A finished SVG document; `kind` says what it shows of what `name` names."""
+
+    svg: str
+    name: str
+    kind: str
+
+    def to_svg(self) -> str:
+        return self.svg
+
+    def to_html(self) -> str:
+        return page(self.name, self.kind, "", [], [(self.kind.capitalize(), card(self.svg))])
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} of {self.name}>"
+
+
+class Picture(_Image, frozen=True):
+    """A drawing; notebooks show it, `save` writes it as .svg, .html, .dot or .png."""
+
+    drawing: Drawing
+
+    def to_svg(self) -> str:
         return drawing_svg(self.drawing)
 
     def to_html(self) -> str:
-        """One page that needs nothing else."""
         name, facts = self.drawing.name, [("boxes", str(len(self.drawing.boxes)))]
         body = card(movable(self.to_svg()))
         return page(name, "layers", self.text.partition("\n")[0], facts, [("Layers", body)])
@@ -54,35 +114,8 @@ class Picture(Struct, frozen=True):
         lines += [f"  {source} -> {target};" for source, target in ends]
         return "\n".join([*lines, "}", ""])
 
-    def to_png(self) -> bytes:
-        """The drawing in pixels, `dpi` of them for an inch, made by a Chromium browser."""
-        browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-        if browser is None:
-            raise UnsupportedError(
-                "PNG pictures are drawn by a browser, and there is no Chromium on the PATH",
-                fix="save the picture as .svg, .html or .dot, or install chromium",
-                loc=user_location(),
-            )
-        return _photographed(browser, self.to_svg(), self.dpi / _CSS_DPI)
-
-    def save(self, path: str | PathLike[str]) -> Path:
-        """Write the picture into a file, in the format that its name ends with."""
-        target = Path(path)
-        writers: dict[str, Callable[[], str | bytes]] = {
-            ".svg": self.to_svg, ".html": self.to_html, ".dot": self.to_dot, ".png": self.to_png,
-        }  # fmt: skip
-        if target.suffix not in writers:
-            raise ArgumentError(
-                f"{target.name} does not end with the name of a format",
-                fix=f"use one of {', '.join(writers)}",
-                loc=user_location(),
-            )
-        found = writers[target.suffix]()
-        target.write_bytes(found if isinstance(found, bytes) else found.encode())
-        return target
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": self.text or repr(self), "image/svg+xml": self.to_svg()}
+    def writers(self) -> dict[str, Callable[[], str | bytes]]:
+        return {**_Image.writers(self), ".dot": self.to_dot}
 
     def __repr__(self) -> str:
         count = len(self.drawing.boxes)
@@ -126,7 +159,7 @@ def _photographed(browser: str, svg: str, scale: float) -> bytes:
         if done.returncode or not target.exists():
             raise UnsupportedError(
                 f"{browser} could not draw the picture: {done.stderr.strip()[-300:]}",
-                fix="save the picture as .svg, .html or .dot",
+                fix="save the picture as .svg or .html",
                 loc=user_location(),
             )
         return target.read_bytes()

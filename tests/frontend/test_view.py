@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from msgspec.structs import force_setattr
 
+import symfuse as sf
+import symfuse.numpy as snp
 from symfuse.cli import digits
 from symfuse.compiler.explain.stages import memory
 from symfuse.staging.aot import compile
@@ -190,6 +192,24 @@ def test_the_memory_chart_has_a_rectangle_for_each_buffer(step):
     titles = [t.text for g in chart.iter(f"{SVG}g") for t in g.iter(f"{SVG}title")]
     assert len(titles) == len(found.rows)
     assert {title.partition(":")[0] for title in titles} == {row.name for row in found.rows}
+
+
+def test_a_memory_plan_draws_itself(tmp_path):
+    exe = sf.compile(lambda x: snp.sum(snp.tanh(x) / snp.sum(snp.tanh(x), 0), 1), "f32[N,8]")
+    chart = exe.memory.plot(N=1000)
+    assert "at N = 1000<" in chart.to_svg()
+    assert "at N = 64<" in exe.memory.plot().to_svg()
+    assert exe.memory._repr_mimebundle_()["image/svg+xml"] == exe.memory.plot().to_svg()
+    assert chart._repr_mimebundle_() == {
+        "text/plain": exe.memory.table(), "image/svg+xml": chart.to_svg(),
+    }  # fmt: skip
+    assert chart.save(tmp_path / "plan.svg").read_text() == chart.to_svg()
+    _Balanced().check(chart.save(tmp_path / "plan.html").read_text())
+    with pytest.raises(sf.ShapeError, match="the size N has no value"):
+        exe.memory.plot(M=3)
+    with pytest.raises(sf.ArgumentError, match="name of a format") as caught:
+        chart.save(tmp_path / "plan.dot")
+    assert ".dot" not in caught.value.fix
 
 
 def test_bars_show_values_and_spread():
