@@ -151,8 +151,8 @@ _ROWS = (
         "target",
         "choice",
         "cpu",
-        "Compiles for this machine where the call names none.",
-        choices=("cpu", "cuda"),
+        "Compiles for this machine where the call names none; interpret runs graphs by NumPy.",
+        choices=("cpu", "cuda", "interpret"),
     ),
     Option(
         "cuda_driver",

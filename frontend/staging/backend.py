@@ -18,8 +18,6 @@ from symfuse.runtime.errors import CompileError, DeviceError, OptionError
 
 __all__ = ["LIVE", "Choices", "Loaded", "load"]
 
-_TARGETS = ("cpu", "cuda", "interpret")
-
 
 class Choices(Struct, frozen=True):
     """How to compile; None leaves a choice to the option of the same name."""
@@ -32,8 +30,8 @@ class Choices(Struct, frozen=True):
     mode: str | None = None
 
     def __post_init__(self) -> None:
-        _check("target", self.target, _TARGETS)
-        _check("numerics", self.numerics, ("strict", "fast"))
+        _check("target", self.target, options.OPTIONS["target"].choices)
+        _check("numerics", self.numerics, options.OPTIONS["numerics"].choices)
         _check("mode", self.mode, ("default", "max", "fast-compile"))
 
     @property

@@ -148,6 +148,14 @@ def test_a_target_from_the_environment_is_refused_too(environment, tmp_path):
         sf.jit(lambda x: x + 1)(X)
 
 
+def test_the_interpreter_can_be_chosen_by_the_environment(environment):
+    environment(SYMFUSE_TARGET="interpret")
+    exe = sf.compile(lambda x: x + 1, X)
+    np.testing.assert_array_equal(exe(X), X + 1)
+    with pytest.raises(sf.UnsupportedError, match="no compiled code"):
+        _ = exe.executable
+
+
 def test_without_device_and_compiler_the_device_is_missed_first(monkeypatch, tmp_path):
     def absent(name):
         raise sf.DeviceError(f"lib{name}.so is absent", fix="install the compiler")

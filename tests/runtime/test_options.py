@@ -89,7 +89,7 @@ def test_using_does_not_reach_other_threads():
     [
         ("SYMFUSE_DEBUG", "6", "0 to 5"),
         ("SYMFUSE_CACHE", "off", "0 or 1"),
-        ("SYMFUSE_TARGET", "gpu", "cpu or cuda"),
+        ("SYMFUSE_TARGET", "gpu", "cpu or cuda or interpret"),
         ("SYMFUSE_LOG", "fusion,all", "passes, fusion, recompiles, cache, memory"),
         ("SYMFUSE_NUM_THREADS", "0", "a whole number from 1"),
         ("OMP_NUM_THREADS", "many", "a whole number from 1"),
