@@ -126,7 +126,7 @@ def test_the_real_library_says_that_it_needs_a_device() -> None:
 def test_an_absent_library_is_an_error_that_names_the_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("symfuse.runtime.cuda.cublaslt.find", lambda name: None)
+    monkeypatch.setattr(libraries, "find", lambda name: None)
     with pytest.raises(DeviceError, match="computes products of matrices") as raised:
         cublaslt()
     assert "nvidia-cublas" in raised.value.fix

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import threading
 import time
 
 import pytest
 
 from symfuse.playground.recording import Preset, export
-from symfuse.playground.server import Server
-from symfuse.playground.session import Session
 from symfuse.playground.settings import Settings
 
 pytestmark = pytest.mark.peer("playwright")
@@ -28,17 +25,6 @@ def browser():
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
         launched.close()
-
-
-@pytest.fixture
-def server(programs):
-    made = Server(Session(Settings(), programs))
-    thread = threading.Thread(target=made.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.shutdown()
-    made.close()
-    thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,6 @@ from symfuse.playground.settings import Settings
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-def server(programs):
-    made = Server(Session(Settings(), programs))
-    thread = threading.Thread(target=made.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.shutdown()
-    made.close()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
 def ask(server, method, path, body=None, headers=None):
     """Status, headers and body of one request."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
