@@ -38,7 +38,6 @@ def generate(stages: Stages, level: Level) -> Program:
         Result(names[o].lstrip("%"), o.dtype, _dims(o), _alias(numbers, aliases.get(buffers(o))))
         for o in graph.outputs
     )
-    arena = stages.memory.arena
     return Program(
         target=stages.target.name,
         image=code.image,
@@ -47,7 +46,8 @@ def generate(stages: Stages, level: Level) -> Program:
         symbols=tuple(symbol.name for symbol in graph.symbols),
         guards=tuple(map(str, conditions(stages.layout))) if graph.symbols else (),
         constants=tuple(literal.array() for literal, _ in buffers.literals()),
-        arena=arena if isinstance(arena, int) else str(arena),
+        arena=_plain(stages.memory.arena),
+        peak=_plain(_peak(stages)),
         launches=launch_records(stages.launches),
         features=required_features(code.features),
         work=_work(stages.tree),
@@ -66,7 +66,17 @@ def _alias(numbers: Mapping[Buffer, int], source: Buffer | None) -> int | None:
 
 
 def _dims(node: Node) -> tuple[int | str, ...]:
-    return tuple(dim if isinstance(dim, int) else str(dim) for dim in node.shape)
+    return tuple(map(_plain, node.shape))
+
+
+def _peak(stages: Stages) -> Dim:
+    """The bytes that one call takes: the arena, and results that are in no input's memory."""
+    made = (o for o in stages.graph.outputs if stages.buffers(o) not in stages.aliases)
+    return sum((node.type.nbytes for node in made), stages.memory.arena)
+
+
+def _plain(dim: Dim) -> int | str:
+    return dim if isinstance(dim, int) else str(dim)
 
 
 def _launch(kernel: Kernel) -> Launch:

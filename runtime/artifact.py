@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import safetensors
 from .archive import Kind
 from .dtypes import DType
 from .errors import ArtifactError
+from .header import header
 from .host import support
 from .host.image import Image
 from .host.layout import fingerprint
@@ -27,8 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "Artifact", "load", "missing_features", "required_features", "save"]
 
-SCHEMA = 3  # 1: without code for a device; 2: without loops on one
-_BFLOAT16 = ".bf16.npy"
+# 1: without code for a device; 2: without loops on one; 3: an .npy member for each array, and
+# of the memory only the arena. Files of all of these are read.
+SCHEMA = 4
+_ARRAYS = {"hidden": "weights.safetensors", "constants": "constants.safetensors"}
+_HEADER = "program.h"
+_BFLOAT16 = ".bf16.npy"  # until schema 3
 _TEXTS = ("graph.txt", "explanation.json")
 _COMPILE_AGAIN = (
     "compile the graph inside again on this machine, by symfuse.load(path, recompile=True)"
@@ -99,7 +105,7 @@ def from_bytes(data: bytes, name: str, *, to_run: bool = True) -> Artifact:
     try:
         return _artifact(manifest, members, to_run=to_run)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _KIND.damaged(name, f"its manifest does not describe a program ({error})") from error
+        raise _KIND.damaged(name, f"it does not describe a program ({error})") from error
 
 
 def required_features(flags: str) -> tuple[str, ...]:
@@ -132,9 +138,11 @@ def _members(artifact: Artifact) -> dict[str, bytes]:
         members[f"device/{index:05}.bin"] = module
     if helpers := support.installed():
         members["support.bin"] = helpers.to_bytes()
-    for kind, arrays in (("hidden", program.hidden), ("constants", program.constants)):
-        for index, array in enumerate(arrays):
-            members[f"{kind}/{index:05}{_suffix(array)}"] = _npy(array)
+    for kind, arrays in _named(program).items():
+        if arrays:
+            members[_ARRAYS[kind]] = safetensors.pack(arrays)
+    if program.image is not None and "main" in program.image.symbols:
+        members[_HEADER] = header(program).encode()
     for name, data in artifact.files.items():
         members[f"files/{name}"] = bytes(data)
     return dict(sorted(members.items()))
@@ -152,7 +160,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "inputs": [asdict(argument) for argument in program.inputs],
         "outputs": [asdict(result) for result in program.outputs],
         "symbols": program.symbols,
-        "memory": program.arena,
+        "memory": {"arena": program.arena, "peak": program.peak},
         "guards": program.guards,
         "launches": [asdict(launch) for launch in program.launches],
         "work": program.work,
@@ -160,20 +168,13 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _npy(array: np.ndarray[Any, Any]) -> bytes:
-    buffer = io.BytesIO()
-    # The format has no bfloat16: its bits are written, and the suffix says what they are.
-    plain = array.view(np.uint16) if _is_bfloat16(array) else array
-    np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _suffix(array: np.ndarray[Any, Any]) -> str:
-    return _BFLOAT16 if _is_bfloat16(array) else ".npy"
-
-
-def _is_bfloat16(array: np.ndarray[Any, Any]) -> bool:
-    return array.dtype.kind == "V" and DType.of(array) is DType.BF16
+def _named(program: Program) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """The arrays of each kind: weights by number and name of their input, constants by number."""
+    inputs = (f"{n}.{each.name}" for n, each in enumerate(program.inputs) if each.hidden)
+    return {
+        "hidden": dict(zip(inputs, program.hidden, strict=True)),
+        "constants": {str(n): array for n, array in enumerate(program.constants)},
+    }
 
 
 # Reading -------------------------------------------------------------------------------------
@@ -219,9 +220,9 @@ def _artifact(
         inputs=tuple(Argument(**_typed(row)) for row in manifest["inputs"]),
         outputs=tuple(Result(**_typed(row)) for row in manifest["outputs"]),
         symbols=tuple(manifest["symbols"]),
-        hidden=_arrays("hidden/", members),
-        constants=_arrays("constants/", members),
-        arena=manifest["memory"],
+        hidden=_arrays("hidden", members),
+        constants=_arrays("constants", members),
+        **_memory(manifest["memory"]),
         guards=tuple(manifest["guards"]),
         launches=tuple(
             Launch(**{**row, "lines": tuple(row["lines"])}) for row in manifest["launches"]
@@ -253,11 +254,28 @@ def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "dtype": DType(row["dtype"]), "dims": tuple(row["dims"])}
 
 
-def _arrays(prefix: str, members: Mapping[str, bytes]) -> tuple[np.ndarray[Any, Any], ...]:
-    names = sorted(name for name in members if name.startswith(prefix))
-    return tuple(_from_npy(name, members[name]) for name in names)
+def _memory(stored: Mapping[str, int | str] | int | str) -> dict[str, Any]:
+    """The formulas of the memory; until schema 3 that of the arena was the only one."""
+    return dict(stored) if isinstance(stored, Mapping) else {"arena": stored}
+
+
+def _arrays(kind: str, members: Mapping[str, bytes]) -> tuple[np.ndarray[Any, Any], ...]:
+    """The hidden values or the constants, in their order."""
+    if _ARRAYS[kind] not in members:
+        names = sorted(name for name in members if name.startswith(f"{kind}/"))
+        return tuple(_from_npy(name, members[name]) for name in names)
+    try:
+        found = safetensors.unpack(members[_ARRAYS[kind]])
+    except ValueError as error:
+        raise ValueError(f"{_ARRAYS[kind]}: {error}") from error
+    return tuple(found[name] for name in sorted(found, key=_number))
+
+
+def _number(name: str) -> int:
+    return int(name.partition(".")[0])
 
 
 def _from_npy(name: str, data: bytes) -> np.ndarray[Any, Any]:
+    """An array of a file of schema 3 or less."""
     array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     return array.view(DType.BF16.numpy) if name.endswith(_BFLOAT16) else array

@@ -87,7 +87,9 @@ class Program:
 
     The code gets pointers in the order of inputs, outputs, constants. `hidden` are the values of
     the hidden inputs, `constants` those of arrays that only the code knows. `arena` is the bytes
-    of scratch memory, or their formula; `work` is bytes of traffic beyond reading the inputs.
+    of scratch memory, or their formula; `peak` is what a call takes in all, the arena and results
+    in memory of their own (None in files of earlier versions, which do not say). `work` is bytes of
+    traffic beyond reading the inputs.
     A program for a device has `device`, and an `image` only to settle sizes that are left open.
     """
 
@@ -99,6 +101,7 @@ class Program:
     hidden: tuple[np.ndarray[Any, Any], ...] = ()
     constants: tuple[np.ndarray[Any, Any], ...] = ()
     arena: int | str = 0
+    peak: int | str | None = None
     guards: tuple[str, ...] = ()
     launches: tuple[Launch, ...] = ()
     features: tuple[str, ...] = ()

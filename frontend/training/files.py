@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
+from symfuse.runtime import safetensors
 from symfuse.runtime.errors import ArgumentError
 
 from ..nn.layer import Layer, Variables
@@ -89,7 +90,7 @@ def restore(model: Any, path: Path_) -> None:
 def save_weights(model: Any, path: Path_) -> Path:
     """Write all arrays of the model alone, in the safetensors format."""
     target = Path(path)
-    target.write_bytes(archive.tensors_to(_named(model.values())))
+    target.write_bytes(safetensors.pack(_named(model.values())))
     return target
 
 

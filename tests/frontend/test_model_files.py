@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import symfuse as sf
 from symfuse import nn
@@ -119,6 +120,27 @@ def test_weights_alone(data: Any, tmp_path: Path) -> None:
     small = nn.Sequential([nn.Input(6), nn.Dense(8)])
     with pytest.raises(sf.ArgumentError, match="has the shape None in the model"):
         small.load_weights(path)
+
+
+def test_damaged_weights_are_refused_at_the_users_line(data: Any, tmp_path: Path) -> None:
+    model = noisy()
+    model.build("f32[N,6]", seed=9)
+    path = model.save_weights(tmp_path / "weights.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(sf.ArtifactError, match="its arrays cannot be read: the arrays") as caught:
+        model.load_weights(path)
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_the_safetensors_package_reads_weights(tmp_path: Path) -> None:
+    model = noisy()
+    model.build("f32[N,6]", seed=9)
+    found = safetensors.numpy.load_file(model.save_weights(tmp_path / "weights.safetensors"))
+    kernels = [name for name in found if name.endswith("kernel")]
+    for name in kernels:
+        _, layer, _ = name.split("/")
+        assert same(found[name], model.params[layer]["kernel"])
+    assert kernels
 
 
 def test_halves_keep_their_bits(tmp_path: Path) -> None:

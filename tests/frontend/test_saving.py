@@ -78,6 +78,25 @@ def test_results_go_where_the_caller_wants(file, tmp_path):
         loaded(PARAMS, X, out=[out["y"]])
 
 
+def test_memory_of_a_call_is_a_formula_that_loads(file):
+    loaded = sf.load(file)
+    program, arena = loaded.program, sf.compile(model, *SPECS).memory
+    results = loaded(PARAMS, X)
+    made = results["y"].nbytes + results["total"][0].nbytes + results["layer"].w.nbytes
+    assert program.arena == str(arena.peak)
+    assert eval(program.peak, {"N": 3}) == arena.peak_bytes(N=3) + made
+    with zipfile.ZipFile(file) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["memory"] == {"arena": program.arena, "peak": program.peak}
+    assert manifest["guards"] == list(program.guards) == ["0 ≤ N"]
+
+
+def test_results_in_memory_of_arguments_take_none(tmp_path):
+    donating = sf.compile(lambda x: x + 1, "f32[N]", donate_argnums=0).program
+    assert (donating.arena, donating.peak) == (0, 0)
+    assert sf.compile(lambda x: x + 1, "f32[N]").program.peak == "4*N"
+
+
 def test_flat_functions_reach_native_code(tmp_path):
     path = sf.compile(lambda x, y: (x + y, x * y), X, X).save(tmp_path / "flat.sfz")
     loaded = sf.load(path, threads=1)
