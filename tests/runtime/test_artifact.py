@@ -20,6 +20,7 @@ from symfuse.compiler.targets.llvm.machine import host_machine
 from symfuse.runtime import artifact as module
 from symfuse.runtime.archive import digest
 from symfuse.runtime.artifact import Artifact, load, missing_features, required_features, save
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArtifactError
 from symfuse.runtime.executable import Executable
 from symfuse.runtime.header import header
@@ -157,18 +158,26 @@ def test_a_foreign_manifest_is_refused(file: Path, changes: Any, message: str) -
 
 
 def test_arrays_and_memory_of_earlier_schemas_are_read(tmp_path: Path) -> None:
+    halves = np.array([1.5, -2.0]).astype(DType.BF16.numpy)
     program = with_constants()
+    program = dataclasses.replace(program, constants=(*program.constants, halves))
     path = saved(tmp_path / "old.sfz", program)
     members = {n: data for n, data in members_of(path).items() if not n.endswith((".h", "sors"))}
-    for kind in ("hidden", "constants"):
-        for index, array in enumerate(getattr(program, kind)):
-            buffer = io.BytesIO()
-            np.save(buffer, array)
-            members[f"{kind}/{index:05}.npy"] = buffer.getvalue()
+    members["hidden/00000.npy"] = npy(program.hidden[0])
+    members["constants/00000.npy"] = npy(program.constants[0])
+    members["constants/00001.bf16.npy"] = npy(halves.view(np.uint16))
     found = load(rewritten(path, members, schema=3, memory=64)).program
     assert (found.arena, found.peak) == (64, None)
-    np.testing.assert_array_equal(found.hidden, program.hidden)
-    np.testing.assert_array_equal(found.constants, program.constants)
+    for kind in ("hidden", "constants"):
+        for before, after in zip(getattr(program, kind), getattr(found, kind), strict=True):
+            assert before.dtype == after.dtype
+            np.testing.assert_array_equal(before, after)
+
+
+def npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def test_arrays_are_safetensors_under_the_numbers_of_their_buffers(tmp_path: Path) -> None:
