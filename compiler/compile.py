@@ -138,7 +138,8 @@ def _told(made: Compilation) -> Compilation:
         line = f"symfuse: {made.traced.name} {source} in {total:.1f} ms, {kernels} kernels"
         print(line, file=sys.stderr)
     texts = TARGETS[made.machine[0]].texts
-    for wanted, stage in ((2, "kernels"), (4, texts[0]), (5, texts[-1])):
+    shown = ((3, "optimized"), (3, "schedule"), (4, "kernels"), (4, texts[0]), (5, texts[-1]))
+    for wanted, stage in shown:
         if level >= wanted:
             print(_part("explain.stages").as_text(made, stage), file=sys.stderr)
     return made

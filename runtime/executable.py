@@ -97,6 +97,11 @@ class Executable:
         return self.program.symbols
 
     @property
+    def reports(self) -> bool:
+        """Whether the code tells Python something while it runs."""
+        return self._caller.reports
+
+    @property
     def is_native(self) -> bool:
         """Whether calls reach the code without passing through Python."""
         return self.entry is not self._caller

@@ -106,8 +106,9 @@ _ROWS = (
         "debug",
         "level",
         0,
-        "Prints more and more of each compilation: 1 a line with times, 2 the kernels, 3 each "
-        "graph that a pass has changed, 4 the generated code, 5 the assembly.",
+        "Prints more and more of each compilation: 1 a line with times, 2 at the first call the "
+        "time of each kernel with GFLOP/s and GB/s, 3 the fused graph and how its kernels walk it, "
+        "4 the generated code, 5 the assembly.",
         choices=("0", "1", "2", "3", "4", "5"),
     ),
     Option(

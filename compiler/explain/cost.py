@@ -9,18 +9,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..ir.dims import Dim, evaluate, product
+from symfuse.runtime.dtypes import DType
+
+from ..ir.dims import Dim, Symbol, ceil_div, evaluate, product
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.op import Reduction
 from ..ir.printer import is_inline, name_nodes
 from ..ir.regions import bundles, regions
 from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
-from ..kernel.phases import Access, Buffer, Instr, Kernel
+from ..kernel.phases import Access, Buffer, Instr, Kernel, Part, Phase, Serial
 from ..kernel.scalar import INSTRUCTIONS
 from .text import as_bundle, bytes_text, count_text, table
 
-__all__ = ["Cost", "Costs", "costs", "kernel_bytes", "node_cost"]
+__all__ = ["Cost", "Costs", "costs", "kernel_bytes", "kernel_flops", "node_cost"]
 
 _HARD = 14  # the cost, in additions, from which an instruction counts as transcendental
 _WEIGHTS = {"fma": 2, "select": 0}
@@ -124,6 +127,49 @@ def kernel_bytes(kernel: Kernel) -> Dim:
     return total
 
 
+def kernel_flops(kernel: Kernel) -> Dim:
+    """Arithmetic instructions that a launch runs. What a library computes counts by the definitions
+    of the operations: products do, decompositions and transforms have none."""
+    if not kernel.parts:
+        return sum((node_cost(node).flops for node in kernel.nodes), 0)
+    total: Dim = 0
+    for part in kernel.parts:
+        for item in part.phases:
+            serial = item if isinstance(item, Serial) else None
+            for phase in item.phases if isinstance(item, Serial) else (item,):
+                total = total + _phase_flops(part, phase, serial)
+    return total
+
+
+def _phase_flops(part: Part, phase: Phase, serial: Serial | None) -> Dim:
+    """Each instruction as often as its value changes, a fold with every element."""
+    walked = frozenset(loop.symbol for loop in phase.loops)
+    total: Dim = 0
+    for instr in phase.body:
+        once = _instruction_flops(instr)
+        over = walked if instr.is_fold else walked & instr.axes
+        total = total + (_visits(part, over, serial) * once if once else 0)
+    return total
+
+
+def _instruction_flops(instr: Instr) -> Dim:
+    if not instr.is_fold:
+        return _counted((instr,)).flops
+    return _combination(instr.detail.reduction, [arg.dtype for arg in instr.args]).flops
+
+
+def _visits(part: Part, walked: frozenset[Symbol], serial: Serial | None) -> Dim:
+    """How often all tiles come by: along an axis that is not walked, once a tile or block."""
+    total: Dim = 1
+    for axis in part.axes:
+        extent, tiles = axis.extent, axis.tiles
+        if serial is not None and axis.symbol == serial.symbol:
+            extent = serial.most(extent)
+            tiles = ceil_div(extent, serial.block)
+        total = total * (extent if axis.symbol in walked else tiles)
+    return total
+
+
 def _moved(kernel: Kernel) -> Dim:
     """Bytes that a launch moves, in all turns of a loop whose number is known; in every branch."""
     if kernel.region is None:
@@ -188,10 +234,19 @@ def _fold_cost(node: Node) -> Cost:
     given = (value, position) if reduction.uses_position else (value, None)
     state = reduction.inject(body, *given)
     injected = _counted(body.finish()).times(source.type.size)
-    other = tuple(body.load(Buffer(f"s{k}", x.dtype, ()), (), ()) for k, x in enumerate(state))
-    reduction.combine(body, state, other)
-    combined = _counted(body.finish())
+    combined = _combination(reduction, tuple(x.dtype for x in state))
     return injected + combined.times(source.type.size - node.type.size)
+
+
+def _combination(reduction: Reduction, dtypes: Sequence[DType]) -> Cost:
+    """One combination of two states."""
+    body = _counting_body()
+    one, other = (
+        tuple(body.load(Buffer(f"{side}{k}", dtype, ()), (), ()) for k, dtype in enumerate(dtypes))
+        for side in "st"
+    )
+    reduction.combine(body, one, other)
+    return _counted(body.finish())
 
 
 def _counting_body() -> Body:

@@ -18,7 +18,7 @@ from ..ir.dims import evaluate
 from ..targets.llvm.link import link
 from ..targets.llvm.machine import Level, host_machine
 from ..targets.llvm.program import chunk_count
-from .cost import kernel_bytes
+from .cost import kernel_bytes, kernel_flops
 from .records import Compiled, user_lines
 from .text import as_bundle, bytes_text, seconds_text, share_text, with_facts
 
@@ -28,13 +28,14 @@ _DEVICE = "symfuse.runtime.cuda.profile"
 
 
 class ProfileRow(Struct, frozen=True):
-    """One launch: the median of its seconds, the bytes it touches, the user's lines; of a launch
-    in a loop, the seconds of all its `turns` and the bytes of one."""
+    """One launch: the median of its seconds, the bytes it touches, its arithmetic instructions,
+    the user's lines; of a launch in a loop, the seconds of all its `turns` and the rest of one."""
 
     name: str
     kind: str
     seconds: float
     nbytes: int
+    flops: int
     chunks: int
     lines: tuple[str, ...]
     turns: int = 1
@@ -42,6 +43,10 @@ class ProfileRow(Struct, frozen=True):
     @property
     def bytes_per_second(self) -> float:
         return self.nbytes * self.turns / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_per_second(self) -> float:
+        return self.flops * self.turns / self.seconds if self.seconds else 0.0
 
 
 class Profile(Struct, frozen=True):
@@ -72,13 +77,14 @@ class Profile(Struct, frozen=True):
                 *((str(row.turns),) if looped else ()),
                 bytes_text(row.nbytes),
                 f"{row.bytes_per_second / 1e9:.1f}",
+                f"{row.flops_per_second / 1e9:.1f}" if row.flops else "–",
                 str(row.chunks),
                 ", ".join(row.lines),
             )
             for row in self.rows
         ]
         turns = ("turns",) if looped else ()
-        header = ("kernel", "time", "share", *turns, "bytes", "GB/s", "chunks", "lines")
+        header = ("kernel", "time", "share", *turns, "bytes", "GB/s", "GFLOP/s", "chunks", "lines")
         fact = (
             f"whole program {seconds_text(self.whole)}, kernels one by one "
             f"{seconds_text(self.total)}; each time contains {seconds_text(self.overhead)} of "
@@ -160,6 +166,7 @@ def _summary(
             kernel.kind,
             median(seconds),
             evaluate(kernel_bytes(kernel), sizes),
+            evaluate(kernel_flops(kernel), sizes),
             count,
             tuple(user_lines(kernel.nodes)),
             times,

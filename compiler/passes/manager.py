@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
@@ -64,8 +63,6 @@ def run_passes(
         graph = record.after
         log("passes", "%s", record)
         _dump(folder, number, record.name, graph)
-        if record.has_changed and options.get("debug") >= 3:
-            print(f"after {record.name}\n{graph}", file=sys.stderr)
     return graph, tuple(records)
 
 

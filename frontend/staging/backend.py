@@ -52,6 +52,11 @@ class Loaded(Struct, weakref=True, eq=False):
     mode: str | None = None  # how much the code was optimised
     is_watched: bool = False  # whether its results are inspected for NaN
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether something in Python looks at each call of the code."""
+        return self.executable is not None and self.entry is not self.executable.entry
+
 
 LIVE: WeakSet[Loaded] = WeakSet()
 """All code that is in use."""
@@ -62,6 +67,8 @@ def load(graph: ir.Graph, choices: Choices) -> Loaded:
     with without_collection():
         loaded = _loaded(graph, choices)
     LIVE.add(loaded)
+    if options.get("debug") >= 2 and loaded.compilation is not None:
+        loaded.entry = importlib.import_module("symfuse.debug.times").timed(loaded)
     if options.get("debug_nans"):
         importlib.import_module("symfuse.debug.nans").watched(loaded)
     return loaded

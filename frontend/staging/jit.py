@@ -248,7 +248,7 @@ class Jit:
     def _serve(self, variant: Variant) -> None:
         """Have plain calls go straight to the code where nothing stands between."""
         executable = variant.loaded.executable
-        if executable is None or not variant.is_plain or variant.loaded.is_watched:
+        if executable is None or not variant.is_plain or variant.loaded.is_wrapped:
             self._route(None)
             return
         if variant.direct is None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
+from symfuse.runtime import options
 
 
 def normalised(params, x):
@@ -28,6 +29,79 @@ def test_every_launch_has_its_time(count):
     assert found.whole < 3 * found.total, "the launches are not all of the program"
     assert "whole program" in str(found)
     assert json.loads(json.dumps(found.as_dict()))["rounds"] >= 10
+
+
+def test_the_arithmetic_of_each_launch_is_counted():
+    exe = sf.compile(lambda x, w: np.tanh(x @ w).sum(axis=0), "f32[8,32]", "f32[32,16]")
+    x, w = np.ones((8, 32), "f"), np.ones((32, 16), "f")
+    product, total = exe.profile(x, w).rows
+    assert (product.flops, total.flops) == (2 * 8 * 32 * 16 + 8 * 16, 8 * 16)
+    halves = sf.compile(lambda x: np.sum(x * x), "f32[N]").profile(np.ones(1_000_000, "f")).rows
+    assert 2_000_000 <= sum(row.flops for row in halves) < 2_001_000
+
+
+def test_copies_have_no_arithmetic():
+    found = sf.compile(lambda x: np.flip(x), "f32[9]").profile(np.ones(9, "f"))
+    (row,) = found.rows
+    assert row.flops == 0 and row.flops_per_second == 0
+    assert "GFLOP/s" in str(found) and "–" in str(found)
+
+
+@pytest.mark.parametrize("stage", [sf.jit, lambda f: sf.compile(f, "f32[8]")])
+def test_the_first_call_tells_the_times(stage, capsys):
+    with options.using(debug=2):
+        function = stage(lambda x: np.tanh(x) * 2)
+        results = [function(np.ones(8, "f")) for _ in range(3)]
+    told = capsys.readouterr().err
+    assert told.count("GFLOP/s") == 1 and told.count("whole program") == 1
+    for result in results:
+        np.testing.assert_allclose(result, 2 * np.tanh(np.ones(8)), rtol=1e-6)
+
+
+def test_donated_arguments_are_timed_before_they_are_given_up(capsys):
+    x = np.zeros(8, "f")
+    with options.using(debug=2):
+        function = sf.jit(lambda x: x + 1, donate_argnums=0)
+        np.testing.assert_array_equal(function(x), 1)
+    assert "GFLOP/s" in capsys.readouterr().err
+
+
+def test_what_cannot_be_timed_says_why(capsys):
+    def looped(x):
+        return sf.fori_loop(0, 1000, lambda _, y: np.tanh(y @ y), x)
+
+    def told(x):
+        sf.debug.print("one {}", x[0, 0])
+        return x + 1
+
+    with options.using(debug=2):
+        for function in (looped, told):
+            sf.jit(function)(np.ones((4, 4), "f"))
+    shown = capsys.readouterr()
+    assert "not timed: on the processor, kernels inside loops" in shown.err
+    assert "not timed: it prints or checks" in shown.err
+    assert shown.out.count("one 1.0") == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "parts"),
+    [
+        (0, ()),
+        (1, ("symfuse: f ",)),
+        (3, ("symfuse: f ", "= tanh(%x)", "phase 0:")),
+        (4, ("symfuse: f ", "= tanh(%x)", "phase 0:", "  writes %", "define hidden void")),
+        (5, ("= tanh(%x)", "define hidden void", ".text")),
+    ],
+)
+def test_each_level_tells_more_of_a_compilation(level, parts, capsys):
+    def f(x):
+        return np.tanh(x)
+
+    with options.using(debug=level):
+        sf.compile(f, "f32[8]")
+    found = capsys.readouterr().err
+    assert all(part in found for part in parts)
+    assert ("define hidden void" in found, "phase 0:" in found) == (level >= 4, level >= 3)
 
 
 def test_arguments_stay_as_they_are():
