@@ -10,6 +10,7 @@ from symfuse.runtime.errors import GraphSyntaxError
 __all__ = ["Cursor", "did_you_mean"]
 
 _SPACE = re.compile(r"(?:\s|#[^\n]*)*")
+_COMMENT = re.compile(r"[ \t]*#[ \t]*([^\n]*)")
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -69,6 +70,11 @@ class Cursor:
             depth += (letter in _OPEN) - (letter in _CLOSE)
             self.at += 1
         return self.text[self.start : self.at].rstrip()
+
+    def comment(self) -> str:
+        """The comment behind the piece read last, on its line, which stays to be skipped."""
+        found = _COMMENT.match(self.text, self.at)
+        return found[1].rstrip() if found else ""
 
     def error(
         self, what: str, *, fix: str = "", start: int | None = None, stop: int | None = None

@@ -26,7 +26,11 @@ class Graph(Dataflow, frozen=True, eq=False, dict=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The graph that `text()` or a person wrote; a `GraphSyntaxError` shows the line."""
+        """The graph that `text()` or a person wrote; a `GraphSyntaxError` shows the line.
+
+        A comment behind a node that reads `# model.py:12 in layer`, or has one half of that, says
+        where the node came from; other comments are skipped.
+        """
         return read_graph(text, cls)
 
     def __str__(self) -> str:

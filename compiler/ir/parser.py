@@ -6,14 +6,14 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from msgspec import Struct, field
 
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import SymfuseError
+from symfuse.runtime.errors import Loc, SymfuseError
 
 from .builder import Builder
 from .cursor import Cursor, did_you_mean
@@ -40,6 +40,7 @@ _NUMBER = re.compile(rf"-?(?:{_REAL}(?:[+-]{_REAL}j)?|True|False)(?!\w)")
 _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _BYTES = re.compile(r"0x([0-9a-f]*)")
 _GRAPH = re.compile(r"graph\s+[\w.]+\s*\(")
+_WHERE = re.compile(r"(?:(.+):(\d+))?(?:(?:^| )in (.+))?")
 _DTYPES = {d.value: d for d in DType}
 _WORDS = {"True": True, "False": False, "None": None}
 
@@ -119,14 +120,17 @@ class _Parser(Generic[G]):
         return node
 
     def _statement(self) -> None:
-        """`%name: type = operation(operands, attributes)`; the type may be left out."""
+        """`%name: type = operation(operands, attributes)  # file:line in scope`; the type and the
+        comment may be left out."""
         cursor = self.cursor
         start = cursor.skip()
         name = self._new_name()
         declared = self._type() if cursor.accept(":") else None
         cursor.expect("=")
-        with self.names.builder.deriving(_source(name)):
-            node = self._value(declared)
+        with self.names.builder.deriving(_source(name)):  # numbers among the operands
+            build = self._value(declared)
+        with self.names.builder.deriving(_source(name, cursor.comment())):
+            node = build()
         if declared is not None and node.type != declared:
             raise cursor.error(
                 f"%{name} is declared {declared}, but {node.op} gives {node.type}",
@@ -136,15 +140,16 @@ class _Parser(Generic[G]):
             )
         self.names.values[name] = node
 
-    def _value(self, declared: TensorType | None) -> Node:
-        """An operation, or the elements of a constant."""
+    def _value(self, declared: TensorType | None) -> Callable[[], Node]:
+        """An operation, or the elements of a constant: read, and to be built."""
         cursor = self.cursor
         if cursor.peek("{"):
             if declared is None:
                 raise cursor.error("a constant needs a type", fix="write %name: f32[2] = {1, 2}")
-            return self.names.builder.constant(self._elements(declared).array(), declared.dtype)
+            elements = self._elements(declared).array()
+            return partial(self.names.builder.constant, elements, declared.dtype)
         if cursor.peek("%") or (_NUMBER.match(cursor.text, cursor.at)):
-            return self._operand_node()
+            return partial(self._node, self._operand())
         name = cursor.need(_OPERATION, "an operation, a value or {elements}")
         if name == "result":
             return self._other_result(cursor.start)
@@ -153,7 +158,7 @@ class _Parser(Generic[G]):
             raise cursor.error(f"no operation is called {name}", fix=did_you_mean(name, known))
         return self._operation(operations[name], cursor.start)
 
-    def _other_result(self, start: int) -> Node:
+    def _other_result(self, start: int) -> Callable[[], Node]:
         """`result(%x, 1)`: another result of the loop or branch that %x is a result of."""
         cursor = self.cursor
         cursor.expect("(")
@@ -165,10 +170,10 @@ class _Parser(Generic[G]):
             what = f"{node.op} has one result"
             raise cursor.error(what, fix="name a loop or branch", start=start, stop=cursor.at)
         attrs = {**node.attrs, "result": number}
-        return self._guarded(lambda: self.names.builder.apply(node.op, node.inputs, attrs))
+        return lambda: self._guarded(lambda: self.names.builder.apply(node.op, node.inputs, attrs))
 
-    def _operation(self, op: Op, start: int) -> Node:
-        """The operands and attributes of an operation, applied."""
+    def _operation(self, op: Op, start: int) -> Callable[[], Node]:
+        """The operands and attributes of an operation, to be applied."""
         self.cursor.expect("(")
         operands: list[Any] = []
         attrs: dict[str, Any] = {}
@@ -179,10 +184,15 @@ class _Parser(Generic[G]):
                 operands.append(value)
             else:
                 attrs[key] = value
-        stop = self.cursor.at
+        return partial(self._applied, op, tuple(operands), attrs, start, self.cursor.at)
+
+    def _applied(
+        self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], start: int, stop: int
+    ) -> Node:
+        """The operation; its errors are shown at the text from start to stop."""
         try:
             _signature(op).bind(*operands, **attrs)
-            return self.names.builder.apply(op, tuple(operands), attrs)
+            return self.names.builder.apply(op, operands, attrs)
         except SymfuseError as error:
             raise self.cursor.error(error.what, fix=error.fix, start=start, stop=stop) from None
         except TypeError as error:
@@ -213,7 +223,10 @@ class _Parser(Generic[G]):
         return self.names.builder.apply(operations["broadcast"], (scalar,), attrs)
 
     def _operand_node(self) -> Node:
-        (node,) = self.names.builder.nodes((self._operand(),))
+        return self._node(self._operand())
+
+    def _node(self, operand: Any) -> Node:
+        (node,) = self.names.builder.nodes((operand,))
         return node
 
     def _attribute(self) -> Any:
@@ -304,8 +317,12 @@ class _Parser(Generic[G]):
             raise self.cursor.error(str(error)) from None
 
 
-def _source(name: str) -> Source:
-    return Source(name=None if name.isdigit() else name)
+def _source(name: str, comment: str = "") -> Source:
+    """What a name says of where a node came from, and `model.py:12 in layer` behind it."""
+    found = _WHERE.fullmatch(comment)
+    file, line, scope = found.groups("") if found else ("", "", "")
+    loc = Loc.of_line(file, int(line)) if file else None
+    return Source(loc, None if name.isdigit() else name, scope)
 
 
 def _number(text: str) -> complex | float | int | bool:

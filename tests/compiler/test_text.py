@@ -8,15 +8,18 @@ from handmade import make_graph
 from hypothesis import given
 from strategies import graphs
 
-import symfuse.compiler.ops  # noqa: F401
+import symfuse as sf
+import symfuse.numpy as snp
+from symfuse.compiler.autodiff.forward import jvp_graph
 from symfuse.compiler.ir.builder import Builder
 from symfuse.compiler.ir.dims import dim
 from symfuse.compiler.ir.graph import Graph
+from symfuse.compiler.ir.location import scope
 from symfuse.compiler.ir.op import operations
 from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ir.verify import verify
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import GraphSyntaxError
+from symfuse.runtime.errors import DTypeError, GraphSyntaxError
 
 op = operations
 
@@ -28,7 +31,7 @@ def printed(graph: Graph) -> str:
 def round_trip(graph: Graph) -> Graph:
     """The graph read back from its text, after checking that it prints the same."""
     again = verify(Graph.parse(str(graph)))
-    assert printed(again) == printed(graph)
+    assert str(again) == str(graph)
     assert [p.type for p in again.parameters] == [p.type for p in graph.parameters]
     return again
 
@@ -57,6 +60,44 @@ def test_names_are_kept():
     again = round_trip(make_graph(f, "f32[2]"))
     assert again.outputs[0].inputs[0].source.name == "hidden"
     assert again.outputs[0].source.name is None
+
+
+def test_places_and_scopes_are_kept():
+    def f(x):
+        with scope("encoder"), scope("layer 3"):
+            hidden = op["tanh"](x)
+        return op["exp"](hidden)
+
+    hidden = (again := round_trip(make_graph(f, "f32[2]"))).outputs[0].inputs[0]
+    line = f.__code__.co_firstlineno + 2
+    assert hidden.source.loc.filename == "test_text.py"
+    assert (hidden.source.loc.line, hidden.source.scope) == (line, "encoder/layer 3")
+    assert again.outputs[0].source.loc.line == line + 1
+    assert again.outputs[0].source.variable() is None
+
+
+def test_places_in_loops_are_kept():
+    def f(x):
+        return sf.fori_loop(0, 3, lambda i, pair: (snp.sin(pair[1]), pair[0] * 2), (x, x))
+
+    graph = sf.trace(f, "f32[N]").ir
+    assert str(graph).count("# test_text.py:") == 4
+    round_trip(graph)
+
+
+@pytest.mark.parametrize("comment", ["", "#", "# doubled", "# see in model.py", "# at: 3"])
+def test_comments_that_name_no_place_are_none(comment):
+    text = f"graph f(%x: f32[2]) {{  # a function\n  %y = add(%x, %x)  {comment}\n  return %y\n}}"
+    node = Graph.parse(text).outputs[0]
+    assert (node.source.loc, node.source.name, node.source.scope) == (None, "y", "")
+
+
+def test_errors_name_the_place_that_a_text_names():
+    text = "graph f(%x: i32[2]) {\n  %y = add(%x, %x)  # model.py:12\n  return %y\n}"
+    graph = Graph.parse(text)
+    with pytest.raises(DTypeError) as caught:
+        jvp_graph(graph, [graph.outputs[0]])
+    assert caught.value.user_frame == ("model.py", 12)
 
 
 def test_numbers_stand_where_they_are_used():
