@@ -93,11 +93,12 @@ def size(x: Any) -> Any:
 
 
 def direction(x: Any) -> Any:
-    """Complex numbers divided by their absolute values; zero is itself."""
+    """Complex numbers divided by their absolute values; every zero gives 0 + 0j."""
     far = size(x)
-    safe = call("select", call("equal", far, 0), 1, far)
-    re, im = (call("divide", part, safe) for part in parts(x))
-    return call("complex", re, im)
+    is_zero = call("equal", far, 0)
+    safe = call("select", is_zero, 1, far)
+    found = (call("select", is_zero, 0, call("divide", part, safe)) for part in parts(x))
+    return call("complex", *found)
 
 
 def either(test: str, x: Any) -> Any:

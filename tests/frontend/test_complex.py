@@ -62,6 +62,13 @@ def test_parts_and_questions_are_numpys():
         np.testing.assert_array_equal(sf.jit(question)(bad), question(bad))
 
 
+def test_every_zero_has_the_sign_zero():
+    zeros = np.array([complex(x, y) for x in (0.0, -0.0) for y in (0.0, -0.0)])
+    found = sf.jit(np.sign)(np.append(zeros, complex(-0.0, 2.0)))
+    np.testing.assert_array_equal(found, [0, 0, 0, 0, 1j])
+    assert not np.signbit(found[:4].view(float)).any()
+
+
 def test_sums_means_and_products_are_numpys():
     x = np.stack([Z, W])
     for function in (np.sum, np.prod, np.mean, np.std, np.var, np.cumsum, np.cumprod):
