@@ -38,8 +38,12 @@ def test_reports_have_a_text_for_notebooks(compiled):
         compiled.cost_analysis(),
         compiled.profile(*arrays),
     )
+    pictures = []
     for report in reports:
-        assert report._repr_mimebundle_() == {"text/plain": str(report)}
+        shown = report._repr_mimebundle_()
+        assert shown.pop("text/plain") == str(report)
+        pictures.append([*shown])
+    assert pictures == [["image/svg+xml"], [], [], [], []]
 
 
 def test_a_profile_is_a_trace_for_browsers(compiled):
