@@ -203,8 +203,8 @@ class Phase(Struct, frozen=True):
     """A loop nest, outermost loop first, and the body of its innermost point.
 
     `same`: so many neighbouring threads compute the same. `fragment`: warps fold the body's
-    products by matrices of this shape. `ahead`: what the next tile reads at these places, worth
-    having on its way from memory by then.
+    products by matrices of this shape. `ahead`: places that later turns, or the next
+    tile, read, worth having on their way from memory by then.
     """
 
     loops: tuple[Loop, ...]

@@ -58,11 +58,13 @@ class Vectors(Scalars):
         called = self.writer.once(f"call {kind} {called}({listed})")
         return Value(called, wide[0].dtype, wide[0].lanes)
 
-    def scaled(self, x: Value, n: Value) -> Value | None:
-        """x * 2**n for a whole number n of the same type, where the processor has that: whole
-        registers of AVX-512."""
-        if not host_features().vector_bytes == _SCALED_BYTES == x.lanes * x.dtype.itemsize:
-            return None
+    def scales(self, x: Value) -> bool:
+        """Whether the processor scales such a vector by powers of two: a whole register of
+        AVX-512."""
+        return host_features().vector_bytes == _SCALED_BYTES == x.lanes * x.dtype.itemsize
+
+    def scaled(self, x: Value, n: Value) -> Value:
+        """x * 2**n for a whole number n of the same type, rounded once."""
         suffix = "ps" if x.dtype is DType.F32 else "pd"
         called = f"@llvm.x86.avx512.mask.scalef.{suffix}.512"
         kinds = ", ".join((*(x.type,) * 3, f"i{x.lanes}", "i32"))

@@ -101,11 +101,9 @@ def limit(x: Number, low: float, high: float) -> Number:
 
 def scale(x: Number, n: Number) -> Number:
     """x * 2**n, rounded once: by one instruction, or in two steps of which the first is exact."""
-    layout = x.format
-    whole = (n + layout.magic_bits).as_float(x.dtype) - layout.magic  # what n was made from
-    scaled = x.s.scaled(x.value, whole.value)
-    if scaled is not None:
-        return Number(x.s, scaled)
+    if x.s.scales(x.value):
+        whole = (n + x.format.magic_bits).as_float(x.dtype) - x.format.magic  # as n was made
+        return Number(x.s, x.s.scaled(x.value, whole.value))
     half = n >> 1
     return x * half.power_of_two(x.dtype) * (n - half).power_of_two(x.dtype)
 
