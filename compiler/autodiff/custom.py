@@ -13,7 +13,7 @@ from ..ir.graph import Graph
 from ..ir.inline import inlined
 from ..ir.node import Node
 from ..ir.op import operations
-from ..ir.regions import bundle_key, changed, every_node
+from ..ir.regions import bundle_key, every_node, with_inner
 from ..ops.custom import Rule, inexact
 from ..ops.kinds import stretch, zeros
 from .transpose import pull
@@ -106,31 +106,23 @@ def written_out(graph: Graph) -> Graph:
     """The graph without pullbacks: each is the transpose of its way back."""
     if not any(node.op.name == "pullback" for node in every_node(graph)):
         return graph
-    new: dict[Node, Node] = {p: p for p in graph.parameters}
     together: dict[Any, tuple[Node, ...]] = {}
-    for node in graph.nodes:
-        if node in new:
-            continue
-        inputs = tuple(new[source] for source in node.inputs)
-        with graph.builder.deriving(node.source):
-            if node.op.name == "pullback":
-                key = bundle_key(node)
-                if key not in together:
-                    together[key] = _transposed(graph.builder, node, inputs)
-                new[node] = together[key][node.attr("result")]
-                continue
-            attrs = changed(node, written_out) if node.op.regional is not None else None
-            new[node] = (
-                graph.builder.rebuilt(node, inputs)
-                if attrs is None
-                else graph.builder.apply(node.op, inputs, attrs)
-            )
-    return graph.with_outputs(new[output] for output in graph.outputs)
+
+    def change(node: Node) -> Node:
+        if node.op.name != "pullback":
+            return with_inner(graph.builder, node, written_out)
+        key = bundle_key(node)
+        if key not in together:
+            together[key] = _transposed(graph.builder, node)
+        result: Node = together[key][node.attr("result")]
+        return result
+
+    return graph.with_each(change)
 
 
-def _transposed(builder: Builder, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
+def _transposed(builder: Builder, node: Node) -> tuple[Node, ...]:
     """The tangents that a pullback gives."""
-    back, known = node.attr("back"), node.attr("known")
+    back, known, inputs = node.attr("back"), node.attr("known"), node.inputs
     cotangents = [builder.parameter("", p.type) for p in back.parameters[known:]]
     outputs = inlined(back, (*inputs[:known], *cotangents), builder)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from .builder import Builder
 from .dims import Symbol, symbols
 from .node import Node, attribute_key
-from .walk import topological
+from .walk import rebuild, topological
 
 __all__ = ["Dataflow", "Structure"]
 
@@ -98,6 +98,13 @@ class Dataflow(Struct, frozen=True, eq=False, dict=True):
             new is old for new, old in zip(chosen, self.outputs, strict=True)
         )
         return self if same else replace(self, outputs=chosen)
+
+    def with_each(self, change: Callable[[Node], Node]) -> Self:
+        """The same function with what `change` makes of each node, of new inputs, in its place."""
+        kept = {parameter: parameter for parameter in self.parameters}
+        with self.builder.active():
+            new = rebuild(self.nodes, self.builder, kept, change)
+        return self.with_outputs(new[output] for output in self.outputs)
 
     def stats(self) -> dict[str, int]:
         """How often each operation occurs, the most frequent first."""

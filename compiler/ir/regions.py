@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from .builder import Builder
 from .dataflow import Dataflow
 from .node import Node, attribute_key
 
@@ -25,6 +26,7 @@ __all__ = [
     "every_node",
     "regions",
     "run_region",
+    "with_inner",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -74,6 +76,12 @@ def changed(node: Node, change: Callable[[Any], Any]) -> dict[str, Any] | None:
 
     attrs = {name: inside(value) for name, value in node.attributes}
     return None if all(attrs[name] is value for name, value in node.attributes) else attrs
+
+
+def with_inner(builder: Builder, node: Node, change: Callable[[Any], Any]) -> Node:
+    """The node with its graphs changed."""
+    attrs = changed(node, change) if node.op.regional is not None else None
+    return builder.apply(node.op, node.inputs, attrs) if attrs else node
 
 
 def bundle_key(node: Node) -> Any:

@@ -20,9 +20,8 @@ from ..ir.dims import Dim
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import operations
-from ..ir.regions import changed
+from ..ir.regions import with_inner
 from ..ir.types import TensorType
-from ..ir.walk import rebuild
 from ..ops.compare import equal, isnan, less, select
 from ..ops.conversion import convert
 from ..ops.indexing import take_along_axis
@@ -51,13 +50,9 @@ def expand_sorts(graph: Graph) -> Graph:
     def change(node: Node) -> Node:
         if node.op.sorts:
             return _positions(node.inputs[0], bool(node.attr("descending")))
-        attrs = changed(node, inside) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
+        return with_inner(graph.builder, node, inside)
 
-    kept = {parameter: parameter for parameter in graph.parameters}
-    with graph.builder.active():
-        new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return graph.with_each(change)
 
 
 def _positions(x: Node, descending: bool) -> Node:

@@ -19,8 +19,7 @@ from ..ir.builder import constant
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import Op
-from ..ir.regions import changed, every_node
-from ..ir.walk import rebuild
+from ..ir.regions import every_node, with_inner
 from ..ops.complex import as_complex, as_real, interleave, part_of, parts_of, whole_of
 from ..ops.contract import contract
 from ..ops.fourier import fft, irfft, length_of, rfft
@@ -65,13 +64,9 @@ def _expanded(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
             return _along_axis(node)
         if node.op is as_real and node.inputs[0].op is as_complex:
             return node.inputs[0].inputs[0]
-        attrs = changed(node, inside) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
+        return with_inner(graph.builder, node, inside)
 
-    kept = {parameter: parameter for parameter in graph.parameters}
-    with graph.builder.active():
-        new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return graph.with_each(change)
 
 
 def _along_axis(node: Node) -> Node:

@@ -11,7 +11,7 @@ from ..ir.graph import Graph
 from ..ir.inline import moved
 from ..ir.node import Node
 from ..ir.op import operations
-from ..ir.regions import bundles, changed
+from ..ir.regions import bundles, with_inner
 from ..ir.walk import rebuild
 
 __all__ = ["merge_loops"]
@@ -29,14 +29,7 @@ def merge_loops(graph: Graph) -> Graph:
 def _inside(graph: Graph) -> Graph:
     """The same for the graphs inside."""
     better = cache(merge_loops)
-
-    def change(node: Node) -> Node:
-        attrs = changed(node, better) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
-
-    kept = {parameter: parameter for parameter in graph.parameters}
-    new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return graph.with_each(lambda node: with_inner(graph.builder, node, better))
 
 
 def _merged_once(graph: Graph) -> Graph:

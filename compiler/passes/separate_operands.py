@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..ir.graph import Graph
 from ..ir.node import Literal, Node
-from ..ir.walk import rebuild
 from ..ops.copying import copy
 
 __all__ = ["in_memory", "separate_operands"]
@@ -22,10 +21,7 @@ def separate_operands(graph: Graph) -> Graph:
         inputs = tuple(x if _is_stored(x) else copy(x) for x in node.inputs)
         return graph.builder.rebuilt(node, inputs)
 
-    kept = {parameter: parameter for parameter in graph.parameters}
-    with graph.builder.active():
-        new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return graph.with_each(change)
 
 
 def in_memory(node: Node) -> Node:

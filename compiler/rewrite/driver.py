@@ -12,7 +12,7 @@ from symfuse.runtime.errors import VerifyError
 from ..ir.dims import is_equal
 from ..ir.graph import Graph
 from ..ir.node import Node
-from ..ir.regions import changed
+from ..ir.regions import with_inner
 from ..ir.types import TensorType
 from ..ops.kinds import filled
 from .rule import Rule, RuleSet
@@ -128,8 +128,7 @@ class _Rewriter:
 
     def _with_nested(self, node: Node) -> Node:
         """The node with the graphs among its attributes at rest."""
-        attrs = changed(node, self._rewritten) if node.op.regional is not None else None
-        return self.builder.apply(node.op, node.inputs, attrs) if attrs else node
+        return with_inner(self.builder, node, self._rewritten)
 
     def _rewritten(self, graph: Graph) -> Graph:
         """A graph at rest; each is rewritten once for all results."""

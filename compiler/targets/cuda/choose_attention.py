@@ -14,8 +14,8 @@ from ...ir.dims import is_at_most, product
 from ...ir.graph import Graph
 from ...ir.node import Node
 from ...ir.op import operations
-from ...ir.regions import changed
-from ...ir.walk import rebuild, topological
+from ...ir.regions import with_inner
+from ...ir.walk import topological
 from ...kernel.attention import build_attention
 from ...kernel.attention_form import AttentionForm, Mask
 from ...kernel.attention_slopes import build_slopes
@@ -92,14 +92,7 @@ def without_sums_over_keys(graph: Graph, device: Device, *, available: bool) -> 
     if not any(node.op.regional for node in graph.nodes):
         return graph
     better = cache(partial(without_sums_over_keys, device=device, available=available))
-
-    def change(node: Node) -> Node:
-        attrs = changed(node, better) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
-
-    kept = {parameter: parameter for parameter in graph.parameters}
-    new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
+    return graph.with_each(lambda node: with_inner(graph.builder, node, better))
 
 
 def _with_results(graph: Graph) -> Graph:

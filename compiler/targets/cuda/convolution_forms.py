@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, partial
 
 from ...ir.graph import Graph
 from ...ir.node import Node
-from ...ir.regions import changed
-from ...ir.walk import rebuild
+from ...ir.regions import with_inner
 from ...ops.contract import contract
 from ...ops.copying import copy
 from ...ops.shape import reshape, transpose
@@ -29,28 +27,16 @@ def in_library_form(graph: Graph, *, always: bool) -> Graph:
     inside loops and branches, too. `always`: the small ones as well."""
     if not any(_has_windows(node) for node in graph.nodes):
         return graph
-    graph = _rebuilt(graph, partial(_joined, always=always))
-    graph = _rebuilt(graph, _Forms(graph, always).changed)
+    graph = graph.with_each(partial(_joined, always=always))
+    graph = graph.with_each(_Forms(graph, always).changed)
     if not any(node.op.regional for node in graph.nodes):
         return graph
     better = cache(partial(in_library_form, always=always))
-
-    def inside(node: Node) -> Node:
-        attrs = changed(node, better) if node.op.regional is not None else None
-        return graph.builder.apply(node.op, node.inputs, attrs) if attrs else node
-
-    return _rebuilt(graph, inside)
+    return graph.with_each(lambda node: with_inner(graph.builder, node, better))
 
 
 def _has_windows(node: Node) -> bool:
     return node.op.regional is not None or node.op.name in ("windows", "overlap_add")
-
-
-def _rebuilt(graph: Graph, change: Callable[[Node], Node]) -> Graph:
-    kept = {parameter: parameter for parameter in graph.parameters}
-    with graph.builder.active():
-        new = rebuild(graph.nodes, graph.builder, kept, change)
-    return graph.with_outputs(new[output] for output in graph.outputs)
 
 
 def _joined(node: Node, *, always: bool) -> Node:
