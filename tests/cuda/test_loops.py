@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda.on_device import needs_compiler, simulated
-from frontend.test_control_compiled import PROGRAMS, arguments, drawn, same, symbolic
+from loops import PROGRAMS, arguments, drawn, same, symbolic
 
 import symfuse as sf
 from symfuse.compiler.passes import unroll_regions

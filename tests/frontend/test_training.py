@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from frontend.test_optim import EVERY
+from optimisers import EVERY
 
 import symfuse as sf
 from symfuse import optim
