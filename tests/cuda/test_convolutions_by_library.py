@@ -252,7 +252,17 @@ def test_a_value_between_that_others_read_ends_what_follows(plans: list[Plan]) -
         (
             lambda x, k: nn.conv(x, k, groups=2),
             ((1, 5, 5, 4), (3, 3, 2, 4)),
-            "its groups of channels lie apart in memory",
+            "it is several with kernels of their own, in groups or by vmap",
+        ),
+        (
+            lambda x, k: sf.vmap(lambda x, k: nn.conv(x, k))(x, k),
+            ((3, 1, 5, 5, 4), (3, 3, 2, 4, 4)),
+            "it is several with kernels of their own, in groups or by vmap",
+        ),
+        (
+            gradient(lambda x, k: sf.vmap(lambda x, k: nn.conv(x, k))(x, k), 2),
+            ((3, 1, 5, 5, 4), (3, 3, 2, 4, 4)),
+            "it is several with kernels of their own, in groups or by vmap",
         ),
         (
             lambda x, k: nn.conv(x, k[::-1, :]),
@@ -281,10 +291,21 @@ def test_small_ones_are_generated_unless_the_library_is_asked_for() -> None:
     assert "convolution (" in told and "small kernels run side by side" in told
 
 
+def test_what_is_told_of_the_library_is_what_it_does() -> None:
+    def conv(x: Any, k: Any) -> Any:
+        return nn.conv(x, k, 1, "same")
+
+    assert '): the option cudnn is "always"' in check(conv, *draw((1, 5, 5, 2), (3, 3, 2, 3)))
+    with options.using(cudnn="auto"), simulated():
+        run = sf.compile(conv, "f32[n,16,16,16]", "f32[3,3,16,16]", target="cuda")
+    assert "its sizes are open, so the first plan is taken" in str(run.explain())
+
+
 def test_large_ones_are_given_to_the_library_and_timed(plans: list[Plan]) -> None:
     arrays = draw((4, 16, 16, 16), (3, 3, 16, 16))
     with options.using(cudnn="auto"):
-        check(lambda x, k: nn.conv(x, k, 1, "same"), *arrays)
+        told = check(lambda x, k: nn.conv(x, k, 1, "same"), *arrays)
+        assert "it is large; on the device its plans are timed beside" in told
         assert {plan.note for plan in plans} == {"the fastest of 5 that were timed", plans[0].note}
         plans.clear()
         check(lambda x, k: nn.conv(x, k, 1, "same"), *arrays)

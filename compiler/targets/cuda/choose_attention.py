@@ -39,6 +39,10 @@ CHEAP = 48  # cost up to which a mask is computed for each score rather than rea
 FEW = 8  # queries or keys up to which the scores are small
 COMPUTED = (DType.F16, DType.BF16, DType.F32, DType.F64)
 LARGE_FILL = -1e30  # a mask's number that leaves nothing of a key beside one that is seen
+_TIMED = "on the device plans of cuDNN are timed beside it"
+_OPEN = "its sizes are open, so a plan of cuDNN computes it where there is one"
+_ALWAYS = 'cuDNN computes it instead: the option cudnn is "always"'
+_SHARED = "cuDNN has none of them: what the first keeps of each row is read by the second"
 
 
 def choose_attention(
@@ -59,7 +63,8 @@ def choose_attention(
     for sighting, found in _decisions(graph, sees_through, device, available=False):
         seen, why_not = sighting.attention, ""
         if not isinstance(found, str) and seen is not None:
-            network = missing or network_of(seen, sees_through, numerics, always=always)
+            shared = _SHARED if found.slopes is not None else ""
+            network = missing or shared or network_of(seen, sees_through, numerics, always=always)
             if not isinstance(network, str):
                 found = replace(found, network=network)
             elif available and (reason := _why_library(seen, found.form, sees_through, device)):
@@ -69,7 +74,7 @@ def choose_attention(
                 why_not = network
             found = _without_hidden(found, _mask(seen), sees_through, numerics)
             fused |= dict.fromkeys(found.anchors, found)
-        told[sighting.root] = _told(sighting, found, why_not)
+        told[sighting.root] = _told(sighting, found, why_not, always=always)
     inside = {node for found in dict.fromkeys(fused.values()) for node in found.stored}
     inside -= {found.form.root for found in fused.values()}
     return Attentions(fused, tuple(told[root] for root in told if root not in inside))
@@ -161,7 +166,9 @@ def _decisions(
         yield sighting, "its derivatives sum over keys" if waits and not anywhere else found
 
 
-def _told(sighting: Sighting, found: FusedAttention | str, why_not: str = "") -> str:
+def _told(
+    sighting: Sighting, found: FusedAttention | str, why_not: str = "", *, always: bool = False
+) -> str:
     if sighting.attention is None:
         return str(sighting)
     if isinstance(found, str):
@@ -170,7 +177,9 @@ def _told(sighting: Sighting, found: FusedAttention | str, why_not: str = "") ->
     if found.slopes is not None:
         told = f"{told}, another does so with its derivatives"
     if found.network is not None:
-        return f"{told}; on the device plans of cuDNN are timed beside it"
+        sizes = (size for tensor in found.network.operands for size in tensor.extents)
+        settled = all(isinstance(size, int) for size in sizes)
+        return f"{told}; {_ALWAYS if always else _TIMED if settled else _OPEN}"
     return f"{told}; {why_not}" if why_not else told
 
 

@@ -27,8 +27,9 @@ __all__ = ["Convolutions", "choose_convolutions", "convolution_of", "why_small"]
 WORTH_A_CALL = 1 << 21  # multiplications from which the library is worth a launch of its own
 FUSED = ("half", "tf32")  # the library has engines for these that go on behind a convolution
 
-_LARGE = "it is large; on the device its plans are timed beside the generated kernel"
-_FOLLOWS = f"{_LARGE}; it does what follows as well"
+_TIMED = "it is large; on the device its plans are timed beside the generated kernel"
+_OPEN = "it is large; its sizes are open, so the first plan is taken"
+_ALWAYS = 'the option cudnn is "always"'
 
 Seen = Callable[[Node], bool]
 
@@ -81,8 +82,10 @@ def choose_convolutions(
         stored, taken, refused = stored | needed, {}, {}
     calls, reasons = {}, [told(node, _name(node), "", why) for node, why in refused.items()]
     for node, call in taken.items():
-        whole, why = _with_steps(graph, groups[node], call, grouping.sees_through, numerics)
+        group = groups[node]
+        whole = _with_steps(graph, group, call, grouping.sees_through, numerics)
         calls[node] = whole
+        why = _why(whole, group, always=always)
         reasons.append(told(node, _name(node), f"cuDNN ({whole})", why))
     return Convolutions(calls, frozenset(node for node, _ in found), tuple(reasons))
 
@@ -244,7 +247,7 @@ def _fits(size: Dim, padding: int, space: Space, count: Dim, stride: int) -> boo
 
 def _with_steps(
     graph: Graph, group: Group, call: Convolution, sees_through: Seen, numerics: str
-) -> tuple[Convolution, str]:
+) -> Convolution:
     """The convolution with a bias along the channels and a relu, if these follow."""
     around = Surroundings(graph, group)
     while call.kind == "convolution" and call.compute in FUSED and not call.relu:
@@ -252,10 +255,17 @@ def _with_steps(
         if longer is None:
             break
         call = longer
-    rest = [node for node in group.nodes if node not in call.nodes]
-    if rest:
-        return call, f"{_LARGE}; a second kernel does what follows"
-    return call, _FOLLOWS if len(call.nodes) > 1 else _LARGE
+    return call
+
+
+def _why(call: Convolution, group: Group, *, always: bool) -> str:
+    """Why the library computes a convolution, and what becomes of the rest of its group."""
+    sizes = [(one.batch, *one.space, one.channels) for one in (call.image, call.kernel)]
+    settled = all(isinstance(size, int) for some in sizes for size in some)
+    why = _ALWAYS if always else _TIMED if settled else _OPEN
+    if any(node not in call.nodes for node in group.nodes):
+        return f"{why}; a second kernel does what follows"
+    return f"{why}; it does what follows as well" if len(call.nodes) > 1 else why
 
 
 def _longer(

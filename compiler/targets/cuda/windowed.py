@@ -77,8 +77,8 @@ def windowed(anchor: Node) -> Windowed | str | None:
     (side,) = sides
     found = walked[side]
     assert found is not None
-    if any(anchor.attr("batch")[side]):
-        return "its groups of channels lie apart in memory"
+    if anchor.attr("batch")[side]:
+        return "it is several with kernels of their own, in groups or by vmap, and cuDNN gets one"
     return _roles(anchor, side, found)
 
 
