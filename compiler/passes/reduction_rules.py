@@ -18,6 +18,7 @@ __all__ = ["RULES"]
 Axes = tuple[int, ...]
 _NAMES = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all")
 _SELECTING = (reduce_max, reduce_min, reduce_any, reduce_all)
+_MOST_COPIES = 1 << 15  # whose number every float type has
 
 
 def _axes(node: Node) -> Axes:
@@ -55,14 +56,14 @@ def reduce_twice(node: Node) -> Any:
 
 @step(*_NAMES, numerics="accurate")
 def of_copies(node: Node) -> Any:
-    """The sum of n copies is n times the number; the greatest of them is the number."""
+    """The sum of n copies is n times the number, if the type has n; their greatest is the number."""
     (x,) = node.inputs
     if x.op is not broadcast or node.op is reduce_prod:
         return None
     (source,) = x.inputs
     made = [a for a in _axes(node) if a not in x.attr("axes")]
     copies = _count(x, made)
-    if not made or not copies:
+    if not made or not copies or (x.dtype.is_half and copies > _MOST_COPIES):
         return None
     total = _without_made(node.op, x, source, _axes(node))
     if node.op in _SELECTING or copies == 1:
@@ -196,12 +197,17 @@ def transposed_contract(node: Node) -> Any:
 
 @step("contract", numerics="accurate")
 def contract_with_number(node: Node) -> Any:
-    """With copies of one number a product is a sum, which is then copied."""
+    """With copies of one number a product is a sum, which is then copied.
+
+    Products of halves are added before they are rounded, and may be too great for their type.
+    """
     numbers = [x.number for x in node.inputs]
     if numbers[0] is None and numbers[1] is None:
         return None
     which = 0 if numbers[0] is None else 1
     x, number = node.inputs[which], numbers[1 - which]
+    if x.dtype.is_half and number not in (-1, 0, 1):
+        return None
     summed: Axes = node.attr("contracting")[which]
     batch: Axes = node.attr("batch")[which]
     order = (*batch, *_free(node, which))

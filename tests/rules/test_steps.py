@@ -308,6 +308,24 @@ def test_a_step_fires_and_keeps_values(case, rng):
     compare(after(*arrays), graph(*arrays), rule.numerics)
 
 
+@pytest.mark.parametrize(
+    ("function", "type_", "given"),
+    [
+        (lambda x: op["reduce_sum"](spread(x, (70000, 2), 1), axes=(0,)), "f16[2]", [0.5, 0]),
+        (
+            lambda x: product(x, spread(constant(3, DType.F16), (3, 4))),
+            "f16[1,3]",
+            [[30000, -30000, 1]],
+        ),
+    ],
+    ids=["of_copies", "contract_with_number"],
+)
+def test_what_halves_hold_stays_in_their_range(function, type_, given):
+    graph = make_graph(function, type_)
+    x = np.array(given, np.float16)
+    np.testing.assert_array_equal(rewrite(graph, RULES)(x), graph(x))
+
+
 def compare(now, before, numerics):
     if before.dtype.kind != "f":
         np.testing.assert_array_equal(now, before)
