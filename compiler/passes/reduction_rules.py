@@ -56,7 +56,7 @@ def reduce_twice(node: Node) -> Any:
 
 @step(*_NAMES, numerics="accurate")
 def of_copies(node: Node) -> Any:
-    """The sum of n copies is n times the number, if the type has n; their greatest is the number."""
+    """The sum of n copies is n times the number, if its type has n; the greatest is the number."""
     (x,) = node.inputs
     if x.op is not broadcast or node.op is reduce_prod:
         return None
