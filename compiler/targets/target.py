@@ -83,6 +83,10 @@ class Written(Protocol):
         """The machine code."""
         ...
 
+    def timed(self, level: Level) -> Image | None:
+        """The code once more, with clocks around launches; None where a device has clocks."""
+        ...
+
 
 class Assignment(Protocol):
     """Who computes each group of a graph: kernels of our own, or what a library brings."""

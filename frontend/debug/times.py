@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +11,6 @@ from symfuse.runtime.errors import SymfuseError
 from ..staging.backend import Loaded
 
 __all__ = ["timed"]
-
-_REPEATED = "it prints or checks, and would do so in every run"
 
 
 def timed(loaded: Loaded) -> Callable[..., Any]:
@@ -33,11 +30,7 @@ def timed(loaded: Loaded) -> Callable[..., Any]:
 
 def _times(loaded: Loaded, arrays: Sequence[Any]) -> str:
     """The table, or why there is none."""
-    made, code = loaded.compilation, loaded.executable
-    if made.program.device is None and code.reports:
-        return f"its kernels are not timed: {_REPEATED}"
-    profile = importlib.import_module("symfuse.compiler.explain.profile").profile
     try:
-        return str(profile(made, arrays, code.threads, loaded.mode or "default"))
+        return str(loaded.profile(arrays))
     except SymfuseError as error:
         return f"its kernels are not timed: {error.what}"

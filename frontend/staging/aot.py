@@ -89,11 +89,7 @@ class CompiledFunction:
     @property
     def compilation(self) -> Any:
         """What the compiler did, stage by stage."""
-        if self._loaded.compilation is None:
-            raise UnsupportedError(
-                'target="interpret" is not compiled', fix='use target="cpu"', loc=user_location()
-            )
-        return self._loaded.compilation
+        return self._loaded.records
 
     @property
     def program(self) -> Any:
@@ -122,16 +118,14 @@ class CompiledFunction:
         return self._explained("kernels")
 
     def profile(self, *args: Any, **kwargs: Any) -> Any:
-        """The time of each kernel on these arguments, measured one by one: `.table()`, `.rows`.
+        """The time of each kernel on these arguments, and how often it ran: `.table()`, `.rows`.
 
-        For the processor, the code is generated once more, with kernels that can be called by
-        themselves; a device measures with events around each launch.
+        For the processor, the code is generated once more, with clocks around the launches, those
+        in loops and branches as well; a device measures with events around each launch.
         """
         leaves = self._leaves(args, kwargs)
-        profile = importlib.import_module("symfuse.compiler.explain.profile").profile
-        threads = self.executable.threads
         try:
-            return profile(self.compilation, leaves, threads, self._loaded.mode or "default")
+            return self._loaded.profile(leaves)
         except SymfuseError as error:
             raise error.at(user_location()) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -14,7 +14,7 @@ from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.dims import upper_bound
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime import options
-from symfuse.runtime.errors import CompileError, DeviceError, OptionError
+from symfuse.runtime.errors import CompileError, DeviceError, OptionError, UnsupportedError
 
 __all__ = ["LIVE", "Choices", "Loaded", "load"]
 
@@ -56,6 +56,20 @@ class Loaded(Struct, weakref=True, eq=False):
     def is_wrapped(self) -> bool:
         """Whether something in Python looks at each call of the code."""
         return self.executable is not None and self.entry is not self.executable.entry
+
+    @property
+    def records(self) -> Any:
+        """What the compiler did; the interpreter has none."""
+        if self.compilation is None:
+            raise UnsupportedError(
+                'target="interpret" is not compiled', fix='use target="cpu"', loc=user_location()
+            )
+        return self.compilation
+
+    def profile(self, arrays: Sequence[Any]) -> Any:
+        """The time of each kernel on these arguments, of which none is changed."""
+        measure = importlib.import_module("symfuse.compiler.explain.profile").profile
+        return measure(self.records, arrays, self.executable.threads, self.mode or "default")
 
 
 LIVE: WeakSet[Loaded] = WeakSet()

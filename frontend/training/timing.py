@@ -58,7 +58,7 @@ def timed(model: Any, specs: Sequence[Any], batch_size: int) -> Timed:
     profile = program.profile(*given)
     found: dict[str, float] = {}
     for launch, row in zip(program.compilation.launches, profile.rows, strict=True):
-        own = max(row.seconds - profile.overhead, 0.0)
+        own = max(row.seconds - profile.overhead * row.turns, 0.0)
         for scope, share in _shares(launch.nodes):
             found[scope] = found.get(scope, 0.0) + share * own
     return Timed(batch_size, found)

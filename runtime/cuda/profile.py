@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from .executable import CudaExecutable
 from .graph import Captured
 from .launches import Enqueued
 
-__all__ = ["DeviceTimeline", "time_launches"]
+__all__ = ["time_launches"]
 
 REPEATED = (
     10  # launches that are captured together at least, so that what stands around weighs little
@@ -30,23 +29,9 @@ SHORTEST = 0.2  # seconds that the rounds take together, unless there are MOST o
 LEAST, MOST = 7, 300
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceTimeline:
-    """The times, the value of every symbol, the blocks of each launch, and how often it runs.
-
-    The time of a launch inside of loops is that of all its turns together.
-    """
-
-    timeline: Timeline
-    sizes: tuple[int, ...]
-    blocks: tuple[int, ...]
-    turns: tuple[int, ...]
-
-
-def time_launches(
-    program: Program, values: Sequence[Any], where: Device | None = None
-) -> DeviceTimeline:
-    """The times of each launch by itself, and of the captured whole, on these arguments.
+def time_launches(program: Program, values: Sequence[Any], where: Device | None = None) -> Timeline:
+    """The times of each launch by itself, and of the captured whole, on these arguments; parts are
+    blocks.
 
     Arguments are copied, so that donated ones survive. A launch is repeated on its own results.
     """
@@ -62,7 +47,7 @@ def _copy(value: Any) -> Any:
     return value if is_on_device(value) else np.array(value)
 
 
-def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
+def _timed(device: Device, bound: Bound, count: int) -> Timeline:
     turns: dict[int, list[Enqueued]] = {}
     for at, launch in bound.launches():
         turns.setdefault(at, []).append(launch)
@@ -82,7 +67,7 @@ def _timed(device: Device, bound: Bound, count: int) -> DeviceTimeline:
             rounds.append((row, clock.seconds(bound)))
     kept = rounds[WARM_UP:]
     columns = tuple(zip(*(row for row, _ in kept), strict=True))
-    timeline = Timeline(columns, tuple(whole for _, whole in kept), 0.0, 1)
     blocks = [getattr(turns[at][0], "blocks", 1) if at in turns else 0 for at in range(count)]
     often = tuple(len(turns.get(at, ())) for at in range(count))
-    return DeviceTimeline(timeline, bound.sizes, tuple(blocks), often)
+    whole = tuple(once for _, once in kept)
+    return Timeline(columns, whole, 0.0, 1, often, bound.sizes, tuple(blocks))

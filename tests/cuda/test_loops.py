@@ -216,12 +216,6 @@ def test_the_kernels_of_loops_are_timed_turn_by_turn():
     assert all("test_loops.py" in row.lines[0] for row in found.rows if row.turns == 90)
 
 
-def test_on_the_processor_kernels_of_loops_are_not_timed_one_by_one():
-    exe = sf.compile(PROGRAMS["swap"][0], "f32[4]")
-    with pytest.raises(sf.UnsupportedError, match="cannot be timed"):
-        exe.profile(drawn(4))
-
-
 @pytest.mark.parametrize(("width", "aligned"), [(8, 16), (6, 8), (5, 4), ("N", 4), ("4*N", 16)])
 def test_slots_of_rows_know_how_far_they_are_aligned(width, aligned):
     specs = f"f32[9,{width}]", f"f32[{width}]"

@@ -365,9 +365,9 @@ class TestFiles:
 
 def test_launches_are_timed_one_by_one(programs):
     found = time_launches(programs.quadruple(), [THREE])
-    assert found.blocks == (1, 1)
-    assert len(found.timeline.launches) == 2
-    assert len(found.timeline.whole) == len(found.timeline.launches[0])
+    assert found.parts == found.turns == (1, 1)
+    assert len(found.launches) == 2
+    assert len(found.whole) == len(found.launches[0])
 
 
 def test_memory_comes_back_when_arrays_go(programs, place):

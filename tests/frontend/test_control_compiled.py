@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from loops import PROGRAMS, arguments, drawn, same, swap, symbolic
+from loops import PROGRAMS, arguments, drawn, same, symbolic
 
 import symfuse as sf
 from symfuse.runtime.executable import Executable
@@ -115,9 +115,3 @@ def test_explanations_show_the_tree_of_launches():
     assert len(exe.kernels) == len(exe.program.launches)
     symbolic_exe = sf.compile(*symbolic("rnn")[:1], *symbolic("rnn")[1])
     assert "N" in str(symbolic_exe.cost_analysis().flops)
-
-
-def test_the_kernels_of_loops_are_not_timed_one_by_one():
-    exe = sf.compile(swap, "f32[4]")
-    with pytest.raises(sf.UnsupportedError, match="cannot be timed"):
-        exe.profile(drawn(4))

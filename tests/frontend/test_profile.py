@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from loops import PROGRAMS, arguments
 
 import symfuse as sf
 from symfuse.runtime import options
@@ -66,21 +67,85 @@ def test_donated_arguments_are_timed_before_they_are_given_up(capsys):
     assert "GFLOP/s" in capsys.readouterr().err
 
 
-def test_what_cannot_be_timed_says_why(capsys):
-    def looped(x):
-        return sf.fori_loop(0, 1000, lambda _, y: np.tanh(y @ y), x)
-
+def test_prints_and_checks_happen_once_where_times_are_told(capsys):
     def told(x):
         sf.debug.print("one {}", x[0, 0])
-        return x + 1
+        sf.debug.check(x[0, 0] < 2, "small")
+        return sf.fori_loop(0, 10, lambda _, y: np.tanh(y @ y), x)
 
     with options.using(debug=2):
-        for function in (looped, told):
-            sf.jit(function)(np.ones((4, 4), "f"))
+        function = sf.jit(told)
+        function(np.ones((4, 4), "f"))
     shown = capsys.readouterr()
-    assert "not timed: on the processor, kernels inside loops" in shown.err
-    assert "not timed: it prints or checks" in shown.err
+    assert "repeat 10 times" in shown.err
     assert shown.out.count("one 1.0") == 1
+    exe = sf.compile(told, "f32[4,4]")
+    exe.profile(np.full((4, 4), 3, "f"))
+    assert capsys.readouterr().out == ""
+    exe(np.ones((4, 4), "f"))  # nothing that a profile has checked is left over
+
+
+def test_turns_of_loops_and_branches_are_counted():
+    def program(x):
+        y = sf.fori_loop(0, 90, lambda i, c: np.tanh(c @ x) + i, x)
+        z = sf.while_loop(lambda c: c.max() > 0.5, lambda c: c / 2, 100 * x)
+        far = lambda: sf.fori_loop(0, 30, lambda i, c: np.sin(c @ x) + i, x)  # noqa: E731
+        return y, z, sf.cond(x[0, 0] > 9, far, lambda: x)
+
+    exe = sf.compile(program, "f32[8,8]")
+    found = exe.profile(np.eye(8, dtype="f"))
+    often = [row.turns for row in found.rows]
+    assert [row.name for row in found.rows] == [launch.name for launch in exe.program.launches]
+    assert 90 in often and 30 not in often and 0 in often
+    assert {8, 9} <= set(often), "100 is halved 8 times until it is no more than a half"
+    assert all((row.seconds > 0) is (row.turns > 0) for row in found.rows)
+    assert all("test_profile.py" in row.lines[0] for row in found.rows if row.turns == 90)
+    assert "turns" in found.table()
+
+
+def test_a_profile_shows_the_tree_of_launches():
+    def program(x):
+        def turn(c, row):
+            return sf.fori_loop(0, 3, lambda i, d: np.sin(d @ x) + row, c), c
+
+        return sf.scan(turn, x[0], x)
+
+    exe = sf.compile(program, "f32[N,N]")
+    found = exe.profile(np.eye(4, dtype="f"))
+    outer, inner = (s for s in found.tree if not s.is_kernel)
+    assert (outer.words, inner.words) == ("repeat N times", "repeat 3 times")
+    assert (outer.depth, inner.depth) == (0, 1)
+    assert set(inner.rows) < set(range(len(found.rows))) and set(inner.rows) <= set(outer.rows)
+    assert {found.rows[number].turns for number in inner.rows} == {4 * 3}
+    assert [s.rows[0] for s in found.tree if s.is_kernel] == list(range(len(found.rows)))
+    line = next(one for one in found.table().splitlines() if "repeat 3 times" in one)
+    assert line.startswith("  repeat 3 times")
+    events = json.loads(json.dumps(found.chrome_trace()))["traceEvents"]
+    spans = {e["name"]: (e["ts"], e["ts"] + e["dur"]) for e in events}
+    for name in (found.rows[number].name for number in inner.rows):
+        start, stop = spans["repeat 3 times"]
+        assert start <= spans[name][0] and spans[name][1] <= stop * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_timed_where_its_loops_are_and_changes_nothing(name):
+    function, specs, _ = PROGRAMS[name]
+    exe = sf.compile(function, *specs, donate_argnums=tuple(range(len(specs))))
+    args = arguments(name)
+    kept = [np.copy(x) for x in args]
+    found = exe.profile(*args)
+    assert all(row.seconds > 0 for row in found.rows if row.turns)
+    assert any(row.turns for row in found.rows) and found.whole > 0
+    for x, y in zip(args, kept, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_ordinary_programs_have_no_clocks():
+    exe = sf.compile(lambda x: sf.fori_loop(0, 9, lambda i, c: np.sin(c), x), "f32[4]")
+    exe.profile(np.ones(4, "f"))
+    assert "clock_gettime" not in exe.program.code.externals
+    assert "clock_gettime" not in exe.as_text("llvm")
+    assert set(exe.program.code.symbols) == {"main"}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Measured:
 
     def profile(self, *arrays: Any) -> Any:
         count = len(self.compilation.launches)
-        rows = [SimpleNamespace(seconds=2.0**at + 0.5) for at in range(count)]
+        rows = [SimpleNamespace(seconds=2.0**at + 0.5, turns=1) for at in range(count)]
         return SimpleNamespace(rows=rows, overhead=0.5)
 
 
@@ -86,5 +86,14 @@ def test_times_are_measured() -> None:
 def test_what_cannot_be_measured_says_so() -> None:
     with pytest.raises(sf.ArgumentError, match="the size S1 of an input is open"):
         nn.Sequential([nn.Input((None, 4)), nn.Dense(2)]).summary(profile=True)
-    with pytest.raises(sf.UnsupportedError, match="inside loops"):
-        nn.Sequential([nn.Input((5, 4)), nn.LSTM(2)]).summary(profile=True)
+
+
+def test_recurrent_layers_are_measured_in_their_loops() -> None:
+    layers = [nn.Input((5, 4)), nn.LSTM(8, return_sequences=True), nn.GRU(6), nn.Dense(2)]
+    found = nn.Sequential(layers).summary(profile=True, batch_size=3)
+    seconds = {row.name: row.seconds for row in found.rows}
+    assert seconds.keys() == {"lstm", "gru", "dense"}
+    assert seconds["lstm"] > 0 and seconds["gru"] > 0
+    assert sum(seconds.values()) + found.timed.by_scope.get("", 0.0) == pytest.approx(
+        found.timed.total
+    )

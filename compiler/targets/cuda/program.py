@@ -209,6 +209,9 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
             return Code(None, device)
         return Code(self._prepare(level), device, host_machine().features)
 
+    def timed(self, level: Level) -> None:
+        """Nothing: events of the device tell the times of launches."""
+
     def _with_forms(
         self,
     ) -> tuple[tuple[Function, ...], tuple[KernelLaunch | LibraryLaunch, ...]]:

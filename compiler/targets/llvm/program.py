@@ -17,28 +17,40 @@ from .scalars import LlvmScalars
 from .units import Function
 from .writer import Writer
 
-__all__ = ["chunk_count", "program_functions"]
+__all__ = ["MAIN", "chunk_count", "function", "program_functions", "write_launches"]
+
+MAIN = (("ptr", "%buffers"), ("ptr", "%sizes"), ("ptr", "%arena"), ("i32", "%threads"))
 
 
 def program_functions(kernels: Sequence[Kernel], layout: Layout) -> Iterator[Function]:
     """The functions of a whole program, each written when it is asked for."""
     for kernel in leaves(kernels):
         write = partial(kernel_text, kernel, layout.places, layout.symbols)
-        yield _function(kernel.name, write)
-    yield _function("main", partial(_main, kernels, layout))
+        yield function(kernel.name, write)
+    yield function("main", partial(_main, kernels, layout))
     if layout.symbols:
-        yield _function("prepare", partial(prepare_text, layout))
+        yield function("prepare", partial(prepare_text, layout))
 
 
-def _function(name: str, write: Callable[[set[str]], str]) -> Function:
+def function(name: str, write: Callable[[set[str]], str]) -> Function:
+    """What `write` gives, with what it declares."""
     declarations: set[str] = set()
     return Function(name, write(declarations), frozenset(declarations))
 
 
 def _main(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> str:
     """`i32 main(buffers, sizes, arena, threads)`: the launches in order."""
-    params = (("ptr", "%buffers"), ("ptr", "%sizes"), ("ptr", "%arena"), ("i32", "%threads"))
-    w = Writer("main", params, returns="i32", declarations=declarations)
+    w = Writer("main", MAIN, returns="i32", declarations=declarations)
+    return write_launches(w, kernels, layout)
+
+
+def write_launches(
+    w: Writer,
+    kernels: Sequence[Kernel],
+    layout: Layout,
+    launcher: Callable[..., Launcher] = Launcher,
+) -> str:
+    """The text of a function that runs the launches in order, and of what they need to run."""
     at = Indices(w, LlvmScalars(w))
     load_sizes(w, at, "%sizes", layout.symbols)
     frame = w.alloca("[3 x ptr]", align=16)
@@ -46,7 +58,7 @@ def _main(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> 
     for number, name in enumerate((pointers, "%sizes", "%arena")):
         place = w.emit(f"getelementptr ptr, ptr {frame}, i64 {number}", "p")
         w.line(f"store ptr {name}, ptr {place}, align 8")
-    Launcher(w, at, frame, pointers, layout).run(kernels)
+    launcher(w, at, frame, pointers, layout).run(kernels)
     w.line("ret i32 0")
     return w.text()
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from msgspec import Struct, field
 
 from symfuse.runtime.host.features import host_features
+from symfuse.runtime.host.image import Image
 
 from ...ir.graph import Graph
 from ...ir.regions import every_node
@@ -27,6 +28,7 @@ from .machine import Level, emit_objects, host_machine
 from .program import program_functions
 from .routines import routine_kernel
 from .support import load_support
+from .timed import timing_functions
 from .units import Function, module_text, units
 
 __all__ = ["HostTarget", "target"]
@@ -82,13 +84,14 @@ class HostAssignment(Struct, frozen=True):
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
         """The functions of the program."""
-        return HostText(tuple(leaves(launches)), program_functions(launches, layout))
+        return HostText(tuple(launches), layout, program_functions(launches, layout))
 
 
 class HostText(Struct, frozen=True, eq=False):
     """LLVM functions, each written when it is first asked for."""
 
-    launches: tuple[Kernel, ...]
+    tree: tuple[Kernel, ...]
+    layout: Layout
     _source: Iterator[Function]
     _written: list[Function] = field(default_factory=list)
 
@@ -114,7 +117,7 @@ class HostText(Struct, frozen=True, eq=False):
 
     def kernel_text(self, number: int) -> str:
         """The function of one kernel."""
-        name = re.escape(self.launches[number].name)
+        name = re.escape(self._launches[number].name)
         found = re.search(rf'^define [^\n]*@"?{name}"?\(.*?^}}', self.text, re.M | re.S)
         return found[0] if found else ""
 
@@ -124,13 +127,24 @@ class HostText(Struct, frozen=True, eq=False):
 
     def usage(self) -> Sequence[Usage | None]:
         """Nothing: there is no device."""
-        return (None,) * len(self.launches)
+        return (None,) * len(self._launches)
 
     def generate(self, level: Level) -> Code:
         """The image."""
         machine = host_machine()
         texts = units(self.functions, machine.attributes)
         return Code(link(*emit_objects(machine, texts, level, _prepare)), features=machine.features)
+
+    def timed(self, level: Level) -> Image:
+        """The image of a program that tells its times as well."""
+        machine = host_machine()
+        clocks = module_text(timing_functions(self.tree, self.layout), f"{machine.attributes}\n")
+        texts = (*units(self.functions, machine.attributes), clocks)
+        return link(*emit_objects(machine, texts, level))
+
+    @property
+    def _launches(self) -> tuple[Kernel, ...]:
+        return tuple(leaves(self.tree))
 
 
 def _prepare() -> None:
