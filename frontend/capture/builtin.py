@@ -21,6 +21,7 @@ from .comprehensions import extreme as extreme_of
 from .comprehensions import folded, listed, mapped, started
 from .iterables import enumerate_, range_, reversed_, walk_over, zip_
 from .logic import and_, or_, truth_of
+from .states import decided
 
 __all__ = ["BUILTINS"]
 
@@ -57,10 +58,14 @@ def _folded(values: Any, name: str, both: Function, start: bool) -> Any:
         return FUNCTIONS[name](values) if values._node.shape else getattr(builtins, name)(values)
     if (walked := walk_over(values)) is not None:
         return started(lambda a, b: both(lambda: a, lambda: truth_of(b)), walked, start, name)
-    found = list(values)
-    if not has_tracer(found):
-        return getattr(builtins, name)(found)
-    return reduce(lambda a, b: both(lambda: a, lambda: b), map(_bool, found), start)
+    unknown = []
+    for value in values:  # up to the one that decides, as Python does
+        known = decided(value)
+        if known is None:
+            unknown.append(_bool(value))
+        elif known is not start:
+            return known
+    return reduce(lambda a, b: both(lambda: a, lambda: b), unknown, start)
 
 
 def _sum(values: Any, /, start: Any = 0) -> Any:

@@ -21,6 +21,7 @@ from ..tracing.tree import Structure, flatten
 from .states import (
     NOTHING,
     UNDEFINED,
+    Variables,
     check_effects,
     check_writable,
     copied,
@@ -31,7 +32,7 @@ from .states import (
     scalar,
 )
 
-__all__ = ["branch", "choose", "leave"]
+__all__ = ["branch", "choose", "joined", "leave"]
 
 Function = Callable[..., Any]
 Words = Sequence[str]
@@ -41,17 +42,61 @@ def branch(
     test: Any,
     then: Function,
     otherwise: Function,
+    reader: Any,
+    written: Words,
+    effects: Sequence[Any],
+    results: Words,
+) -> None:
+    """`if test: then()`, `else: otherwise()`, of which `results` are the variables used later."""
+    truth = decided(test)
+    if truth is not None:
+        (then if truth else otherwise)()
+        return
+    check_effects("a branch", effects)
+    variables = Variables.of(reader)
+    sides = [variables.running(side, results) for side in (then, otherwise)]
+    with variables.kept() as state:
+        found = joined(test, sides, variables.names, written, state, results)
+    variables.write(found, results)
+
+
+def leave(
+    test: Any,
+    then: Function,
+    otherwise: Function,
+    reader: Any,
+    written: Words,
+    effects: Sequence[Any],
+) -> Any:
+    """What is returned after an `if` both sides of which end the function."""
+    truth = decided(test)
+    if truth is not None:
+        return (then if truth else otherwise)()
+    check_effects("a branch", effects)
+    variables = Variables.of(reader)
+
+    def returning(side: Function) -> Function:
+        def run(*state: Any) -> tuple[Any]:
+            variables.write(state)
+            return (side(),)
+
+        return run
+
+    with variables.kept() as state:
+        sides = (returning(then), returning(otherwise))
+        take = _taking(variables.names, written, state)
+        return _chosen(test, sides, ("what is returned",), take)[0]
+
+
+def joined(
+    test: Any,
+    sides: Sequence[Function],
     names: Words,
     written: Words,
     state: Sequence[Any],
-    effects: Sequence[Any],
     results: Words,
 ) -> tuple[Any, ...]:
-    """The variables `results` after an `if`, whose sides take and return them."""
-    truth = decided(test)
-    if truth is not None:
-        return tuple((then if truth else otherwise)(*state))
-    check_effects("a branch", effects)
+    """The values of the variables `results` after a branch, each side of which takes the state."""
     if not results:
         raise TraceError(
             "this branch assigns no variable that is used later, and can do nothing else, as a "
@@ -59,26 +104,7 @@ def branch(
             fix="give a value to a variable, and use it after the branch",
             loc=user_location(),
         )
-    return _chosen(test, (then, otherwise), results, _taking(names, written, state))
-
-
-def leave(
-    test: Any,
-    then: Function,
-    otherwise: Function,
-    names: Words,
-    written: Words,
-    state: Sequence[Any],
-    effects: Sequence[Any],
-) -> Any:
-    """What is returned after an `if` both sides of which end the function."""
-    truth = decided(test)
-    if truth is not None:
-        return (then if truth else otherwise)(*state)
-    check_effects("a branch", effects)
-    take = _taking(names, written, state)
-    wrapped = (lambda *given: (then(*given),), lambda *given: (otherwise(*given),))
-    return _chosen(test, wrapped, ("what is returned",), take)[0]
+    return _chosen(test, sides, results, _taking(names, written, state))
 
 
 def choose(test: Any, then: Function, otherwise: Function) -> Any:
@@ -118,7 +144,7 @@ class _Slot(Struct, frozen=True):
 
 
 def _chosen(
-    test: Any, functions: tuple[Function, Function], names: Words, take: Callable[[], Any]
+    test: Any, functions: Sequence[Function], names: Words, take: Callable[[], Any]
 ) -> tuple[Any, ...]:
     """The values after a branch that a traced value decides on."""
     sides = tuple(_traced(function, take) for function in functions)

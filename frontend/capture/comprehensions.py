@@ -19,7 +19,7 @@ from ..tracing.tree import map_leaves
 from .attempt import inlined
 from .iterables import Walk, expect_all_kept, walk_over, zip_
 from .states import NOTHING
-from .walks import for_loop
+from .walks import turns
 
 __all__ = ["chained", "extreme", "folded", "generated", "listed", "mapped", "started"]
 
@@ -95,7 +95,7 @@ def folded(step: Function, values: Walk, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (item if found is NOTHING else step(found, item),)
 
-    return for_loop(values, turn, (what,), (), (NOTHING,), (), None)[0]
+    return turns(values, turn, (what,), (), (NOTHING,))[0]
 
 
 def started(step: Function, values: Walk, start: Any, what: str) -> Any:
@@ -104,7 +104,7 @@ def started(step: Function, values: Walk, start: Any, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (step(found, item),)
 
-    return for_loop(values, turn, (what,), (), (start,), (), None)[0]
+    return turns(values, turn, (what,), (), (start,))[0]
 
 
 def extreme(name: str, values: Walk) -> Any:

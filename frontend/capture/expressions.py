@@ -7,13 +7,12 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from .names import HANDLE
+from .names import HANDLE, reads, targets
 
 __all__ = ["Expressions", "call_of", "contains", "thunk"]
 
 _CHAINED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _BINDS = (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)
-_WITHOUT_ARGUMENTS = ("super", "locals", "vars", "dir", "globals")
 
 
 def call_of(name: str, place: ast.AST, *args: ast.expr) -> ast.expr:
@@ -103,8 +102,6 @@ class Expressions(ast.NodeTransformer):
             node.args = [located(node, ast.Name(one, ast.Load())) for one in names]
             return node
         self.generic_visit(node)
-        if name in _WITHOUT_ARGUMENTS and not node.args:
-            return node
         node.func = call_of("callee", node.func, node.func)
         return node
 
@@ -120,7 +117,10 @@ class Expressions(ast.NodeTransformer):
     def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> ast.expr | None:
         if contains(node) or any(part.is_async for part in node.generators):
             return None
+        is_plain = _keeps_variables(node)
         self.generic_visit(node)
+        if is_plain:
+            return None
         *outer, last = node.generators
         found = call_of("generated", node, *_walked(last, node.elt))
         for part in reversed(outer):
@@ -154,6 +154,22 @@ class Expressions(ast.NodeTransformer):
     def _mangled(self, name: str) -> str:
         private = name.startswith("__") and not name.endswith("__") and self._class
         return f"_{self._class}{name}" if private else name
+
+
+def _keeps_variables(node: ast.GeneratorExp | ast.ListComp) -> bool:
+    """Whether functions that a comprehension gives read its variables later, when they are others.
+
+    One that is an argument of a call is taken to be called at once.
+    """
+    names = {name for part in node.generators for name in targets(part.target)}
+
+    def keeps(node: ast.AST, *, is_given: bool = False) -> bool:
+        if isinstance(node, ast.Lambda | ast.GeneratorExp) and not is_given:
+            return bool(reads(node) & names)
+        given = isinstance(node, ast.Call | ast.keyword)
+        return any(keeps(child, is_given=given) for child in ast.iter_child_nodes(node))
+
+    return keeps(node.elt)
 
 
 def _walked(part: ast.comprehension, value: ast.expr) -> list[ast.expr]:

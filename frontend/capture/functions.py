@@ -19,10 +19,10 @@ from ..tracing.tracer import Tracer
 from . import choices, comprehensions, logic, walks
 from .arrays import array_like, item
 from .builtin import BUILTINS
-from .names import HANDLE
+from .names import HANDLE, reads_scope
 from .rewrite import rewritten
 from .source import definition
-from .states import NOTHING, UNDEFINED, anything, given
+from .states import NOTHING, anything
 
 __all__ = ["callee", "captured"]
 
@@ -110,6 +110,8 @@ def _compiled(code: CodeType) -> CodeType:
     if code.co_flags & _UNUSUAL:
         raise TraceError(f"{code.co_name} is a generator or a coroutine")
     found = definition(code)
+    if (name := reads_scope(found.node)) is not None:
+        raise TraceError(f"{code.co_name} calls {name}(), which asks for its variables by name")
     node: Any = deepcopy(found.node)
     args = node.args
     args.defaults, args.kw_defaults = [], [None] * len(args.kwonlyargs)
@@ -136,7 +138,6 @@ def _inner(code: CodeType) -> CodeType:
 _PROVIDED = SimpleNamespace(
     NOTHING=NOTHING,
     anything=anything,
-    UNDEFINED=UNDEFINED,
     and_=logic.and_,
     assert_=logic.assert_,
     branch=choices.branch,
@@ -146,7 +147,6 @@ _PROVIDED = SimpleNamespace(
     choose=choices.choose,
     for_loop=walks.for_loop,
     generated=comprehensions.generated,
-    given=given,
     is_=logic.is_,
     is_left=logic.is_left,
     is_sequence=logic.is_sequence,

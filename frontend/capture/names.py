@@ -17,7 +17,10 @@ __all__ = [
     "kept_by_functions",
     "live",
     "reads",
+    "reads_scope",
     "root",
+    "shared",
+    "targets",
 ]
 
 HANDLE = "_sf"
@@ -33,6 +36,9 @@ MUTATORS = frozenset(
 )  # fmt: skip
 
 
+_SCOPE = {"locals": 0, "vars": 0, "dir": 0, "eval": 1, "exec": 1}  # with so many arguments
+
+
 def reads(node: ast.AST | None) -> set[str]:
     """The names from outside that a piece of code may read."""
     if node is None:
@@ -45,7 +51,7 @@ def reads(node: ast.AST | None) -> set[str]:
     if isinstance(node, FUNCTIONS):
         return found - _own(node)
     if isinstance(node, COMPREHENSIONS):
-        return found - {name for one in node.generators for name in _targets(one.target)}
+        return found - {name for one in node.generators for name in targets(one.target)}
     return found
 
 
@@ -62,9 +68,32 @@ def assigned(nodes: Iterable[ast.AST]) -> set[str]:
             found.add((node.asname or node.name).partition(".")[0])
         elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
             found.add(node.name)
-        if not isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
+        if isinstance(node, COMPREHENSIONS):
+            found |= _bound_outside(node)
+        elif not isinstance(node, ast.Lambda):
             found |= assigned(ast.iter_child_nodes(node))
     return found
+
+
+def _bound_outside(node: ast.AST) -> set[str]:
+    """What a comprehension binds for the function around it, as `[last := x for x in rows]`."""
+    if isinstance(node, ast.Lambda):
+        return set()
+    own = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
+    return own.union(*map(_bound_outside, ast.iter_child_nodes(node)))
+
+
+def reads_scope(node: ast.AST) -> str | None:
+    """The function that code calls to see the variables around it, as locals(); or None."""
+    calls = (one for one in ast.walk(node) if isinstance(one, ast.Call))
+    return next(
+        (
+            name
+            for one in calls
+            if (name := getattr(one.func, "id", "")) in _SCOPE and len(one.args) <= _SCOPE[name]
+        ),
+        None,
+    )
 
 
 def changed(nodes: Iterable[ast.AST]) -> list[tuple[ast.expr, ast.expr]]:
@@ -109,17 +138,21 @@ def broken_flag(node: ast.stmt) -> str | None:
 
 
 def declared(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """Names that belong to another scope, and the word that says so."""
+    """Names that code declares to belong to another scope, and the word that says so."""
     found: dict[str, str] = {}
-    for node in nodes:
-        for child in ast.walk(node):
-            if isinstance(child, ast.Nonlocal):
-                found |= dict.fromkeys(child.names, "nonlocal")
-    for node in nodes:
-        for child in _in_scope(node):
-            if isinstance(child, ast.Global):
-                found |= dict.fromkeys(child.names, "global")
+    for child in (one for node in nodes for one in _in_scope(node)):
+        if isinstance(child, ast.Nonlocal | ast.Global):
+            found |= dict.fromkeys(child.names, type(child).__name__.lower())
     return found
+
+
+def shared(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """Names that functions inside assign as well, or that belong to another scope."""
+    found: dict[str, str] = {}
+    for child in (one for node in nodes for one in ast.walk(node)):
+        if isinstance(child, ast.Nonlocal):
+            found |= dict.fromkeys(child.names, "nonlocal")
+    return found | declared(nodes)
 
 
 def assigning(nodes: Iterable[ast.AST]) -> set[str]:
@@ -172,7 +205,7 @@ def _live_loop(node: ast.While | ast.For, after: set[str]) -> set[str]:
     start = reads(node.test) if isinstance(node, ast.While) else set()
     flag = broken_flag(node)
     start |= {flag} if flag else set()
-    bound = set() if isinstance(node, ast.While) else _targets(node.target)
+    bound = set() if isinstance(node, ast.While) else targets(node.target)
     head = after | start
     while True:
         more = head | (live(body, head) - bound)
@@ -193,7 +226,8 @@ def _own(node: ast.AST) -> set[str]:
     return (names | assigned(node.body)) - set(declared(node.body))
 
 
-def _targets(node: ast.AST) -> set[str]:
+def targets(node: ast.AST) -> set[str]:
+    """The names that the target of an assignment binds."""
     return {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and _stored(name)}
 
 

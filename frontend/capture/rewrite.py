@@ -1,7 +1,8 @@
 """Rewrites statements: the two sides of an `if`, and the body of a loop, become functions.
 
-Each gets the values that it changes, and returns those that are needed later. What stands in for
-Python's control flow decides at run time whether one of them is called, or both are traced.
+They share the variables of the function around them. What stands in for Python's control flow
+decides at run time whether one of them is called, as Python runs it, or both are traced; for that
+it gets the variables that change, by a function that closes over them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .names import (
     live,
     reads,
     root,
+    shared,
 )
 
 __all__ = ["rewritten"]
@@ -45,6 +47,7 @@ class _Function:
         self._expressions = Expressions(self._nested, class_name, first)
         self._count = 0
         self._shared: dict[str, str] = {}
+        self._own: set[str] = set()
         self._locals: set[str] = set()
         self._kept: set[str] = set()
         self._assigning: set[str] = set()
@@ -54,12 +57,14 @@ class _Function:
         if isinstance(node, ast.Lambda):
             node.body = self._expressions.visit(node.body)
             return
-        self._shared = declared(node.body)
+        self._shared = shared(node.body)
         body = Settler().block(node.body)
-        self._locals = {*self._parameters, *assigned(body)} - set(self._shared)
+        self._own = {*self._parameters, *assigned(body)} - set(declared(body))
+        self._locals = self._own - set(self._shared)
         self._kept = kept_by_functions(body)
         self._assigning = assigning(body)
-        node.body = self._block(body, set())
+        begins = [_local(node, name) for name in sorted(self._own - set(self._parameters))]
+        node.body = [*begins, *self._block(body, set())]
 
     def _nested(self, node: ast.FunctionDef) -> ast.FunctionDef:
         node.decorator_list = [self._expressions.visit(one) for one in node.decorator_list]
@@ -116,47 +121,38 @@ class _Function:
         """An `if` both sides of which end the function."""
         changes = self._effects(node), self._written(node)
         needed = self._changed(node) & live([node], later)
-        sides = [self._side(node, part, needed, None, later) for part in (node.body, node.orelse)]
+        sides = self._sides(node, later)
         test = self._expressions.visit(node.test)
-        call = self._call("leave", [test], sides, sorted(needed), node, changes)
+        call = self._call("leave", [test], sides, needed, node, changes)
         return [*sides, located(node, ast.Return(call))]
 
     def _if(self, node: ast.If, later: set[str]) -> list[ast.stmt]:
         changes = self._effects(node), self._written(node)
         own = self._changed(node)
-        results = sorted(own & later)
-        needed = {*results, *(own & (live(node.body, later) | live(node.orelse, later)))}
-        sides = [
-            self._side(node, part, needed, results, later) for part in (node.body, node.orelse)
-        ]
+        results = own & later
+        needed = results | (own & (live(node.body, later) | live(node.orelse, later)))
+        sides = self._sides(node, later)
         test = self._expressions.visit(node.test)
-        words = [_words(results)]
-        call = self._call("branch", [test], sides, sorted(needed), node, changes, words)
-        return [*sides, *self._taken(results, call)]
+        call = self._call("branch", [test], sides, needed, node, changes, [_words(results)])
+        return [*sides, located(node, ast.Expr(call))]
 
-    def _side(
-        self,
-        node: ast.If,
-        body: Sequence[ast.stmt],
-        needed: set[str],
-        results: Sequence[str] | None,
-        later: set[str],
-    ) -> ast.FunctionDef:
-        """One side as a function; without `results` it returns what the statements return."""
-        inner = self._block(body, later)
-        return self._function(node, "side", sorted(needed), inner, results)
+    def _sides(self, node: ast.If, later: set[str]) -> list[ast.FunctionDef]:
+        return [
+            self._function(node, "side", [], self._block(part, later))
+            for part in (node.body, node.orelse)
+        ]
 
     # loops
 
     def _while(self, node: ast.While, later: set[str]) -> list[ast.stmt]:
         changes = self._effects(node), self._written(node)
         head = live([node], later)
-        names = sorted(self._changed(node) & (head | later))
-        body = self._function(node, "body", names, self._block(node.body, head), names)
+        names = self._changed(node) & (head | later)
+        body = self._function(node, "body", [], self._block(node.body, head))
         test = self._expressions.visit(node.test)
-        asks = self._function(node, "test", names, [located(test, ast.Return(test))], None)
+        asks = self._function(node, "test", [], [located(test, ast.Return(test))])
         call = self._call("while_loop", [], [asks, body], names, node, changes)
-        return [asks, body, *self._taken(names, call)]
+        return [asks, body, located(node, ast.Expr(call))]
 
     def _for(self, node: ast.For, later: set[str]) -> list[ast.stmt]:
         changes = self._effects(node), self._written(node)
@@ -164,15 +160,15 @@ class _Function:
         head = live([node], later)
         broken = broken_flag(node)
         own = self._changed(node) & (head | later)
-        names = sorted(own | ({broken} if broken else set()))
+        names = own | ({broken} if broken else set())
         item = f"{HANDLE}_item"
         take = located(node.target, ast.Assign([node.target], ast.Name(item, ast.Load())))
         inner = [self._expressions.visit(take), *self._block(node.body, head)]
-        body = self._function(node, "body", [item, *names], inner, names)
+        body = self._function(node, "body", [item], inner)
         walked = self._expressions.visit(node.iter)
-        flag = ast.Constant(names.index(broken) if broken else None)
-        call = self._call("for_loop", [walked], [body], names, node, changes, [flag, _words(grows)])
-        return [body, *self._taken(names, call)]
+        more = [ast.Constant(broken), _words(grows)]
+        call = self._call("for_loop", [walked], [body], names, node, changes, more)
+        return [body, located(node, ast.Expr(call))]
 
     # parts
 
@@ -214,79 +210,57 @@ class _Function:
         ]
 
     def _function(
-        self,
-        node: ast.stmt,
-        what: str,
-        parameters: Sequence[str],
-        body: list[ast.stmt],
-        results: Sequence[str] | None,
+        self, node: ast.stmt, what: str, parameters: Sequence[str], body: list[ast.stmt]
     ) -> ast.FunctionDef:
-        """A function of some variables that returns others."""
+        """A function over the variables of this one."""
         self._count += 1
+        names = assigned(body)
+        outer = self._own | {name for name, word in self._shared.items() if word == "nonlocal"}
         words: list[ast.stmt] = []
-        for name in sorted(assigned(body) & set(self._shared)):
-            word = ast.Global if self._shared[name] == "global" else ast.Nonlocal
-            words.append(word([name]))
-        ends: list[ast.stmt] = []
-        if results is not None:
-            given = [call_of("given", node, thunk(_name(node, name))) for name in results]
-            ends.append(ast.Return(ast.Tuple(given, ast.Load())))
+        for word, kept in ((ast.Nonlocal, names & outer), (ast.Global, names & self._globals())):
+            words += [word(sorted(kept))] if kept else []
         args = ast.arguments([], [ast.arg(name) for name in parameters], None, [], [], None, [])
-        lines = [*words, *_without_undefined(node, parameters), *body, *ends] or [ast.Pass()]
         name = f"{HANDLE}_{what}_{self._count}"
+        lines = [*words, *body] or [ast.Pass()]
         made = ast.FunctionDef(name, args, lines, [], lineno=node.lineno)
         found: ast.FunctionDef = located(node, made)
         return found
+
+    def _globals(self) -> set[str]:
+        return {name for name, word in self._shared.items() if word == "global"}
 
     def _call(
         self,
         name: str,
         first: Sequence[ast.expr],
         functions: Sequence[ast.FunctionDef],
-        state: Sequence[str],
+        state: set[str],
         node: ast.If | ast.While | ast.For,
         changes: tuple[Sequence[ast.expr], set[str]],
         more: Sequence[ast.expr] = (),
     ) -> ast.expr:
-        """The call that decides: the functions, the variables they change, and their values."""
+        """The call that decides: the functions, and the variables that they change."""
         place = node.iter if isinstance(node, ast.For) else node.test
-        given = [call_of("given", place, thunk(_name(place, one))) for one in state]
+        variables = ast.Tuple([_name(place, one) for one in sorted(state)], ast.Load())
         effects, written = changes
         return call_of(
             name,
             place,
             *first,
             *(_name(place, one.name) for one in functions),
-            _words(state),
+            thunk(located(place, variables)),
             _words(written),
-            ast.Tuple(given, ast.Load()),
             ast.Tuple(list(effects), ast.Load()),
             *more,
         )
 
-    def _taken(self, names: Sequence[str], call: ast.expr) -> list[ast.stmt]:
-        """The results as variables; those that have no value yet stay undefined."""
-        if not names:
-            return [located(call, ast.Expr(call))]
-        targets = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
-        return [located(call, ast.Assign([targets], call)), *_without_undefined(call, names)]
 
-
-def _without_undefined(place: ast.AST, names: Sequence[str]) -> list[ast.stmt]:
-    """`if name is UNDEFINED: del name`, so that Python itself tells of variables without value."""
-    undefined = ast.Attribute(ast.Name(HANDLE, ast.Load()), "UNDEFINED", ast.Load())
-    return [
-        located(
-            place,
-            ast.If(
-                ast.Compare(ast.Name(name, ast.Load()), [ast.Is()], [undefined]),
-                [ast.Delete([ast.Name(name, ast.Del())])],
-                [],
-            ),
-        )
-        for name in names
-        if not name.startswith(HANDLE)
-    ]
+def _local(place: ast.AST, name: str) -> ast.stmt:
+    """`name: None`, which makes it a variable of the function and gives it no value."""
+    found: ast.stmt = located(
+        place, ast.AnnAssign(ast.Name(name, ast.Store()), ast.Constant(None), None, 1)
+    )
+    return found
 
 
 def _name(place: ast.AST, name: str) -> ast.expr:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
@@ -19,12 +22,12 @@ from ..tracing.tree import flatten, map_leaves
 __all__ = [
     "NOTHING",
     "UNDEFINED",
+    "Variables",
     "anything",
     "check_effects",
     "check_writable",
     "copied",
     "decided",
-    "given",
     "is_array",
     "is_same",
     "owned",
@@ -51,18 +54,69 @@ NOTHING = _Missing("nothing yet")
 """What a variable of symfuse's own holds before anything is known; any value will do."""
 
 
-def given(read: Callable[[], Any]) -> Any:
-    """The value of a variable, or UNDEFINED."""
+class Variables(Struct, frozen=True):
+    """Some variables of the function that runs, which those inside it share."""
+
+    names: tuple[str, ...]
+    cells: tuple[CellType, ...]
+
+    @classmethod
+    def of(cls, reader: FunctionType) -> Variables:
+        """The variables that a function closes over."""
+        return cls(reader.__code__.co_freevars, reader.__closure__ or ())
+
+    def read(self, names: Sequence[str] | None = None) -> tuple[Any, ...]:
+        """Their values, or those of some of them."""
+        wanted = self.names if names is None else names
+        known = dict(zip(self.names, self.cells, strict=True))
+        return tuple(_content(known[name]) for name in wanted)
+
+    def write(self, values: Iterable[Any], names: Sequence[str] | None = None) -> None:
+        """Give them values, or to some of them; UNDEFINED takes the value away."""
+        wanted = self.names if names is None else names
+        known = dict(zip(self.names, self.cells, strict=True))
+        for name, value in zip(wanted, values, strict=True):
+            if value is not UNDEFINED:
+                known[name].cell_contents = value
+            elif _content(known[name]) is not UNDEFINED:
+                del known[name].cell_contents
+
+    def running(
+        self, function: Callable[..., Any], results: Sequence[str] | None = None
+    ) -> Callable[..., tuple[Any, ...]]:
+        """The function as one of values: those for itself, and behind them the variables'."""
+
+        def run(*given: Any) -> tuple[Any, ...]:
+            own = len(given) - len(self.names)
+            self.write(given[own:])
+            function(*given[:own])
+            return self.read(results)
+
+        return run
+
+    @contextmanager
+    def kept(self) -> Iterator[tuple[Any, ...]]:
+        """Have the variables afterwards what they are now; the block may change them."""
+        values = self.read()
+        try:
+            yield values
+        finally:
+            self.write(values)
+
+
+def _content(cell: CellType) -> Any:
     try:
-        return read()
-    except NameError:
+        return cell.cell_contents
+    except ValueError:  # which an empty one raises
         return UNDEFINED
 
 
 def anything(read: Callable[[], Any]) -> Any:
     """The value of a variable that nothing reads any more; NOTHING if it has none."""
-    value = given(read)
-    return NOTHING if value is UNDEFINED else value
+    try:
+        return read()
+    except NameError:
+        return NOTHING
 
 
 def is_array(leaf: Any) -> bool:

@@ -19,12 +19,13 @@ from ..tracing.trace import call
 from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 from .carry import Carry
-from .choices import branch
+from .choices import branch, joined
 from .iterables import Walk, walk_over
 from .logic import and_, not_, truth_of
 from .states import (
     NOTHING,
     UNDEFINED,
+    Variables,
     check_effects,
     check_writable,
     decided,
@@ -32,7 +33,7 @@ from .states import (
     owned,
 )
 
-__all__ = ["for_loop", "while_loop"]
+__all__ = ["for_loop", "turns", "while_loop"]
 
 Function = Callable[..., Any]
 Words = Sequence[str]
@@ -40,24 +41,85 @@ State = tuple[Any, ...]
 
 
 def while_loop(
+    test: Function, body: Function, reader: Any, written: Words, effects: Sequence[Any]
+) -> None:
+    """`while test(): body()`; turns are run by Python until a traced value decides."""
+    while (holds := decided(test())) is not None:
+        if not holds:
+            return
+        body()
+    check_effects("a loop", effects)
+    variables = Variables.of(reader)
+
+    def asks(*state: Any) -> Any:
+        variables.write(state)
+        return test()
+
+    with variables.kept() as state:
+        turn = variables.running(body)
+        found = _while("while", asks, turn, variables.names, written, state, None)
+    variables.write(found)
+
+
+def for_loop(
+    iterable: Any,
+    body: Function,
+    reader: Any,
+    written: Words,
+    effects: Sequence[Any],
+    broken: str | None,
+    grows: Words = (),
+) -> None:
+    """`for item in iterable: body(item)`; turns are run by Python unless their number is traced.
+
+    The loop ends when the variable `broken` is true.
+    """
+    walked, variables = walk_over(iterable), Variables.of(reader)
+    if walked is None:
+        items = iter(iterable)
+        for item in items:
+            body(item)
+            ended = broken is not None and decided(variables.read((broken,))[0])
+            if ended is None:
+                _rest(list(items), iterable, body, reader, written, effects, str(broken))
+            if ended is not False:
+                return
+        return
+    check_effects("a loop", effects)
+    flag = None if broken is None else variables.names.index(broken)
+    with variables.kept() as state:
+        turn = variables.running(body)
+        found = turns(walked, turn, variables.names, written, state, flag, grows)
+    variables.write(found)
+
+
+def turns(
+    walked: Walk,
+    body: Function,
+    names: Words,
+    written: Words,
+    state: State,
+    broken: int | None = None,
+    grows: Words = (),
+) -> State:
+    """The variables after a loop over rows, the body of which takes and returns them."""
+    if walked.kept is not None:
+        walked, body = _filtered(walked, body, names, written)
+    if broken is None and not isinstance(walked.length, Tracer):
+        return _counted(walked, body, names, written, state, grows)
+    return _until_broken(walked, body, names, written, state, broken)
+
+
+def _while(
+    what: str,
     test: Function,
     body: Function,
     names: Words,
     written: Words,
     state: State,
-    effects: Sequence[Any],
-    bound: int | None = None,
-    what: str = "while",
+    bound: int | None,
 ) -> State:
-    """The variables after a `while`; turns are run by Python until a traced value decides."""
-    while True:
-        holds = decided(test(*state))
-        if holds is None:
-            break
-        if not holds:
-            return state
-        state = body(*state)
-    check_effects("a loop", effects)
+    """The variables after turns of the graph, the test and body of which take them."""
 
     def run(carry: Carry) -> list[Any]:
         found: list[Any] = native_while(
@@ -71,39 +133,6 @@ def while_loop(
     return _looped(what, body, names, written, state, run)
 
 
-def for_loop(
-    iterable: Any,
-    body: Function,
-    names: Words,
-    written: Words,
-    state: State,
-    effects: Sequence[Any],
-    broken: int | None,
-    grows: Words = (),
-) -> State:
-    """The variables after a `for`; turns are run by Python unless their number is traced."""
-    walked = walk_over(iterable)
-    if walked is None:
-        items = iter(iterable)
-        for item in items:
-            state = body(item, *state)
-            if broken is None:
-                continue
-            ended = decided(state[broken])
-            if ended is None:
-                rest = list(items)
-                return _rest(rest, iterable, body, names, written, state, effects, broken)
-            if ended:
-                break
-        return state
-    check_effects("a loop", effects)
-    if walked.kept is not None:
-        walked, body = _filtered(walked, body, names, written)
-    if broken is None and not isinstance(walked.length, Tracer):
-        return _counted(walked, body, names, written, state, grows)
-    return _until_broken(walked, body, names, written, state, broken)
-
-
 def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tuple[Walk, Function]:
     """The loop as one over all rows, the body of which asks whether to do anything."""
     item, kept = walked.item, walked.kept
@@ -113,7 +142,11 @@ def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tup
         def inside(*given: Any) -> State:
             return body(item(*rows), *given)  # type: ignore[no-any-return]
 
-        return branch(kept(*rows), inside, _unchanged, names, written, state, (), names)
+        test = kept(*rows)
+        known = decided(test)
+        if known is not None:
+            return inside(*state) if known else state
+        return joined(test, (inside, _unchanged), names, written, state, names)
 
     return replace(walked, item=lambda *rows: rows, kept=None), asks
 
@@ -154,9 +187,15 @@ def _until_broken(
     def turn(at: Any, *given: Any) -> Any:
         return at + 1, *body(walked.at(at), *given)
 
+    at: Any = 0
+    while (known := decided(goes_on(at, *state))) is not None:
+        if not known:
+            return state
+        at, *rest = turn(at, *state)
+        state = tuple(rest)
     bound = walked.length if isinstance(walked.length, int) else None
     every = ("the number of the turn", *names)
-    return while_loop(goes_on, turn, every, written, (0, *state), (), bound, "for")[1:]
+    return _while("for", goes_on, turn, every, written, (at, *state), bound)[1:]
 
 
 def _is_less(at: Any, length: Any) -> Any:
@@ -169,23 +208,30 @@ def _rest(
     items: list[Any],
     iterable: Any,
     body: Function,
-    names: Words,
+    reader: Any,
     written: Words,
-    state: State,
     effects: Sequence[Any],
-    broken: int,
-) -> State:
+    broken: str,
+) -> None:
     """The turns after one in which a traced value has decided whether to go on."""
+    variables = Variables.of(reader)
     if isinstance(iterable, range) and len(items) > 1:
         check_effects("a loop", effects)
         step = iterable.step
         walked = Walk(len(items), (), lambda at, _: items[0] + at * step)
-        return _until_broken(walked, body, names, written, state, broken)
+        flag = variables.names.index(broken)
+        with variables.kept() as state:
+            turn = variables.running(body)
+            found = _until_broken(walked, turn, variables.names, written, state, flag)
+        variables.write(found)
+        return
     for item in items:
-        goes_on = not_(state[broken])
-        turn = partial(body, item)
-        state = branch(goes_on, turn, _unchanged, names, written, state, effects, names)
-    return state
+        goes_on = not_(variables.read((broken,))[0])
+        branch(goes_on, partial(body, item), _nothing, reader, written, effects, variables.names)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _unchanged(*state: Any) -> State:
