@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_MOST_BLOCKS = (1 << 31) - 1  # of one launch
+
+
 class NodeParameters(ctypes.Structure):
     """`CUDA_KERNEL_NODE_PARAMS`, by which a node of a captured graph is changed."""
 
@@ -70,6 +73,11 @@ class PackedKernel:
         words: Sequence[int],
         description: str,
     ) -> None:
+        if blocks > _MOST_BLOCKS:
+            raise DeviceError(
+                f"{description}: {blocks} blocks are more than a device starts at once",
+                fix="make the sizes smaller, or split the call",
+            )
         self.description, self._driver, self.blocks = description, driver, blocks
         self.threads = blocks * launch.threads
         self.words = (c_uint64 * max(1, len(words)))(*words)

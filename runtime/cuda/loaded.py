@@ -42,6 +42,7 @@ __all__ = ["LoadedCode"]
 
 _MAX_DYNAMIC_SHARED = 8
 _FREE_SHARED = 48 << 10
+_COMPILE_HERE = "compile it again on this machine, or load it by symfuse.load(path, recompile=True)"
 _PRODUCTS, _NETWORKS = (f"{__package__}.{name}" for name in ("products", "networks"))
 
 
@@ -122,8 +123,14 @@ class LoadedCode:
 
     def _function(self, launch: KernelLaunch) -> int:
         """The kernel of a launch, allowed the shared memory that it asks for."""
-        call = self.device.driver
+        call, facts = self.device.driver, self.device.facts
         module, name = self._modules[launch.module], launch.entry
+        if launch.shared > facts.shared_bytes:
+            raise ArtifactError(
+                f"kernel {name} takes {launch.shared} bytes of shared memory, and "
+                f"{self.device.label} ({facts.name}) has {facts.shared_bytes} for a block",
+                fix=_COMPILE_HERE,
+            )
         try:
             function = call.handle("cuModuleGetFunction", module, name.encode())
             if launch.shared > _FREE_SHARED:
@@ -229,6 +236,5 @@ def _check_arch(code: DeviceCode, device: Device) -> None:
         raise ArtifactError(
             f"the program is compiled for {code.arch}, and {device.label} ({facts.name}) runs "
             f"code for {facts.arch}",
-            fix="compile it again on this machine, or load it by "
-            "symfuse.load(path, recompile=True)",
+            fix=_COMPILE_HERE,
         )

@@ -14,6 +14,7 @@ import symfuse as sf
 from symfuse.compiler.compile import Compilation, compile_graph
 from symfuse.compiler.explain.stages import as_text, explain, kernels, stages_of
 from symfuse.compiler.targets.cuda import nvrtc
+from symfuse.compiler.targets.cuda.report import architectures
 from symfuse.compiler.targets.cuda.sass import disassembler
 from symfuse.runtime import options
 from symfuse.runtime.cuda.code import Prepared
@@ -122,8 +123,46 @@ def test_without_a_device_the_usual_architecture_is_compiled_for(fresh):
 
 
 def test_an_unknown_architecture_is_refused(fresh):
-    with pytest.raises(OptionError, match=r"arch='sm_42' is not known\n.*use one of sm_75"):
-        compiled(arch="sm_42")
+    with pytest.raises(OptionError, match=r"no code for arch='sm_75'\n.*one of sm_80"):
+        compiled(arch="sm_75")
+
+
+@needs_nvrtc
+def test_the_oldest_architecture_has_what_kernels_are_written_in(fresh):
+    graph = sf.make_graph(lambda x, y: x @ y)("bf16[200,96]", "bf16[96,200]").ir
+    with options.using(cublas="never"):
+        code = compile_graph(graph, target="cuda", arch=architectures()[0]).program.device
+    assert len(code.modules) == 1
+
+
+def scaled(x):
+    """Rows that are read three times."""
+    return (x - np.mean(x, axis=-1, keepdims=True)) / np.std(x, axis=-1, keepdims=True)
+
+
+@needs_nvrtc
+@pytest.mark.parametrize(
+    ("arch", "kilobytes", "kept"), [("sm_80", 163, 1), ("sm_86", 99, 0), ("sm_90", 227, 4)]
+)
+def test_rows_are_kept_in_shared_memory_as_far_as_an_architecture_has_room(
+    fresh, arch, kilobytes, kept
+):
+    asked = []
+    for length in (20_000, 36_000, 40_000, 50_000, 50_257, 57_000):
+        graph = sf.make_graph(scaled)(f"f32[64,{length}]").ir
+        done = compile_graph(graph, target="cuda", arch=arch)
+        asked.append(max(launch.shared for launch in done.program.device.launches))
+    assert max(asked) <= kilobytes << 10
+    assert sum(shared > 48 << 10 for shared in asked) == kept
+
+
+@needs_nvrtc
+def test_forms_of_kernels_are_those_that_an_architecture_has_room_for(fresh):
+    graph = sf.make_graph(lambda x, y: x @ y)("f16[4096,2048]", "f16[2048,4096]").ir
+    with options.using(cublas="never"):
+        done = compile_graph(graph, target="cuda", arch="sm_86", level="max")
+    asked = [kernel.shared for kernel in done.program.device.kernels]
+    assert len(asked) > 2 and max(asked) <= 99 << 10
 
 
 def test_an_unknown_target_is_refused(fresh):

@@ -16,6 +16,7 @@ from scheduled import Scheduled
 import symfuse as sf
 from symfuse.compiler.compile import compile_graph
 from symfuse.compiler.ir.dims import evaluate
+from symfuse.compiler.kernel.processor import DEVICE
 from symfuse.compiler.targets.cuda import target
 from symfuse.compiler.targets.cuda.kernels import kernel_source
 from symfuse.compiler.targets.cuda.report import read_log
@@ -45,7 +46,7 @@ def product(dtype: str) -> tuple[Scheduled, Any]:
 @EVERY_TYPE
 def test_copies_are_waited_for_as_many_blocks_later_as_there_are_stages(dtype: str) -> None:
     _, kernel = product(dtype)
-    forms = [kernel_source(kernel, ()), *other_stages(kernel, ())]
+    forms = [kernel_source(kernel, ()), *other_stages(kernel, (), DEVICE)]
     seen = []
     for form in forms:
         ((left,),) = [re.findall(r"sf_copy_wait<(\d+)>", form.body)]
@@ -67,7 +68,7 @@ def test_all_forms_give_the_same_bits_in_every_order_of_threads(dtype: str) -> N
     graph = found.graph
     given = found.given(arrays_of(graph, np.random.default_rng(1), {}))
     results = []
-    for form in (kernel_source(kernel, ()), *other_stages(kernel, ())):
+    for form in (kernel_source(kernel, ()), *other_stages(kernel, (), DEVICE)):
         memory = {buffer: np.array(array) for buffer, array in given.items()}
         arrays = []
         for buffer in form.pointers:
@@ -81,7 +82,7 @@ def test_all_forms_give_the_same_bits_in_every_order_of_threads(dtype: str) -> N
 
 def test_kernels_that_fetch_nothing_ahead_have_one_form() -> None:
     (kernel,) = Scheduled(sf.make_graph(np.exp)("f32[64,64]").ir).kernels
-    assert list(other_stages(kernel, ())) == []
+    assert list(other_stages(kernel, (), DEVICE)) == []
 
 
 @needs_compiler

@@ -298,6 +298,22 @@ class TestErrors:
         with pytest.raises(DeviceError, match="kernel nowhere: cuModuleGetFunction failed"):
             load(broken)
 
+    def test_a_kernel_that_needs_more_shared_memory_than_there_is_is_refused(self, programs):
+        with pytest.raises(
+            ArtifactError, match=r"large_shared takes 300000 bytes of shared memory, and cuda:0"
+        ) as caught:
+            load(programs.large_shared(shared=300_000))
+        assert "recompile=True" in caught.value.fix
+
+    def test_a_grid_that_no_device_has_is_refused(self, programs):
+        code = programs.addition().device
+        wide = replace(code.launches[0], blocks=(1 << 32) + 1)
+        broken = replace(programs.addition(), device=replace(code, launches=(wide,)))
+        with pytest.raises(
+            DeviceError, match=r"kernel combine4 \(model.py:10\): 4294967297 blocks are more than"
+        ):
+            load(broken)(ONE, TWO)
+
     def test_a_launch_that_fails_names_the_kernel_and_the_users_lines(self, programs):
         code = programs.addition().device
         wide = replace(code.launches[0], threads=5000)

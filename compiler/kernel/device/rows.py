@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ...ir.dims import Symbol, upper_bound
 from ..build import Draft
-from ..phases import Axis, Loop, Part, body_cost
+from ..phases import Axis, Instr, Loop, Part, body_cost
 from ..processor import Device
 from ..split import Piece
 from .keeping import keep_loads, kept_words, most_words, recompute
@@ -33,7 +33,7 @@ VALUES = 32  # that the loads of a thread may fill
 COPIES = 4  # vectors or rows that a thread has under way where rows are read piece by piece
 COLUMN_THREADS = 32  # across columns where there are rows enough for the others
 FEW_ROWS = 4  # rows for each thread that go down a column, at least
-RESERVED = 4096  # bytes of shared memory for what is folded across threads
+RESERVED = 1024  # bytes of shared memory for values of whole rows
 
 
 class Fold(Struct, frozen=True):
@@ -122,11 +122,27 @@ def _kept(
         if elements * most_words(draft) * beside <= most:
             return draft, replace(down, copies=each), False
     for draft in drafts if fold.is_row else ():
-        words = kept_words(draft)
-        shared = 4 * fold.length * sum(words.values()) <= device.most_shared_bytes - RESERVED
-        if shared and all(elements * n > most for n in words.values()):
-            return draft, down, True
+        if any(elements * words <= most for words in kept_words(draft).values()):
+            continue
+        for copies in range(down.copies, 0, -1):  # fewer reach less far beyond the end of a row
+            walk = replace(down, copies=copies)
+            if _shared_bytes(draft, fold.length, walk, across) <= device.most_shared_bytes:
+                return draft, walk, True
     return bare, down, True
+
+
+def _shared_bytes(draft: Draft, length: int, down: Spread, across: Spread) -> int:
+    """Shared memory for rows up to where the last step ends, and for what threads exchange."""
+    rows = -(-length // down.step) * down.step * across.step
+    states = max(sum(_state_bytes(i) for i in body if i.op == "reduce") for body in draft.bodies)
+    kept = 4 * sum(kept_words(draft).values())
+    return rows * kept + down.threads * across.threads * states + RESERVED
+
+
+def _state_bytes(fold: Instr) -> int:
+    """What a thread exchanges of a fold."""
+    dtypes = fold.detail.reduction.dtypes(fold.args[0].dtype)
+    return sum(dtype.itemsize for dtype in dtypes)
 
 
 def _loads(fold: Fold, draft: Draft) -> int:

@@ -40,7 +40,7 @@ from .machine import SIMULATED
 from .nvrtc import Form, Request, Translation, translate_all
 from .preamble import preamble
 from .product_launches import product_launch
-from .report import occupancy, read_log
+from .report import device_of, occupancy, read_log
 from .sass import disassemble
 from .scalars import helpers
 from .staged import other_stages
@@ -216,8 +216,9 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
         self,
     ) -> tuple[tuple[Function, ...], tuple[KernelLaunch | LibraryLaunch, ...]]:
         """All functions and launches, with the other forms of kernels that fetch blocks ahead."""
+        device = device_of(self.arch)
         forms = {
-            at: tuple(other_stages(kernel, self.layout.symbols))
+            at: tuple(other_stages(kernel, self.layout.symbols, device))
             for at, kernel in enumerate(self.kernels)
             if isinstance(self.launches[at], KernelLaunch)
         }

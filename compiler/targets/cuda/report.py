@@ -1,4 +1,4 @@
-"""What the compiler says of a kernel's resources, and how many threads they leave room for."""
+"""What devices have, what the compiler says a kernel takes of it, and how many find room."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-__all__ = ["Occupancy", "Resources", "architectures", "occupancy", "read_log"]
+from ...kernel.processor import DEVICE, Device
+
+__all__ = ["Occupancy", "Resources", "architectures", "device_of", "occupancy", "read_log"]
 
 _WARP = 32
 _REGISTERS_AT_ONCE = 256  # registers are handed to a warp in portions of this size
@@ -58,9 +60,9 @@ class _Multiprocessor(Struct, frozen=True):
     registers: int = 65536
 
 
-# By compute capability, from the table of the CUDA programming guide.
+# By compute capability, from the table of the CUDA programming guide. Before 8.0 there are no
+# asynchronous copies and no bf16.
 _MULTIPROCESSORS: Mapping[str, _Multiprocessor] = {
-    "75": _Multiprocessor(1024, 16, 64 << 10),
     "80": _Multiprocessor(2048, 32, 164 << 10),
     "86": _Multiprocessor(1536, 16, 100 << 10),
     "87": _Multiprocessor(1536, 16, 164 << 10),
@@ -80,6 +82,14 @@ def architectures() -> tuple[str, ...]:
     return tuple(f"sm_{number}" for number in _MULTIPROCESSORS)
 
 
+def device_of(arch: str) -> Device:
+    """What schedules must know of the devices of an architecture."""
+    room = _room(arch)
+    if room is None:
+        return DEVICE
+    return replace(DEVICE, most_shared_bytes=room.shared - _RESERVED_SHARED)
+
+
 def read_log(log: str) -> dict[str, Resources]:
     """Kernel → what it takes, from what the assembler has printed."""
     starts = list(_ENTRY.finditer(log))
@@ -95,8 +105,7 @@ def occupancy(arch: str, resources: Resources, threads: int, shared: int = 0) ->
 
     None for an architecture whose limits are not known.
     """
-    digits = re.match(r"sm_(\d+)", arch)
-    room = _MULTIPROCESSORS.get(digits[1]) if digits else None
+    room = _room(arch)
     if room is None:
         return None
     warps = -(-threads // _WARP)
@@ -110,6 +119,11 @@ def occupancy(arch: str, resources: Resources, threads: int, shared: int = 0) ->
     limit = min(fitting, key=lambda what: fitting[what])
     blocks = fitting[limit]
     return Occupancy(blocks, blocks * warps * _WARP / room.threads, limit)
+
+
+def _room(arch: str) -> _Multiprocessor | None:
+    digits = re.match(r"sm_(\d+)", arch)
+    return _MULTIPROCESSORS.get(digits[1]) if digits else None
 
 
 def _resources(arch: str, text: str) -> Resources:

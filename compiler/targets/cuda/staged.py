@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ...ir.dims import Symbol
 from ...kernel.phases import Access, Kernel, Part, Serial
-from ...kernel.processor import DEVICE
+from ...kernel.processor import Device
 from .kernels import KernelSource, kernel_source
 
 __all__ = ["STAGES", "other_stages"]
@@ -20,9 +20,12 @@ __all__ = ["STAGES", "other_stages"]
 STAGES = (2, 3, 4, 5)  # blocks on their way, that are worth a trial
 
 
-def other_stages(kernel: Kernel, sizes: tuple[Symbol, ...]) -> Iterator[KernelSource]:
-    """The sources of a kernel with other numbers of stages; none where nothing is fetched ahead,
-    and where elements are read at computed places, which need more than any numbers to be tried."""
+def other_stages(
+    kernel: Kernel, sizes: tuple[Symbol, ...], device: Device
+) -> Iterator[KernelSource]:
+    """The sources of a kernel with other numbers of stages, as far as the device has room for them;
+    none where nothing is fetched ahead, and where elements are read at computed places, which need
+    more than any numbers to be tried."""
     now = {serial.stages for serial in _ahead(kernel)}
     plain = not any(
         isinstance(i.detail, Access) and i.detail.strides
@@ -34,7 +37,7 @@ def other_stages(kernel: Kernel, sizes: tuple[Symbol, ...]) -> Iterator[KernelSo
     for stages in STAGES:
         if stages not in now:
             source = kernel_source(_with_stages(kernel, stages), sizes)
-            if "sf_copy_async" in source.body and source.shared <= DEVICE.most_shared_bytes:
+            if "sf_copy_async" in source.body and source.shared <= device.most_shared_bytes:
                 yield source
 
 

@@ -17,7 +17,7 @@ from ...ir.regions import every_node
 from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
-from ...kernel.processor import DEVICE
+from ...kernel.processor import Device
 from ...passes.expand_transforms import expand_transforms, is_counted
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
@@ -31,7 +31,7 @@ from .machine import SIMULATED, has_products, why_no_cudnn
 from .product_launches import product_kernel
 from .products import Choices, choose_products
 from .program import CudaProgram, write_program
-from .report import architectures
+from .report import architectures, device_of
 
 __all__ = ["CudaTarget", "target"]
 
@@ -41,7 +41,10 @@ def target(arch: str) -> CudaTarget:
     plain = arch.rstrip("af")
     if plain not in (SIMULATED, *architectures()):
         known = ", ".join(architectures())
-        raise OptionError(f"arch={arch!r} is not known", fix=f"use one of {known}")
+        raise OptionError(
+            f"there is no code for arch={arch!r}",
+            fix=f'use a device of one of {known}, or target="cpu"',
+        )
     return CudaTarget(arch)
 
 
@@ -53,9 +56,14 @@ class CudaTarget(Struct, frozen=True):
     alignment: int = 256
     rest: int = 4  # launches that may run side by side
 
+    @property
+    def device(self) -> Device:
+        """What schedules must know of the devices that it is for."""
+        return device_of(self.arch)
+
     def schedules(self, numerics: str) -> DeviceSchedules:
         """Those for threads that share tiles."""
-        return DeviceSchedules(DEVICE, numerics == "fast")
+        return DeviceSchedules(self.device, numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
         """The graph with loops and branches written out, and derivatives of attention in the form
@@ -63,7 +71,7 @@ class CudaTarget(Struct, frozen=True):
         found = expand_transforms(unroll_regions(graph), is_counted)
         if not why_no_cudnn(self.arch):
             found = in_library_form(found, always=options.get("cudnn") == "always")
-        found = without_sums_over_keys(found, DEVICE, available=has_products(self.arch))
+        found = without_sums_over_keys(found, self.device, available=has_products(self.arch))
         for node in every_node(found):
             if node.op.library is not None:
                 raise UnsupportedError(
@@ -79,7 +87,7 @@ class CudaTarget(Struct, frozen=True):
         see = grouping.sees_through
         missing, always = why_no_cudnn(self.arch), options.get("cudnn") == "always"
         attentions = choose_attention(
-            graph, see, numerics, DEVICE, available=available, missing=missing, always=always
+            graph, see, numerics, self.device, available=available, missing=missing, always=always
         )
         closed = attentions.closed
         repeated = attentions.repeated
@@ -143,9 +151,9 @@ class CudaAssignment(Struct, frozen=True):
         """The launch of an attention, or of a convolution or product by a library."""
         if group.kind == "attention" and group.anchor is not None:
             fused = self.attentions.fused[group.anchor]
-            see = self.grouping.sees_through
+            see, device = self.grouping.sees_through, self.schedules.device
             fast = self.schedules.is_fast
-            return attention_kernel(fused, group, name, see, buffers, DEVICE, is_fast=fast)
+            return attention_kernel(fused, group, name, see, buffers, device, is_fast=fast)
         see = self.grouping.sees_through
         if group.anchor is not None and group.anchor in self.convolutions.calls:
             call = self.convolutions.calls[group.anchor]
