@@ -118,9 +118,10 @@ def cosine_similarity(y_true: Array, y_pred: Array, axis: int = -1) -> Array:
     [0.7071]
     """
     y_true, y_pred = real_pair(y_true, y_pred)
-    return np.sum(_unit(y_true, axis) * _unit(y_pred, axis), axis=axis)
+    return np.sum(unit(y_true, axis) * unit(y_pred, axis), axis=axis)
 
 
-def _unit(x: Array, axis: int) -> Array:
+def unit(x: Array, axis: int = -1) -> Array:
+    """x divided by its length along an axis; what is nearly zero stays so."""
     square = np.sum(np.square(x), axis=axis, keepdims=True)
     return x / np.sqrt(np.maximum(square, 1e-12))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..names import by_name
+from ..numpy.shared import normal_axes
 from . import functional
 from .layer import Stepwise
 from .scope import Scope
@@ -109,7 +110,8 @@ class PReLU(Stepwise):
     shared_axes: tuple[int, ...] = ()
 
     def call(self, scope: Scope, x: Any) -> Any:
-        shape = [1 if at in self.shared_axes else n for at, n in enumerate(x.shape)][1:]
+        shared = normal_axes(self.shared_axes, x.ndim)
+        shape = [1 if at in shared else n for at, n in enumerate(x.shape)][1:]
         alpha = scope.weight(
             "alpha", shape, self.alpha_initializer, regularizer=self.alpha_regularizer
         )

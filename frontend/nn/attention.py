@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..numpy import matmul
+from ..numpy import arange, matmul, tri
 from ..numpy.shared import common_dtype
 from . import functional
 from .layer import Layer, Stepwise
+from .limits import OPTIONAL_SIZE, SHARE, SIZE, within
 from .masks import every
+from .merging import several
 from .noise import dropped
 from .scope import Scope
 
@@ -41,6 +43,7 @@ class Attention(Layer):
     dropout: float = 0.0
 
     supports_masking = True
+    limits = within(dropout=SHARE)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return mask[0] if isinstance(mask, list | tuple) else None
@@ -48,7 +51,7 @@ class Attention(Layer):
     def call(
         self, scope: Scope, inputs: Any, mask: Any = None, use_causal_mask: bool = False
     ) -> Any:
-        query, value, *rest = inputs
+        query, value, *rest = several(self, inputs, 2, 3)
         key = rest[0] if rest else value
         if isinstance(mask, list | tuple):
             mask = _steps(mask[:1], mask[1:])
@@ -80,6 +83,11 @@ class MultiHeadAttention(Layer):
     kernel_regularizer: Any = None
 
     supports_masking = True
+    input_ndim = 3
+    limits = within(
+        num_heads=SIZE, key_dim=SIZE, value_dim=OPTIONAL_SIZE,
+        output_shape=OPTIONAL_SIZE, dropout=SHARE,
+    )  # fmt: skip
 
     def call(
         self,
@@ -134,14 +142,17 @@ class SinePositionEncoding(Stepwise):
 
     max_wavelength: float = 10000.0
 
+    input_ndim = 3
+
     def call(self, scope: Scope, x: Any) -> Any:
         return x + self.table(x.shape[1], x.shape[2], common_dtype(x).numpy)
 
-    def table(self, length: int, width: int, dtype: Any = "float32") -> Any:
-        """What is added: place by feature."""
+    def table(self, length: Any, width: int, dtype: Any = "float32") -> Any:
+        """What is added: place by feature; the number of places may be symbolic."""
         at = np.arange(width)
         rates = self.max_wavelength ** (-(at - at % 2) / width)
-        angles = np.arange(length)[:, None] * rates
+        places = np.arange(length) if isinstance(length, int) else arange(length)
+        angles = places[:, None] * rates
         return np.where(at % 2 == 0, np.sin(angles), np.cos(angles)).astype(dtype)
 
 
@@ -154,7 +165,7 @@ def _steps(queries: Sequence[Any], keys: Sequence[Any]) -> Any:
 def _mask(given: Any, queries: Any, keys: Any, causal: bool) -> Any:
     if not causal:
         return given
-    order = np.tri(queries, keys, dtype=bool)
+    order = tri(queries, keys, dtype=bool)
     return order if given is None else given & order
 
 

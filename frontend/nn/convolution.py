@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import is_at_most, is_equal
 from symfuse.compiler.ops.windows import reach
 from symfuse.runtime.dtypes import DType
 
@@ -15,6 +15,7 @@ from .spatial import (
     channels_last,
     failing,
     from_channels_last,
+    margins,
     padded,
     per_axis,
     slid,
@@ -247,12 +248,17 @@ def _cuts(
 ) -> tuple[tuple[Any, Any], ...]:
     """Where the result begins in what all kernels cover, and its size, for each axis."""
     rank = len(sliding.sizes)
-    more = (0,) * rank if output_padding is None else _extra(output_padding, rank)
+    more = _extra(output_padding, sliding)
     whole = [
         (n - 1) * stride + span
         for n, stride, span in zip(sizes, sliding.strides, sliding.spans, strict=True)
     ]
     if isinstance(padding, str):
+        if any(more):
+            raise failing(
+                f"conv_transpose: output_padding={output_padding!r} with padding={padding!r}",
+                "leave it out: the size of the output follows; or give the padding in numbers",
+            )
         excess = [max(a - b, 0) for a, b in zip(sliding.spans, sliding.strides, strict=True)]
         if padding.lower() == "same":
             steps = zip(sizes, sliding.strides, excess, strict=True)
@@ -261,22 +267,26 @@ def _cuts(
             steps = zip(sizes, sliding.strides, excess, strict=True)
             return tuple((0, n * stride + cut) for n, stride, cut in steps)
         raise failing(f"conv_transpose: padding={padding!r}", 'use "same", "valid" or numbers')
-    each = (padding,) * rank if isinstance(padding, int) else tuple(padding)
-    pairs = [(p, p) if isinstance(p, int) else tuple(p) for p in each]
-    if len(pairs) != rank or any(len(p) != 2 or min(p) < 0 for p in pairs):
+    ends = zip(whole, margins(padding, rank, "conv_transpose: padding"), more, strict=True)
+    cuts = tuple((low, full - low - high + extra) for full, (low, high), extra in ends)
+    if any(is_at_most(1, size) is False for _, size in cuts):
         raise failing(
-            f"conv_transpose: padding={padding!r} for {rank} spatial axes",
-            f"give a number that is not negative, or {rank} pairs of them",
+            f"conv_transpose: padding={padding!r} takes off all of {whole}", "give less padding"
         )
-    ends = zip(whole, pairs, more, strict=True)
-    return tuple((low, full - low - high + extra) for full, (low, high), extra in ends)
+    return cuts
 
 
-def _extra(output_padding: Any, rank: int) -> tuple[int, ...]:
-    each = (output_padding,) * rank if isinstance(output_padding, int) else tuple(output_padding)
-    if any(n != 0 for n in each):
-        return tuple(n if n == 0 else per_axis(n, 1, "output_padding")[0] for n in each)
-    return (0,) * rank
+def _extra(output_padding: Any, sliding: Sliding) -> tuple[int, ...]:
+    """How many elements more each axis has: fewer than a step of windows, or of places in them."""
+    each = per_axis(output_padding or 0, len(sliding.sizes), "output_padding", 0)
+    steps = map(max, sliding.strides, sliding.dilation)
+    if any(extra >= step for extra, step in zip(each, steps, strict=True)):
+        raise failing(
+            f"conv_transpose: output_padding={output_padding!r} with strides {sliding.strides}",
+            "give less than the stride or the dilation: it chooses among the sizes of inputs that"
+            " a convolution with this stride makes alike",
+        )
+    return each
 
 
 def _overlapped(y: Any, sliding: Sliding, cuts: tuple[tuple[Any, Any], ...]) -> Any:

@@ -15,6 +15,7 @@ from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
 from .activations import activation
 from .layer import Layer, Stepwise
+from .limits import SIZE, within
 from .regularizers import L1L2
 from .scope import Scope
 
@@ -46,6 +47,9 @@ class Dense(Stepwise):
     bias_initializer: Any = "zeros"
     kernel_regularizer: Any = None
     bias_regularizer: Any = None
+
+    min_input_ndim = 1
+    limits = within(units=SIZE)
 
     def call(self, scope: Scope, x: Any) -> Any:
         kernel = scope.weight(
@@ -86,6 +90,9 @@ class Maxout(Stepwise):
     kernel_initializer: Any = "glorot_uniform"
     bias_initializer: Any = "zeros"
 
+    min_input_ndim = 1
+    limits = within(units=SIZE, pieces=SIZE)
+
     def call(self, scope: Scope, x: Any) -> Any:
         kernel = scope.weight(
             "kernel", (x.shape[-1], self.units * self.pieces), self.kernel_initializer
@@ -111,6 +118,8 @@ class Embedding(Stepwise):
     embeddings_initializer: Any = "random_uniform"
     embeddings_regularizer: Any = None
     mask_zero: bool = False
+
+    limits = within(input_dim=SIZE, output_dim=SIZE)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return inputs != 0 if self.mask_zero else mask

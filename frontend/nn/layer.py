@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError, UnsupportedError
+from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 
 from ..tracing.tree import flatten, map_leaves
 from ..transforms import eval_shape
+from .limits import Limit, within
 from .policies import Policy, policy
 from .scope import Declared, Row, Run, Scope
 from .symbolic import called, is_symbolic
@@ -58,6 +59,13 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     is_model = False  # whether it is a model, which pictures show with its layers inside
     autocast = True  # whether inputs are converted to the type that the layer computes in
     supports_masking = False  # whether results have the masks of inputs
+    input_ndim: ClassVar[int | None] = None  # how many axes the first input has, batch included
+    min_input_ndim: ClassVar[int] = 0  # or how many at least
+    limits: ClassVar[Mapping[str, Limit]] = within()  # what fields may be, by their names
+
+    def __post_init__(self) -> None:
+        for name, limit in self.limits.items():
+            limit.expect(self, name)
 
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
         """What the layer makes of its inputs; written by each layer."""
@@ -70,6 +78,20 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the results, for inputs that have this mask: lists for several values."""
         return mask if self.supports_masking else None
+
+    def expect_axes(self, inputs: Any) -> None:
+        """Raise ShapeError where the first input has more axes than the layer knows, or fewer."""
+        rank = getattr(inputs[0], "ndim", None) if inputs else None
+        if rank is None or (self.input_ndim in (None, rank) and rank >= self.min_input_ndim):
+            return
+        wanted = self.input_ndim or f"at least {self.min_input_ndim}"
+        raise ShapeError(
+            f"{self.name or type(self).__name__}: an input of shape {tuple(inputs[0].shape)} has"
+            f" {rank} axes, not {wanted}",
+            fix="give it one with that many, of which the first is that of examples, or use the"
+            " layer for inputs of this kind",
+            loc=user_location(),
+        )
 
     def init(self, key: Any, *specs: Any, **options: Any) -> tuple[Tree, Tree]:
         """The params and the state before training, for inputs of these specs."""

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..numpy import matmul
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+from ..losses.distances import unit
 from ..numpy.creation import full
+from ..numpy.products import contract
 from ..numpy.shared import normal_axis
 from .layer import Layer, Stepwise
 from .masks import every
@@ -34,14 +38,14 @@ class Add(_Merging):
     """
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return reduce(np.add, inputs)
+        return reduce(np.add, several(self, inputs))
 
 
 class Subtract(_Merging):
     """The first value minus the second."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        first, second = inputs
+        first, second = several(self, inputs, 2, 2)
         return first - second
 
 
@@ -49,28 +53,28 @@ class Multiply(_Merging):
     """The product of all values, element by element."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return reduce(np.multiply, inputs)
+        return reduce(np.multiply, several(self, inputs))
 
 
 class Average(_Merging):
     """The mean of all values."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return reduce(np.add, inputs) * (1.0 / len(inputs))
+        return reduce(np.add, several(self, inputs)) * (1.0 / len(inputs))
 
 
 class Maximum(_Merging):
     """The greatest of the values at each place."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return reduce(np.maximum, inputs)
+        return reduce(np.maximum, several(self, inputs))
 
 
 class Minimum(_Merging):
     """The least of the values at each place."""
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return reduce(np.minimum, inputs)
+        return reduce(np.minimum, several(self, inputs))
 
 
 class Concatenate(Stepwise):
@@ -87,26 +91,37 @@ class Concatenate(Stepwise):
         )
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        return np.concatenate(list(inputs), axis=self.axis)
+        return np.concatenate(several(self, inputs), axis=self.axis)
 
 
 class Dot(Layer):
-    """Σ x · y along an axis of each, for every example; with `normalize`, of unit vectors."""
+    """Σ x · y along an axis of each, for every example; with `normalize`, of unit vectors.
+
+    The result has the other axes of x, then those of y, and at least one.
+    """
 
     axes: Any
     normalize: bool = False
 
     def call(self, scope: Scope, inputs: Any) -> Any:
-        first, second = _pair(self.axes)
-        x, y = (
-            np.moveaxis(one, axis, -1) for one, axis in zip(inputs, (first, second), strict=True)
-        )
+        axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        pairs = zip(several(self, inputs, 2, 2), axes, strict=True)
+        x, y = (np.moveaxis(one, axis, -1) for one, axis in pairs)
         if self.normalize:
-            x, y = (v / np.sqrt(np.sum(v * v, axis=-1, keepdims=True)) for v in (x, y))
-        if x.ndim == y.ndim == 2:
-            return np.sum(x * y, axis=-1, keepdims=True)
-        return matmul(x, np.swapaxes(y, -1, -2))
+            x, y = unit(x), unit(y)
+        found = contract(x, y, batch=((0,), (0,)), contracting=((x.ndim - 1,), (y.ndim - 1,)))
+        return np.expand_dims(found, -1) if found.ndim == 1 else found
 
 
-def _pair(axes: Any) -> tuple[int, int]:
-    return (axes, axes) if isinstance(axes, int) else (axes[0], axes[1])
+def several(layer: Any, inputs: Any, least: int = 1, most: int | None = None) -> list[Any]:
+    """The values that a layer is called with, in a list, as many as it takes."""
+    count = len(inputs) if isinstance(inputs, list | tuple) else 0
+    if count < least or (most is not None and count > most):
+        wanted = f"{least} values" if most == least else f"{least} values or more"
+        given = f"{count} values" if count else f"what is no list: {inputs!r}"
+        raise ArgumentError(
+            f"{layer.name or type(layer).__name__} is called with {given}",
+            fix=f"call it with a list of {wanted}, as in layer([x, y])",
+            loc=user_location(),
+        )
+    return list(inputs)

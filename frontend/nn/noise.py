@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ShapeError
+
+from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from ..random import bernoulli, normal
 from .layer import Stepwise
+from .limits import SHARE, Limit, choice, within
 from .scope import Scope
+from .spatial import LAYOUTS
 
 __all__ = [
     "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
@@ -21,6 +27,8 @@ def dropped(scope: Scope, x: Any, rate: float, shape: Any = None) -> Any:
     """x with a share `rate` of zeros, the rest scaled up; decided for a shape that x repeats."""
     if not scope.training or rate == 0:
         return x
+    if rate == 1:
+        return full(x.shape, 0.0, dtype=common_dtype(x).numpy)
     kept = bernoulli(scope.key(), 1.0 - rate, x.shape if shape is None else shape)
     return np.where(kept, x * (1.0 / (1.0 - rate)), 0.0)
 
@@ -39,8 +47,16 @@ class Dropout(Stepwise):
     rate: float
     noise_shape: tuple[int | None, ...] | None = None
 
+    limits = within(rate=SHARE)
+
     def call(self, scope: Scope, x: Any) -> Any:
         asked = self.noise_shape or (None,) * x.ndim
+        if len(asked) != x.ndim:
+            raise ShapeError(
+                f"Dropout: noise_shape={asked} for an input of shape {tuple(x.shape)}",
+                fix="give one size, 1 or None for each axis, that of examples too",
+                loc=user_location(),
+            )
         shape = tuple(n if own is None else own for n, own in zip(x.shape, asked, strict=True))
         return dropped(scope, x, self.rate, shape)
 
@@ -50,6 +66,9 @@ class SpatialDropout2D(Stepwise):
 
     rate: float
     data_format: str = "channels_last"
+
+    input_ndim = 4
+    limits = within(rate=SHARE, data_format=choice(LAYOUTS))
 
     def call(self, scope: Scope, x: Any) -> Any:
         space = (1,) * (x.ndim - 2)
@@ -62,15 +81,21 @@ class SpatialDropout2D(Stepwise):
 class SpatialDropout1D(SpatialDropout2D):
     """Dropout of whole channels of sequences."""
 
+    input_ndim = 3
+
 
 class SpatialDropout3D(SpatialDropout2D):
     """Dropout of whole channels of volumes."""
+
+    input_ndim = 5
 
 
 class GaussianNoise(Stepwise):
     """N(0, stddev²) added to every value."""
 
     stddev: float
+
+    limits = within(stddev=Limit(lambda stddev: stddev >= 0, "give 0 or more"))
 
     def call(self, scope: Scope, x: Any) -> Any:
         if not scope.training or self.stddev == 0:
@@ -82,6 +107,8 @@ class GaussianDropout(Stepwise):
     """Every value times N(1, rate / (1 − rate))."""
 
     rate: float
+
+    limits = within(rate=Limit(lambda rate: 0 <= rate < 1, "give a number from 0, below 1"))
 
     def call(self, scope: Scope, x: Any) -> Any:
         if not scope.training or self.rate == 0:

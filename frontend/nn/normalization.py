@@ -11,6 +11,7 @@ from symfuse.runtime.errors import ShapeError
 
 from ..numpy.shared import common_dtype, convert, normal_axes, normal_axis
 from .layer import Stepwise
+from .limits import GROUPS, SHARE, within
 from .scope import Scope
 
 __all__ = [
@@ -73,6 +74,8 @@ class BatchNormalization(Stepwise):
     gamma_initializer: Any = "ones"
     moving_mean_initializer: Any = "zeros"
     moving_variance_initializer: Any = "ones"
+
+    limits = within(momentum=SHARE)
 
     def call(self, scope: Scope, x: Any, mask: Any = None) -> Any:
         x = _wide(x)
@@ -143,6 +146,8 @@ class GroupNormalization(Stepwise):
     scale: bool = True
     beta_initializer: Any = "zeros"
     gamma_initializer: Any = "ones"
+
+    limits = within(groups=GROUPS)
 
     def call(self, scope: Scope, x: Any) -> Any:
         x = _wide(x)

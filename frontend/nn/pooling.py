@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import is_at_most, is_equal
 from symfuse.runtime.dtypes import DType
 
 from ..numpy.shared import call, common_dtype, convert, floating, traced
-from .spatial import Sliding, channels_last, from_channels_last, padded, per_axis, slid
+from .spatial import (
+    Sliding,
+    channels_last,
+    failing,
+    from_channels_last,
+    margins,
+    padded,
+    per_axis,
+    slid,
+)
 
 __all__ = ["avg_pool", "global_avg_pool", "global_max_pool", "max_pool"]
 
@@ -38,7 +47,7 @@ def max_pool(
     x = traced(x)
     rank = x.ndim - 2
     x = channels_last(x, rank, data_format, "max_pool")
-    sliding = _sliding(pool_size, rank, strides, dilation)
+    sliding = _sliding(pool_size, rank, strides, dilation, padding)
     windowed = slid(padded(x, padding, sliding, "max_pool", _least(common_dtype(x))), sliding)
     return from_channels_last(call("reduce_max", windowed, axes=sliding.places), data_format)
 
@@ -61,7 +70,7 @@ def avg_pool(
     dtype = floating(common_dtype(x))
     rank = x.ndim - 2
     x = channels_last(convert(x, dtype.computed), rank, data_format, "avg_pool")
-    sliding = _sliding(pool_size, rank, strides, 1)
+    sliding = _sliding(pool_size, rank, strides, 1, padding)
     filled = padded(x, padding, sliding, "avg_pool")
     total = call("reduce_sum", slid(filled, sliding), axes=sliding.places)
     alike = all(is_equal(a, b) for a, b in zip(x.shape, filled.shape, strict=True))
@@ -105,9 +114,19 @@ def _global(name: str, x: Any, data_format: str, keepdims: bool, asked: str) -> 
     return from_channels_last(y, data_format)
 
 
-def _sliding(pool_size: Any, rank: int, strides: Any, dilation: Any) -> Sliding:
+def _sliding(pool_size: Any, rank: int, strides: Any, dilation: Any, padding: Any) -> Sliding:
+    """How windows move; each holds at least one element that is not padding."""
     sizes = per_axis(pool_size, rank, "pool_size")
-    return Sliding.of(sizes, sizes if strides is None else strides, dilation)
+    sliding = Sliding.of(sizes, sizes if strides is None else strides, dilation)
+    pairs = () if isinstance(padding, str) else margins(padding, rank, "padding")
+    for span, (low, high) in zip(sliding.spans, pairs, strict=False):
+        if is_at_most(span, low) or is_at_most(span, high):
+            raise failing(
+                f"padding={padding!r} for windows that span {sliding.spans}: the first or the last"
+                " would hold nothing else",
+                "give less padding than windows span",
+            )
+    return sliding
 
 
 def _least(dtype: DType) -> float | int:

@@ -9,7 +9,9 @@ import numpy as np
 from ..numpy.shared import common_dtype, convert
 from . import functional
 from .layer import Layer
+from .limits import choice, within
 from .scope import Scope
+from .spatial import LAYOUTS
 
 __all__ = [
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "GlobalAveragePooling1D",
@@ -26,12 +28,16 @@ class _Pooling(Layer):
     padding: Any = "valid"
     data_format: str = "channels_last"
 
+    limits = within(data_format=choice(LAYOUTS))
+
 
 class _GlobalPooling(Layer):
     """A layer that makes one number of each channel."""
 
     data_format: str = "channels_last"
     keepdims: bool = False
+
+    limits = within(data_format=choice(LAYOUTS))
 
 
 class MaxPooling2D(_Pooling):
@@ -42,6 +48,8 @@ class MaxPooling2D(_Pooling):
     (N, 14, 14, 8)
     """
 
+    input_ndim = 4
+
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.max_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
 
@@ -49,13 +57,19 @@ class MaxPooling2D(_Pooling):
 class MaxPooling1D(MaxPooling2D):
     """`MaxPooling2D` along one axis of space."""
 
+    input_ndim = 3
+
 
 class MaxPooling3D(MaxPooling2D):
     """`MaxPooling2D` along three axes of space."""
 
+    input_ndim = 5
+
 
 class AveragePooling2D(_Pooling):
     """The mean of each window; of what padding adds nothing is counted."""
+
+    input_ndim = 4
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.avg_pool(x, self.pool_size, self.strides, self.padding, self.data_format)
@@ -64,13 +78,19 @@ class AveragePooling2D(_Pooling):
 class AveragePooling1D(AveragePooling2D):
     """`AveragePooling2D` along one axis of space."""
 
+    input_ndim = 3
+
 
 class AveragePooling3D(AveragePooling2D):
     """`AveragePooling2D` along three axes of space."""
 
+    input_ndim = 5
+
 
 class GlobalMaxPooling2D(_GlobalPooling):
     """The greatest element of each channel."""
+
+    input_ndim = 4
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.global_max_pool(x, self.data_format, self.keepdims)
@@ -79,13 +99,19 @@ class GlobalMaxPooling2D(_GlobalPooling):
 class GlobalMaxPooling1D(GlobalMaxPooling2D):
     """The greatest element of each channel of sequences."""
 
+    input_ndim = 3
+
 
 class GlobalMaxPooling3D(GlobalMaxPooling2D):
     """The greatest element of each channel of volumes."""
 
+    input_ndim = 5
+
 
 class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
+
+    input_ndim = 4
 
     def call(self, scope: Scope, x: Any) -> Any:
         return functional.global_avg_pool(x, self.data_format, self.keepdims)
@@ -94,6 +120,7 @@ class GlobalAveragePooling2D(_GlobalPooling):
 class GlobalAveragePooling1D(GlobalAveragePooling2D):
     """The mean of each channel of sequences, of the steps that count where there is a mask."""
 
+    input_ndim = 3
     supports_masking = True
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -110,3 +137,5 @@ class GlobalAveragePooling1D(GlobalAveragePooling2D):
 
 class GlobalAveragePooling3D(GlobalAveragePooling2D):
     """The mean of each channel of volumes."""
+
+    input_ndim = 5

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
+from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
 from ..control.loops import scan
+from ..initializers import get as initializer_of
 from ..numpy import matmul
 from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from .activations import activation
 from .layer import CARRIED, Layer, Stepwise
+from .limits import SHARE, SIZE, Limit, choice, within
 from .noise import dropped
 from .scope import Scope
 
@@ -54,6 +57,8 @@ class RNN(Layer):
     zero_output_for_mask: bool = False
 
     supports_masking = True
+    input_ndim = 3
+    limits = within(units=SIZE, dropout=SHARE, recurrent_dropout=SHARE)
     gates = 1  # blocks of units in the kernels
     states = 1  # arrays that are carried from turn to turn
 
@@ -141,10 +146,12 @@ class RNN(Layer):
             zeros = full((x.shape[0], self.units), 0.0, dtype=common_dtype(x).numpy)
             return (zeros,) * self.states
         found = tuple(given) if isinstance(given, list | tuple) else (given,)
-        if len(found) != self.states:
+        wanted = (x.shape[0], self.units)
+        if len(found) != self.states or any(not _has_shape(one, wanted) for one in found):
+            shapes = ", ".join(str(tuple(np.shape(one))) for one in found)
             raise ArgumentError(
-                f"{type(self).__name__}: initial_state has {len(found)} arrays",
-                fix=f"give {self.states}, each batch by units",
+                f"{type(self).__name__}: initial_state has {len(found)} arrays, of shapes {shapes}",
+                fix=f"give {self.states}, each of the shape (batch, units): {wanted}",
                 loc=user_location(),
             )
         return found
@@ -179,7 +186,7 @@ class LSTM(RNN):
     def bias_start(self) -> Any:
         if not self.unit_forget_bias:
             return self.bias_initializer
-        return _ForgetOne(self.units)
+        return _ForgetOne(self.units, self.bias_initializer)
 
     def step(self, x: Array, state: tuple[Array, ...], weights: tuple[Array, ...]) -> Any:
         h, c = state
@@ -243,6 +250,11 @@ class Bidirectional(Layer):
     backward_layer: Any = None
 
     supports_masking = True
+    input_ndim = 3
+    limits = within(
+        layer=Limit(lambda layer: isinstance(layer, RNN), "give a recurrent layer"),
+        merge_mode=choice(("concat", "sum", "mul", "ave", None)),
+    )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         own = mask if self.layer.return_sequences else None
@@ -280,20 +292,23 @@ class TimeDistributed(Stepwise):
 
     layer: Any
 
+    min_input_ndim = 3
+
     def call(self, scope: Scope, x: Any) -> Any:
         y = scope(self.layer, np.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:])), name="layer")
         return np.reshape(y, (*x.shape[:2], *y.shape[1:]))
 
 
 class _ForgetOne:
-    """Zeros, and ones for the forget gate: what there is, is kept at first."""
+    """What an initialiser gives, but ones for the forget gate: what there is, is kept at first."""
 
-    def __init__(self, units: int) -> None:
-        self._units = units
+    def __init__(self, units: int, others: Any) -> None:
+        self._units, self._others = units, initializer_of(others)
 
     def __call__(self, key: Any, shape: Any, dtype: Any) -> Any:
-        at = np.arange(shape[0]) // self._units
-        return (at == 1).astype(dtype.numpy)
+        is_forget = np.arange(shape[0]) // self._units == 1
+        one = np.asarray(1, dtype.numpy)
+        return np.where(is_forget, one, self._others(key, shape, dtype.numpy))
 
 
 def _blocks(x: Array, count: int) -> list[Array]:
@@ -302,6 +317,12 @@ def _blocks(x: Array, count: int) -> list[Array]:
 
 
 _NO = (None, None)
+
+
+def _has_shape(array: Any, wanted: tuple[Any, ...]) -> bool:
+    found = np.shape(array)
+    same = zip(found, wanted, strict=False)
+    return len(found) == len(wanted) and all(is_equal(a, b) is not False for a, b in same)
 
 
 def _given(mask: Any, initial_state: Any) -> dict[str, Any]:

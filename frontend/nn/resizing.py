@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.dims import is_at_most
 from symfuse.runtime.errors import UnsupportedError
 
 from ..numpy.shared import call, common_dtype, convert, floating, size_number, traced
@@ -35,8 +36,11 @@ def resize(
     rank = x.ndim - 2
     x = channels_last(x, rank, data_format, "resize")
     wanted = tuple(size) if isinstance(size, tuple | list) else (size,) * rank
-    if len(wanted) != rank:
-        raise failing(f"resize: size={size!r} for {rank} spatial axes", "give one for each")
+    if len(wanted) != rank or any(is_at_most(1, n) is False for n in wanted):
+        raise failing(
+            f"resize: size={size!r} for {rank} spatial axes",
+            f"give a number, at least 1, or {rank} of them",
+        )
     for axis, count in enumerate(wanted, 1):
         x = _nearest(x, axis, count) if method == "nearest" else _linear(x, axis, count)
     return from_channels_last(x, data_format)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct, field
 
+from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import scope as provenance
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
@@ -23,6 +24,7 @@ from ..tracing.sizes import plain
 from ..tracing.specs import Spec
 from ..tracing.trace import dtype_of
 from ..tracing.tree import flatten, map_leaves
+from .limits import is_whole
 from .masks import Masks
 from .policies import Policy, policy
 from .regularizers import regularizer as regularizer_of
@@ -53,7 +55,7 @@ class Declared(Struct, frozen=True, eq=False):
     def drawn(self, key: Array) -> Array:
         """The first values, for the key of the whole model."""
         own = fold_in(key, self.order)
-        return np.asarray(initializer_of(self.initializer)(own, self.shape, self.dtype))
+        return np.asarray(self.initializer(own, self.shape, self.dtype))
 
 
 class Row(Struct, frozen=True, eq=False):
@@ -194,6 +196,7 @@ class Scope:
 
     def run(self, layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """What the layer whose scope this is makes of the inputs."""
+        layer.expect_axes(inputs)
         if layer.autocast:
             inputs, options = self._converted((inputs, options))
         result = layer.call(self, *inputs, **options)
@@ -217,28 +220,44 @@ class Scope:
         return result
 
     def _kept(self, kept: dict[str, Any], name: str, shape: Any, initializer: Any) -> Array:
+        sizes = self._sizes(name, shape)
         if not self._run.declares:
             if name not in kept:
                 raise self._missing(name)
+            self._expect_shape(name, kept[name], sizes)
             return traced(kept[name])
-        sizes = self._sizes(name, shape)
         if name not in kept:
             self._run.declared += 1
             # Statistics of halves are kept in f32: they move by less than a half can tell apart.
             dtype = self._types.variable
             dtype = dtype.computed if kept is self._state else dtype
-            kept[name] = Declared(sizes, dtype, initializer, self._run.declared)
+            maker = initializer_of(initializer)
+            kept[name] = Declared(sizes, dtype, maker, self._run.declared)
+        self._expect_shape(name, kept[name], sizes)
         return traced(full(sizes, 0.0, dtype=kept[name].dtype.numpy))
 
     def _sizes(self, name: str, shape: Any) -> tuple[int, ...]:
         sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-        if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
+        if not all(is_whole(size) and size >= 0 for size in sizes):
+            is_open = any(isinstance(size, Expr) for size in sizes)
             raise ShapeError(
                 f"{self._shown()}: {name} would have the shape {sizes}",
-                fix="give this axis of the input a number; the batch alone may be symbolic",
+                fix="give this axis of the input a number; the batch alone may be symbolic"
+                if is_open
+                else "give the layer whole numbers as sizes",
                 loc=user_location(),
             )
         return tuple(int(size) for size in sizes)
+
+    def _expect_shape(self, name: str, found: Any, sizes: tuple[int, ...]) -> None:
+        shape = tuple(np.shape(found))
+        if shape != sizes:
+            raise ShapeError(
+                f"{self._shown()}: {name} of shape {sizes} is asked for, and it is {shape}",
+                fix="pass params and state as init gives them for inputs of these shapes, and"
+                " give each array of a layer a name of its own",
+                loc=user_location(),
+            )
 
     def _missing(self, name: str) -> ArgumentError:
         return ArgumentError(

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import is_at_most, is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
 from ..numpy.shared import product
 from .functional import resize
 from .layer import Layer, Stepwise
+from .limits import SIZE, within
 from .scope import Scope
-from .spatial import channels_last, from_channels_last
+from .spatial import channels_last, from_channels_last, margins, per_axis
 
 __all__ = [
     "Cropping1D", "Cropping2D", "Cropping3D", "Flatten", "Permute", "RepeatVector", "Rescaling",
@@ -32,6 +33,8 @@ class Flatten(Layer):
     (2, 12)
     """
 
+    min_input_ndim = 1
+
     def call(self, scope: Scope, x: Any) -> Any:
         return np.reshape(x, (x.shape[0], product(x.shape[1:])))
 
@@ -41,10 +44,12 @@ class Reshape(Layer):
 
     target_shape: tuple[int, ...]
 
+    min_input_ndim = 1
+
     def call(self, scope: Scope, x: Any) -> Any:
         whole, wanted = product(x.shape[1:]), tuple(self.target_shape)
         known = product([n for n in wanted if n != -1])
-        sizes = tuple(whole // known if n == -1 else n for n in wanted)
+        sizes = tuple(whole // known if n == -1 and known != 0 else n for n in wanted)
         if is_equal(product(sizes), whole) is False:
             raise ShapeError(
                 f"Reshape: an example of shape {tuple(x.shape[1:])} has {whole} elements,"
@@ -69,6 +74,9 @@ class RepeatVector(Layer):
 
     n: int
 
+    input_ndim = 2
+    limits = within(n=SIZE)
+
     def call(self, scope: Scope, x: Any) -> Any:
         return np.broadcast_to(x[:, None, :], (x.shape[0], self.n, x.shape[1]))
 
@@ -90,6 +98,9 @@ class Resizing(Layer):
     width: int
     interpolation: str = "bilinear"
     data_format: str = "channels_last"
+
+    input_ndim = 4
+    limits = within(height=SIZE, width=SIZE)
 
     def call(self, scope: Scope, x: Any) -> Any:
         return resize(x, (self.height, self.width), self.interpolation, self.data_format)
@@ -114,11 +125,13 @@ class UpSampling2D(_Spatial):
     data_format: str = "channels_last"
     interpolation: str = "nearest"
 
+    input_ndim = 4
+
     def call(self, scope: Scope, x: Any) -> Any:
         return self.on_space(x, self.data_format)
 
     def moved(self, x: Any) -> Any:
-        times = _each(self.size, x.ndim - 2)
+        times = per_axis(self.size, x.ndim - 2, f"{type(self).__name__}: size")
         sizes = tuple(n * by for n, by in zip(x.shape[1:-1], times, strict=True))
         return resize(x, sizes, self.interpolation)
 
@@ -128,12 +141,17 @@ class UpSampling1D(_Spatial):
 
     size: int = 2
 
+    input_ndim = 3
+    limits = within(size=SIZE)
+
     def call(self, scope: Scope, x: Any) -> Any:
         return resize(x, (x.shape[1] * self.size,), "nearest")
 
 
 class UpSampling3D(UpSampling2D):
     """Volumes enlarged by whole numbers."""
+
+    input_ndim = 5
 
 
 class ZeroPadding2D(_Spatial):
@@ -142,23 +160,32 @@ class ZeroPadding2D(_Spatial):
     padding: Any = 1
     data_format: str = "channels_last"
 
+    input_ndim = 4
+
     def call(self, scope: Scope, x: Any) -> Any:
         return self.on_space(x, self.data_format)
 
     def moved(self, x: Any) -> Any:
-        return np.pad(x, ((0, 0), *_pairs(self.padding, x.ndim - 2), (0, 0)))
+        return np.pad(x, ((0, 0), *self.pairs(x.ndim - 2), (0, 0)))
+
+    def pairs(self, rank: int) -> Any:
+        """How many zeros come before and behind each axis."""
+        return margins(self.padding, rank, f"{type(self).__name__}: padding")
 
 
 class ZeroPadding1D(ZeroPadding2D):
     """Zeros before and behind sequences: a number, or a pair."""
 
-    def moved(self, x: Any) -> Any:
-        pair = (self.padding, self.padding) if isinstance(self.padding, int) else self.padding
-        return np.pad(x, ((0, 0), tuple(pair), (0, 0)))
+    input_ndim = 3
+
+    def pairs(self, rank: int) -> Any:
+        return margins((self.padding,), rank, "ZeroPadding1D: padding")
 
 
 class ZeroPadding3D(ZeroPadding2D):
     """Zeros around volumes."""
+
+    input_ndim = 5
 
 
 class Cropping2D(_Spatial):
@@ -167,31 +194,37 @@ class Cropping2D(_Spatial):
     cropping: Any = 0
     data_format: str = "channels_last"
 
+    input_ndim = 4
+
     def call(self, scope: Scope, x: Any) -> Any:
         return self.on_space(x, self.data_format)
 
     def moved(self, x: Any) -> Any:
-        pairs = _pairs(self.cropping, x.ndim - 2)
+        pairs = self.pairs(x.ndim - 2)
         kept = [slice(a, n - b) for n, (a, b) in zip(x.shape[1:-1], pairs, strict=True)]
+        if any(is_at_most(one.start + 1, one.stop) is False for one in kept):
+            raise ShapeError(
+                f"{type(self).__name__}: {self.cropping} of {tuple(x.shape[1:-1])} leaves nothing",
+                fix="crop less, or give larger inputs",
+                loc=user_location(),
+            )
         return x[(slice(None), *kept)]
+
+    def pairs(self, rank: int) -> Any:
+        """How much goes before and behind each axis."""
+        return margins(self.cropping, rank, f"{type(self).__name__}: cropping")
 
 
 class Cropping1D(Cropping2D):
     """Sequences without their first and last steps: a number, or a pair."""
 
-    def moved(self, x: Any) -> Any:
-        crop = self.cropping
-        low, high = (crop, crop) if isinstance(crop, int) else crop
-        return x[:, low : x.shape[1] - high]
+    input_ndim = 3
+
+    def pairs(self, rank: int) -> Any:
+        return margins((self.cropping,), rank, "Cropping1D: cropping")
 
 
 class Cropping3D(Cropping2D):
     """Volumes without their margins."""
 
-
-def _each(value: Any, rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)
-
-
-def _pairs(value: Any, rank: int) -> list[tuple[int, int]]:
-    return [(n, n) if isinstance(n, int) else (n[0], n[1]) for n in _each(value, rank)]
+    input_ndim = 5

@@ -7,18 +7,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from symfuse.compiler.ir.dims import ceil_div, is_at_most, maximum
+from symfuse.compiler.ir.dims import Expr, ceil_div, is_at_most, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ops.windows import reach
 from symfuse.runtime.errors import ShapeError, SymfuseError, UnsupportedError
 
 from ..numpy.shared import call
+from .limits import is_whole
 
 __all__ = [
     "Sliding",
     "channels_last",
     "failing",
     "from_channels_last",
+    "margins",
     "padded",
     "per_axis",
     "slid",
@@ -63,15 +65,32 @@ def failing(what: str, fix: str, kind: type[SymfuseError] = ShapeError) -> Symfu
     return kind(what, fix=fix, loc=user_location())
 
 
-def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    """One positive number for each of the spatial axes."""
-    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(numbers) != rank or not all(isinstance(n, int) and n > 0 for n in numbers):
+def per_axis(value: Any, rank: int, name: str, least: int = 1) -> tuple[int, ...]:
+    """One number for each of the spatial axes."""
+    numbers = value if isinstance(value, tuple | list) else (value,) * rank
+    if len(numbers) != rank or not all(is_whole(n) and n >= least for n in numbers):
         raise failing(
             f"{name}={value!r} for {rank} spatial axes",
-            f"give a positive number, or {rank} of them",
+            f"give a whole number, at least {least}, or {rank} of them",
         )
-    return numbers
+    return tuple(map(int, numbers))
+
+
+def margins(value: Any, rank: int, name: str) -> Pairs:
+    """How many elements come before and behind each spatial axis: a number, or one or two each."""
+    each = value if isinstance(value, tuple | list) else (value,) * rank
+    pairs = tuple(tuple(n) if isinstance(n, tuple | list) else (n, n) for n in each)
+    if len(pairs) != rank or not all(len(pair) == 2 and all(map(_counts, pair)) for pair in pairs):
+        raise failing(
+            f"{name}={value!r} for {rank} spatial axes",
+            f"give a number that is not negative, or {rank} of them, or {rank} pairs",
+        )
+    return pairs
+
+
+def _counts(number: Any) -> bool:
+    """Whether so many elements can be added or taken off."""
+    return (is_whole(number) or isinstance(number, Expr)) and is_at_most(0, number) is not False
 
 
 def channels_last(x: Any, rank: int, data_format: str, name: str) -> Any:
@@ -128,19 +147,7 @@ def _pairs(padding: Any, sizes: tuple[Any, ...], sliding: Sliding, name: str) ->
             'use "same", "valid", a number, or a pair of numbers for each axis',
             UnsupportedError,
         )
-    each = (padding,) * len(sizes) if isinstance(padding, int) else tuple(padding)
-    pairs = tuple((p, p) if isinstance(p, int) else tuple(p) for p in each)
-    known = all(len(pair) == 2 and is_at_most(0, min(pair, key=str)) for pair in pairs)
-    if (
-        len(pairs) != len(sizes)
-        or not known
-        or any(is_at_most(0, n) is False for p in pairs for n in p)
-    ):
-        raise failing(
-            f"{name}: padding={padding!r} for {len(sizes)} spatial axes",
-            f"give a number that is not negative, or {len(sizes)} pairs of them",
-        )
-    return pairs
+    return margins(padding, len(sizes), f"{name}: padding")
 
 
 def _same(size: Any, span: int, stride: int) -> tuple[Any, Any]:

@@ -1,0 +1,66 @@
+"""What the fields of layers may be; a layer that is made with anything else says so at once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
+__all__ = ["GROUPS", "OPTIONAL_SIZE", "SHARE", "SIZE", "Limit", "choice", "is_whole", "within"]
+
+
+class Limit(Struct, frozen=True):
+    """Which values a field may have, and what to give instead of others."""
+
+    holds: Callable[[Any], bool]
+    fix: str
+
+    def expect(self, layer: Any, name: str) -> None:
+        """Raise ArgumentError where the field of this name has another value."""
+        value = getattr(layer, name)
+        if not self.holds(value):
+            raise ArgumentError(
+                f"{type(layer).__name__}: {name}={value!r}", fix=self.fix, loc=user_location()
+            )
+
+
+def within(**limits: Limit) -> Mapping[str, Limit]:
+    """What fields may be, by their names."""
+    return MappingProxyType(limits)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or of NumPy."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def choice(names: Sequence[str | None]) -> Limit:
+    """One of several names."""
+    return Limit(lambda value: value in names, f"give one of {', '.join(map(repr, names))}")
+
+
+def _is_size(value: Any) -> bool:
+    return is_whole(value) and value >= 1
+
+
+SIZE = Limit(_is_size, "give a whole number, at least 1")
+OPTIONAL_SIZE = Limit(
+    lambda n: n is None or _is_size(n), "give a whole number, at least 1, or None"
+)
+GROUPS = Limit(
+    lambda n: _is_size(n) or (is_whole(n) and n == -1),
+    "give how many groups of channels there are, or -1 for one each",
+)
+SHARE = Limit(
+    lambda rate: isinstance(rate, int | float) and 0 <= rate <= 1, "give a number from 0 to 1"
+)
