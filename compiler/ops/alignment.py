@@ -68,15 +68,14 @@ def as_choice(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
 
 
 def as_comparison(builder: Builder, args: Args, attrs: Attrs) -> tuple[Node, ...]:
-    """Promoted and broadcast, but no order is lost: i64 beside u64 stay integers, and a Python
-    number that the other operand's type cannot hold widens it to i64."""
+    """Promoted and broadcast, but no order is lost: i64 beside u64 stay integers, and so does a
+    Python number that the other operand's type cannot hold."""
     dtypes = {_dtype(arg) for arg in args if not _is_weak(arg)}
-    if any(d.is_signed for d in dtypes) and DType.U64 in dtypes and len(dtypes) == 2:
+    is_mixed = any(d.is_signed for d in dtypes) and DType.U64 in dtypes and len(dtypes) == 2
+    common = common_dtype(args)
+    if is_mixed or not all(_fits(arg, common) for arg in args if _is_weak(arg)):
         wide = (_as_wide(builder, arg) for arg in args)
         return _broadcast(builder, tuple(wide))
-    common = common_dtype(args)
-    if common.is_integer and not all(_fits(arg, common) for arg in args if _is_weak(arg)):
-        common = DType.I64
     return _broadcast(builder, _converted(builder, args, common))
 
 
@@ -180,10 +179,10 @@ def _as_truth(builder: Builder, value: Any) -> Node:
 
 
 def _as_wide(builder: Builder, value: Any) -> Node:
-    """A signed operand as i64, an unsigned one or a number too great for i64 as u64."""
+    """A signed operand as i64, u64 or a number too great for i64 as u64."""
     if _is_weak(value):
         return _as_node(builder, value, DType.I64 if _fits(value, DType.I64) else DType.U64)
-    return _as_node(builder, value, DType.I64 if _dtype(value).is_signed else DType.U64)
+    return _as_node(builder, value, DType.U64 if _dtype(value) is DType.U64 else DType.I64)
 
 
 def _is_weak(value: Any) -> bool:

@@ -78,7 +78,8 @@ def _turned(attrs: Any) -> dict[str, Any]:
 cumsum: Op = _scan(
     "cumsum",
     doc="at each place the sum up to it, or with reverse from it on",
-    reduction=simple("add", lambda dtype: 0, is_scan=True),
+    # NumPy's sums begin with the first element, which may be -0.0, instead of 0.0.
+    reduction=simple("add", lambda dtype: -0.0 if dtype.is_float else 0, is_scan=True),
     jvp=lambda tangents, inputs, out, attrs: cumsum(tangents[0], **attrs),
     transpose=lambda ct, which, inputs, attrs: cumsum(ct, **_turned(attrs)),
     parts=partwise,
