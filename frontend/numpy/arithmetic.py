@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import DEVICE, call, common_dtype, convert, element_type, expect, traced
+from .shared import DEVICE, as_reals, call, common_dtype, convert, element_type, expect, traced
 
 __all__ = [
     "allclose", "array_equal", "array_equiv", "astype", "clip", "deg2rad", "degrees",
@@ -93,6 +93,8 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     x = traced(a)
     if common_dtype(x).is_complex:
         return call("complex", *(round(call(part, x), decimals) for part in ("real", "imag")))
+    if common_dtype(x).is_bool:
+        return call("round", convert(x, DType.F16))
     if not common_dtype(x).is_float:
         if decimals >= 0:
             return x
@@ -181,11 +183,9 @@ def fmin(x1: Any, x2: Any, /) -> Any:
 @numpy_like(np.heaviside)
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 for negative elements, 1 for positive ones, x2 at zero."""
-    x = FUNCTIONS["divide"](x1, 1)
-    step = FUNCTIONS["where"](
-        call("equal", x, 0), x2, call("add", 0.5, call("multiply", 0.5, call("sign", x)))
-    )
-    return convert(step, common_dtype(x, x2))
+    x, at_zero = as_reals(x1, x2)
+    side = call("add", 0.5, call("multiply", 0.5, call("sign", x)))
+    return FUNCTIONS["where"](call("equal", x, 0), at_zero, side)
 
 
 @numpy_like(np.sinc)
@@ -202,13 +202,13 @@ def sinc(x: Any) -> Any:
 @numpy_like(np.deg2rad, np.radians)
 def deg2rad(x: Any, /) -> Any:
     """Degrees as radians."""
-    return FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), math.pi / 180)
+    return call("multiply", *as_reals(x), math.pi / 180)
 
 
 @numpy_like(np.rad2deg, np.degrees)
 def rad2deg(x: Any, /) -> Any:
     """Radians as degrees."""
-    return FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), 180 / math.pi)
+    return call("multiply", *as_reals(x), 180 / math.pi)
 
 
 radians, degrees = deg2rad, rad2deg
@@ -217,10 +217,10 @@ radians, degrees = deg2rad, rad2deg
 @numpy_like(np.isposinf)
 def isposinf(x: Any) -> Any:
     """Whether each element is positive infinity."""
-    return call("equal", x, math.inf)
+    return call("equal", *as_reals(x), math.inf)
 
 
 @numpy_like(np.isneginf)
 def isneginf(x: Any) -> Any:
     """Whether each element is negative infinity."""
-    return call("equal", x, -math.inf)
+    return call("equal", *as_reals(x), -math.inf)

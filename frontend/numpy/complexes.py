@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import call, common_dtype, convert, floating, traced
+from .shared import call, common_dtype, convert, traced
 
 __all__ = [
     "angle", "conj", "conjugate", "imag", "iscomplex", "iscomplexobj", "isreal", "isrealobj",
@@ -39,8 +39,10 @@ def imag(val: Any) -> Any:
 
 @numpy_like(np.conj, np.conjugate)
 def conj(x: Any, /) -> Any:
-    """The complex conjugate; real arrays are themselves."""
+    """The complex conjugate; real arrays are themselves, and truth values small integers."""
     x = traced(x)
+    if common_dtype(x).is_bool:
+        return convert(x, DType.I8)
     return call("conjugate", x) if is_complex(x) else x
 
 
@@ -52,9 +54,7 @@ FUNCTIONS["conjugate"] = FUNCTIONS["conj"]
 def angle(z: Any, deg: bool = False) -> Any:
     """The angle of complex numbers with the positive real axis, between -π and π."""
     x = traced(z)
-    if not is_complex(x):
-        x = convert(x, floating(common_dtype(x)))
-    found = FUNCTIONS["arctan2"](FUNCTIONS["imag"](x), FUNCTIONS["real"](x))
+    found = FUNCTIONS["arctan2"](*(reversed(parts(x)) if is_complex(x) else (0, x)))
     return FUNCTIONS["multiply"](found, 180 / math.pi) if deg else found
 
 

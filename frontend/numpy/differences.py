@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.dtypes import DType, promoted
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
 from .. import numpy as snp
@@ -209,7 +209,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * mat
     x = traced(p)
     at = normal_axis(axis, x.ndim)
     whole = common_dtype(x).is_integer and isinstance(period, int)
-    x = x if whole else convert(x, promoted(common_dtype(x), DType.F32))
+    x = x if whole else convert(x, common_dtype(x, 1.0))
     half, odd = divmod(period, 2) if whole else (period / 2, 0)
     steps = diff(x, axis=at)
     nearest = snp.remainder(steps + half, period) - half

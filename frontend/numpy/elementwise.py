@@ -15,13 +15,12 @@ from symfuse.runtime.errors import DTypeError, UnsupportedError
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
 from .shared import (
+    as_reals,
     call,
     common_dtype,
     convert,
     element_type,
     expect,
-    is_weak,
-    real_dtype,
     traced,
 )
 
@@ -80,11 +79,11 @@ def _real(op: str, args: tuple[Any, ...]) -> Any:
     """Integers become floating-point numbers first."""
     if any(isinstance(a, Tracer) and a._node.dtype.is_inexact for a in args):
         return call(op, *args)
-    dtype = common_dtype(*args)
-    if dtype.is_inexact:
+    if common_dtype(*args).is_inexact:
         return call(op, *args)
-    target = DType.F64 if op == "divide" or all(map(is_weak, args)) else real_dtype(dtype)
-    return call(op, *(convert(traced(a), target) for a in args))
+    if op == "divide":
+        return call(op, *(convert(traced(a), DType.F64) for a in args))
+    return call(op, *as_reals(*args))
 
 
 def _whole(op: str, args: tuple[Any, ...]) -> Any:
@@ -139,12 +138,13 @@ def as_bool(x: Any) -> Any:
 
 
 def _reciprocal(op: str, args: tuple[Any, ...]) -> Any:
-    """Of integers the whole part, which is 0 but for 1 and -1."""
+    """Of integers the whole part, which is 0 but for 1 and -1; truth values are small integers."""
     dtype = common_dtype(*args)
-    if not dtype.is_integer:
+    if dtype.is_inexact:
         return call(op, *args)
-    x = traced(args[0])
-    return call("select", call("less_equal", FUNCTIONS["abs"](x), 1), x, 0)
+    x = convert(traced(args[0]), DType.I8 if dtype.is_bool else dtype)
+    is_unit = call("logical_or", call("equal", x, 1), call("equal", x, -1))
+    return call("select", is_unit, x, 0)
 
 
 def _power(op: str, args: tuple[Any, ...]) -> Any:
@@ -160,15 +160,16 @@ def _power(op: str, args: tuple[Any, ...]) -> Any:
         if exponent == -1:
             return call("reciprocal", x)
     if type(exponent) is int and exponent == 2:
+        x = convert(x, common_dtype(*args))
         return call("multiply", x, x)
     return call(op, *args)
 
 
 def _test(op: str, args: tuple[Any, ...]) -> Any:
     """Questions about floating-point numbers, answered for integers without looking."""
-    if (dtype := common_dtype(*args)).is_complex:
+    if (dtype := common_dtype(*args)).is_complex and op != "signbit":
         return (_complexes().both if op == "isfinite" else _complexes().either)(op, *args)
-    if dtype.is_float:
+    if dtype.is_inexact:
         return call(op, *args)
     x = traced(args[0])
     if op == "signbit":

@@ -13,14 +13,9 @@ from symfuse.runtime.errors import DTypeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import common_dtype, convert, real_dtype, rounded_once, traced
+from .shared import as_reals, common_dtype, convert, traced
 
 __all__ = ["divmod", "fix", "float_power", "frexp", "ldexp", "logaddexp2", "modf", "spacing"]
-
-
-def _float(x: Any) -> Any:
-    x = traced(x)
-    return convert(x, real_dtype(common_dtype(x)))
 
 
 @numpy_like(np.divmod)
@@ -47,7 +42,7 @@ def float_power(x1: Any, x2: Any, /) -> Any:
 @numpy_like(np.logaddexp2)
 def logaddexp2(x1: Any, x2: Any, /) -> Any:
     """log2(2^x1 + 2^x2), without overflow."""
-    x, y = snp.true_divide(traced(x1), 1), snp.true_divide(traced(x2), 1)
+    x, y = as_reals(x1, x2)
     less = snp.log1p(snp.exp2(-snp.abs(x - y))) / math.log(2)
     return snp.maximum(x, y) + snp.where(x == y, 1.0, less)
 
@@ -55,7 +50,7 @@ def logaddexp2(x1: Any, x2: Any, /) -> Any:
 @numpy_like(np.modf)
 def modf(x: Any, /) -> tuple[Any, Any]:
     """The part behind the point and the whole part, both with the sign of x."""
-    x = _float(x)
+    (x,) = as_reals(x)
     whole = snp.trunc(x)
     part = snp.where(snp.isinf(x), 0.0, x - whole)
     return snp.copysign(part, x), whole
@@ -64,7 +59,7 @@ def modf(x: Any, /) -> tuple[Any, Any]:
 @numpy_like(np.ldexp)
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """x1 · 2^x2, rounded once."""
-    x, exponent = _float(x1), traced(x2)
+    (x,), exponent = as_reals(x1), traced(x2)
     if not common_dtype(exponent).is_integer:
         raise DTypeError(
             f"ldexp: exponents of type {exponent.dtype}", fix="use integers", loc=user_location()
@@ -83,7 +78,7 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 @numpy_like(np.frexp)
 def frexp(x: Any, /) -> tuple[Any, Any]:
     """m and the integer n with x = m · 2^n and 0.5 <= |m| < 1; n is 0 for zero, NaN, infinities."""
-    x = _float(x)
+    (x,) = as_reals(x)
     wide = convert(x, DType.F64)
     least = 2.0**-1022
     size = snp.abs(wide)
@@ -102,10 +97,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 
 
 @numpy_like(np.spacing)
-@rounded_once
 def spacing(x: Any, /) -> Any:
     """The distance from x to the next number away from zero."""
-    x = _float(x)
+    (x,) = as_reals(x)
     size = snp.abs(x)
     step = snp.nextafter(size, snp.full_like(size, np.inf)) - size
     return snp.where(x < 0, -step, step)

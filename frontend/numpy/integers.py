@@ -26,6 +26,11 @@ def _whole(name: str, *values: Any) -> list[Any]:
     return [convert(x, dtype) for x in snp.broadcast_arrays(*map(traced, values))]
 
 
+def _size(x: Any) -> Any:
+    """|x| without a sign bit: that of the least integer is no value of its own type."""
+    return convert(snp.abs(x), DType(f"u{common_dtype(x).bits}"))
+
+
 @numpy_like(np.gcd)
 def gcd(x1: Any, x2: Any, /) -> Any:
     """The greatest common divisor of |x1| and |x2|, by Euclid's algorithm; of zeros 0."""
@@ -37,23 +42,25 @@ def gcd(x1: Any, x2: Any, /) -> Any:
         done = b == 0
         return snp.where(done, a, b), snp.where(done, 0, a % snp.where(done, 1, b))
 
-    start = tuple(snp.abs(x) for x in _whole("gcd", x1, x2))
-    return while_loop(lambda pair: snp.any(pair[1] != 0), step, start)[0]
+    whole = _whole("gcd", x1, x2)
+    found = while_loop(lambda pair: snp.any(pair[1] != 0), step, tuple(map(_size, whole)))[0]
+    return convert(found, common_dtype(*whole))
 
 
 @numpy_like(np.lcm)
 def lcm(x1: Any, x2: Any, /) -> Any:
     """The least common multiple of |x1| and |x2|; 0 where one of them is 0."""
-    a, b = (snp.abs(x) for x in _whole("lcm", x1, x2))
+    whole = _whole("lcm", x1, x2)
+    a, b = map(_size, whole)
     divisor = gcd(a, b)
-    return a // snp.where(divisor == 0, 1, divisor) * b
+    return convert(a // snp.where(divisor == 0, 1, divisor) * b, common_dtype(*whole))
 
 
 @numpy_like(np.bitwise_count)
 def bitwise_count(x: Any, /) -> Any:
     """How many bits of |x| are 1."""
     (whole,) = _whole("bitwise_count", x)
-    bits = convert(snp.abs(whole), DType.U64)
+    bits = convert(_size(whole), DType.U64)
     one, two, four = (np.uint64(n) for n in (0x5555555555555555, 0x3333333333333333,
                                             0x0F0F0F0F0F0F0F0F))  # fmt: skip
     bits = bits - ((bits >> np.uint64(1)) & one)

@@ -24,7 +24,7 @@ def _is_number(x: Any) -> Any:
 def _instead(a: Any, value: float) -> Any:
     """The array with a number in place of NaN."""
     x = traced(a)
-    return call("select", snp.isnan(x), value, x) if common_dtype(x).is_float else x
+    return call("select", snp.isnan(x), value, x) if common_dtype(x).is_inexact else x
 
 
 @numpy_like(np.nansum)
@@ -64,34 +64,36 @@ def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None) ->
 
 @numpy_like(np.nanmean)
 def nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False
-) -> Any:
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *,
+    where: Any = True,
+) -> Any:  # fmt: skip
     """The mean of the elements that are numbers; NaN where none is."""
     x = traced(a)
-    return snp.mean(_instead(x, 0), axis, dtype, None, keepdims, where=_is_number(x))
+    there = snp.logical_and(_is_number(x), where)
+    return snp.mean(_instead(x, 0), axis, dtype, None, keepdims, where=there)
 
 
 @numpy_like(np.nanvar)
 def nanvar(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
-    keepdims: bool = False, *, correction: Any = None,
+    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
-    """The mean squared distance of the numbers from their mean; NaN where they are too few."""
+    """The mean squared distance of the numbers from their mean, which may be given; NaN where they
+    are too few."""
     x, less = traced(a), ddof if correction is None else correction
-    there = _is_number(x)
-    found = snp.var(_instead(x, 0), axis, dtype, None, less, keepdims, where=there)
-    if not common_dtype(x).is_float:
-        return found
+    there = snp.logical_and(_is_number(x), where)
+    found = snp.var(_instead(x, 0), axis, dtype, None, less, keepdims, where=there, mean=mean)
     return snp.where(snp.sum(there, axis, keepdims=keepdims) > less, found, math.nan)
 
 
 @numpy_like(np.nanstd)
 def nanstd(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0,
-    keepdims: bool = False, *, correction: Any = None,
+    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The square root of the variance of the elements that are numbers."""
-    return snp.sqrt(nanvar(traced(a), axis, dtype, None, ddof, keepdims, correction=correction))
+    given = {"where": where, "mean": mean, "correction": correction}
+    return snp.sqrt(nanvar(traced(a), axis, dtype, None, ddof, keepdims, **given))
 
 
 def _extreme(name: str, a: Any, axis: Any, keepdims: bool, **given: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType, promoted
-from symfuse.runtime.errors import ArgumentError, ShapeError
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from .elementwise import as_bool
@@ -18,6 +19,7 @@ from .shared import (
     common_dtype,
     convert,
     element_type,
+    expect,
     normal_axes,
     normal_axis,
     product,
@@ -46,6 +48,16 @@ def _kept(x: Any, where: Any, neutral: Any) -> Any:
     return x if where is None or where is True else FUNCTIONS["where"](where, x, neutral)
 
 
+def _first(initial: Any, dtype: DType) -> Any:
+    """The value that a reduction begins with in the element type of its result, as NumPy casts it;
+    None if there is none."""
+    if type(initial) in (int, float) and dtype.is_integer:
+        what = f"initial={initial} is no value of {dtype}"
+        expect(math.isfinite(initial), what, "give a whole number")
+        return int(initial)
+    return initial if initial is None else convert(traced(initial), dtype)
+
+
 def _wide(dtype: DType) -> DType:
     """The element type that NumPy sums integers in."""
     if dtype.is_inexact:
@@ -58,7 +70,7 @@ def _count(x: Any, axis: Any, where: Any = None, keepdims: bool = False) -> Any:
     if where is None or where is True:
         return product([x.shape[a] for a in normal_axes(axis, x.ndim)])
     included = FUNCTIONS["broadcast_to"](traced(where), x.shape)
-    return convert(sum(included, axis, keepdims=keepdims), common_dtype(x))
+    return convert(sum(included, axis, keepdims=keepdims), common_dtype(x).real)
 
 
 @numpy_like(np.sum)
@@ -70,7 +82,7 @@ def sum(
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
     total = _reduce("reduce_sum", _kept(x, where, 0), axis, keepdims)
-    return total if initial is None else call("add", total, initial)
+    return total if initial is None else call("add", total, _first(initial, common_dtype(x)))
 
 
 @numpy_like(np.prod)
@@ -82,7 +94,7 @@ def prod(
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
     total = _reduce("reduce_prod", _kept(x, where, 1), axis, keepdims)
-    return total if initial is None else call("multiply", total, initial)
+    return total if initial is None else call("multiply", total, _first(initial, common_dtype(x)))
 
 
 def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Any:
@@ -93,7 +105,8 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: 
             fix="give initial=, the value of no elements",
             loc=user_location(),
         )
-    x = _kept(x, where, initial)
+    first, is_bool = _first(initial, common_dtype(x)), common_dtype(x).is_bool
+    x = _kept(x, where, first)
     axes = normal_axes(axis, x.ndim)
     empty = [at for at in axes if isinstance(x.shape[at], int) and x.shape[at] == 0]
     if empty and initial is None:
@@ -102,12 +115,11 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: 
             fix="give initial=, the value of no elements",
             loc=user_location(),
         )
-    if common_dtype(x).is_bool:
-        return _reduce("reduce_any" if name == "max" else "reduce_all", x, axis, keepdims)
-    if empty:  # the sum of nothing is zero
-        return call("add", _reduce("reduce_sum", x, axis, keepdims), initial)
-    found = _reduce(f"reduce_{name}", x, axis, keepdims)
-    return found if initial is None else call(f"{name}imum", found, initial)
+    if empty and not is_bool:  # the sum of nothing is zero
+        return call("add", _reduce("reduce_sum", x, axis, keepdims), first)
+    op = ("reduce_any" if name == "max" else "reduce_all") if is_bool else f"reduce_{name}"
+    found = _reduce(op, x, axis, keepdims)
+    return found if initial is None else FUNCTIONS[f"{name}imum"](found, first)
 
 
 @numpy_like(np.max, np.amax)
@@ -178,18 +190,26 @@ def var(
     keepdims: bool = False, *, where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The mean squared distance from the mean along axes, which may be given."""
+    found, wanted = _variance(a, dtype, axis, correction, ddof, keepdims, where, mean)
+    return convert(found, wanted)
+
+
+def _variance(
+    a: Any, dtype: Any, axis: Any, less: Any, ddof: Any, keepdims: bool, where: Any, middle: Any
+) -> tuple[Any, DType]:
+    """The variance, and the element type that it is wanted in."""
     x, wanted = _float_of(a, dtype)
-    less = ddof if correction is None else correction
-    return convert(_variance(x, axis, less, keepdims, where, mean), wanted.real)
-
-
-def _variance(x: Any, axis: Any, less: Any, keepdims: bool, where: Any, middle: Any) -> Any:
+    if not wanted.is_inexact:
+        raise DTypeError(
+            f"a variance in {wanted}", fix="give a floating-point dtype", loc=user_location()
+        )
     if middle is None:
         middle = mean(x, axis, keepdims=True, where=where)
     away = call("subtract", x, middle)
     away = FUNCTIONS["abs"](away) if common_dtype(x).is_complex else away
     total = _reduce("reduce_sum", _kept(call("square", away), where, 0), axis, keepdims)
-    return call("divide", total, _or_size(_count(x, axis, where, keepdims) - less))
+    count = _count(x, axis, where, keepdims) - (ddof if less is None else less)
+    return call("divide", total, _or_size(count)), wanted.real if dtype is None else wanted
 
 
 def _or_size(count: Any) -> Any:
@@ -202,10 +222,8 @@ def std(
     keepdims: bool = False, *, where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     """The square root of the variance along axes."""
-    x, wanted = _float_of(a, dtype)
-    less = ddof if correction is None else correction
-    found = _variance(x, axis, less, keepdims, where, mean)
-    return convert(call("sqrt", found), wanted.real)
+    found, wanted = _variance(a, dtype, axis, correction, ddof, keepdims, where, mean)
+    return convert(call("sqrt", found), wanted)
 
 
 @numpy_like(np.average)
@@ -282,7 +300,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None) -> An
 
 
 def _running(op: str, x: Any, axis: Any, dtype: Any, include_initial: bool, initial: int) -> Any:
-    x = traced(x)
+    x = FUNCTIONS["atleast_1d"](traced(x))
     if axis is None and x.ndim > 1:
         raise ShapeError(
             f"cumulative results of an array of rank {x.ndim}", fix="give axis=",

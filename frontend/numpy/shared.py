@@ -21,6 +21,7 @@ __all__ = [
     "DEVICE",
     "LAYOUT",
     "LIKE",
+    "as_reals",
     "broadcast_shape_to",
     "broadcast_shapes",
     "call",
@@ -32,7 +33,6 @@ __all__ = [
     "normal_axes",
     "normal_axis",
     "product",
-    "real_dtype",
     "rounded_once",
     "size_number",
     "traced",
@@ -113,9 +113,24 @@ def floating(dtype: DType) -> DType:
     return DType.F32 if dtype.itemsize < 4 else DType.F64
 
 
-def real_dtype(dtype: DType) -> DType:
-    """The element type of NumPy's real ufuncs of values of this one: of bytes, halves."""
-    return floating(dtype) if dtype.is_inexact or dtype.itemsize > 1 else DType.F16
+def as_reals(*values: Any) -> list[Any]:
+    """The values in the floating-point type that NumPy's ufuncs of real numbers meet in."""
+    met = common_dtype(*values)
+    if met.is_complex:
+        raise DTypeError(
+            f"{met} numbers have two parts",
+            fix="pass one of them: x.real or x.imag",
+            loc=user_location(),
+        )
+    given = [dtype_of(v) for v in values if not is_weak(v)]
+    if not met.is_float:  # each integer type has a float that holds it: of bytes, halves
+        is_narrow = given and promoted(*given) is met
+        met = promoted(*map(_real_dtype, given)) if is_narrow else DType.F64
+    return [convert(traced(v), met) for v in values]
+
+
+def _real_dtype(dtype: DType) -> DType:
+    return floating(dtype) if dtype.itemsize > 1 else DType.F16
 
 
 def rounded_once(build: Callable[..., Any]) -> Callable[..., Any]:

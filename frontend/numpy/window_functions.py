@@ -13,7 +13,7 @@ from symfuse.runtime.dtypes import DType
 
 from .. import numpy as snp
 from ..tracing.dispatch import has_tracer, numpy_like
-from .shared import call, common_dtype, convert, floating, size_number, traced
+from .shared import call, common_dtype, convert, size_number, traced
 
 __all__ = ["bartlett", "blackman", "hamming", "hanning", "i0", "kaiser"]
 
@@ -64,4 +64,4 @@ def kaiser(M: Any, beta: Any) -> Any:
 def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind, of order 0."""
     x = traced(x)
-    return call("i0", convert(x, floating(common_dtype(x))))
+    return call("i0", x if common_dtype(x).is_float else convert(x, DType.F64))

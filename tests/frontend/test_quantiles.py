@@ -35,6 +35,15 @@ def test_nan_is_handed_on():
             np.testing.assert_allclose(found, function(x, axis=1))
 
 
+def test_of_two_equal_elements_in_the_middle_both_have_a_share_in_the_derivative():
+    for function in (np.median, np.nanmedian):
+        np.testing.assert_array_equal(sf.grad(function)(np.array([2.0, 2.0])), [0.5, 0.5])
+        slopes = sf.grad(function)(np.array([3.0, 1.0, 2.0, 2.0]))
+        np.testing.assert_array_equal(slopes, [0.0, 0.0, 0.5, 0.5])
+    great = np.array([1.5e308, -1.0, 1.7e308])
+    assert sf.jit(np.median)(great) == 1.5e308
+
+
 def test_symbolic_sizes():
     median = sf.compile(lambda x: np.median(x), "f64[N]")
     for size in (1, 2, 3, 8):
