@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import DeviceError
 from ..host.solver import Solved
 from .arrays import DeviceArray
-from .call import Incoming, addresses_of, deliver, run_verified
+from .call import Incoming, addresses_of, deliver, foreign, run_verified
 from .device import STREAM
 from .launches import Enqueued
 from .loaded import LoadedCode
@@ -31,8 +31,10 @@ class Bound:
         "_base",
         "_busy",
         "_code",
+        "_foreign",
         "_incoming",
         "_inputs",
+        "_lock",
         "_outputs",
         "_replay",
         "_solved",
@@ -49,14 +51,17 @@ class Bound:
         outputs: Sequence[DeviceArray],
         targets: Sequence[Operand] | None,
         arena: Block | None,
+        lock: threading.RLock,
+        *,
         verify: bool,
     ) -> None:
-        self._code, self._solved, self._arena = code, solved, arena
+        self._code, self._solved, self._arena, self._lock = code, solved, arena, lock
         self._inputs, self._outputs, self._targets = inputs, outputs, targets
         self._incoming = Incoming.of(code, inputs)
         self._space = code.device.memory.take(self._incoming.nbytes)
         self._base = self._space.address
         self._addresses = addresses_of(code, inputs, outputs, self._incoming, self._base)
+        self._foreign = foreign((*inputs, *outputs))
         self._busy = threading.Lock()
         self._replay: Replay | None = None
         if not verify:
@@ -70,10 +75,10 @@ class Bound:
         if not self._busy.acquire(blocking=False):
             raise DeviceError(
                 "this bound call is running in another thread",
-                fix="bind once for each thread: a bound call has one arena and one set of results",
+                fix="bind once for each thread: a bound call has one set of results",
             )
         try:
-            with self._code.device:
+            with self._lock, self._code.device:
                 self._run()
         finally:
             self._busy.release()
@@ -105,5 +110,7 @@ class Bound:
             self._replay(self._addresses)
         else:
             run_verified(self._code, self._solved, self._addresses, self._arena)
+        if self._foreign:
+            device.hold(*self._foreign)
         if self._targets is not None:
             deliver(device, self._outputs, self._targets)

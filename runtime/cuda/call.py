@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from .memory import Block, padded
 from .operands import Operand
 from .transfer import CHUNK, stager
 
-__all__ = ["MARGIN", "Incoming", "addresses_of", "deliver", "run_verified"]
+__all__ = ["MARGIN", "Incoming", "addresses_of", "deliver", "foreign", "run_verified"]
 
 Array = np.ndarray[Any, Any]
 
@@ -84,6 +84,12 @@ def deliver(
         elif target is not output:
             device.copy(target.address, output.address, output.nbytes)
     return targets
+
+
+def foreign(arrays: Iterable[Operand]) -> list[object]:
+    """What keeps those arrays that lie in memory of other libraries."""
+    owners = (array.owner for array in arrays if isinstance(array, DeviceArray))
+    return [owner for owner in owners if not isinstance(owner, Block)]
 
 
 def run_verified(

@@ -71,6 +71,7 @@ class Device:
         self.memory = Pool(self._allocate, self._free)
         self._discarded: deque[tuple[str, int]] = deque()
         self._held: deque[tuple[int, tuple[object, ...]]] = deque()
+        self._tidying = threading.Lock()
         self.pinned = Pool(self._allocate_pinned, self._free_pinned, _PINNED_LIMIT)
 
     def __repr__(self) -> str:
@@ -120,25 +121,30 @@ class Device:
 
     def hold(self, *owners: object) -> None:
         """Keep memory of other libraries until all work so far is done."""
-        event = self.driver.handle("cuEventCreate", 2)
-        self.driver.call("cuEventRecord", event, STREAM)
-        self._held.append((event, owners))
+        with self._tidying:
+            event = self.driver.handle("cuEventCreate", 2)
+            self.driver.call("cuEventRecord", event, STREAM)
+            self._held.append((event, owners))
         self.release()
 
     def release(self) -> None:
         """Let go of memory of other libraries that no work uses any more."""
-        query = self.driver.function("cuEventQuery")
-        while self._held and query(self._held[0][0]) != _NOT_READY:
-            event, _ = self._held.popleft()
-            self.driver.call("cuEventDestroy_v2", event)
+        if not self._held:
+            return
+        query, done = self.driver.function("cuEventQuery"), []
+        with self._tidying:
+            while self._held and query(self._held[0][0]) != _NOT_READY:
+                done.append(self._held.popleft())
+                self.driver.call("cuEventDestroy_v2", done[-1][0])
 
     def sweep(self) -> None:
         """Destroy what has been discarded, after the work that may use it."""
         if not self._discarded:
             return
-        with self:
+        with self, self._tidying:
+            count = len(self._discarded)  # what comes later may be used by work that comes later
             self.driver.call("cuStreamSynchronize", STREAM)
-            while self._discarded:
+            for _ in range(count):
                 self.driver.call(*self._discarded.popleft())
 
     def fill(self, address: int, byte: int, nbytes: int) -> None:

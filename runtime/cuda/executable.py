@@ -16,7 +16,7 @@ from ..placement import Placement
 from ..program import Program
 from .arrays import DeviceArray, empty, is_on_device, to_device
 from .bound import Bound
-from .call import MARGIN, Incoming, addresses_of, deliver, run_verified
+from .call import MARGIN, Incoming, addresses_of, deliver, foreign, run_verified
 from .captures import Captures
 from .device import Device, device
 from .driver import OutOfMemory
@@ -97,7 +97,8 @@ class CudaExecutable:
         """A function without arguments that reads these arrays and writes the same results anew.
 
         It is for one thread at a time, and always returns the same arrays. Arrays of the host are
-        copied to the device at each call.
+        copied to the device at each call. Bound and other calls of one executable share its arena,
+        so they are put on the stream one after the other.
         """
         try:
             with self._lock, self.device:
@@ -214,10 +215,8 @@ class CudaExecutable:
 
     def _keep(self, inputs: Sequence[Operand], outputs: Sequence[DeviceArray]) -> None:
         """Hold memory of other libraries until the device has done with it."""
-        arrays = [x for x in (*inputs, *outputs) if isinstance(x, DeviceArray)]
-        foreign = [x.owner for x in arrays if not isinstance(x.owner, Block)]
-        if foreign:
-            self.device.hold(*foreign)
+        if owners := foreign((*inputs, *outputs)):
+            self.device.hold(*owners)
         else:
             self.device.release()
 
@@ -250,7 +249,10 @@ class CudaExecutable:
                 fix="pass separate, aligned arrays for arguments and results",
             )
         self._make_room(solved.arena)
-        return Bound(self.code, solved, inputs, outputs, targets, self._arena, self.verify)
+        return Bound(
+            *(self.code, solved, inputs, outputs, targets, self._arena, self._lock),
+            verify=self.verify,
+        )
 
     def _refuse_copies(self, inputs: Sequence[Operand], values: Sequence[Any]) -> None:
         """Arrays of the host are read anew at each call, and donated ones have to be here."""

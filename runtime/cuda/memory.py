@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ class Pool:
         self, allocate: Callable[[int], int], free: Callable[[int], None], limit: int | None = None
     ) -> None:
         self._allocate, self._free, self._limit = allocate, free, limit
-        self._blocks: defaultdict[int, deque[int]] = defaultdict(deque)
+        self._blocks: dict[int, deque[int]] = {}
         self._doomed: deque[tuple[int, int]] = deque()
         self._lock = threading.Lock()
         self._taken = self._hits = self._misses = 0
@@ -69,7 +69,7 @@ class Pool:
         try:
             address = self._blocks[size].pop()
             self._hits += 1
-        except IndexError:
+        except (KeyError, IndexError):
             address = self._new(size)
         return Block(self, address, size)
 
@@ -78,7 +78,8 @@ class Pool:
         if block.is_shared or (self._limit is not None and block.nbytes > self._limit // 4):
             self._doomed.append((block.address, block.nbytes))
         else:
-            self._blocks[block.nbytes].append(block.address)
+            # In one step, as making a deque may have the collector give another block back.
+            self._blocks.setdefault(block.nbytes, deque()).append(block.address)
 
     def trim(self) -> None:
         """Give every free block back to the driver."""

@@ -279,6 +279,14 @@ class TestArguments:
         place.release()
         assert not place._held
 
+    def test_memory_that_a_bound_call_has_used_is_kept_until_it_is_done(self, programs, place):
+        place.synchronize()
+        place.release()
+        bound = load(programs.addition()).bind(Lender(to_device(X[0])), to_device(X[0]))
+        bound()
+        del bound
+        assert len(place._held) == 1
+
     def test_arrays_that_are_not_aligned_are_copied(self, programs, place):
         x = to_device(np.arange(8, dtype=np.float32))
         part = DeviceArray(place, x.address + 4, (4,), DType.F32, x)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from cuda.simulator.build import driver_path, needs_compiler
 
 from symfuse.runtime import options
-from symfuse.runtime.cuda import device, driver, libraries
+from symfuse.runtime.cuda import device, driver, libraries, memory
 from symfuse.runtime.cuda.device import runs_on
 from symfuse.runtime.cuda.memory import Pool
 from symfuse.runtime.errors import DeviceError
@@ -72,6 +75,44 @@ class TestSimulated:
         with second:
             assert second.driver.handle("cuCtxGetCurrent") == second.context
         assert second.driver.handle("cuCtxGetCurrent") == before
+
+    def test_threads_that_let_go_of_memory_leave_what_is_in_use(self, simulated, monkeypatch):
+        place, meeting = device.device(), threading.Barrier(2)
+        with place:
+            first, second = (place.driver.handle("cuEventCreate", 2) for _ in range(2))
+
+        def work():
+            with place:
+                place.release()
+
+        def query(event):
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(timeout=0.5)
+            return 0 if event == first else 600
+
+        place._held.extend([(first, ()), (second, ())])
+        monkeypatch.setitem(place.driver._functions, "cuEventQuery", query)
+        workers = [threading.Thread(target=work) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [event for event, _ in place._held] == [second]
+
+    def test_what_is_discarded_during_a_sweep_waits_for_the_next(self, simulated, monkeypatch):
+        place = device.device()
+        wait = place.driver._functions["cuStreamSynchronize"]
+
+        def discarding(stream):
+            place.discard("cuEventDestroy_v2", later)
+            return wait(stream)
+
+        with place:
+            now, later = (place.driver.handle("cuEventCreate", 2) for _ in range(2))
+        place.discard("cuEventDestroy_v2", now)
+        monkeypatch.setitem(place.driver._functions, "cuStreamSynchronize", discarding)
+        place.sweep()
+        assert list(place._discarded) == [("cuEventDestroy_v2", later)]
 
     def test_errors_name_the_call(self, simulated):
         with pytest.raises(driver.CallFailed, match=r"cuMemFree_v2 failed: .*CUDA_ERROR") as caught:
@@ -150,6 +191,21 @@ class TestPool:
             pool.take(700)
         assert len(taken) == 1
         assert (pool.usage.hits, pool.usage.misses, pool.usage.live) == (4, 1, 0)
+
+    def test_a_block_that_the_collector_drops_while_another_goes_back_is_kept(self, monkeypatch):
+        pending = []
+
+        class Collecting(deque):
+            def __init__(self):
+                super().__init__()
+                pending.clear()
+
+        monkeypatch.setattr(memory, "deque", Collecting)
+        pool = Pool(lambda nbytes: 4096, lambda address: None)
+        one, other = pool.take(1000), pool.take(1000)
+        pending.append(other)
+        del other, one
+        assert pool.usage.live == 0
 
     def test_free_blocks_go_back_before_memory_is_too_little(self, source):
         pool, _, given = source

@@ -15,6 +15,7 @@ from symfuse.runtime.cuda import captures
 from symfuse.runtime.cuda.arrays import DeviceArray, to_device
 from symfuse.runtime.cuda.driver import OutOfMemory
 from symfuse.runtime.cuda.executable import CudaExecutable
+from symfuse.runtime.cuda.launches import PackedKernel
 from symfuse.runtime.cuda.profile import time_launches
 from symfuse.runtime.errors import (
     ArgumentError,
@@ -233,6 +234,21 @@ class TestBound:
         target = np.zeros(4, np.float32)
         assert load(programs.addition()).bind(ONE, TWO, out=target)() is target
         equal(target, THREE)
+
+    def test_calls_of_other_threads_do_not_come_between_its_launches(self, programs, monkeypatch):
+        run = load(programs.quadruple(), verify=True)
+        bound, others, enqueue = run.bind(ONE), [], PackedKernel.enqueue
+
+        def meanwhile(kernel, stream):
+            enqueue(kernel, stream)
+            if not others:
+                others.append(threading.Thread(target=run, args=(THREE,)))
+                others[0].start()
+                others[0].join(timeout=1)
+
+        monkeypatch.setattr(PackedKernel, "enqueue", meanwhile)
+        equal(bound(), 4 * ONE)
+        others[0].join()
 
     def test_other_calls_do_not_disturb_it(self, programs):
         run = load(programs.symbolic())
