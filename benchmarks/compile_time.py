@@ -172,7 +172,7 @@ def _stages_once(trace: Callable[[], Any]) -> dict[str, float]:
     with clock.time("emit"):
         lines = done.written.text.count("\n")
     with clock.time("LLVM"):
-        image = link(machine.emit_object(done.written.text + machine.attributes + "\n"))
+        image = link(machine.emit_object(done.written.text))
     row = {stage: 1e3 * seconds for stage, seconds in clock.seconds.items()}
     sizes = {
         "kernels": len(done.launches),

@@ -42,7 +42,15 @@ class _Setting:
 def _rest_collector() -> Callable[[], None]:
     was_enabled = gc.isenabled()
     gc.disable()
-    return gc.enable if was_enabled else gc.disable
+    return _collect_again if was_enabled else gc.disable
+
+
+def _collect_again() -> None:
+    """Let the collector go on; what was made meanwhile stays, and need not be searched at once."""
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
+        gc.unfreeze()
+    gc.enable()
 
 
 def _hasten_turns() -> Callable[[], None]:

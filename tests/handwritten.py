@@ -56,7 +56,7 @@ def program(text: str, inputs: Any, outputs: Any, **facts: Any) -> Program:
     """Compile the text and give it a signature."""
     load_support()
     machine = host_machine()
-    image = link(machine.emit_object(f"{_LOOP}{text}\n{machine.attributes}\n"))
+    image = link(machine.emit_object(_LOOP + text))
     return Program(machine.triple, image, tuple(inputs), tuple(outputs), **facts)
 
 

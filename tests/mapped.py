@@ -52,7 +52,7 @@ def load_module(functions: Sequence[tuple[str, set[str]]], names: Sequence[str])
     """The addresses of compiled functions."""
     machine = host_machine()
     declarations = sorted(set().union(*(needed for _, needed in functions)))
-    text = "\n".join([*declarations, *(text for text, _ in functions), machine.attributes])
+    text = "\n".join([*declarations, *(text for text, _ in functions)])
     image = machine.emit_object(text)
     target = llvm.Target.from_triple(machine.triple).create_target_machine(reloc="pic")
     jit = llvm.create_lljit_compiler(target)

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from symfuse.compiler.targets.llvm.machine import llvm_version
+from symfuse.compiler.targets.llvm.machine import baseline_machine, llvm_version
 from symfuse.compiler.targets.llvm.shared import shared_image, shared_ir
 from symfuse.runtime.host.shipped import FOLDER, file_name, packed
 
@@ -22,8 +22,9 @@ RECORD = "made.json"
 
 
 def digest(architecture: str) -> str:
-    """What tells the text for an architecture from others."""
-    return hashlib.sha256(shared_ir(architecture).encode()).hexdigest()
+    """What tells the text for an architecture, and its processor, from others."""
+    text = shared_ir(architecture) + baseline_machine(architecture).attributes
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def main(folder: Path = FOLDER) -> None:

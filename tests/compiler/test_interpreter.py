@@ -55,3 +55,22 @@ def test_compiling_leaves_the_interpreter_as_it_was() -> None:
     sf.compile(lambda x: x + 1, "f32[3]")
     with pytest.raises(sf.SymfuseError):
         sf.compile(lambda x: x + x[:2], "f32[3]")
+
+
+def test_what_is_made_meanwhile_is_old_at_once() -> None:
+    with without_collection():
+        made = [[] for _ in range(5000)]
+    young = {id(x) for x in gc.get_objects(generation=0)}
+    assert not young & {id(x) for x in made}
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_somebody_has_frozen_stays_so() -> None:
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with without_collection():
+            assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()

@@ -68,7 +68,7 @@ LEVELS: tuple[Level, ...] = ("fast-compile", "default", "max")
 
 def linked(architecture: str, level: Level = "default", text: str = MODULE) -> Image:
     machine = baseline_machine(architecture)
-    return link(machine.emit_object(text + machine.attributes, level=level))
+    return link(machine.emit_object(text, level=level))
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
@@ -127,7 +127,7 @@ def test_an_unknown_relocation_is_named() -> None:
 
 def test_a_section_of_an_unknown_type_is_named() -> None:
     machine = baseline_machine("x86_64")
-    damaged = bytearray(machine.emit_object(MODULE + machine.attributes))
+    damaged = bytearray(machine.emit_object(MODULE))
     text = next(s for s in ElfObject(bytes(damaged)).sections if s.name == ".text")
     (table,) = struct.unpack_from("<Q", damaged, 40)
     struct.pack_into("<I", damaged, table + 64 * text.index + 4, 14)
@@ -167,7 +167,7 @@ def test_the_host_machine_writes_vector_code() -> None:
     machine = host_machine()
     assert machine.vector_bytes in (16, 32, 64)
     assert f'"target-cpu"="{machine.cpu}"' in machine.attributes
-    assert "vector" in machine.assembly(MODULE + machine.attributes)
+    assert "vector" in machine.assembly(MODULE)
 
 
 def _adr_distance(word: int) -> int:
@@ -214,7 +214,7 @@ define double @outside(double %x) #0 {
 @pytest.mark.parametrize("texts", [(HALVES, WHOLE), (WHOLE, HALVES)])
 def test_objects_see_what_others_hide_from_users(architecture: str, texts: tuple[str, str]) -> None:
     machine = baseline_machine(architecture)
-    image = link(*(machine.emit_object(text + machine.attributes) for text in texts))
+    image = link(*(machine.emit_object(text) for text in texts))
     assert set(image.symbols) == {"whole", "where", "outside"}
     assert image.externals == ("exp",)
 
@@ -222,7 +222,7 @@ def test_objects_see_what_others_hide_from_users(architecture: str, texts: tuple
 @pytest.mark.parametrize("texts", [(HALVES, WHOLE), (WHOLE, HALVES)])
 def test_calls_and_addresses_cross_objects(texts: tuple[str, str]) -> None:
     machine = host_machine()
-    image = link(*(machine.emit_object(text + machine.attributes) for text in texts))
+    image = link(*(machine.emit_object(text) for text in texts))
     loaded = load_image(image)
     whole = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(loaded.address("whole"))
     where = ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.address("where"))
@@ -249,18 +249,17 @@ def functions(count: int) -> list[Function]:
 
 def test_a_program_is_divided_into_units_that_make_one_image() -> None:
     machine = host_machine()
-    texts = list(units(functions(5), machine.attributes))
+    texts = list(units(functions(5)))
     assert len(texts) == 3
     made = [emit_objects(machine, iter(texts), "default") for _ in range(2)]
     assert made[0] == made[1]
     assert made[0] == [machine.emit_object(text) for text in texts]
     assert set(link(*made[0]).symbols) == {"main"}
-    whole = machine.emit_object(module_text(functions(5), machine.attributes))
+    whole = machine.emit_object(module_text(functions(5)))
     assert set(link(whole).symbols) == {"main"}
 
 
 def test_a_mistake_in_a_unit_is_told() -> None:
-    machine = host_machine()
     texts = ["define void @f() #0 {\n  ret i32 1\n}\n", WHOLE]
     with pytest.raises(CompileError, match="refuses the generated code"):
-        emit_objects(machine, (text + machine.attributes for text in texts), "default")
+        emit_objects(host_machine(), texts, "default")

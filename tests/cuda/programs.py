@@ -213,8 +213,7 @@ class Programs:
 def prepare_image() -> Image:
     """The code that settles N: N twice, the arena, the blocks of a launch, an offset."""
     load_support()
-    machine = host_machine()
-    return link(machine.emit_object(f"{_PREPARE}\n{machine.attributes}\n"))
+    return link(host_machine().emit_object(_PREPARE))
 
 
 def vectors(count: int, *shape: int) -> list[np.ndarray[Any, Any]]:

@@ -65,8 +65,7 @@ def image() -> Image:
     address = ctypes.cast(ANSWER, ctypes.c_void_p).value
     assert address is not None
     library.register("tests_register_me", address)
-    machine = baseline_machine()
-    return link(machine.emit_object(MODULE + machine.attributes))
+    return link(baseline_machine().emit_object(MODULE))
 
 
 @pytest.fixture(scope="module")

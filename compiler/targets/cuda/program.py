@@ -247,9 +247,8 @@ class CudaProgram(Struct, frozen=True, eq=False, dict=True):
     def _prepare(self, level: Level) -> Image:
         declarations: set[str] = set()
         function = prepare_text(self.layout, declarations)
-        machine = host_machine()
-        lines = [*sorted(declarations), function, machine.attributes, ""]
-        return link(machine.emit_object("\n".join(lines), level=level))
+        text = "\n".join([*sorted(declarations), function])
+        return link(host_machine().emit_object(text, level=level))
 
     def _translated(
         self, level: Level, distinct: Sequence[Function] = (), form: Form = "cubin"

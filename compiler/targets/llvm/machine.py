@@ -75,7 +75,7 @@ class Machine(Struct, frozen=True):
     def _compile(self, text: str, level: Level) -> tuple[Any, Any]:
         target = _target_machine(self, level)
         facts = f'target triple = "{self.triple}" target datalayout = "{_data_layout(self)}" '
-        module = _parse(facts + text)
+        module = _parse(f"{facts}{text}\n{self.attributes}\n")
         _optimise(module, target, level)
         return target, module
 

@@ -22,12 +22,12 @@ def shared_image(name: str) -> Image:
 
 def shared_ir(name: str) -> str:
     """The shared code as text."""
-    return support_ir([pool_ir(sys.platform, name), entry_text()], name)
+    return support_ir([pool_ir(sys.platform, name), entry_text()])
 
 
-def support_ir(parts: Sequence[str], name: str = "") -> str:
+def support_ir(parts: Sequence[str]) -> str:
     """One module of all parts, which may declare the same functions."""
     lines = [line for part in parts for line in part.splitlines()]
     declared = dict.fromkeys(line for line in lines if line.startswith("declare "))
     defined = (line for line in lines if line not in declared)
-    return "\n".join([*declared, *defined, baseline_machine(name).attributes, ""])
+    return "\n".join([*declared, *defined, ""])

@@ -105,15 +105,14 @@ class HostText(Struct, frozen=True, eq=False):
 
     @property
     def text(self) -> str:
-        """All of them as one module, without the attributes of the processor."""
+        """All of them as one module."""
         return module_text(self.functions)
 
     def as_text(self, stage: str) -> str:
         """The module, or what it is in assembly."""
         if stage == "llvm":
             return self.text
-        machine = host_machine()
-        return machine.assembly(f"{self.text}{machine.attributes}\n")
+        return host_machine().assembly(self.text)
 
     def kernel_text(self, number: int) -> str:
         """The function of one kernel."""
@@ -132,15 +131,13 @@ class HostText(Struct, frozen=True, eq=False):
     def generate(self, level: Level) -> Code:
         """The image."""
         machine = host_machine()
-        texts = units(self.functions, machine.attributes)
-        return Code(link(*emit_objects(machine, texts, level, _prepare)), features=machine.features)
+        objects = emit_objects(machine, units(self.functions), level, _prepare)
+        return Code(link(*objects), features=machine.features)
 
     def timed(self, level: Level) -> Image:
         """The image of a program that tells its times as well."""
-        machine = host_machine()
-        clocks = module_text(timing_functions(self.tree, self.layout), f"{machine.attributes}\n")
-        texts = (*units(self.functions, machine.attributes), clocks)
-        return link(*emit_objects(machine, texts, level))
+        clocks = module_text(timing_functions(self.tree, self.layout))
+        return link(*emit_objects(host_machine(), (*units(self.functions), clocks), level))
 
     @property
     def _launches(self) -> tuple[Kernel, ...]:

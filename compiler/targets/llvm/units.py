@@ -24,16 +24,16 @@ def kernel_head(name: str) -> str:
     return f"declare hidden void @{name}(ptr, i32, i32)"
 
 
-def module_text(functions: Iterable[Function], attributes: str = "") -> str:
+def module_text(functions: Iterable[Function]) -> str:
     """One module of these functions."""
     functions = tuple(functions)
     defined = {kernel_head(function.name) for function in functions}
     declared = frozenset[str]().union(*(function.declarations for function in functions))
     texts = (function.text for function in functions)
-    return "\n".join([*sorted(declared - defined), *texts, attributes, ""])
+    return "\n".join([*sorted(declared - defined), *texts, ""])
 
 
-def units(functions: Iterable[Function], attributes: str) -> Iterator[str]:
+def units(functions: Iterable[Function]) -> Iterator[str]:
     """Modules that the code generator may work on at the same time, each of whole functions; the
     first is there as soon as its functions are."""
     found: list[Function] = []
@@ -42,7 +42,7 @@ def units(functions: Iterable[Function], attributes: str) -> Iterator[str]:
         found.append(function)
         lines += function.text.count("\n")
         if lines >= LINES:
-            yield module_text(found, attributes)
+            yield module_text(found)
             found, lines = [], 0
     if found:
-        yield module_text(found, attributes)
+        yield module_text(found)
