@@ -20,6 +20,7 @@ from ..ir.regions import bundles, regions
 from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
 from ..kernel.phases import Access, Buffer, Instr, Kernel, Part, Phase, Serial
+from ..kernel.regions import turns
 from ..kernel.scalar import INSTRUCTIONS
 from .text import as_bundle, bytes_text, count_text, table
 
@@ -111,7 +112,8 @@ def costs(graph: Graph, launches: Sequence[Kernel] = ()) -> Costs:
     nodes = tuple((n, c) for n, c in counted if c != Cost())
     total = reduce(add, (cost for _, cost in nodes), Cost())
     ends: Dim = sum((n.type.nbytes for n in (*graph.parameters, *graph.outputs)), 0)
-    fused: Dim = sum(map(_moved, launches), 0) if launches else ends
+    moved = (kernel_bytes(kernel) * often for kernel, often in turns(launches))
+    fused: Dim = sum(moved, 0) if launches else ends
     return Costs(nodes, total, fused, tuple(names[node] for node, _ in nodes))
 
 
@@ -168,14 +170,6 @@ def _visits(part: Part, walked: frozenset[Symbol], serial: Serial | None) -> Dim
             tiles = ceil_div(extent, serial.block)
         total = total * (extent if axis.symbol in walked else tiles)
     return total
-
-
-def _moved(kernel: Kernel) -> Dim:
-    """Bytes that a launch moves, in all turns of a loop whose number is known; in every branch."""
-    if kernel.region is None:
-        return kernel_bytes(kernel)
-    inside: Dim = sum((_moved(one) for body in kernel.region.bodies for one in body), 0)
-    return inside * getattr(kernel.region, "length", 1)
 
 
 def node_cost(node: Node) -> Cost:

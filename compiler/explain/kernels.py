@@ -1,4 +1,4 @@
-"""Kernels as text: small loop nests with a scalar body, and the facts of each launch."""
+"""Kernels as text: small loop nests with a scalar body."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
-
-from ..ir.dims import Dim
 from ..kernel.phases import (
     Access,
     Axis,
@@ -22,12 +19,10 @@ from ..kernel.phases import (
     Reduce,
     Serial,
 )
-from ..targets.target import Usage
-from .cost import kernel_bytes
 from .records import user_lines
-from .text import as_bundle, bytes_text, count_text, seconds_text, table
+from .text import count_text
 
-__all__ = ["KernelRecord", "KernelRecords", "format_kernel", "format_schedule", "kernel_records"]
+__all__ = ["described", "format_kernel", "format_schedule", "shortened"]
 
 _INFIX = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "lt": "<",
@@ -35,118 +30,6 @@ _INFIX = {
     "bitxor": "^", "shl": "<<", "shr": ">>",
 }  # fmt: skip
 _LONGEST = 64  # letters of an expression before it gets a name of its own
-
-
-class KernelRecord(Struct, frozen=True):
-    """One launch: what it is, where it comes from, what it moves, and its text."""
-
-    number: int
-    name: str
-    kind: str
-    operations: tuple[str, ...]
-    lines: tuple[str, ...]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    tiles: Dim
-    nbytes: Dim
-    work: Dim
-    text: str
-    usage: Usage | None = None
-    why: str = ""
-    phases: int = 0  # of its parts; none where a library or a loop does the work
-
-    @property
-    def code(self) -> str:
-        """The text of the kernel."""
-        return self.text
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as text and numbers, for JSON."""
-        numbers = {"tiles": self.tiles, "bytes": self.nbytes, "work": self.work}
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            **({"why": self.why} if self.why else {}),
-            "operations": list(self.operations),
-            "lines": list(self.lines),
-            "reads": list(self.reads),
-            "writes": list(self.writes),
-            **{k: v if isinstance(v, int) else str(v) for k, v in numbers.items()},
-            **({} if self.usage is None else {"device": self.usage.as_dict()}),
-        }
-
-
-class KernelRecords(tuple[KernelRecord, ...]):
-    """The launches in order; it prints as a table."""
-
-    __slots__ = ()
-
-    def table(self) -> str:
-        """A line a launch; with what it takes of a device where it runs on one."""
-        header = ("launch", "kind", "operations", "lines", "tiles", "bytes")
-        more = _USAGE if any(k.usage for k in self) else ()
-        rows = [(*_cells(k), *(_usage_cells(k.usage) if more else ())) for k in self]
-        return table((*header, *more), rows, left=4)
-
-    __str__ = table
-    _repr_mimebundle_ = as_bundle
-
-
-_USAGE = ("threads", "registers", "shared", "occupancy", "compiled in")
-
-
-def _cells(k: KernelRecord) -> tuple[str, ...]:
-    return (
-        f"k{k.number}",
-        k.kind,
-        _shortened(", ".join(k.operations)),
-        ", ".join(k.lines[:2]) + (" …" if len(k.lines) > 2 else ""),
-        count_text(k.tiles),
-        bytes_text(k.nbytes),
-    )
-
-
-def _usage_cells(usage: Usage | None) -> tuple[str, ...]:
-    """Dashes stand for what is not known; spilled registers are told beside those in use."""
-    if usage is None:
-        return ("–",) * len(_USAGE)
-    registers = "–" if usage.registers is None else str(usage.registers)
-    spilled = f" + {usage.spilled} bytes spilled" if usage.spilled else ""
-    limited = f" ({usage.limit})" if usage.limit else ""
-    return (
-        str(usage.threads),
-        f"{registers}{spilled}",
-        bytes_text(usage.shared),
-        "–" if usage.occupancy is None else f"{100 * usage.occupancy:.0f} %{limited}",
-        "–" if usage.seconds is None else seconds_text(usage.seconds),
-    )
-
-
-def kernel_records(
-    launches: Sequence[Kernel], usages: Sequence[Usage | None] = ()
-) -> KernelRecords:
-    """What there is to say about each launch."""
-    return KernelRecords(
-        KernelRecord(
-            number,
-            kernel.name,
-            kernel.kind,
-            tuple(dict.fromkeys(node.op.name for node in kernel.nodes)),
-            tuple(user_lines(kernel.nodes)),
-            tuple(map(_described, kernel.reads)),
-            tuple(map(_described, kernel.writes)),
-            kernel.tiles,
-            kernel_bytes(kernel),
-            kernel.work,
-            format_kernel(kernel),
-            usage,
-            kernel.why,
-            sum(1 for part in kernel.parts for _ in part.every_phase()),
-        )
-        for number, (kernel, usage) in enumerate(
-            zip(launches, usages or (None,) * len(launches), strict=True)
-        )
-    )
 
 
 def format_kernel(kernel: Kernel) -> str:
@@ -283,15 +166,17 @@ def _loop(loop: Loop) -> str:
     return f"{loop.symbol} ({', '.join(facts)})" if facts else str(loop.symbol)
 
 
-def _described(buffer: Buffer) -> str:
+def described(buffer: Buffer) -> str:
+    """The name and type of a buffer."""
     return f"{buffer}: {buffer.dtype}[{','.join(map(str, buffer.shape))}]"
 
 
 def _listed(buffers: Iterable[Buffer]) -> str:
-    return ", ".join(map(_described, buffers))
+    return ", ".join(map(described, buffers))
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """The first letters of a text."""
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +15,7 @@ from symfuse.runtime.errors import ArgumentError
 from ..ir.dims import Dim, evaluate, maximum
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.regions import bundles, regions
 from ..kernel.phases import Kernel
 from ..passes.plan_memory import MemoryPlan
 from .text import as_bundle, bytes_text, with_facts
@@ -47,7 +50,7 @@ class EagerMemory(Struct, frozen=True):
 
     total: Dim  # of all intermediate arrays
     peak: Dim  # of those alive at one time, each freed after its last use
-    arrays: int
+    arrays: Dim
 
 
 class MemoryReport(Struct, frozen=True):
@@ -103,7 +106,7 @@ class MemoryReport(Struct, frozen=True):
             "unshared": _plain(self.unshared),
             "eager_peak": _plain(self.eager.peak),
             "eager_total": _plain(self.eager.total),
-            "eager_arrays": self.eager.arrays,
+            "eager_arrays": _plain(self.eager.arrays),
             "buffers": [
                 {
                     "name": row.name,
@@ -137,24 +140,58 @@ def memory_report(plan: MemoryPlan, launches: Sequence[Kernel], traced: Graph) -
 
 
 def eager_memory(graph: Graph) -> EagerMemory:
-    """Arrays that are neither inputs, outputs nor views, each alive to its last reader."""
+    """Arrays that are neither inputs, outputs nor views, each alive to its last reader.
+
+    Those of a loop are made in each turn, in one where nobody knows how many there are; those of
+    a choice are those of the branch with most.
+    """
+    return _eager(graph, frozenset(graph.outputs))
+
+
+def _eager(graph: Graph, given: frozenset[Node] = frozenset()) -> EagerMemory:
+    """The arrays that a graph makes, but for those given; its outputs are alive to the end."""
     last = _last_uses(graph)
-    outputs = set(graph.outputs)
-    made = [n for n in graph.nodes if _allocates(n) and n not in outputs]
+    made = [n for n in graph.nodes if _allocates(n) and n not in given]
     freed: dict[int, list[Node]] = {}
     for node in made:
         freed.setdefault(last[node], []).append(node)
+    own = [n for n in made if not _is_handed_on(n)]
+    total: Dim = sum((n.type.nbytes for n in own), 0)
+    arrays: Dim = len(own)
     alive: Dim = 0
     peak: Dim = 0
     kept = set(made)
+    inside = {group[0]: _inside(group[0]) for group in bundles(graph.nodes).values()}
     for at, node in enumerate(graph.nodes):
+        if (inner := inside.get(node)) is not None:
+            peak = maximum(peak, alive + inner.peak)
+            total, arrays = total + inner.total, arrays + inner.arrays
         if node in kept:
             alive = alive + node.type.nbytes
         peak = maximum(peak, alive)
         for gone in freed.get(at, ()):
             alive = alive - gone.type.nbytes
-    total: Dim = sum((n.type.nbytes for n in made), 0)
-    return EagerMemory(total, peak, len(made))
+    return EagerMemory(total, peak, arrays)
+
+
+def _inside(node: Node) -> EagerMemory:
+    """What the graphs of a loop or branch make; a turn begins with what the one before has made."""
+    bodies = [_eager(graph) for graph in regions(node)]
+    peak = reduce(maximum, (body.peak for body in bodies))
+    totals, counts = [body.total for body in bodies], [body.arrays for body in bodies]
+    if "branches" in node.attrs:
+        return EagerMemory(reduce(maximum, totals), peak, reduce(maximum, counts))
+    carried = node.attrs["body"].outputs[: node.attr("carries")]
+    peak = peak + sum((output.type.nbytes for output in carried), 0)
+    turns: Dim = node.attrs.get("length", 1)
+    return EagerMemory(sum(totals, 0) * turns, peak, sum(counts, 0) * turns)
+
+
+def _is_handed_on(node: Node) -> bool:
+    """Whether the graphs inside have made it: a carry, or what a branch gives."""
+    return node.op.regional is not None and node.attr("result") < node.attrs.get(
+        "carries", math.inf
+    )
 
 
 def _last_uses(graph: Graph) -> dict[Node, int]:
@@ -165,7 +202,8 @@ def _last_uses(graph: Graph) -> dict[Node, int]:
         for source in node.inputs:
             for base in _shown(source):
                 last[base] = at
-    return last
+    end = len(graph.nodes) - 1
+    return last | {base: end for output in graph.outputs for base in _shown(output)}
 
 
 def _shown(node: Node) -> Iterator[Node]:

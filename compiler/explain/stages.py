@@ -9,7 +9,8 @@ from symfuse.runtime.errors import OptionError
 from ..targets import TARGETS, target_of_text
 from .cost import Costs, costs
 from .fusion import FusionReport, fusion_report
-from .kernels import KernelRecords, format_kernel, format_schedule, kernel_records
+from .kernels import format_kernel, format_schedule
+from .launches import KernelRecords, kernel_records
 from .memory import MemoryReport, memory_report
 from .records import Compiled
 from .tree import launch_lines
@@ -64,7 +65,7 @@ def explain(compiled: Compiled) -> FusionReport:
 
 def kernels(compiled: Compiled) -> KernelRecords:
     """The launches in order, with their text."""
-    return kernel_records(compiled.launches, compiled.written.usage())
+    return kernel_records(compiled.tree, compiled.written.usage())
 
 
 def memory(compiled: Compiled) -> MemoryReport:

@@ -24,6 +24,7 @@ __all__ = [
     "alignment_of",
     "leaves",
     "lines",
+    "turns",
 ]
 
 _ALIGNED = 16  # bytes, to which all memory is aligned but for rows and parts of it
@@ -171,6 +172,18 @@ def leaves(launches: Iterable[Kernel]) -> Iterator[Kernel]:
         else:
             for body in kernel.region.bodies:
                 yield from leaves(body)
+
+
+def turns(launches: Iterable[Kernel], often: Dim = 1) -> Iterator[tuple[Kernel, Dim]]:
+    """The kernels as `leaves` gives them, and how often each runs as far as that is known: a loop
+    whose end is not counts as one turn, and of a choice every branch."""
+    for kernel in launches:
+        if kernel.region is None:
+            yield kernel, often
+        else:
+            inside = often * getattr(kernel.region, "length", 1)
+            for body in kernel.region.bodies:
+                yield from turns(body, inside)
 
 
 def lines(launches: Iterable[Kernel], depth: int = 0) -> Iterator[tuple[int, str, Kernel]]:

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct, field
 
 from symfuse.compiler.explain.fusion import Line
-from symfuse.compiler.explain.kernels import KernelRecord
+from symfuse.compiler.explain.launches import KernelRecord
 from symfuse.compiler.ir.dims import dim, evaluate
 
 from ..optim import with_learning_rate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symfuse.compiler.explain.cost import costs
 from symfuse.compiler.explain.fusion import FusionReport, Line
-from symfuse.compiler.explain.kernels import KernelRecord
+from symfuse.compiler.explain.launches import KernelRecord
 from symfuse.compiler.explain.memory import eager_memory
 from symfuse.compiler.explain.records import Compiled
 from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, kernels, memory

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from loops import PROGRAMS
 
+import symfuse as sf
 from symfuse.compiler.compile import compile_graph
 from symfuse.compiler.explain.cost import costs, node_cost
 from symfuse.compiler.explain.memory import eager_memory
@@ -156,6 +158,35 @@ def test_eager_memory_frees_arrays_after_their_last_reader():
     assert found.arrays == 3  # the result is not an intermediate
     assert found.total == 3 * 1024
     assert found.peak == 2 * 1024
+
+
+def test_eager_memory_counts_what_turns_make():
+    def looped(x):
+        return sf.fori_loop(0, 10, lambda i, c: np.tanh(c + x) * 3, x * 2).sum()
+
+    found = eager_memory(trace(looped, "f32[256]").ir)
+    assert found.arrays == 1 + 10 * 3  # the start, and three of every turn
+    assert found.total == 31 * 1024
+    assert found.peak == 4 * 1024  # the start, what the turn before has made, and two more
+
+
+def test_eager_memory_of_a_choice_is_that_of_the_branch_with_most():
+    def chosen(x):
+        return sf.cond(x[0] > 0, lambda: np.sin(np.cos(np.tan(x))), lambda: x + 1).sum()
+
+    found = eager_memory(trace(chosen, "f32[256]").ir)
+    few = eager_memory(trace(lambda x: (x[0] > 0).astype("int32") + 0, "f32[256]").ir)
+    assert found.arrays == few.arrays + 3
+    assert found.peak == 2 * 1024 + 4
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_bytes_of_kernels_and_their_turns_are_all_that_is_moved(name):
+    function, specs, _ = PROGRAMS[name]
+    made = sf.compile(function, *specs)
+    together = sum(kernel.nbytes * kernel.turns for kernel in made.kernels)
+    assert together == made.cost_analysis().bytes
+    assert ("turns" in str(made.kernels)) == any(k.turns != 1 for k in made.kernels)
 
 
 def test_a_view_keeps_its_base_alive():

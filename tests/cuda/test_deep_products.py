@@ -16,7 +16,7 @@ from tensor_products import Product, scheduled
 
 import symfuse as sf
 from symfuse.compiler.compile import compile_graph
-from symfuse.compiler.explain.kernels import kernel_records
+from symfuse.compiler.explain.launches import kernel_records
 from symfuse.compiler.ir.dims import evaluate
 from symfuse.compiler.kernel.phases import Serial
 from symfuse.compiler.targets.cuda import target
