@@ -1,4 +1,4 @@
-"""How long compiling takes: fresh processes, long chains, a training step.
+"""How long compiling takes: fresh processes (and those of JAX), long chains, a training step.
 
     python benchmarks/compile_time.py [--json FILE] [--quick]
 
@@ -9,6 +9,7 @@ that passes, which is shorter where two threads work; the least of several runs,
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -29,17 +31,21 @@ CHAINS = (10, 100, 1000, 10_000)
 LINKS = ("exp(-x)", "x * 1.5", "tanh(x)", "x + y", "x / 3", "maximum(x, y)", "sqrt(abs(x))")
 
 
-def loss(params: Any, x: Any, y: Any) -> Any:
-    """Cross entropy of a perceptron with ReLU, for labels `y` as one-hot rows."""
-    import symfuse.numpy as snp
+def loss(package: str) -> Callable[..., Any]:
+    """Cross entropy of a perceptron with ReLU, for labels `y` as one-hot rows, in the functions of
+    the `numpy` of a package."""
+    snp = importlib.import_module(f"{package}.numpy")
 
-    for weights, bias in params[:-1]:
-        x = snp.maximum(x @ weights + bias, 0)
-    weights, bias = params[-1]
-    logits = x @ weights + bias
-    shifted = logits - snp.max(logits, axis=1, keepdims=True)
-    log_sum = snp.log(snp.sum(snp.exp(shifted), axis=1, keepdims=True))
-    return -snp.mean(snp.sum((shifted - log_sum) * y, axis=1))
+    def of(params: Any, x: Any, y: Any) -> Any:
+        for weights, bias in params[:-1]:
+            x = snp.maximum(x @ weights + bias, 0)
+        weights, bias = params[-1]
+        logits = x @ weights + bias
+        shifted = logits - snp.max(logits, axis=1, keepdims=True)
+        log_sum = snp.log(snp.sum(snp.exp(shifted), axis=1, keepdims=True))
+        return -snp.mean(snp.sum((shifted - log_sum) * y, axis=1))
+
+    return of
 
 
 def adam_step(params: Any, means: Any, squares: Any, count: Any, x: Any, y: Any) -> Any:
@@ -47,7 +53,7 @@ def adam_step(params: Any, means: Any, squares: Any, count: Any, x: Any, y: Any)
     import symfuse as sf
     import symfuse.numpy as snp
 
-    value, gradients = sf.value_and_grad(loss)(params, x, y)
+    value, gradients = sf.value_and_grad(loss("symfuse"))(params, x, y)
     count = count + 1
     rate = np.float32(1e-3) * snp.sqrt(1 - np.float32(0.999) ** count)
     rate = rate / (1 - np.float32(0.9) ** count)
@@ -81,17 +87,16 @@ def batch(rows: int, columns: int, classes: int) -> tuple[Any, Any]:
 # fresh processes
 
 
-def first_call() -> dict[str, float]:
-    """In this process: the import, and the first call of a compiled gradient, in ms."""
+def first_call(name: str) -> dict[str, float]:
+    """Of a package, in this process: the import and the first call of a compiled gradient, ms."""
     start, wall = time.process_time(), time.perf_counter()
-    import symfuse as sf
-    import symfuse.numpy
-
+    package, function = importlib.import_module(name), loss(name)
     imported, passed = time.process_time(), time.perf_counter() - wall
     params, (x, y) = perceptron((128, 256, 10)), batch(32, 128, 10)
-    fast = sf.jit(sf.value_and_grad(loss))
+    fast = package.jit(package.value_and_grad(function))
     ready, wall = time.process_time(), time.perf_counter()
-    fast(params, x, y)
+    value, _ = fast(params, x, y)
+    float(value)
     return {
         "import": 1e3 * (imported - start),
         "import, wall": 1e3 * passed,
@@ -103,25 +108,30 @@ def first_call() -> dict[str, float]:
 
 
 def fresh_processes(repeats: int) -> dict[str, dict[str, float]]:
-    """The first call when the cache is empty, and when it has the program."""
+    """The first call when the cache is empty, and when it has the program; and that of JAX, by
+    turns."""
+    peers = [name for name in ("jax",) if find_spec(name)]
+    rows: dict[str, list[dict[str, float]]] = {"empty cache": [], "from the cache": []}
+    rows |= {name: [] for name in peers}
     with tempfile.TemporaryDirectory() as folder:
-        _child(folder, "byte code only")
-        empty, full = [], []
+        for name in ("symfuse", *peers):
+            _child(folder, "byte code only", name)
         for turn in range(repeats):
-            empty.append(_child(folder, f"cache{turn}"))
-            full.append(_child(folder, f"cache{turn}"))
-    rows = {"empty cache": empty, "from the cache": full}
+            for state in ("empty cache", "from the cache"):
+                rows[state].append(_child(folder, f"cache{turn}"))
+            for name in peers:
+                rows[name].append(_child(folder, "none", name))
     medians = {name: median(row["call, wall"] for row in found) for name, found in rows.items()}
     return {name: _least(found) | {"median": medians[name]} for name, found in rows.items()}
 
 
-def _child(folder: str, cache: str) -> dict[str, float]:
+def _child(folder: str, cache: str, package: str = "symfuse") -> dict[str, float]:
     kept = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
     places = {
         "PYTHONPYCACHEPREFIX": f"{folder}/byte code",
         "SYMFUSE_CACHE_DIR": f"{folder}/{cache}",
     }
-    command = [sys.executable, __file__, "--first-call"]
+    command = [sys.executable, __file__, "--first-call", package]
     done = subprocess.run(command, env=kept | places, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 
@@ -208,10 +218,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--first-call", action="store_true")
+    parser.add_argument("--first-call", metavar="PACKAGE")
     chosen = parser.parse_args()
     if chosen.first_call:
-        print(json.dumps(first_call()))
+        print(json.dumps(first_call(chosen.first_call)))
         return
     lengths = CHAINS[:-1] if chosen.quick else CHAINS
     tables = {
