@@ -1,14 +1,11 @@
 """Functions made again from their rewritten source, with the variables that they close over."""
 
 from __future__ import annotations
-import __future__
 
-import ast
 import functools
 import inspect
 import sysconfig
 from collections.abc import Callable
-from copy import deepcopy
 from types import CellType, CodeType, FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
@@ -21,15 +18,12 @@ from .arrays import array_like, item
 from .builtin import BUILTINS
 from .names import HANDLE, reads_scope
 from .rewrite import rewritten
-from .source import definition
+from .source import bare, compiled, definition
 from .states import NOTHING, anything
 
 __all__ = ["callee", "captured"]
 
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-_FUTURE = functools.reduce(
-    int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
-)
 _UNUSUAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _codes: dict[int, tuple[CodeType, CodeType]] = {}  # by identity: a code, and what it became
 
@@ -112,27 +106,13 @@ def _compiled(code: CodeType) -> CodeType:
     found = definition(code)
     if (name := reads_scope(found.node)) is not None:
         raise TraceError(f"{code.co_name} calls {name}(), which asks for its variables by name")
-    node: Any = deepcopy(found.node)
-    args = node.args
-    args.defaults, args.kw_defaults = [], [None] * len(args.kwonlyargs)
-    if isinstance(node, ast.FunctionDef):
-        node.decorator_list, node.returns, node.name = [], None, f"{HANDLE}_made"
+    node = bare(found.node)
     rewritten(node, found.class_name)
-    whole = ast.Expr(node) if isinstance(node, ast.Lambda) else node
-    names = [ast.arg(name) for name in (HANDLE, *code.co_freevars)]
-    around = ast.FunctionDef(
-        "_around", ast.arguments([], names, None, [], [], None, []), [whole], [], lineno=1
-    )
-    module = ast.fix_missing_locations(ast.Module([ast.copy_location(around, node)], []))
     try:
-        made = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE, True)
+        made = compiled(node, code, [HANDLE])
     except SyntaxError as error:
         raise TraceError(f"{code.co_name} cannot be rewritten: {error}") from None
-    return _inner(_inner(made)).replace(co_name=code.co_name, co_qualname=code.co_qualname)
-
-
-def _inner(code: CodeType) -> CodeType:
-    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return made.replace(co_name=code.co_name, co_qualname=code.co_qualname)
 
 
 _PROVIDED = SimpleNamespace(

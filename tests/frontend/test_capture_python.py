@@ -7,6 +7,7 @@ Each function ends in a choice by a traced value, so that it is rewritten; nothi
 from __future__ import annotations
 
 import contextlib
+import linecache
 
 import numpy as np
 import pytest
@@ -293,3 +294,32 @@ def test_functions_that_ask_for_variables_by_name_are_refused():
 
     with pytest.raises(sf.TraceError, match=r"counted calls locals\(\)"):
         sf.trace(counted, "f64[3]")
+
+
+def test_a_function_is_found_among_those_of_its_line():
+    halved, doubled = lambda x: x / 2 if x.sum() > 0 else x, lambda x: x * 2 if x.sum() > 0 else x
+    inner = sf.jit(lambda x: -x if x.sum() > 0 else x)
+    np.testing.assert_array_equal(sf.jit(halved)(X), X / 2)
+    np.testing.assert_array_equal(sf.jit(doubled)(X), X * 2)
+    np.testing.assert_array_equal(sf.jit(lambda x: inner(x) + 1)(X), 1 - X)
+
+
+def cell(number, text):
+    """A function as a notebook defines it."""
+    name = f"<cell {number}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    scope = {}
+    exec(compile(text, name, "exec"), scope)
+    return scope["scaled"]
+
+
+def test_a_source_that_has_changed_since_is_not_taken_for_that_of_the_function():
+    text = "import numpy as np\ndef scaled(x):\n    return np.abs(x) * {} if x.sum() > 0 else x\n"
+    before = cell(1, text.format(2))
+    np.testing.assert_array_equal(sf.jit(before)(X), X * 2)
+    again = cell(1, text.format(3))
+    np.testing.assert_array_equal(sf.jit(again)(X), X * 3)
+    older = cell(2, text.format(2))
+    cell(2, text.format(4))
+    with pytest.raises(sf.TraceError, match="<cell 2> has changed since scaled was defined"):
+        sf.trace(older, "f64[3]")
