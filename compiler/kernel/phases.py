@@ -306,6 +306,7 @@ class Kernel(Struct, frozen=True, eq=False):
     by_library: Any = None  # what a library computes instead of the parts
     region: Any = None  # what runs other launches instead of the parts (`regions.py`)
     why: str = ""  # the reason for a launch that prepares another, for explanations
+    overwritten: tuple[Buffer, ...] = ()  # what a library may overwrite by the result in its place
 
     @property
     def tiles(self) -> Dim:
@@ -319,7 +320,7 @@ class Kernel(Struct, frozen=True, eq=False):
         and before that."""
         if self.region is not None:
             return _carried_in_place(self, source, result)
-        if not self.parts:
+        if self.by_library is not None and source not in self.overwritten:
             return source not in self.reads
         return all(_in_place(part, source, result) for part in self.parts)
 

@@ -263,8 +263,9 @@ class Operation:
         self.right = self._layout((n, k), lead[1], shape.strides[1], flips[1])
         self.left = self._layout((k, m), lead[0], shape.strides[0], flips[0])
         self.result = self._layout((n, m), n, m * n, False)
-        self.added = self.result
-        if shape.share:
+        self.added = self.result  # the same description, where both may be one matrix in memory
+        dense = lead[2] == n and (shape.batch == 1 or shape.strides[2] == m * n)
+        if shape.share and not dense:
             self.added = self._layout((n, m), lead[2], shape.strides[2], False)
 
     def candidates(self, handle: int, workspace: int, count: int) -> tuple[Candidate, ...]:

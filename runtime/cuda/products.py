@@ -83,7 +83,7 @@ def shape_of(launch: ProductLaunch, numbers: Sequence[int]) -> tuple[Shape, tupl
     leading, strides, offsets = rest[:3], rest[3:6], rest[6:10]
     alignment = [
         min(place, _alignment(offset))
-        for place, offset in zip(launch.alignment, (*offsets[:3], 0), strict=True)
+        for place, offset in zip(launch.alignment, offsets, strict=True)
     ]
     shape = Shape(
         rows,

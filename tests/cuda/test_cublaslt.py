@@ -156,6 +156,22 @@ def launch_of(shape: Shape, *, symbolic: bool = False, pointers: int = 4) -> Pro
     )
 
 
+def test_operands_are_as_aligned_as_the_places_where_they_begin() -> None:
+    launch = replace(launch_of(PLAIN), offsets=(32, 8, 4, 2))
+    shape, _ = products.shape_of(launch, list(launch.counts))
+    assert shape.alignment == (16, 8, 4, 2)
+
+
+@needs_compiler
+def test_a_matrix_that_the_result_may_overwrite_has_its_description(library: Library) -> None:
+    dense = fitting(PLAIN, share=1.0)
+    apart = replace(dense, leading=(*dense.leading[:2], dense.leading[2] + 8))
+    compute = COMPUTE["f32"][0]
+    for shape, same in ((dense, True), (apart, False), (replace(dense, batch=3), True)):
+        operation = Operation(library, shape, compute)
+        assert (operation.added == operation.result) is same
+
+
 def numbers_of(launch: ProductLaunch, rows: int) -> list[int]:
     return [rows if isinstance(count, Prepared) else count for count in launch.counts]
 

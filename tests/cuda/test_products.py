@@ -341,6 +341,21 @@ def test_products_of_the_library_are_not_put_into_one_launch() -> None:
     assert len(order_launches(kernels, {})) == 2
 
 
+def test_the_result_may_lie_only_where_the_matrix_is_that_the_library_adds() -> None:
+    def placed(function: Callable[..., Any], *types: str) -> list[str]:
+        graph, choices = chosen(function, *types)
+        see = choices.grouping.sees_through
+        buffers = Buffers(name_nodes(graph), choices.grouping.reshaped)
+        kernels = [product_kernel(p, "k", see, buffers) for p in choices.products.values()]
+        return [b.name for k in kernels for b in k.reads if k.reads_in_place(b, k.writes[0])]
+
+    def step(w: Any, x: Any, v: Any) -> Any:
+        return sf.grad(lambda w: ((nn.gelu(x @ w) @ v).astype("float32") ** 2).sum())(w)
+
+    assert placed(lambda x, w, r: r + x @ w, X, W, R) == ["r"]
+    assert placed(step, "f16[256,512]", "f16[2048,256]", "f16[512,256]") == []
+
+
 def test_a_training_step_keeps_what_comes_out_of_relu_and_not_what_goes_in() -> None:
     def step(x: Any, w: Any, b: Any) -> Any:
         return sf.grad(lambda w, b: (nn.relu(x @ w + b) ** 2).sum(), (0, 1))(w, b)

@@ -45,7 +45,10 @@ def product_kernel(
     used += [x.node for x in (chosen.added, chosen.bias) if x is not None]
     used += [x for x in (chosen.sums, chosen.aux, chosen.mask) if x is not None]
     placed = _Placed(chosen, tuple(map(buffers, used)))
-    return Kernel(name, "product", (part,), work, nodes, reads, writes, placed)
+    overwritten = () if chosen.added is None else (buffers(chosen.added.node),)
+    return Kernel(
+        *(name, "product", (part,), work, nodes, reads, writes, placed), overwritten=overwritten
+    )
 
 
 def product_launch(
