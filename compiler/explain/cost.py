@@ -16,7 +16,7 @@ from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.op import Reduction
 from ..ir.printer import is_inline, name_nodes
-from ..ir.regions import bundles, regions
+from ..ir.regions import bundles, executed_regions
 from ..kernel.body import Body, Reader
 from ..kernel.domain import axis_symbols
 from ..kernel.phases import Access, Buffer, Instr, Kernel, Part, Phase, Serial
@@ -178,7 +178,7 @@ def node_cost(node: Node) -> Cost:
     Of a loop whose end is not known it is that of one turn, of a branch that of all branches.
     """
     if node.op.regional is not None:
-        inside = reduce(add, (costs(one).total for one in regions(node)), Cost())  # type: ignore[arg-type]
+        inside = reduce(add, (costs(one).total for one in executed_regions(node)), Cost())  # type: ignore[arg-type]
         return inside.times(dict(node.attributes).get("length", 1))
     if node.is_parameter or is_inline(node) or node.is_constant or node.op.moves is not None:
         return Cost()

@@ -16,7 +16,7 @@ from ..ir.regions import every_node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from .records import homes
-from .text import as_bundle, bytes_text
+from .text import as_bundle, bytes_text, numbered
 
 __all__ = ["Apart", "FusionReport", "Line", "fusion_report"]
 
@@ -73,7 +73,8 @@ class FusionReport(Struct, frozen=True):
             shown.append(f"  {_numbers(line):<{width}} │ {line.number:>4}  {line.text}")
         kernels = [f"  k{number}: {name}" for number, name in enumerate(self.kernels)]
         kernels = list(self.tree) or kernels
-        head = f"{self.nodes} operations in {len(self.kernels)} kernels, {self.joined} joins"
+        together = numbered(len(self.kernels), "kernel"), numbered(self.joined, "join")
+        head = f"{numbered(self.nodes, 'operation')} in {', '.join(together)}"
         parts = [head, *shown, "kernels", *kernels]
         if self.products:
             parts += ["products", *(f"  {sentence}" for sentence in self.products)]

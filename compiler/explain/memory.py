@@ -15,7 +15,7 @@ from symfuse.runtime.errors import ArgumentError
 from ..ir.dims import Dim, evaluate, maximum
 from ..ir.graph import Graph
 from ..ir.node import Node
-from ..ir.regions import bundles, regions
+from ..ir.regions import bundles, executed_regions
 from ..kernel.phases import Kernel
 from ..passes.plan_memory import MemoryPlan
 from .text import as_bundle, bytes_text, with_facts
@@ -176,13 +176,14 @@ def _eager(graph: Graph, given: frozenset[Node] = frozenset()) -> EagerMemory:
 
 def _inside(node: Node) -> EagerMemory:
     """What the graphs of a loop or branch make; a turn begins with what the one before has made."""
-    bodies = [_eager(graph) for graph in regions(node)]
+    bodies = [_eager(graph) for graph in executed_regions(node)]
     peak = reduce(maximum, (body.peak for body in bodies))
     totals, counts = [body.total for body in bodies], [body.arrays for body in bodies]
     if "branches" in node.attrs:
         return EagerMemory(reduce(maximum, totals), peak, reduce(maximum, counts))
-    carried = node.attrs["body"].outputs[: node.attr("carries")]
-    peak = peak + sum((output.type.nbytes for output in carried), 0)
+    if "carries" in node.attrs:
+        carried = node.attrs["body"].outputs[: node.attr("carries")]
+        peak = peak + sum((output.type.nbytes for output in carried), 0)
     turns: Dim = node.attrs.get("length", 1)
     return EagerMemory(sum(totals, 0) * turns, peak, sum(counts, 0) * turns)
 

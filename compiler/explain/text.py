@@ -11,6 +11,7 @@ __all__ = [
     "as_bundle",
     "bytes_text",
     "count_text",
+    "numbered",
     "seconds_text",
     "share_text",
     "table",
@@ -41,6 +42,11 @@ def count_text(count: Dim | float) -> str:
     while abs(value) >= 1000 and unit < len(_COUNTS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{_three(value)} {_COUNTS[unit]}" if unit else f"{count:g}"
+
+
+def numbered(count: Dim, thing: str) -> str:
+    """`1 kernel`, `1.5 M tiles`, `N turns`."""
+    return f"{count_text(count)} {thing}{'' if count == 1 else 's'}"
 
 
 def seconds_text(seconds: float) -> str:

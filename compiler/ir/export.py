@@ -11,6 +11,7 @@ from .dataflow import Dataflow
 from .dims import Dim
 from .node import Node
 from .printer import format_attribute, is_inline, name_nodes
+from .regions import plain_attributes, titled_regions
 
 __all__ = ["Stats", "stats", "to_dot", "to_mermaid", "to_networkx"]
 
@@ -134,7 +135,8 @@ def _label(node: Node, names: dict[Node, str]) -> str:
     if node.is_parameter or node.is_constant:
         return f"{names[node]}\n{node.type}"
     operands = [names[source] if is_inline(source) else "·" for source in node.inputs]
-    attrs = ", ".join(f"{key}={format_attribute(value)}" for key, value in node.attributes)
+    given = [f"{key}={format_attribute(value)}" for key, value in plain_attributes(node)]
+    attrs = ", ".join([*given, *(title for title, _ in titled_regions(node))])
     if len(attrs) > _LONGEST:
         attrs = f"{attrs[: _LONGEST - 1]}…"
     inside = ", ".join([*operands, attrs] if attrs else operands)

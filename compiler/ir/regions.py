@@ -24,8 +24,11 @@ __all__ = [
     "bundles",
     "changed",
     "every_node",
+    "executed_regions",
+    "plain_attributes",
     "regions",
     "run_region",
+    "titled_regions",
     "with_inner",
 ]
 
@@ -50,6 +53,27 @@ def regions(node: Node) -> tuple[Dataflow, ...]:
             if isinstance(one, Dataflow):
                 found.append(one)
     return tuple(found)
+
+
+def plain_attributes(node: Node) -> Iterator[tuple[str, Any]]:
+    """The attributes that are no graphs."""
+    graphs = {title.split()[0] for title, _ in titled_regions(node)}
+    return (pair for pair in node.attributes if pair[0].removesuffix("es") not in graphs)
+
+
+def titled_regions(node: Node) -> Iterator[tuple[str, Dataflow]]:
+    """Its graphs with what each is of it: `body`, `condition`, `branch 0`."""
+    for name, value in node.attributes:
+        if isinstance(value, Dataflow):
+            yield name, value
+        elif isinstance(value, tuple) and any(isinstance(one, Dataflow) for one in value):
+            singular = name.removesuffix("es")
+            yield from ((f"{singular} {number}", one) for number, one in enumerate(value))
+
+
+def executed_regions(node: Node) -> tuple[Dataflow, ...]:
+    """Those of its graphs that computing it runs: all but the rules of derivatives."""
+    return tuple(graph for title, graph in titled_regions(node) if not title.startswith("rule"))
 
 
 def every_node(graph: Dataflow) -> Iterator[Node]:

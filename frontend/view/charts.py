@@ -7,7 +7,7 @@ from html import escape
 
 from symfuse.compiler.explain.memory import MemoryReport, MemoryRow
 from symfuse.compiler.explain.text import bytes_text
-from symfuse.compiler.ir.dims import Dim, Expr, evaluate, symbols
+from symfuse.compiler.ir.dims import Dim, Expr, Symbol, evaluate, symbols
 
 from .palette import frame_hue
 from .svg import document
@@ -16,11 +16,13 @@ __all__ = ["bars", "memory_chart"]
 
 WIDTH, HEIGHT, LEFT = 860.0, 360.0, 76.0
 BAR, LABEL = 24.0, 190.0
+_USUAL = 64  # of a size that is left open
 
 
 def memory_chart(report: MemoryReport, sizes: Mapping[str, int] | None = None) -> str:
-    """Offset over launches, a rectangle for each buffer; without sizes, symbols are taken as 64."""
-    known = sizes or dict.fromkeys(_symbols(report), 64)
+    """Offset over launches, a rectangle for each buffer; without sizes, symbols are taken as 64, or
+    as what is allowed next to it."""
+    known = sizes or {symbol.name: _allowed(symbol) for symbol in _symbols(report)}
     launches = max(len(report.launches), 1)
     peak = max(evaluate(report.peak, known), 1)
     step = (WIDTH - LEFT) / launches
@@ -35,12 +37,19 @@ def memory_chart(report: MemoryReport, sizes: Mapping[str, int] | None = None) -
     return document(parts, WIDTH, HEIGHT + 50, "memory plan")
 
 
-def _symbols(report: MemoryReport) -> Iterator[str]:
-    """The sizes that the plan depends on, by name."""
+def _allowed(symbol: Symbol) -> int:
+    """A size near to 64 that a symbol may have."""
+    most = _USUAL if symbol.upper is None else min(symbol.upper, _USUAL)
+    step = symbol.multiple_of
+    return max(most // step * step, -(-symbol.lower // step) * step)
+
+
+def _symbols(report: MemoryReport) -> Iterator[Symbol]:
+    """The sizes that the plan depends on."""
     dims: list[Dim] = [report.peak, report.lower_bound, report.unshared]
     for row in report.rows:
         dims += [row.nbytes, row.offset]
-    return (s.name for d in dims if isinstance(d, Expr) for s in symbols(d))
+    return (s for d in dims if isinstance(d, Expr) for s in symbols(d))
 
 
 def _memory_grid(report: MemoryReport, peak: int, step: float) -> Iterator[str]:

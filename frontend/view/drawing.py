@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.printer import format_attribute, is_inline, name_nodes
+from symfuse.compiler.ir.regions import bundles, plain_attributes, titled_regions
 
 __all__ = ["MOST", "Box", "Drawing", "Frame", "Frames", "Line", "draw", "family"]
 
@@ -82,15 +83,17 @@ Frames = Sequence[tuple[str, Sequence[Node]]]
 def draw(graph: Graph, frames: Frames = (), most: int = MOST) -> Drawing:
     """The drawing of a graph; `frames` are titles with the nodes of each kernel."""
     names = name_nodes(graph)
-    drawn = [n for n in dict.fromkeys((*graph.parameters, *graph.nodes)) if not is_inline(n)]
-    home = _homes(graph, drawn, [nodes for _, nodes in frames])
+    every = [n for n in dict.fromkeys((*graph.parameters, *graph.nodes)) if not is_inline(n)]
+    home = _homes(graph, every, [nodes for _, nodes in frames])
+    one = {node: first for first, *rest in bundles(every).values() for node in (first, *rest)}
+    drawn = [node for node in every if one.get(node, node) is node]
     boxes = [_box(node, names, home.get(node)) for node in drawn]
-    lines = list(dict.fromkeys(_lines(drawn)))
+    lines = list(dict.fromkeys(_lines(drawn, one)))
     for at, output in enumerate(graph.outputs):
         title = "output" if len(graph.outputs) == 1 else f"output {at}"
         boxes.append(Box(("output", at), title, str(output.type), "output"))
         if not is_inline(output):
-            lines.append(Line(output, ("output", at), str(output.type)))
+            lines.append(Line(one.get(output, output), ("output", at), str(output.type)))
     found = tuple(Frame(number, title, number) for number, (title, _) in enumerate(frames))
     whole = Drawing(graph.name, tuple(boxes), tuple(lines), found)
     return whole if len(boxes) <= most else _collapsed(whole, graph, home, most)
@@ -101,7 +104,7 @@ def _box(node: Node, names: Mapping[Node, str], frame: int | None) -> Box:
     where = " ".join(str(part) for part in (node.source.loc, node.source.scope) if part)
     hint = f"{names[node]}: {node.type} = {node.op.name}\n{where}".strip()
     if node.is_parameter or node.is_constant:
-        name = _cut(node.source.variable() or name)
+        name = _cut_front(node.source.variable() or name)
         return Box(node, name, str(node.type), family(node), hint, frame)
     title = node.op.name if name.isdigit() else f"{name} = {node.op.name}"
     return Box(node, _cut(title), _cut(_detail(node, names)), family(node), hint, frame)
@@ -111,6 +114,10 @@ def _detail(node: Node, names: Mapping[Node, str]) -> str:
     """The numbers among the operands, and the attributes that the type does not show."""
     if node.op.contraction:
         return " · ".join("×".join(map(str, x.shape)) or "1" for x in node.inputs)
+    if node.op.regional is not None:
+        given = plain_attributes(node)
+        shown = [f"{key}={value}" for key, value in given if value and key != "result"]
+        return " ".join(shown) or ", ".join(title for title, _ in titled_regions(node))
     order = [names[x].partition(":")[0] if is_inline(x) else "·" for x in node.inputs]
     shown = [f"({', '.join(order)})"] if any(map(is_inline, node.inputs)) else []
     shown += [_attribute(key, value) for key, value in node.attributes if key != "shape"]
@@ -128,11 +135,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _lines(drawn: Sequence[Node]) -> Iterator[Line]:
+def _cut_front(text: str) -> str:
+    """The end of a path tells parameters apart: `…['dense']['kernel']`."""
+    return text if len(text) <= _LONGEST else f"…{text[1 - _LONGEST :]}"
+
+
+def _lines(drawn: Sequence[Node], one: Mapping[Node, Node]) -> Iterator[Line]:
+    """The uses of values; all results of a loop or branch come from `one` box."""
     for node in drawn:
         for source in node.inputs:
             if not is_inline(source):
-                yield Line(source, node, str(source.type))
+                yield Line(one.get(source, source), node, str(source.type))
 
 
 def _homes(

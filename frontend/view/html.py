@@ -12,14 +12,16 @@ from symfuse.compiler.explain.launches import KernelRecord
 from symfuse.compiler.explain.memory import eager_memory
 from symfuse.compiler.explain.records import Compiled
 from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, kernels, memory
-from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text
+from symfuse.compiler.explain.text import bytes_text, count_text, numbered, seconds_text
 from symfuse.compiler.ir.export import stats
 from symfuse.compiler.ir.graph import Graph
+from symfuse.compiler.ir.printer import name_nodes
+from symfuse.compiler.ir.regions import bundles, titled_regions
 from symfuse.compiler.targets.target import Written
 
 from .charts import memory_chart
 from .drawing import Frames
-from .page import Tab, card, drawing, page, table_html
+from .page import Html, Tab, card, drawing, page, table_html
 from .palette import frame_hue
 from .svg import to_svg
 
@@ -40,7 +42,7 @@ def to_html(graph: Graph) -> str:
         ("NumPy's peak", bytes_text(eager.peak)),
     ]
     tabs = [
-        ("Graph", card(drawing(to_svg(graph)))),
+        ("Graph", _graph(graph)),
         ("Text", card(_pre(graph.text()))),
         ("Operations", card(_operations(graph))),
     ]
@@ -53,9 +55,9 @@ def report(compiled: Compiled, *, assembly: bool = False) -> str:
     language, machine_code = _WRITTEN_IN[compiled.program.target]
     tabs: list[Tab] = [
         ("Source", card(_source(found))),
-        ("Graph", card(drawing(to_svg(compiled.graph, frames_of(compiled))))),
+        ("Graph", _graph(compiled.graph, frames_of(compiled))),
         ("Passes", _passes(compiled)),
-        ("Kernels", card("".join(_kernel(k, compiled.written, language) for k in listed))),
+        ("Kernels", _tree(found) + _kernels(listed, compiled.written, language)),
         ("Memory", _memory(compiled)),
         ("Fusion", _fusion(found)),
         ("Cost", _cost(compiled, listed)),
@@ -134,9 +136,35 @@ def _row(chips: str, number: str, text: str) -> str:
     return f"<div>{cells}<span>{escape(text) or ' '}</span></div>"
 
 
-def _chip(number: int) -> str:
+def _chip(number: int) -> Html:
     style = f'style="--h:{frame_hue(number)}"'
-    return f'<a class="chip" data-k="{number}" href="#kernel-{number}" {style}>k{number}</a>'
+    return Html(f'<a class="chip" data-k="{number}" href="#kernel-{number}" {style}>k{number}</a>')
+
+
+def _graph(graph: Graph, frames: Frames = ()) -> str:
+    """The drawing, and below it those of the graphs inside of loops and branches."""
+    return card(drawing(to_svg(graph, frames)) + _inside(graph, frames))
+
+
+def _inside(graph: Graph, frames: Frames) -> str:
+    names = name_nodes(graph)
+    found = []
+    for node, *_ in bundles(graph.nodes).values():
+        for title, body in titled_regions(node):
+            head = f"{names[node]} = {node.op}: {title}"
+            shown = drawing(to_svg(body, frames)) + _inside(body, frames)
+            found.append(f"<details><summary>{escape(head)}</summary>{shown}</details>")
+    return "".join(found)
+
+
+def _tree(found: FusionReport) -> str:
+    """How loops and branches run the kernels, if there are any."""
+    lines = "\n".join(found.tree)
+    return card(f"<h2>As they run</h2>{_pre(lines)}") if found.tree else ""
+
+
+def _kernels(listed: Sequence[KernelRecord], written: Written, language: str) -> str:
+    return card("".join(_kernel(one, written, language) for one in listed))
 
 
 def _passes(compiled: Compiled) -> str:
@@ -163,7 +191,9 @@ def _passes(compiled: Compiled) -> str:
 
 
 def _kernel(record: KernelRecord, written: Written, language: str) -> str:
-    facts = f"{record.kind}, {count_text(record.tiles)} tiles, {bytes_text(record.nbytes)}"
+    tiles = f", {numbered(record.tiles, 'tile')}" if record.phases else ""
+    turns = f", {numbered(record.turns, 'turn')}" if record.turns != 1 else ""
+    facts = f"{record.kind}{tiles}, {bytes_text(record.nbytes)}{turns}"
     lines = f" · {', '.join(record.lines)}" if record.lines else ""
     soft = f'<span class="soft">{escape(facts + lines)}</span>'
     title = f"{_chip(record.number)} <code>{escape(record.name)}</code> {soft}"
@@ -179,7 +209,7 @@ def _memory(compiled: Compiled) -> str:
         (
             row.name,
             row.type,
-            f"<span>{_chip(row.first)}{_chip(row.last) if row.last != row.first else ''}</span>",
+            Html(f"{_chip(row.first)}{_chip(row.last) if row.last != row.first else ''}"),
             bytes_text(row.nbytes),
             str(row.offset),
         )
@@ -201,7 +231,9 @@ def _memory(compiled: Compiled) -> str:
 
 
 def _fusion(found: FusionReport) -> str:
-    head = f"<p>{found.nodes} operations in {len(found.kernels)} kernels.</p>"
+    kernels = numbered(len(found.kernels), "kernel")
+    head = f"<p>{numbered(found.nodes, 'operation')} in {kernels}.</p>"
+    head += "".join(f"<p>{escape(reason)}</p>" for reason in found.products)
     rows = [
         (
             pair.producer,
@@ -224,12 +256,21 @@ def _cost(compiled: Compiled, listed: Sequence[KernelRecord]) -> str:
         ("bytes moved by the kernels", bytes_text(cost.bytes)),
         ("bytes moved without fusion", bytes_text(cost.unfused_bytes)),
     ]
-    rows = [(f"<span>{_chip(k.number)}</span>", k.name, bytes_text(k.nbytes)) for k in listed]
+    rows = [
+        (
+            _chip(k.number),
+            k.name,
+            bytes_text(k.nbytes),
+            count_text(k.turns),
+            bytes_text(k.nbytes * k.turns),
+        )
+        for k in listed
+    ]
     nodes = [
         (name, node.op.name, str(node.type), count_text(one.flops), bytes_text(one.nbytes))
         for (node, one), name in zip(cost.nodes, cost.names, strict=True)
     ]
-    kernel_table = table_html(("", "kernel", "bytes"), rows, left=2)
+    kernel_table = table_html(("", "kernel", "bytes", "turns", "together"), rows, left=2)
     header = ("value", "operation", "type", "FLOPs", "bytes")
     node_table = table_html(header, nodes, left=3, code=3)
     return card(table_html(("", "sum"), sums)) + card(kernel_table) + card(node_table)

@@ -7,9 +7,16 @@ from html import escape
 
 from .palette import MONO, SANS
 
-__all__ = ["Tab", "card", "drawing", "page", "table_html"]
+__all__ = ["Html", "Tab", "card", "drawing", "page", "table_html"]
 
 Tab = tuple[str, str]  # title, body
+
+
+class Html(str):
+    """What is set into a page as it is; all other texts are escaped."""
+
+    __slots__ = ()
+
 
 _CSS = """
 :root{--bg:#f5f7fa;--card:#fff;--ink:#16202e;--soft:#5b6879;--line:#dde3eb;--accent:#2f6fed;
@@ -160,7 +167,7 @@ def drawing(svg: str) -> str:
 def table_html(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, code: int = 0
 ) -> str:
-    """A table of texts; cells that begin with `<` are HTML, the first `code` are set as code."""
+    """A table of texts; the first `code` are set as code."""
     head = "".join(f"<th{_number(at, left)}>{escape(name)}</th>" for at, name in enumerate(header))
     body = "".join(
         f"<tr>{''.join(_cell(cell, at, left, code) for at, cell in enumerate(row))}</tr>"
@@ -170,10 +177,9 @@ def table_html(
 
 
 def _cell(text: str, at: int, left: int, code: int) -> str:
-    inner = text if text.startswith("<") else escape(text)
-    if at < code and not text.startswith("<"):
-        inner = f"<code>{inner}</code>"
-    return f"<td{_number(at, left)}>{inner}</td>"
+    if not isinstance(text, Html):
+        text = f"<code>{escape(text)}</code>" if at < code else escape(text)
+    return f"<td{_number(at, left)}>{text}</td>"
 
 
 def _number(at: int, left: int) -> str:

@@ -15,12 +15,14 @@ import symfuse as sf
 import symfuse.numpy as snp
 from symfuse.cli import digits
 from symfuse.compiler.explain.stages import memory
+from symfuse.compiler.ir.export import to_dot
 from symfuse.staging.aot import compile
 from symfuse.tracing.graph import trace
 from symfuse.view.charts import bars, memory_chart
 from symfuse.view.drawing import draw, family
 from symfuse.view.html import frames_of, report, save_report, to_html
 from symfuse.view.layout import Edge, lay_out
+from symfuse.view.page import Html, table_html
 from symfuse.view.summary import compilation_bundle, graph_bundle, summary, summary_text
 from symfuse.view.svg import to_svg
 
@@ -250,3 +252,50 @@ class _Balanced(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag
+
+
+def looping(x):
+    last, rows = sf.scan(lambda c, v: (c + v, c * v), x[0], x)
+    return sf.cond(last.sum() > 0, lambda: rows.sum(0) + last, lambda: last)
+
+
+def test_all_results_of_a_loop_come_from_one_box():
+    graph = trace(looping, "f32[90,3]").ir
+    drawn = draw(graph)
+    (loop,) = (box for box in drawn.boxes if box.title.endswith("loop"))
+    assert "length=90" in loop.detail and "graph" not in loop.detail
+    places = {box.key for box in drawn.boxes}
+    assert all({line.source, line.target} <= places for line in drawn.lines)
+    assert len([line for line in drawn.lines if line.source == loop.key]) >= 2
+    assert "graph f(" not in to_dot(graph)
+
+
+def test_the_page_shows_what_is_inside_of_loops_and_how_they_run():
+    made = compile(looping, "f32[90,3]").compilation
+    page = report(made)
+    for part in ("loop: body", "branch: branch 0", "repeat 90 times", ", 90 turns"):
+        assert part in page, part
+    assert "loop: body" in to_html(made.traced)
+
+
+def test_long_names_of_parameters_keep_their_ends():
+    graph = trace(lambda p: p["encoder of words"]["attention"]["kernel"] * 2, DEEP).ir
+    (box,) = (box for box in draw(graph).boxes if box.family == "parameter")
+    assert box.title.startswith("…") and box.title.endswith("['attention']['kernel']")
+
+
+DEEP = {"encoder of words": {"attention": {"kernel": "f32[3]"}}}
+
+
+def test_what_a_page_takes_over_is_escaped():
+    table = table_html(("line",), [("<stdin>:1",), (Html("<b>k0</b>"),)])
+    assert "&lt;stdin&gt;:1" in table and "<b>k0</b>" in table
+
+
+def test_the_memory_chart_takes_sizes_that_are_allowed():
+    size = sf.dim("N", min=200, multiple_of=48)
+    made = compile(lambda x: (x @ x.T) @ (x @ x.T), sf.spec((size, 4), "float32"))
+    assert "N = 240" in memory_chart(memory(made.compilation))
+    small = sf.dim("M", max=8)
+    made = compile(lambda x: (x @ x.T) @ (x @ x.T), sf.spec((small, 4), "float32"))
+    assert "M = 8" in memory_chart(memory(made.compilation))
