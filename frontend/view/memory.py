@@ -27,7 +27,8 @@ class MemoryView(MemoryReport, frozen=True):
         """Offsets over launches: a rectangle for each buffer, from its first to its last launch.
 
         Sizes are given by name as to `peak_bytes`; without any, each is drawn as 64, or what is
-        allowed next to it, and the caption says so. Notebooks show the chart, `save` writes it as .svg, .html or .png.
+        allowed next to it, and the caption says so. Notebooks show the chart, `save` writes it as
+        .svg, .html or .png.
         Raises ShapeError where the plan depends on a size that is left out.
 
         >>> import symfuse as sf
