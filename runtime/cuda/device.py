@@ -78,16 +78,13 @@ class Device:
         return f"<{self.label}: {self.facts.name}>"
 
     def __enter__(self) -> Device:
-        if not self._is_only:
+        thread = self._thread
+        if not (thread.stays if hasattr(thread, "stays") else self._enter_first()):
             self.driver.call("cuCtxPushCurrent_v2", self.context)
-        elif not hasattr(self._thread, "entered"):
-            # Other libraries use the same context, so nothing has to be put back.
-            self.driver.call("cuCtxSetCurrent", self.context)
-            self._thread.entered = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._is_only:
+        if not self._thread.stays:
             self.driver.handle("cuCtxPopCurrent_v2")
 
     @property
@@ -156,6 +153,15 @@ class Device:
         """Copy between places of the device, in the order of the stream."""
         if nbytes:
             self.driver.call("cuMemcpyDtoDAsync_v2", target, source, nbytes, STREAM)
+
+    def _enter_first(self) -> bool:
+        """Whether the thread keeps the context from now on: where there is one device, and no other
+        library has a context of its own, nothing has to be put back."""
+        others = self.driver.handle("cuCtxGetCurrent") not in (0, self.context)
+        self._thread.stays = self._is_only and not others
+        if self._thread.stays:
+            self.driver.call("cuCtxSetCurrent", self.context)
+        return self._thread.stays
 
     def _attribute(self, number: int) -> int:
         return self.driver.number("cuDeviceGetAttribute", number, self._handle)

@@ -83,14 +83,20 @@ _LOST = (
     "run with SYMFUSE_VERIFY=1 to find the kernel; restart the process, because after this error "
     "the device serves it no longer"
 )
+_OTHER = (
+    "leave the context of the device current in this thread: another library has put its own in "
+    "its place"
+)
 _FIXES = {
     1: "compile the program again with this version of symfuse",
     _NO_DEVICE: "run on a machine with an NVIDIA GPU that this process may use; "
     "CUDA_VISIBLE_DEVICES may hide it",
     101: "use a device that is there",
     200: "compile the program again for this device",
+    201: _OTHER,
     209: "compile the program again for this device",
     222: "update the driver to 580 or newer",
+    400: _OTHER,
     700: _LOST,
     701: "compile for this device: the kernel needs more registers or shared memory than it has",
     715: _LOST,

@@ -17,7 +17,7 @@ def inspect_cuda() -> dict[str, Any]:
     libraries: dict[str, str] = {}
     for name, library in LIBRARIES.items():
         found = find(name)
-        missing = f'not found; it {library.purpose}: pip install "{library.package}"'
+        missing = f"not found; it {library.purpose}: {library.advice}"
         libraries[name] = f"{found.path} ({found.origin})" if found else missing
     try:
         loaded = driver()

@@ -102,6 +102,7 @@ LIBRARIES = {
         (_WHEEL,),
         "compiles kernels",
         ("libnvrtc-builtins.so.13.*",),
+        versions=">=13.0,<14",
     ),
     "cublasLt": Library(
         "libcublasLt.so.13",
@@ -147,7 +148,7 @@ def find(name: str) -> Found | None:
 def load(name: str) -> ctypes.CDLL:
     """The library, loaded; DeviceError if it is absent or cannot be loaded."""
     library = LIBRARIES[name]
-    advice = f'install it, as by pip install "{library.package}", or the CUDA toolkit 13'
+    advice = f"install it, as by {library.advice}, or the CUDA toolkit 13"
     found = find(name)
     try:
         for companion in _companions(library, found):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
+import tomllib
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +18,11 @@ from cuda.simulator.build import driver_path, needs_compiler
 from symfuse.runtime import options
 from symfuse.runtime.cuda import device, driver, libraries, memory
 from symfuse.runtime.cuda.device import runs_on
+from symfuse.runtime.cuda.inspect import inspect_cuda
 from symfuse.runtime.cuda.memory import Pool
 from symfuse.runtime.errors import DeviceError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -75,6 +80,40 @@ class TestSimulated:
         with second:
             assert second.driver.handle("cuCtxGetCurrent") == second.context
         assert second.driver.handle("cuCtxGetCurrent") == before
+
+    def test_the_context_of_another_library_is_put_back(self, simulated, monkeypatch):
+        place, seen = device.device(), []
+        current = place.driver._functions["cuCtxGetCurrent"]
+
+        def foreign(where):
+            ctypes.cast(where, ctypes.POINTER(ctypes.c_void_p))[0] = 12345
+            return 0
+
+        def look():
+            found = ctypes.c_void_p()
+            current(ctypes.byref(found))
+            seen.append(found.value)
+
+        def work():
+            for _ in range(2):
+                with place:
+                    look()
+                look()
+
+        monkeypatch.setitem(place.driver._functions, "cuCtxGetCurrent", foreign)
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+        assert seen == [place.context, None, place.context, None]
+
+    def test_a_context_that_is_gone_says_what_to_do(self, simulated):
+        place = device.device()
+        with place:
+            place.driver.call("cuCtxSetCurrent", None)
+            with pytest.raises(driver.CallFailed, match="INVALID_CONTEXT") as caught:
+                place.driver.handle("cuEventCreate", 2)
+            place.driver.call("cuCtxSetCurrent", place.context)
+        assert "another library has put its own in its place" in caught.value.fix
 
     def test_threads_that_let_go_of_memory_leave_what_is_in_use(self, simulated, monkeypatch):
         place, meeting = device.device(), threading.Barrier(2)
@@ -148,7 +187,15 @@ class TestLibraries:
         assert libraries.find("cudnn") is None
         with pytest.raises(DeviceError, match=r"libcudnn.so.9 is absent; .* convolutions") as info:
             libraries.load("cudnn")
-        assert 'pip install "nvidia-cudnn-cu13"' in info.value.fix
+        assert 'pip install "nvidia-cudnn-cu13>=9.12,<10"' in info.value.fix
+        told = inspect_cuda()["libraries"]["nvrtc"]
+        assert told == 'not found; it compiles kernels: pip install "nvidia-cuda-nvrtc>=13.0,<14"'
+
+    def test_what_is_to_be_installed_is_what_the_extras_bring(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        brought = {name for extra in project["optional-dependencies"].values() for name in extra}
+        every = libraries.LIBRARIES.values()
+        assert {library.package + library.versions for library in every} <= brought
 
 
 @pytest.mark.parametrize(
