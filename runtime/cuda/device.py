@@ -158,10 +158,10 @@ class Device:
         """Whether the thread keeps the context from now on: where there is one device, and no other
         library has a context of its own, nothing has to be put back."""
         others = self.driver.handle("cuCtxGetCurrent") not in (0, self.context)
-        self._thread.stays = self._is_only and not others
-        if self._thread.stays:
+        stays = self._thread.stays = self._is_only and not others
+        if stays:
             self.driver.call("cuCtxSetCurrent", self.context)
-        return self._thread.stays
+        return stays
 
     def _attribute(self, number: int) -> int:
         return self.driver.number("cuDeviceGetAttribute", number, self._handle)
