@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -55,9 +54,9 @@ def _while(
     condition, _, (differs,) = _body(attrs["condition"], 0, 0, given, size)
     if differs:  # every member goes on for itself
         given = (*(True,) * carries, *given[carries:])
-        body, given, made = _body(attrs["body"], 0, carries, given, size)
         condition, _, _ = _body(attrs["condition"], 0, 0, given, size)
-        body, condition = _each_for_itself(body, condition, carries)
+        body, _, made = _body(attrs["body"], 0, carries, _with_floats(node.inputs, given), size)
+        body, condition = _each_for_itself(body, condition, carries, size)
     operands = _spread(inputs, is_batched, given, carries, size)
     new = {**attrs, "body": body, "condition": condition}
     return builder.apply(operations["while_loop"], tuple(operands), new), made[result]
@@ -76,15 +75,13 @@ def _custom(
 def _branch(
     builder: Builder, node: Node, inputs: Operands, is_batched: Flags, size: Dim
 ) -> tuple[Node, bool]:
-    branches: tuple[Graph, ...] = node.attr("branches")
-    result, given = node.attr("result"), is_batched[1:]
-    every = [_body(one, 0, 0, given, size) for one in branches]
-    made = tuple(any(column) for column in zip(*(row[2] for row in every), strict=True))
     if is_batched[0]:
-        return _chosen(builder, inputs, [(row[0], row[2]) for row in every], result, size), True
+        return _chosen(builder, node, inputs, is_batched[1:], size), True
+    every = [_body(one, 0, 0, is_batched[1:], size) for one in node.attr("branches")]
+    made = tuple(any(column) for column in zip(*(row[2] for row in every), strict=True))
     graphs = tuple(_stretched(row[0], row[2], made, size) for row in every)
-    new = {"branches": graphs, "result": result}
-    return builder.apply(operations["branch"], inputs, new), made[result]
+    new = {**node.attrs, "branches": graphs}
+    return builder.apply(operations["branch"], inputs, new), made[node.attr("result")]
 
 
 @lru_cache(maxsize=64)
@@ -138,18 +135,38 @@ def _swapped(x: Node) -> Node:
     return found
 
 
-def _each_for_itself(body: Graph, condition: Graph, carries: int) -> tuple[Graph, Graph]:
+def _each_for_itself(body: Graph, condition: Graph, carries: int, size: Dim) -> tuple[Graph, Graph]:
     """A turn that leaves members alone whose condition fails, until it fails for all."""
     with condition.builder.active():
         any_left = operations["reduce_any"](condition.outputs[0], axes=(0,))
     builder = body.builder
+    given = tuple(builder.parameter("", p.type, p.source) for p in condition.parameters)
     with builder.active():
-        (holds,) = inlined(condition, body.parameters, builder)
+        (holds,) = inlined(condition, given, builder)
+        values = [
+            _held(holds, x, x.rank == p.rank, size)
+            for x, p in zip(given, body.parameters, strict=True)
+        ]
         outputs = tuple(
             _select(holds, new, old)
-            for new, old in zip(body.outputs, body.parameters[:carries], strict=True)
+            for new, old in zip(inlined(body, values, builder), given[:carries], strict=True)
         )
-    return body.with_outputs(outputs), condition.with_outputs((any_left,))
+    whole = Graph(body.name, given, outputs, builder)
+    return whole, condition.with_outputs((any_left,))
+
+
+def _held(holds: Node, x: Node, is_batched: bool, size: Dim) -> Node:
+    """A value for members for which something holds; to the others it is a constant, because
+    what they compute in vain may have no finite derivative."""
+    if not x.dtype.is_inexact:
+        return x
+    whole = x if is_batched else stretch(x, size)
+    return _select(holds, whole, operations["stop_gradient"](whole))
+
+
+def _with_floats(inputs: Operands, flags: Flags) -> Flags:
+    """Which values differ between members once all floats are held for some of them."""
+    return tuple(one or x.dtype.is_inexact for x, one in zip(inputs, flags, strict=True))
 
 
 def _select(holds: Node, one: Node, other: Node) -> Node:
@@ -161,23 +178,21 @@ def _select(holds: Node, one: Node, other: Node) -> Node:
     return found
 
 
-def _chosen(
-    builder: Builder,
-    inputs: Operands,
-    every: Sequence[tuple[Graph, Flags]],
-    result: int,
-    size: Dim,
-) -> Node:
+def _chosen(builder: Builder, node: Node, inputs: Operands, is_batched: Flags, size: Dim) -> Node:
     """Every branch is computed, and each member takes the result of its own."""
-    found = []
-    for graph, made in every:
-        (one,) = inlined(
-            graph.with_outputs(graph.outputs[result : result + 1]), inputs[1:], builder
-        )
-        found.append(one if made[result] else stretch(one, size))
-    chosen = found[-1]
-    for number in reversed(range(len(found) - 1)):
-        chosen = _select(operations["less_equal"](inputs[0], number), found[number], chosen)
+    index, *operands = inputs
+    result, branches = node.attr("result"), node.attr("branches")
+    number = operations["clip"](index, 0, len(branches) - 1)
+    flags = _with_floats(tuple(operands), is_batched)
+    chosen: Node | None = None
+    for at, branch in enumerate(branches):
+        takes = operations["equal"](number, at)
+        values = [_held(takes, x, one, size) for x, one in zip(operands, is_batched, strict=True)]
+        graph, _, made = _body(branch, 0, 0, flags, size)
+        (found,) = inlined(graph.with_outputs((graph.outputs[result],)), values, builder)
+        found = found if made[result] else stretch(found, size)
+        chosen = found if chosen is None else _select(takes, found, chosen)
+    assert chosen is not None
     return chosen
 
 

@@ -158,6 +158,29 @@ def test_a_batched_condition_goes_on_for_each_member():
     assert exe(np.array([1.0, 5.0, 20.0])).tolist() == [4, 1, 0]
 
 
+def chosen(x, w):
+    return sf.cond(x > 0, lambda: w * snp.sqrt(x), lambda: x * w * w)
+
+
+def numbered(x, w):
+    number = snp.where(x > 0, 7, -3)
+    return sf.switch(number, [lambda: x * w, lambda: x, lambda: w * snp.sqrt(x)])
+
+
+def repeated(x, w):
+    return sf.while_loop(lambda c: c > 0, lambda c: w * snp.log(c), x, bound=6)
+
+
+@pytest.mark.parametrize("function", [chosen, numbered, repeated])
+def test_members_have_no_derivative_of_what_they_compute_in_vain(function):
+    xs = np.array([2.0, -0.5, 3.0])
+    both = (0, 1)
+    found = sf.grad(lambda xs, w: sf.vmap(function, (0, None))(xs, w).sum(), both)(xs, 1.5)
+    members = [sf.grad(function, both)(x, 1.5) for x in xs]
+    close(found[0], [slope for slope, _ in members])
+    close(found[1], sum(slope for _, slope in members))
+
+
 def test_results_of_several_axes_come_batch_first():
     found = sf.vmap(lambda c, x: sf.scan(lambda c, v: (c + v, (c, 2 * v)), c, x), (None, 0))(
         1.0, drawn(3, 4)

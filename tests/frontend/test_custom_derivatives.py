@@ -276,9 +276,11 @@ def two_layers(policy):
 )
 def test_a_policy_says_what_is_kept(policy, products, tangents):
     f = two_layers(getattr(sf.checkpoint_policies, policy))
-    graph = sf.trace(sf.value_and_grad(f, argnums=(0, 1)), "f64[3,3]", "f64[3,3]")
-    ops = [node.op.name for node in every_node(graph.ir)]
-    assert (ops.count("contract"), ops.count("tanh")) == (products, tangents)
+    batch = lambda x, w: sf.vmap(f, in_axes=(0, None))(x, w).sum()  # noqa: E731
+    for function, x in ((f, "f64[3,3]"), (batch, "f64[2,3,3]")):
+        graph = sf.trace(sf.value_and_grad(function, argnums=(0, 1)), x, "f64[3,3]")
+        ops = [node.op.name for node in every_node(graph.ir)]
+        assert (ops.count("contract"), ops.count("tanh")) == (products, tangents)
     x, w = np.linspace(-1, 1, 9).reshape(3, 3), np.linspace(0, 1, 9).reshape(3, 3)
     found = sf.jit(sf.grad(f, argnums=(0, 1)))(x, w)
     wanted = sf.grad(lambda x, w: (snp.tanh(x @ w) @ w).sum(), argnums=(0, 1))(x, w)
