@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.node import Node
@@ -177,6 +178,42 @@ def _renumbered(node: Node, which: int, order: Axes) -> Any:
         pair[which] = tuple(order[a] for a in pair[which])
         attrs[role] = tuple(pair)
     return contract(*inputs, **attrs)
+
+
+@step("contract", numerics="accurate")
+def contract_of_copies(node: Node) -> Any:
+    """Copies along an axis that both operands share are read once: it is free in the other one."""
+    for which, x in enumerate(node.inputs):
+        if x.op is broadcast and x.number is None:
+            made = set(node.attr("batch")[which]) - set(x.attr("axes"))
+            if made:
+                return _without_copies(node, which, made)
+    return None
+
+
+def _without_copies(node: Node, which: int, made: set[int]) -> Any:
+    """The contraction with an operand that lacks some of its batch axes."""
+    x = node.inputs[which]
+    kept = [a for a in range(x.rank) if a not in made]
+    places = tuple(map(kept.index, x.attr("axes")))
+    small = broadcast(x.inputs[0], shape=tuple(x.shape[a] for a in kept), axes=places)
+    left = [pair for pair in zip(*node.attr("batch"), strict=True) if pair[which] not in made]
+    batch = [tuple(pair[side] for pair in left) for side in (0, 1)]
+    before, after = (_origins(node, 1 - which, one) for one in (node.attr("batch"), batch))
+    pairs = {"batch": batch, "contracting": list(node.attr("contracting"))}
+    for pair in pairs.values():
+        pair[which] = tuple(map(kept.index, pair[which]))
+    inputs = [small if at == which else source for at, source in enumerate(node.inputs)]
+    product = contract(*inputs, **{role: tuple(pair) for role, pair in pairs.items()})
+    return transpose(product, axes=tuple(map(after.index, before)))
+
+
+def _origins(node: Node, other: int, batch: Sequence[Axes]) -> list[tuple[int, int]]:
+    """Operand and axis that each axis of a contraction comes from; `other` names those shared."""
+    taken = batch[other], node.attr("contracting")[other]
+    free = [[(which, a) for a in _free(node, which)] for which in (0, 1)]
+    free[other] = [(other, a) for a in free_axes(node.inputs[other].rank, *taken)]
+    return [*((other, a) for a in batch[other]), *free[0], *free[1]]
 
 
 @step("transpose", numerics="accurate")

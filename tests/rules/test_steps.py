@@ -204,6 +204,23 @@ CASES = {
             "f32[2,4,5]",
         ),
     ],
+    "contract_of_copies": [
+        (
+            lambda x, y: product(x, spread(y, (2, 3, 4), 1, 2), ((0,), (0,)), ((1,), (1,))),
+            "f32[2,3]",
+            "f32[3,4]",
+        ),
+        (
+            lambda x, y: product(spread(x, (5, 3, 2, 4), 3, 0), y, ((1, 2), (2, 0)), ((3,), (1,))),
+            "f32[4,5]",
+            "f32[2,4,3,6]",
+        ),
+        (
+            lambda x, y: product(x, spread(y, (4, 3, 2), 0, 2), ((2, 0), (1, 2)), ((1,), (0,))),
+            "f32[2,4,3,5]",
+            "f32[4,2]",
+        ),
+    ],
     "transposed_contract": [
         (lambda x, y: op["transpose"](product(x, y), axes=(1, 0)), "f32[2,3]", "f32[3,4]"),
         (
