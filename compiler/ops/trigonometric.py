@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..ir.op import Op
 from . import complex_functions as of_complex
-from .arithmetic import reciprocal, rsqrt, square
+from .arithmetic import hypot, reciprocal, rsqrt, square
 from .kinds import mapped
 from .pairs import formula
 from .sampling import numbers
@@ -68,7 +70,7 @@ asin: Op = mapped(
     doc="the angle in [-π/2, π/2] whose sine is x",
     formula="asin(x)",
     body=lambda s, x: s.asin(x),
-    partials=lambda x, out: (rsqrt(1 - square(x)),),
+    partials=lambda x, out: (rsqrt((1 - x) * (1 + x)),),
     parts=formula(of_complex.asin),
     reference=np.arcsin,
     samples=numbers(low=-0.9, high=0.9),
@@ -80,7 +82,7 @@ acos: Op = mapped(
     doc="the angle in [0, π] whose cosine is x",
     formula="acos(x)",
     body=lambda s, x: s.acos(x),
-    partials=lambda x, out: (-rsqrt(1 - square(x)),),
+    partials=lambda x, out: (-rsqrt((1 - x) * (1 + x)),),
     parts=formula(of_complex.acos),
     reference=np.arccos,
     samples=numbers(low=-0.9, high=0.9),
@@ -99,15 +101,19 @@ atan: Op = mapped(
     ulp=2,
 )
 
+
+def _atan2_partials(x: Any, y: Any, out: Any) -> tuple[Any, Any]:
+    """By the distance, as its square would overflow, or be zero near the origin."""
+    distance = hypot(x, y)
+    return y / distance / distance, -x / distance / distance
+
+
 atan2: Op = mapped(
     "atan2",
     doc="the angle of the point (y, x): x is its height and y its width, in NumPy's order",
     formula="atan2(x, y)",
     body=lambda s, x, y: s.atan2(x, y),
-    partials=lambda x, y, out: (
-        y / (square(x) + square(y)),
-        -x / (square(x) + square(y)),
-    ),
+    partials=_atan2_partials,
     reference=np.arctan2,
     samples=numbers(2, 0.5),
     ulp=2,
@@ -178,7 +184,7 @@ atanh: Op = mapped(
     doc="the inverse of tanh on (-1, 1)",
     formula="atanh(x)",
     body=lambda s, x: s.atanh(x),
-    partials=lambda x, out: (reciprocal(1 - square(x)),),
+    partials=lambda x, out: (reciprocal((1 - x) * (1 + x)),),
     parts=formula(of_complex.atanh),
     reference=np.arctanh,
     samples=numbers(low=-0.9, high=0.9),

@@ -192,11 +192,13 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), 1 at zero."""
     scaled = FUNCTIONS["multiply"](FUNCTIONS["divide"](x, 1), math.pi)
-    is_zero = call("equal", scaled, 0)
-    safe = call("select", is_zero, 1.0, scaled)
-    near = call("square", call("select", is_zero, scaled, 0.0))
-    series = 1.0 - near / 6 * (1.0 - near / 20)  # for the derivatives at zero
-    return call("select", is_zero, series, call("divide", call("sin", safe), safe))
+    is_near = call("less", FUNCTIONS["abs"](scaled), 0.1)  # the quotient's derivatives cancel
+    far = call("select", is_near, 1.0, scaled)
+    square = call("square", call("select", is_near, scaled, 0.0))
+    series: Any = 1.0
+    for k in (4, 3, 2, 1):
+        series = 1.0 - square / (2 * k * (2 * k + 1)) * series
+    return call("select", is_near, series, call("divide", call("sin", far), far))
 
 
 @numpy_like(np.deg2rad, np.radians)

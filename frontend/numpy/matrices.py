@@ -10,7 +10,8 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
-from ..tracing.dispatch import FUNCTIONS, numpy_like
+from .. import numpy as snp
+from ..tracing.dispatch import numpy_like
 from .shared import (
     broadcast_shape_to,
     common_dtype,
@@ -26,24 +27,33 @@ __all__ = ["matrix_norm", "matrix_power", "norm", "vector_norm"]
 
 def _inexact(x: Any) -> Any:
     x = traced(x)
-    return x if common_dtype(x).is_inexact else FUNCTIONS["divide"](x, 1)
+    return x if common_dtype(x).is_inexact else snp.divide(x, 1)
+
+
+def _root(total: Any, order: float) -> Any:
+    """The root of a sum of powers. A norm has a corner at 0, where its subderivative is 0."""
+    if order < 0:
+        return snp.power(total, 1 / order)
+    is_zero = snp.equal(total, 0)
+    inside = snp.where(is_zero, 1, total)
+    root = snp.sqrt(inside) if order == 2 else snp.power(inside, 1 / order)
+    return snp.where(is_zero, 0, root)
 
 
 def _of_vectors(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """(Σ |x|^order)^(1/order) over axes; 0 counts what is not zero, ±inf is max and min."""
-    size = FUNCTIONS["abs"](x)
-    if order == 2:
+    size = snp.abs(x)
+    if order == 2:  # without |x|, whose corners the squares do not have
         size = size if common_dtype(x).is_complex else x
-        total = FUNCTIONS["sum"](FUNCTIONS["square"](size), axes, keepdims=keepdims)
-        return FUNCTIONS["sqrt"](total)
+        return _root(snp.sum(snp.square(size), axes, keepdims=keepdims), 2)
     if order in (math.inf, -math.inf):
-        return FUNCTIONS["max" if order > 0 else "min"](size, axes, keepdims=keepdims)
+        return getattr(snp, "max" if order > 0 else "min")(size, axes, keepdims=keepdims)
     if order == 0:
-        counted = convert(FUNCTIONS["not_equal"](x, 0), common_dtype(size))
-        return FUNCTIONS["sum"](counted, axes, keepdims=keepdims)
-    powers = size if order == 1 else FUNCTIONS["power"](size, order)
-    total = FUNCTIONS["sum"](powers, axes, keepdims=keepdims)
-    return total if order == 1 else FUNCTIONS["power"](total, 1 / order)
+        counted = convert(snp.not_equal(x, 0), common_dtype(size))
+        return snp.sum(counted, axes, keepdims=keepdims)
+    powers = size if order == 1 else snp.power(size, order)
+    total = snp.sum(powers, axes, keepdims=keepdims)
+    return total if order == 1 else _root(total, order)
 
 
 @numpy_like(np.linalg.vector_norm)
@@ -68,8 +78,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             f"norm of order {ord!r} over {len(axes)} axes", fix="use ord=None", loc=user_location()
         )
     order = axes if axis is None else tuple(normal_axis(at, x.ndim) for at in axis)
-    found = matrix_norm(FUNCTIONS["moveaxis"](x, order, (-2, -1)), ord=ord)
-    return FUNCTIONS["expand_dims"](found, axes) if keepdims else found
+    found = matrix_norm(snp.moveaxis(x, order, (-2, -1)), ord=ord)
+    return snp.expand_dims(found, axes) if keepdims else found
 
 
 @numpy_like(np.linalg.matrix_norm)
@@ -77,15 +87,14 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """A norm of the matrices in the last two axes: "fro", sums of rows (inf, -inf) or columns
     (1, -1), or of singular values: the greatest (2), the least (-2), their sum ("nuc")."""
-    size = FUNCTIONS["abs"](FUNCTIONS["divide"](traced(x), 1))
+    x = _inexact(x)
     if ord in ("fro", None):
-        total = FUNCTIONS["sum"](FUNCTIONS["square"](size), (-2, -1), keepdims=keepdims)
-        return FUNCTIONS["sqrt"](total)
+        return _of_vectors(x, 2, normal_axes((-2, -1), x.ndim), keepdims)
     if ord in (2, -2, "nuc"):
-        values = FUNCTIONS["svdvals"](traced(x))
+        values = snp.linalg.svdvals(x)
         kind = "sum" if ord == "nuc" else "max" if ord == 2 else "min"
-        found = FUNCTIONS[kind](values, -1)
-        return FUNCTIONS["expand_dims"](found, (-2, -1)) if keepdims else found
+        found = getattr(snp, kind)(values, -1)
+        return snp.expand_dims(found, (-2, -1)) if keepdims else found
     if ord not in (1, -1, math.inf, -math.inf):
         raise UnsupportedError(
             f"matrix_norm: ord={ord!r} cannot be traced into a graph",
@@ -93,8 +102,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
             loc=user_location(),
         )
     across = -2 if abs(ord) == 1 else -1
-    sums = FUNCTIONS["sum"](size, across, keepdims=True)
-    return FUNCTIONS["max" if ord > 0 else "min"](sums, (-2, -1), keepdims=keepdims)
+    sums = snp.sum(snp.abs(x), across, keepdims=True)
+    return getattr(snp, "max" if ord > 0 else "min")(sums, (-2, -1), keepdims=keepdims)
 
 
 @numpy_like(np.linalg.matrix_power)
@@ -102,16 +111,18 @@ def matrix_power(x: Any, n: int, /) -> Any:
     """A square matrix multiplied by itself, or its inverse where n is negative."""
     x = traced(x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ShapeError(f"matrix_power of {tuple(x.shape)}", fix="pass square matrices")
+        raise ShapeError(
+            f"matrix_power of {tuple(x.shape)}", fix="pass square matrices", loc=user_location()
+        )
     if n < 0:
-        return matrix_power(FUNCTIONS["inv"](x), -n)
+        return matrix_power(snp.linalg.inv(x), -n)
     power: Any = None
     while n:
         if n % 2:
-            power = x if power is None else FUNCTIONS["matmul"](power, x)
+            power = x if power is None else snp.matmul(power, x)
         n //= 2
-        x = FUNCTIONS["matmul"](x, x) if n else x
+        x = snp.matmul(x, x) if n else x
     if power is None:
-        one = FUNCTIONS["eye"](x.shape[-1])
+        one = snp.eye(x.shape[-1])
         return broadcast_shape_to(convert(one, common_dtype(x)), x.shape)
     return power
