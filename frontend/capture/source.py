@@ -22,7 +22,7 @@ from .names import HANDLE
 
 __all__ = ["Definition", "FunctionNode", "bare", "compiled", "definition"]
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+FunctionNode = ast.FunctionDef | ast.Lambda
 _FUTURE = functools.reduce(
     int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from ..tracing.record import (
     function_name,
     record_flat,
 )
-from ..tracing.tree import flatten
+from ..tracing.tree import flatten, key_orders
 from .aot import Lowered, lower
 from .backend import Choices, load
 from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
@@ -66,6 +67,9 @@ class Jit:
         self._families: dict[Kind, Family] = {}
         self._exact: dict[Any, Variant] = {}
         self._log: list[Compilation] = []
+        self._lock = threading.RLock()
+        kinds = {parameter.kind for parameter in _parameters(function)}
+        self._takes_any_name = inspect.Parameter.VAR_KEYWORD in kinds
         _live.add(self)
 
     def __new__(cls, *_: Any, **__: Any) -> Jit:
@@ -125,18 +129,19 @@ class Jit:
         key = None
         if not nums and not names:
             leaves, tree = flatten((args, kwargs))
-            key = exact(tree, leaves)
+            key = exact(tree, self._orders(args, kwargs), leaves)
             if key is not None and (known := self._exact.get(key)) is not None:
-                self._serve(known)
+                with self._lock:
+                    self._serve(known)
                 return known.run(leaves)
         found = arguments(args, kwargs, [n for n in nums if n < len(args)], names)
         if has_tracer(found.leaves):
             return self._function(*args, **kwargs)
-        kind, shapes = self._kind(found)
-        variant = self._variant(found, kind, shapes)
-        if key is not None:
-            self._remember(key, variant)
-        self._serve(variant)
+        with self._lock:  # threads that make the same first call compile once
+            variant = self._variant(found, *self._kind(found, self._orders(args, kwargs)))
+            if key is not None:
+                self._remember(key, variant)
+            self._serve(variant)
         try:
             return variant.run(found.leaves)
         except SymfuseError as error:
@@ -147,7 +152,12 @@ class Jit:
             self._exact.clear()
         self._exact[key] = variant
 
-    def _kind(self, found: Arguments) -> tuple[Kind, Shapes]:
+    def _orders(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """The order of keys in which the function may see dicts; names of parameters have none."""
+        given = kwargs if self._takes_any_name else list(kwargs.values())
+        return key_orders((args, given))
+
+    def _kind(self, found: Arguments, orders: tuple[Any, ...]) -> tuple[Kind, Shapes]:
         """The kind of a call, which the sizes that `static_dims` names are part of."""
         try:
             kind, shapes = kind_of(found)
@@ -160,7 +170,7 @@ class Jit:
             for axis, size in enumerate(shape)
             if self._is_fixed(found, leaf, axis)
         ]
-        return replace(kind, static=(*kind.static, *fixed)), shapes
+        return replace(kind, static=(*kind.static, *fixed), orders=orders), shapes
 
     def _variant(self, found: Arguments, kind: Kind, shapes: Shapes) -> Variant:
         family = self._families.get(kind)
@@ -341,13 +351,19 @@ def _tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, int | str) else tuple(value)
 
 
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function; none where it does not tell."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
 def _both_spellings(
     function: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Static arguments by position and by name, whichever way a call passes them."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
+    if not (parameters := _parameters(function)):
         return nums, names
     by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     more_names = [by_position[n] for n in nums if -len(by_position) <= n < len(by_position)]
@@ -358,9 +374,8 @@ def _both_spellings(
 
 def _expect_known(function: Callable[..., Any], what: str, given: tuple[Any, ...]) -> None:
     """Raise where a function has no parameter of a number or name that is given."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values()) if given else []
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if not parameters:
         return
     kinds = {p.kind for p in parameters}
     by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class Kind(Struct, frozen=True):
     weak: tuple[bool, ...]
     ranks: tuple[int, ...]
     static: tuple[tuple[Any, ...], ...]
+    orders: tuple[Any, ...] = ()  # of the keys of dicts, in which functions may walk over them
 
 
 def kind_of(found: Arguments) -> tuple[Kind, Shapes]:
@@ -60,18 +62,18 @@ def is_array(leaf: Any) -> bool:
     return type(leaf) is np.ndarray or isinstance(getattr(leaf, "element", None), DType)
 
 
-def exact(tree: Structure, leaves: Sequence[Any]) -> Any:
+def exact(tree: Structure, orders: tuple[Any, ...], leaves: Sequence[Any]) -> Any:
     """What identifies a call down to its sizes, cheaply; None if not all leaves are arrays."""
     if not all(map(is_array, leaves)):
         return None
-    return (tree.spec, *[(leaf.dtype, leaf.shape) for leaf in leaves])
+    return (tree.spec, orders, *[(leaf.dtype, leaf.shape) for leaf in leaves])
 
 
 _KNOWN: dict[Any, DType] = {}  # by NumPy's type: what arrays have come so far
 
 
 def _hashable(static: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Any, ...], ...]:
-    """Static values with their types, since 1, 1.0 and True are equal."""
+    """Static values with what tells them apart, since 1, 1.0 and True are equal."""
     for key, value in static:
         try:
             hash(value)
@@ -81,7 +83,40 @@ def _hashable(static: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Any, ...], ...
                 fix="pass a tuple or a frozen dataclass, or do not make it static",
                 loc=user_location(),
             ) from None
-    return tuple((key, type(value), value) for key, value in static)
+    return tuple((key, _identity(value), Shown(value)) for key, value in static)
+
+
+class Shown(Struct, frozen=True):
+    """A value in an error message; it tells no two calls apart."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shown)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _identity(value: Any) -> Any:
+    """What is equal for static values that a function cannot tell apart, and for no others."""
+    kind = type(value)
+    if kind in (float, complex):
+        return kind, repr(value)  # 0.0 is equal to -0.0, and NaN to nothing
+    if isinstance(value, np.generic):
+        return kind, value.dtype, value.tobytes()
+    if isinstance(value, tuple | frozenset):
+        parts = map(_identity, value)
+        return kind, tuple(parts) if isinstance(value, tuple) else frozenset(parts)
+    if dataclasses.is_dataclass(value) and kind.__hash__ is not object.__hash__:
+        fields = (
+            getattr(value, field.name) for field in dataclasses.fields(value) if field.compare
+        )
+        return kind, value, tuple(map(_identity, fields))
+    return kind, value
 
 
 def changed(seen: Sequence[Shapes]) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -132,4 +167,6 @@ def _differences(new: Kind, old: Kind, names: Sequence[str]) -> list[str]:
         for key, kind, value in new.static
         if (key, kind, value) not in old.static
     ]
+    if new.orders != old.orders:
+        found.append(f"the keys of dicts are in the order {new.orders}, before {old.orders}")
     return found or ["a static argument is not given"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from .places import raised_at
 from .specs import Described, describe
 from .trace import Trace
 from .tracer import NoValueError, Tracer
-from .tree import Structure, flatten
+from .tree import Structure, containers, flatten
 
 assert functions  # tracers find the meaning of their operators there
 
@@ -38,11 +39,18 @@ class Arguments(Struct, frozen=True):
 
     def call(self, function: Callable[..., Any], leaves: Iterable[Any]) -> Any:
         """The function on these leaves and the static arguments."""
-        args, kwargs = self.tree.unflatten(leaves)
-        positional = list(args)
+        given = args, kwargs = self.tree.unflatten(leaves)
+        held = list(containers(given))
+        result = function(*self.positional(args), **kwargs, **dict(self.static_names))
+        _expect_unchanged(held, result, function)
+        return result
+
+    def positional(self, args: Iterable[Any]) -> list[Any]:
+        """All positional arguments, of which the traced ones are given."""
+        found = list(args)
         for position, value in self.static:
-            positional.insert(position, value)
-        return function(*positional, **kwargs, **dict(self.static_names))
+            found.insert(position, value)
+        return found
 
     def position_of(self, leaf: int) -> int:
         """The position of the argument that a leaf belongs to; -1 for keyword arguments."""
@@ -195,17 +203,37 @@ def check_signature(function: Callable[..., Any], found: Arguments) -> None:
     except (TypeError, ValueError):
         return
     args, kwargs = found.tree.unflatten(found.leaves)
-    positional = list(args)
-    for position, value in found.static:
-        positional.insert(position, value)
     try:
-        signature.bind(*positional, **kwargs, **dict(found.static_names))
+        signature.bind(*found.positional(args), **kwargs, **dict(found.static_names))
     except TypeError as error:
         raise TraceError(
             f"{function_name(function)}{signature}: {error}",
             fix="give one argument or spec for each parameter",
             loc=user_location(),
         ) from None
+
+
+def _expect_unchanged(
+    held: Sequence[tuple[Any, list[Any]]], result: Any, function: Callable[..., Any]
+) -> None:
+    """Raise where a function has changed a container that its caller gave, and does not return it.
+
+    The caller would not see that: what is traced gets copies.
+    """
+    changed = [one for one, before in held if not _is_same(before, next(containers(one))[1])]
+    returned = {id(one) for one, _ in containers(result)} if changed else set()
+    for one in changed:
+        if id(one) not in returned:
+            raise TraceError(
+                f"{function_name(function)} changes the {type(one).__name__} that its caller gave "
+                "it, which the caller would not see of a traced function",
+                fix="return it as well, or change a copy of it",
+                loc=user_location(),
+            )
+
+
+def _is_same(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    return len(before) == len(after) and all(map(operator.is_, before, after))
 
 
 def function_name(function: Callable[..., Any]) -> str:

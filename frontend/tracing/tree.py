@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import optree
@@ -12,7 +12,17 @@ from msgspec import Struct
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import TraceError
 
-__all__ = ["Structure", "flatten", "leaf_paths", "map_leaves", "prefix_leaves", "register", "same"]
+__all__ = [
+    "Structure",
+    "containers",
+    "flatten",
+    "key_orders",
+    "leaf_paths",
+    "map_leaves",
+    "prefix_leaves",
+    "register",
+    "same",
+]
 
 _NAMESPACE = "symfuse"
 _registered: set[type] = set()
@@ -68,6 +78,30 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     for cls in unknown:
         _register_dataclass(cls)
     return flatten(tree)
+
+
+def containers(tree: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """The containers in a tree with what they hold, outer ones first; of dicts keys as well."""
+    kind = type(tree)
+    if isinstance(tree, dict):
+        parts = list(tree.values())
+        yield tree, [*tree, *parts]
+    elif isinstance(tree, list | tuple):
+        parts = list(tree)
+        yield tree, parts
+    elif kind in _registered:
+        parts = list(optree.tree_flatten_one_level(tree, namespace=_NAMESPACE)[0])
+        yield tree, parts
+    else:
+        return
+    for part in parts:
+        yield from containers(part)
+
+
+def key_orders(tree: Any) -> tuple[tuple[Any, ...], ...]:
+    """The keys of the dicts in a tree as they stand; structures are equal in any order."""
+    found = (one for one, _ in containers(tree) if isinstance(one, dict))
+    return tuple(tuple(one) for one in found if len(one) > 1)
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

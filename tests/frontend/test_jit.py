@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
+import threading
+import time
 import weakref
 
 import numpy as np
@@ -273,3 +276,88 @@ def test_what_is_kept_lies_where_it_is_read_when_vectors_run_across_rows(rows, r
     compiled = sf.compile(scores, x, y, m)
     for one, other in zip(compiled(x, y, m), scores(x, y, m), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    value: object
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(2, 2.0), ((2,), (2.0,)), (Setting(2), Setting(2.0)), (0.0, -0.0)]
+)
+def test_static_values_that_are_equal_and_not_the_same_have_their_own_code(one, other):
+    def scaled(x, factor):
+        factor = getattr(factor, "value", factor)
+        factor = factor[0] if isinstance(factor, tuple) else factor
+        return x * factor, x + np.copysign(1, factor)
+
+    fast, x = sf.jit(scaled, static_argnums=1, target="interpret"), np.arange(3)
+    for factor in (one, other, one):
+        for found, wanted in zip(fast(x, factor), scaled(x, factor), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+            assert found.dtype == wanted.dtype
+    assert fast.cache_info().compiles == 2
+
+
+def test_nan_as_a_static_value_is_compiled_once():
+    fast = sf.jit(lambda x, fill: x + fill, static_argnums=1, target="interpret")
+    for _ in range(3):
+        fast(np.ones(2), float("nan"))
+    assert fast.cache_info().compiles == 1
+
+
+def test_functions_see_the_keys_of_dicts_in_the_order_of_the_call():
+    def digits(numbers):
+        total = 0
+        for number in numbers.values():
+            total = total * 10 + number
+        return total, dict(numbers)
+
+    one, two = np.array(1.0), np.array(2.0)
+    fast = sf.jit(digits, target="interpret")
+    for given in ({"a": one, "b": two}, {"b": two, "a": one}, {"a": two, "b": one}):
+        total, back = fast(given)
+        assert total == digits(given)[0]
+        assert list(back) == list(given)
+    assert fast.cache_info().compiles == 2
+    named = sf.jit(lambda **numbers: digits(numbers)[0], target="interpret")
+    assert [named(a=one, b=two), named(b=two, a=one)] == [12, 21]
+    sorted_ = sf.jit(lambda a, b: a - b, target="interpret")
+    assert [sorted_(a=one, b=two), sorted_(b=two, a=one)] == [-1, -1]
+    assert sorted_.cache_info().compiles == 1
+
+
+def test_a_change_of_an_argument_that_the_caller_would_not_see_is_refused():
+    def doubled(state):
+        state["x"] = state["x"] * 2
+        return state["x"]
+
+    for transform in (sf.jit, sf.grad):
+        with pytest.raises(sf.TraceError, match="doubled changes the dict") as caught:
+            transform(doubled)({"x": 1.0})
+        assert caught.value.user_frame[0] == __file__
+
+    def returned(state):
+        state["x"] = state["x"] * 2
+        return state
+
+    assert sf.jit(returned)({"x": 1.0}) == {"x": 2.0}
+
+
+def test_threads_that_make_the_same_first_call_compile_once():
+    def doubled(x):
+        time.sleep(0.01)
+        return x * 2 if x.sum() > 0 else x
+
+    fast, found = sf.jit(doubled, target="interpret"), []
+    sizes = [3, 3, 4, 3, 4, 3]
+    threads = [
+        threading.Thread(target=lambda n=n: found.append(fast(np.ones(n)).sum())) for n in sizes
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(2.0 * n for n in sizes)
+    assert fast.cache_info().compiles == 2
