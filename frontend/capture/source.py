@@ -61,7 +61,7 @@ def compiled(
         "_around", ast.arguments([], args, None, [], [], None, []), [whole], [], lineno=1
     )
     module = ast.fix_missing_locations(ast.Module([ast.copy_location(around, node)], []))
-    made = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE, True)
+    made: CodeType = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE, True)
     for _ in range(3 if class_name else 2):
         made = next(one for one in made.co_consts if isinstance(one, CodeType))
     return made
@@ -121,7 +121,7 @@ def _fits(node: FunctionNode, code: CodeType) -> bool:
     """Whether the code has the name and the line of this node."""
     if isinstance(node, ast.Lambda):
         return code.co_name == "<lambda>" and code.co_firstlineno == node.lineno
-    first = min(line.lineno for line in (node, *node.decorator_list))
+    first = min([node.lineno, *(line.lineno for line in node.decorator_list)])
     return code.co_name == node.name and code.co_firstlineno == first
 
 

@@ -103,7 +103,7 @@ class Shown(Struct, frozen=True):
 
 def _identity(value: Any) -> Any:
     """What is equal for static values that a function cannot tell apart, and for no others."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in (float, complex):
         return kind, repr(value)  # 0.0 is equal to -0.0, and NaN to nothing
     if isinstance(value, np.generic):
