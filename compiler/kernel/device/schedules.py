@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..build import Draft
 from ..phases import Part
@@ -10,8 +11,7 @@ from ..processor import Device
 from ..scatter import Additions
 from ..schedules import Step
 from ..split import Scratch
-from .cut import cut_in_pieces
-from .deep_products import cut_product
+from .cut import cut_in_pieces, cut_product
 from .long_scan import is_worth_cutting, scan_in_pieces
 from .maps import schedule_map
 from .products import Tiling, plan_tiling, schedule_tiling
@@ -37,7 +37,8 @@ class DeviceSchedules(Struct, frozen=True):
         cut = cut_in_pieces(fold, self.device, scratch)
         if cut is None:
             return (Step(schedule_fold(fold, self.device)),)
-        partial = schedule_fold(cut.pieces, self.device, cut.piece)
+        pieces = replace(fold, draft=cut.pieces)
+        partial = schedule_fold(pieces, self.device, cut.piece)
         rest = schedule_fold(plan_fold(cut.rest, self.device), self.device)
         return Step(partial, "partial reduce", "_partial", cut.why), Step(rest)
 
