@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
-__all__ = ["Origin", "by_name", "remembered"]
+__all__ = ["Origin", "by_name", "remembered", "unique"]
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -30,6 +30,15 @@ def by_name(kind: str, name: Any, known: Mapping[str, T], short: Mapping[str, st
             loc=user_location(),
         )
     return found
+
+
+def unique(base: str, taken: Container[str]) -> str:
+    """A name that is not taken: the base, or the base with a number, as dense_1 behind dense."""
+    name, at = base, 0
+    while name in taken:
+        at += 1
+        name = f"{base}_{at}"
+    return name
 
 
 class Origin(Struct, frozen=True):

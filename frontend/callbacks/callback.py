@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
 __all__ = ["Callback", "Callbacks", "LambdaCallback"]
 
 Logs = Mapping[str, Any]
@@ -49,6 +52,13 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, **functions: Any) -> None:
+        known = [name for name in vars(Callback) if name.startswith("on_")]
+        if unknown := sorted(functions.keys() - set(known)):
+            raise ArgumentError(
+                f"callbacks have no method {unknown[0]!r}",
+                fix=f"give functions for some of {', '.join(known)}",
+                loc=user_location(),
+            )
         self.__dict__.update(functions)
 
 
@@ -56,6 +66,13 @@ class Callbacks:
     """All callbacks of a fit, called one after the other."""
 
     def __init__(self, each: Sequence[Any], model: Any) -> None:
+        if not isinstance(each, list | tuple) or not all(isinstance(o, Callback) for o in each):
+            raise ArgumentError(
+                f"callbacks={each!r}",
+                fix="give a list of callbacks: records of sf.callbacks, or of classes made from"
+                " sf.callbacks.Callback",
+                loc=user_location(),
+            )
         self.each = tuple(each)
         for one in self.each:
             one.model = model

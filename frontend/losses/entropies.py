@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from symfuse.runtime.dtypes import DType
+from symfuse.compiler.ir.location import scope
 
-from ..numpy.shared import convert, traced
+from ..numpy.shared import common_dtype, convert, size_number
 from ..special import expit, log_softmax, softmax, softplus
-from .arguments import EPSILON, inside, predictions, real_pair, smoothed
+from .arguments import EPSILON, class_numbers, inside, predictions, real_pair, smoothed
 
 __all__ = [
     "binary_crossentropy",
@@ -76,22 +76,29 @@ def sparse_categorical_crossentropy(
     ignore_class: int | None = None,
     axis: int = -1,
 ) -> Array:
-    """−log p[y], where y is the number of a class; 0 where it is `ignore_class`.
+    """−log p[y], where y is the number of a class; 0 for `ignore_class`, NaN for no class.
 
     >>> import symfuse as sf
     >>> sf.losses.sparse_categorical_crossentropy([1], [[0.75, 0.25]]).round(6).tolist()
     [1.386294]
     """
     y_pred = predictions(y_pred)
-    labels = convert(traced(y_true), DType.I64)
-    if len(labels.shape) == len(y_pred.shape) and labels.shape[axis] == 1:
-        labels = np.squeeze(labels, axis=axis)
-    is_kept = None if ignore_class is None else labels != ignore_class
-    safe = labels if is_kept is None else np.where(is_kept, labels, 0)
+    labels, last = class_numbers(y_true, y_pred, axis), size_number(y_pred.shape[axis] - 1)
     logs = _log_share(y_pred, from_logits, axis)
-    chosen = np.take_along_axis(logs, np.expand_dims(safe, axis), axis=axis)
-    found = -np.squeeze(chosen, axis=axis)
-    return found if is_kept is None else np.where(is_kept, found, 0.0)
+    places = np.expand_dims(np.minimum(np.maximum(labels, 0), last), axis)
+    chosen = np.squeeze(np.take_along_axis(logs, places, axis=axis), axis=axis)
+    with scope("label_of_no_class"):
+        zero = np.where((labels >= 0) & (labels <= last), 0.0, np.nan)
+        found = convert(zero, common_dtype(chosen)) - chosen
+    is_counted = counted(labels, y_pred, ignore_class=ignore_class, axis=axis)
+    return found if is_counted is None else np.where(is_counted, found, 0.0)
+
+
+def counted(
+    y_true: Array, y_pred: Array, ignore_class: int | None = None, axis: int = -1, **_: Any
+) -> Array | None:
+    """Where the class is not the one to be ignored, if there is one."""
+    return None if ignore_class is None else class_numbers(y_true, y_pred, axis) != ignore_class
 
 
 def _log_share(y_pred: Array, from_logits: bool, axis: int) -> Array:

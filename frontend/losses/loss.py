@@ -16,6 +16,7 @@ from ..names import Origin, by_name, remembered
 from ..numpy.shared import convert, product, size_number, traced
 from ..tracing.trace import dtype_of
 from . import distances, entropies, hinges
+from .arguments import fitting_weights
 
 __all__ = [
     "BinaryCrossentropy",
@@ -58,6 +59,7 @@ class Loss(Struct, frozen=True, eq=False):
     settings: Mapping[str, Any] = field(default_factory=dict)
     reduction: str | None = "sum_over_batch_size"
     origin: Origin | None = None
+    counts: Callable[..., Array | None] | None = None  # which losses do, of the same arguments
 
     def __call__(
         self,
@@ -68,6 +70,9 @@ class Loss(Struct, frozen=True, eq=False):
     ) -> Array:
         """The reduced loss; what a mask leaves out counts neither as loss nor in a mean."""
         losses = self.function(y_true, y_pred, **self.settings)
+        own = None if self.counts is None else self.counts(y_true, y_pred, **self.settings)
+        if own is not None:
+            mask = own if mask is None else own & traced(mask)
         return reduced(losses, sample_weight, self.reduction, mask)
 
 
@@ -93,7 +98,7 @@ def reduced(
         sample_weight, count = _masked(mask, sample_weight, losses)
     weights = None
     if sample_weight is not None:
-        weights = _fitting(convert(traced(sample_weight), dtype_of(losses)), losses)
+        weights = fitting_weights(convert(traced(sample_weight), dtype_of(losses)), losses)
         losses = losses * weights
     if kind == "none":
         return losses
@@ -116,11 +121,11 @@ def _masked(mask: Array, sample_weight: Array | None, losses: Array) -> tuple[Ar
             fix="give targets and outputs an axis of time, or end the mask: return_sequences=False",
             loc=user_location(),
         )
-    kept = np.broadcast_to(_fitting(convert(mask, dtype_of(losses)), losses), losses.shape)
+    kept = np.broadcast_to(fitting_weights(convert(mask, dtype_of(losses)), losses), losses.shape)
     count = np.maximum(np.sum(kept), 1.0)
     if sample_weight is None:
         return kept, count
-    return kept * _fitting(convert(traced(sample_weight), dtype_of(losses)), losses), count
+    return kept * fitting_weights(convert(traced(sample_weight), dtype_of(losses)), losses), count
 
 
 def _checked(reduction: str | None) -> str:
@@ -134,18 +139,12 @@ def _checked(reduction: str | None) -> str:
     return kind
 
 
-def _fitting(weights: Array, losses: Array) -> Array:
-    """Weights of the first axes with an axis of size 1 for each that follows."""
-    missing = len(losses.shape) - len(weights.shape)
-    if missing < 0 and weights.shape[-1] == 1:
-        return np.squeeze(weights, axis=-1)
-    for _ in range(missing if weights.shape else 0):
-        weights = np.expand_dims(weights, -1)
-    return weights
-
-
 def _maker(
-    function: Callable[..., Array], title: str, sentence: str, **defaults: Any
+    function: Callable[..., Array],
+    title: str,
+    sentence: str,
+    counts: Callable[..., Array | None] | None = None,
+    **defaults: Any,
 ) -> Callable[..., Loss]:
     """The class-like function that Keras users call for a loss."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", title).lower().replace("kldiv", "kl_div")
@@ -161,7 +160,7 @@ def _maker(
                 loc=user_location(),
             )
         _checked(reduction)
-        return Loss(name, function, {**defaults, **settings}, reduction)
+        return Loss(name, function, {**defaults, **settings}, reduction, counts=counts)
 
     make.__name__ = make.__qualname__ = title
     shown = ", ".join(f"{key}={value!r}" for key, value in defaults.items())
@@ -222,6 +221,7 @@ SparseCategoricalCrossentropy = _maker(
     entropies.sparse_categorical_crossentropy,
     "SparseCategoricalCrossentropy",
     "Cross-entropies of numbered classes",
+    entropies.counted,
     from_logits=False,
     ignore_class=None,
     axis=-1,

@@ -8,7 +8,7 @@ import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
-from ..losses.arguments import predictions
+from ..losses.arguments import alike, class_numbers, predictions
 from ..names import remembered
 from ..numpy.shared import convert, traced
 from .means import MeanMetricWrapper
@@ -34,7 +34,12 @@ def Accuracy(name: str = "accuracy") -> Metric:
     >>> float(sf.metrics.Accuracy()([1, 2, 3, 4], [1, 2, 0, 4]))
     0.75
     """
-    return MeanMetricWrapper(lambda y_true, y_pred: traced(y_true) == traced(y_pred), name)
+
+    def right(y_true: Array, y_pred: Array) -> Array:
+        y_true, y_pred = alike(y_true, y_pred)
+        return y_true == y_pred
+
+    return MeanMetricWrapper(right, name)
 
 
 @remembered
@@ -47,7 +52,8 @@ def BinaryAccuracy(threshold: float = 0.5, name: str = "binary_accuracy") -> Met
     """
 
     def right(y_true: Array, y_pred: Array) -> Array:
-        return (traced(y_true) > 0.5) == (predictions(y_pred) > threshold)
+        y_true, y_pred = alike(y_true, predictions(y_pred))
+        return (y_true > 0.5) == (y_pred > threshold)
 
     return MeanMetricWrapper(right, name)
 
@@ -62,7 +68,8 @@ def CategoricalAccuracy(name: str = "categorical_accuracy") -> Metric:
     """
 
     def right(y_true: Array, y_pred: Array) -> Array:
-        return np.argmax(traced(y_true), axis=-1) == np.argmax(traced(y_pred), axis=-1)
+        y_true, y_pred = alike(y_true, y_pred)
+        return np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1)
 
     return MeanMetricWrapper(right, name)
 
@@ -77,7 +84,7 @@ def SparseCategoricalAccuracy(name: str = "sparse_categorical_accuracy") -> Metr
     """
 
     def right(y_true: Array, y_pred: Array) -> Array:
-        return _numbers(y_true, y_pred) == np.argmax(traced(y_pred), axis=-1)
+        return class_numbers(y_true, y_pred) == np.argmax(traced(y_pred), axis=-1)
 
     return MeanMetricWrapper(right, name)
 
@@ -92,7 +99,8 @@ def TopKCategoricalAccuracy(k: int = 5, name: str = "top_k_categorical_accuracy"
     """
 
     def right(y_true: Array, y_pred: Array) -> Array:
-        return _among(k, np.argmax(traced(y_true), axis=-1), predictions(y_pred))
+        y_true, y_pred = alike(y_true, predictions(y_pred))
+        return _among(k, np.argmax(y_true, axis=-1), y_pred)
 
     return MeanMetricWrapper(right, name)
 
@@ -109,15 +117,9 @@ def SparseTopKCategoricalAccuracy(
     """
 
     def right(y_true: Array, y_pred: Array) -> Array:
-        return _among(k, _numbers(y_true, y_pred), predictions(y_pred))
+        return _among(k, class_numbers(y_true, y_pred), predictions(y_pred))
 
     return MeanMetricWrapper(right, name)
-
-
-def _numbers(y_true: Array, y_pred: Array) -> Array:
-    """Numbers of classes without the last axis that Keras lets them have."""
-    labels = convert(traced(y_true), DType.I64)
-    return np.squeeze(labels, axis=-1) if len(labels.shape) == len(np.shape(y_pred)) else labels
 
 
 def _among(k: int, labels: Array, scores: Array) -> Array:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
-from ..losses.arguments import predictions
+from ..losses.arguments import alike, class_numbers, predictions, same_shape
 from ..names import remembered
 from ..numpy.shared import convert, traced
 from .metric import Metric, State, quotient, weights_like
@@ -79,9 +80,9 @@ def _answers(name: str, threshold: float, result: Any) -> Metric:
     def update(
         state: State, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> State:
-        y_pred = predictions(y_pred)
+        y_true, y_pred = alike(y_true, predictions(y_pred))
         weights = weights_like(y_pred, sample_weight)
-        is_true, is_called = traced(y_true) > 0.5, y_pred > threshold
+        is_true, is_called = y_true > 0.5, y_pred > threshold
         cases = {
             "true_positives": is_true & is_called,
             "false_positives": ~is_true & is_called,
@@ -118,9 +119,9 @@ def AUC(num_thresholds: int = 200, curve: str = "ROC", name: str = "auc") -> Met
     def update(
         state: State, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> State:
-        y_pred = predictions(y_pred)
+        y_true, y_pred = alike(y_true, predictions(y_pred))
         weights = np.reshape(weights_like(y_pred, sample_weight), (1, -1))
-        is_true = np.reshape(traced(y_true) > 0.5, (1, -1))
+        is_true = np.reshape(y_true > 0.5, (1, -1))
         scores = np.reshape(convert(y_pred, DType.F64), (1, -1))
         is_called = scores > thresholds[:, None]
         cases = {
@@ -161,6 +162,8 @@ def _area_pr(state: State) -> Array:
 def ConfusionMatrix(num_classes: int, name: str = "confusion_matrix") -> Metric:
     """How often examples of class i (rows) were called j (columns); y_pred are numbers or scores.
 
+    Numbers that are no classes are not counted.
+
     >>> import symfuse as sf
     >>> sf.metrics.ConfusionMatrix(2)([0, 1, 1], [0, 1, 0]).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
@@ -174,8 +177,9 @@ def ConfusionMatrix(num_classes: int, name: str = "confusion_matrix") -> Metric:
         state: State, y_true: Array, y_pred: Array, sample_weight: Array | None = None
     ) -> State:
         true, called = traced(y_true), traced(y_pred)
-        if len(called.shape) > len(true.shape):
-            called = np.argmax(called, axis=-1)
+        if not same_shape(true.shape, called.shape) and is_equal(called.shape[-1], 1) is not True:
+            true, called = class_numbers(true, called), np.argmax(called, axis=-1)
+        true, called = alike(true, called)
         weights = np.reshape(weights_like(true, sample_weight), (-1, 1))
         rows = np.where(np.reshape(true, (-1, 1)) == classes, weights, 0.0)
         columns = convert(np.reshape(called, (-1, 1)) == classes, DType.F64)

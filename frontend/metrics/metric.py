@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
+from ..losses.arguments import fitting_weights
 from ..names import Origin
 from ..numpy.shared import convert, traced
 
@@ -45,11 +46,7 @@ def weights_like(values: Array, sample_weight: Array | None) -> Array:
     """An f64 weight for each value; weights of the first axes hold for those that follow."""
     values = traced(values)
     weights = convert(traced(1.0 if sample_weight is None else sample_weight), DType.F64)
-    if len(weights.shape) > len(values.shape) and weights.shape[-1] == 1:
-        weights = np.squeeze(weights, axis=-1)
-    for _ in range(len(values.shape) - len(weights.shape) if weights.shape else 0):
-        weights = np.expand_dims(weights, -1)
-    return np.broadcast_to(weights, values.shape)
+    return np.broadcast_to(fitting_weights(weights, values), values.shape)
 
 
 def quotient(part: Array, whole: Array) -> Array:

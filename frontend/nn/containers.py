@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..names import unique
 from ..tracing.tree import flatten, map_leaves
 from ..training.module import Module
 from ..warn import warn
@@ -171,17 +172,10 @@ def expect_kept(model: Layer, layer: Layer, inputs: Sequence[Any]) -> None:
 def named(layers: Sequence[Layer]) -> list[str]:
     """A name for each layer: its own, or that of its kind with a number; the same for the same."""
     known: dict[int, str] = {}
-    taken: set[str] = set()
     for layer in layers:
-        if id(layer) in known:
-            continue
-        base = layer.name or snake(type(layer).__name__)
-        name, at = base, 0
-        while name in taken:
-            at += 1
-            name = f"{base}_{at}"
-        known[id(layer)] = name
-        taken.add(name)
+        if id(layer) not in known:
+            base = layer.name or snake(type(layer).__name__)
+            known[id(layer)] = unique(base, known.values())
     return [known[id(layer)] for layer in layers]
 
 

@@ -17,6 +17,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..initializers import get as initializer_of
+from ..names import unique
 from ..numpy.creation import full
 from ..numpy.shared import call, convert, traced
 from ..random import fold_in
@@ -254,8 +255,8 @@ class Scope:
         if shape != sizes:
             raise ShapeError(
                 f"{self._shown()}: {name} of shape {sizes} is asked for, and it is {shape}",
-                fix="pass params and state as init gives them for inputs of these shapes, and"
-                " give each array of a layer a name of its own",
+                fix="give inputs of the sizes that params and state were made for; each array of"
+                " a layer has a name of its own",
                 loc=user_location(),
             )
 
@@ -276,11 +277,7 @@ class Scope:
         if known is not None:
             return known
         base = asked or layer.name or snake(type(layer).__name__)
-        taken = set(self._names.values())
-        found, at = base, 0
-        while found in taken:
-            at += 1
-            found = f"{base}_{at}"
+        found = unique(base, self._names.values())
         self._names[id(layer)] = found
         self._layers.append(layer)  # so that its id stays its own
         return found

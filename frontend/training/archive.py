@@ -14,7 +14,7 @@ from symfuse.runtime import safetensors
 from symfuse.runtime.archive import Kind
 from symfuse.runtime.errors import ArtifactError
 
-__all__ = ["SCHEMA", "damaged", "read", "tensors_from", "write"]
+__all__ = ["SCHEMA", "contents", "damaged", "read", "tensors_from", "write"]
 
 SCHEMA = 1
 _AGAIN = "save the model again with this version, or use an earlier checkpoint"
@@ -36,13 +36,7 @@ def write(
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """What describes the model, and its groups of arrays; or an ArtifactError."""
-    name = Path(path).name
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {error}", fix="check the path", loc=user_location()
-        ) from error
+    name, data = Path(path).name, contents(path)
     try:
         manifest, members = _KIND.unpack(data, name)
     except ArtifactError as error:
@@ -52,6 +46,16 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, dict[str,
         for member, content in members.items()
     }
     return manifest, groups
+
+
+def contents(path: str | PathLike[str]) -> bytes:
+    """The bytes of a file, or an ArtifactError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error}", fix="check the path", loc=user_location()
+        ) from error
 
 
 def tensors_from(data: bytes, name: str) -> dict[str, np.ndarray[Any, Any]]:

@@ -14,6 +14,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, DTypeError
 
 from ..data.dataset import Dataset
+from ..nn.limits import is_whole
 from ..tracing.tree import flatten, map_leaves
 
 __all__ = ["Batches", "Types", "array_of", "batches", "example_count", "leaves_of", "split"]
@@ -73,6 +74,12 @@ class Batches(Struct, frozen=True, eq=False):
             found = dict(given[0])
         else:
             parts = given if isinstance(given, tuple | list) else (given,)
+            if not 1 <= len(parts) <= 3:
+                raise ArgumentError(
+                    f"a batch has {len(parts)} parts",
+                    fix="give x, (x, y) or (x, y, sample_weight)",
+                    loc=user_location(),
+                )
             found = dict(zip(("x", "y", "weight"), parts, strict=False))
             found = self.types.prepared(found)
         return _weighed(_without_none(found), self.class_weight)
@@ -94,7 +101,7 @@ def batches(
     class_weight: Mapping[int, float] | None = None,
 ) -> Batches:
     """Arrays as batches; a `Dataset`, or any iterable of (x, y, weight), as it is."""
-    if isinstance(x, Dataset) or (hasattr(x, "__iter__") and not _is_arrays(x)):
+    if hasattr(x, "__iter__") and not _is_arrays(x):
         if y is not None or weight is not None:
             raise ArgumentError(
                 f"{type(x).__name__} gives batches, and y or sample_weight is given as well",
@@ -103,7 +110,8 @@ def batches(
             )
         return Batches(x, types, class_weight)
     whole = types.prepared(_without_none({"x": x, "y": y, "weight": weight}))
-    data = Dataset(whole, None, batch_size=batch_size or 32, shuffle=shuffle, seed=seed)
+    size = 32 if batch_size is None else batch_size
+    data = Dataset(whole, None, batch_size=size, shuffle=shuffle, seed=seed)
     return Batches(_Arrays(data), types, class_weight)
 
 
@@ -157,9 +165,21 @@ def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:
             f"validation_split={fraction}", fix="give a number between 0 and 1",
             loc=user_location(),
         )  # fmt: skip
+    if not _is_arrays(x):
+        raise ArgumentError(
+            f"validation_split of {type(x).__name__}, which gives batches",
+            fix="split it before, as in Dataset.split, and pass validation_data",
+            loc=user_location(),
+        )
     parts = tuple(map_leaves(np.asarray, part) for part in (x, y, weight))
     count = example_count(parts)
     cut = count - round(count * fraction)
+    if not 0 < cut < count:
+        raise ArgumentError(
+            f"validation_split={fraction} of {count} examples leaves one part empty",
+            fix="give another share, or more examples",
+            loc=user_location(),
+        )
     return (
         map_leaves(lambda leaf: leaf[:cut], parts),
         map_leaves(lambda leaf: leaf[cut:], parts),
@@ -183,6 +203,8 @@ def example_count(tree: Tree) -> int:
 
 def _is_arrays(x: Any) -> bool:
     """Whether these are arrays in containers, rather than an iterable of batches."""
+    if isinstance(x, Dataset):
+        return False
     if isinstance(x, Mapping):
         return True
     if isinstance(x, list | tuple):
@@ -209,7 +231,13 @@ def _weighed(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
     labels = labels.astype(np.int64)
-    table = np.ones(max(int(labels.max(initial=0)), *class_weight) + 1, np.float32)
+    if not all(is_whole(key) and key >= 0 for key in class_weight):
+        raise ArgumentError(
+            f"class_weight has the keys {list(class_weight)}",
+            fix="give a weight for each of some numbers of classes, as in {0: 1.0, 1: 5.0}",
+            loc=user_location(),
+        )
+    table = np.ones(max(int(labels.max(initial=0)), *class_weight, 0) + 1, np.float32)
     table[list(class_weight)] = list(class_weight.values())
-    own = table[labels]
+    own = np.where(labels < 0, np.float32(1), table[labels])
     return {**batch, "weight": own * batch["weight"] if "weight" in batch else own}

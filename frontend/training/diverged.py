@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.interpret import bind_sizes, run
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
@@ -58,7 +59,8 @@ def _culprit(model: Any, carry: Mapping[str, Any], batch: Any) -> tuple[Node | N
     node = graph.outputs[0]
     if _is_finite(values[node]):
         return None, "adding up the losses of the epoch overflows"
-    while (bad := _worst(node, values)) is not None:
+    open_ = _depending(graph, free)  # what is made of constants alone is meant to be as it is
+    while (bad := _worst(node, values, open_)) is not None:
         node = bad
     if node in free:
         return None, f"{_name(recorded, node)} has values that are no numbers"
@@ -66,9 +68,18 @@ def _culprit(model: Any, carry: Mapping[str, Any], batch: Any) -> tuple[Node | N
     return node, f"{node.op.name}{where} gives {_shown(values[node])} for finite values"
 
 
-def _worst(node: Node, values: Mapping[Node, Any]) -> Node | None:
+def _depending(graph: Graph, given: Sequence[Node]) -> set[Node]:
+    """The nodes whose values depend on these."""
+    found = set(given)
+    for node in graph.nodes:
+        if not found.isdisjoint(node.inputs):
+            found.add(node)
+    return found
+
+
+def _worst(node: Node, values: Mapping[Node, Any], open_: Container[Node]) -> Node | None:
     """The input that made a value what it is: one that is NaN rather than infinite."""
-    bad = [one for one in node.inputs if not _is_finite(values[one])]
+    bad = [one for one in node.inputs if one in open_ and not _is_finite(values[one])]
     return next((one for one in bad if np.isnan(values[one]).any()), bad[0] if bad else None)
 
 

@@ -96,7 +96,7 @@ def save_weights(model: Any, path: Path_) -> Path:
 
 def load_weights(model: Any, path: Path_) -> None:
     """Take the arrays of a safetensors file; their names and shapes must be those of the model."""
-    found = archive.tensors_from(Path(path).read_bytes(), Path(path).name)
+    found = archive.tensors_from(archive.contents(path), Path(path).name)
     expected = _named(model.values())
     for name in sorted(expected.keys() | found.keys()):
         shapes = [None if name not in one else one[name].shape for one in (expected, found)]

@@ -48,6 +48,9 @@ class Validation(Struct, frozen=True):
     batches: Batches
     every: int = 1
 
+    def __post_init__(self) -> None:
+        expect_positive("validation_freq", self.every)
+
 
 def fitted(
     model: Any,
@@ -59,6 +62,7 @@ def fitted(
     steps: int | None,
 ) -> History:
     """Train the model; what has been learnt so far stays with it, however this ends."""
+    expect_positive("steps_per_epoch", steps)
     history = History()
     model.history, model.stop_training = history, False
     count = steps or batches.count
@@ -153,7 +157,7 @@ def _epoch(
         if carried is not None:
             _keep(model, carried)
     if not progress.batch:
-        raise _no_data("fit")
+        raise _used_up(model.epoch)
     logs: dict[str, Any] = goals.logs(progress.metrics)
     return logs
 
@@ -218,6 +222,21 @@ def _no_data(what: str) -> ArgumentError:
     return ArgumentError(
         f"{what}: there are no examples", fix="pass at least one batch", loc=user_location()
     )
+
+
+def _used_up(epochs: int) -> ArgumentError:
+    return ArgumentError(
+        f"fit: there are no batches after {epochs} epochs: what gives them is used up",
+        fix="give what can be gone through again, such as a list or an sf.data.Dataset, or say"
+        " how many batches an epoch has, by steps_per_epoch",
+        loc=user_location(),
+    )
+
+
+def expect_positive(name: str, value: int | None) -> None:
+    """Raise ArgumentError where a number of batches or epochs is not at least 1."""
+    if value is not None and value < 1:
+        raise ArgumentError(f"{name}={value}", fix="give 1 or more", loc=user_location())
 
 
 def copied(values: Variables) -> Variables:

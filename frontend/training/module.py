@@ -29,7 +29,7 @@ from .files import load_weights, restore, save_model, save_weights
 from .history import History
 from .loop import Progress, Validation, copied, evaluated, fitted, predicted
 from .objectives import Goals, Objectives
-from .programs import Programs, batch_specs, fixed_batch
+from .programs import Programs, batch_specs, expect_declared, fixed_batch
 from .progress import display
 from .steps import changed
 from .summary import Summary, summarised
@@ -124,7 +124,7 @@ class Module(Layer):
         self._expect_compiled("fit")
         if validation_split:
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
-        size = validation_batch_size or batch_size
+        size = batch_size if validation_batch_size is None else validation_batch_size
         validation = None
         if validation_data is not None:
             found = self._batches(*_parts(validation_data), batch_size=size)
@@ -285,7 +285,9 @@ class Module(Layer):
     def ready(self, batch: Tree) -> Goals:
         """Build what is not built yet; what the model is trained for with such batches."""
         if self.held is None:
-            self.build(batch_specs(self, batch)["x"])
+            specs = batch_specs(self, batch)["x"]
+            expect_declared(specs, self._known_specs())
+            self.build(specs)
         return self.programs.goals_for(batch)
 
     def carry(self) -> dict[str, Tree]:
@@ -342,7 +344,7 @@ class Module(Layer):
         batch_size: int | None = None,
         **more: Any,
     ) -> Any:
-        size = batch_size or fixed_batch(self._known_specs())
+        size = fixed_batch(self._known_specs()) if batch_size is None else batch_size
         return batches(x, y, weight, types=self._types(), batch_size=size, **more)
 
     def _one(self, x: Any, y: Any, weight: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from .. import metrics as known_metrics
 from ..losses import get as loss_of
+from ..names import unique
 from ..numpy.shared import convert, size_number, traced
 from ..tracing.tree import flatten, map_leaves
 
@@ -51,7 +52,7 @@ class Goals(Struct, frozen=True, eq=False):
         """The loss of each output that has one, of what its mask lets count."""
         rows = zip(self.each, *self._pairs(y_true, y_pred), masks, strict=True)
         return [
-            goal.loss(fitted(true, pred), pred, weight, mask)
+            goal.loss(*fitted(true, pred), weight, mask)
             for goal, true, pred, mask in rows
             if goal.loss is not None
         ]
@@ -84,7 +85,8 @@ class Goals(Struct, frozen=True, eq=False):
             for name, value in means.items()
         }
         for goal, true, pred, mask in zip(self.each, trues, preds, masks, strict=True):
-            true = fitted(true, pred) if goal.metrics or goal.weighted else None
+            if goal.metrics or goal.weighted:
+                true, pred = fitted(true, pred)
             both = _both(weight, mask)
             for name, metric in goal.metrics.items():
                 new[name] = metric.update(states[name], true, pred, sample_weight=mask)
@@ -144,14 +146,15 @@ class Objectives(Struct, frozen=True, eq=False):
         factors = _each("loss_weights", self.loss_weights, names, shared=True)
         metrics = _lists("metrics", self.metrics, names)
         weighted = _lists("weighted_metrics", self.weighted_metrics, names)
+        taken = {"loss", *(f"{name}_loss" for name in names if many)}
         return Goals(
             tuple(
                 Goal(
                     name,
                     None if losses[at] is None else loss_of(losses[at]),
                     1.0 if factors[at] is None else float(factors[at]),
-                    _named(metrics[at], name if many else "", trues[at], preds[at]),
-                    _named(weighted[at], name if many else "", trues[at], preds[at]),
+                    _named(metrics[at], name if many else "", trues[at], preds[at], taken),
+                    _named(weighted[at], name if many else "", trues[at], preds[at], taken),
                 )
                 for at, name in enumerate(names)
             )
@@ -168,16 +171,18 @@ def _both(weight: Array | None, mask: Array | None) -> Array | None:
     return np.where(mask, weight, 0.0)
 
 
-def fitted(y_true: Array, y_pred: Array) -> Array:
-    """Targets with the last axis of size 1 that predictions have, so that they do not broadcast."""
+def fitted(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Targets and predictions, both with a last axis of outputs where there is one number each."""
     if y_true is None:
         raise ArgumentError(
             "there are no targets for a loss or metric", fix="pass y", loc=user_location()
         )
     y_true = traced(y_true)
+    if len(y_pred.shape) == 1:
+        y_pred = np.expand_dims(y_pred, -1)
     if len(y_true.shape) == len(y_pred.shape) - 1 and is_equal(y_pred.shape[-1], 1) is True:
         y_true = np.expand_dims(y_true, -1)
-    return y_true
+    return y_true, y_pred
 
 
 def _in_order(y_true: Tree, names: Sequence[str], count: int) -> list[Any]:
@@ -223,12 +228,17 @@ def _lists(what: str, given: Any, names: Sequence[str]) -> list[list[Any]]:
     return [list(given) for _ in names]
 
 
-def _named(given: Sequence[Any], prefix: str, y_true: Any, y_pred: Any) -> dict[str, Any]:
+def _named(
+    given: Sequence[Any], prefix: str, y_true: Any, y_pred: Any, taken: set[str]
+) -> dict[str, Any]:
+    """Metrics by names that no other has; a second precision is precision_1."""
     found = {}
     for one in given:
         metric = known_metrics.get(_accuracy(one, y_true, y_pred))
         name = "accuracy" if one in ("accuracy", "acc") else metric.name
-        found[f"{prefix}_{name}" if prefix else name] = metric
+        title = unique(f"{prefix}_{name}" if prefix else name, taken)
+        found[title] = metric
+        taken.add(title)
     return found
 
 
@@ -236,7 +246,7 @@ def _accuracy(metric: Any, y_true: Any, y_pred: Any) -> Any:
     """Which accuracy is meant: of one score, of numbered classes, or of one-hot rows."""
     if metric not in ("accuracy", "acc") or y_true is None:
         return metric
-    if is_equal(y_pred.shape[-1], 1) is True:
+    if len(y_pred.shape) == 1 or is_equal(y_pred.shape[-1], 1) is True:
         return "binary_accuracy"
     if len(y_true.shape) < len(y_pred.shape) or is_equal(y_true.shape[-1], 1) is True:
         return "sparse_categorical_accuracy"

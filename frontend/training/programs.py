@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET, Struct, field
 
+from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
@@ -22,7 +23,7 @@ from .batches import example_count
 from .objectives import Goals, Objectives
 from .steps import predict_step, test_step, train_step
 
-__all__ = ["Programs", "batch_specs", "fixed_batch", "output_names"]
+__all__ = ["Programs", "batch_specs", "expect_declared", "fixed_batch", "output_names"]
 
 Tree = Any
 
@@ -126,6 +127,19 @@ def batch_specs(model: Layer, batch: Tree) -> Tree:
         pairs = zip(leaves, declared, strict=True)
         given["x"] = tree.unflatten([_as_declared(leaf, spec) for leaf, spec in pairs])
     return given
+
+
+def expect_declared(given: Tree, declared: Tree) -> None:
+    """Raise ShapeError where inputs have other sizes than those that the model was made for."""
+    pairs = zip(flatten(given)[0], flatten(declared)[0], strict=False)
+    for one, own in pairs:
+        sizes = list(zip(one.shape[1:], own.shape[1:], strict=False))
+        if one.ndim != own.ndim or any(is_equal(n, wanted) is False for n, wanted in sizes):
+            raise ShapeError(
+                f"an input of shape {tuple(one.shape)} for a model of {tuple(own.shape)}",
+                fix="give examples of the shape of the Input, or make the Input for these",
+                loc=user_location(),
+            )
 
 
 def output_names(model: Layer, outputs: Tree) -> list[str]:

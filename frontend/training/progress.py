@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
+
 __all__ = ["Bar", "Lines", "Silent", "display"]
 
 PAUSE = 0.1  # seconds between two looks at the metrics
@@ -95,7 +98,12 @@ def display(verbose: Any) -> Silent:
     """0 shows nothing, 1 a bar, 2 a line for each epoch; "auto" a bar on terminals, else lines."""
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
-    return {0: Silent, 1: Bar, 2: Lines}[int(verbose)]()
+    found = {0: Silent, 1: Bar, 2: Lines}.get(verbose)
+    if found is None:
+        raise ArgumentError(
+            f"verbose={verbose!r} is not known", fix='give 0, 1, 2 or "auto"', loc=user_location()
+        )
+    return found()
 
 
 def shown(logs: Mapping[str, Any]) -> str:
