@@ -12,9 +12,11 @@ import numpy as np
 
 from ..cache import Key, key, store
 from ..dtypes import DType
+from ..errors import DeviceError
+from ..log import log
 from .clock import Clock
 from .device import STREAM, Device
-from .driver import OutOfMemory
+from .driver import CallFailed, OutOfMemory
 from .libraries import Opened
 from .memory import Block
 
@@ -69,22 +71,34 @@ def fastest(
 
     Each is `run` at addresses of `memory`: so many bytes each, filled with normal numbers of a type
     ("": left as they are). The first one is taken where others gain little, and where there is no
-    memory to try them.
+    memory to try them. Those that their library recommends and then cannot run are left out; the
+    first one's error is raised where none is left.
     """
     try:
         with _sample(device, memory) as addresses:
-            times = [_seconds(device, partial(run, way, addresses)) for way in ways]
+            tried = [_seconds(device, partial(run, way, addresses)) for way in ways]
     except OutOfMemory:
         return ways[0], _NO_MEMORY
-    best = min(range(len(times)), key=times.__getitem__)
-    chosen = ways[best] if times[best] < _WORTH_IT * times[0] else ways[0]
+    times = {at: one for at, one in enumerate(tried) if not isinstance(one, DeviceError)}
+    for failed in (one for one in tried if isinstance(one, DeviceError)):
+        if not times:
+            raise failed
+        log("passes", "a way to compute it is left out: %s", failed.what)
+    best, first = min(times, key=times.__getitem__), min(times)
+    chosen = ways[best if times[best] < _WORTH_IT * times[first] else first]
     store().put(entry, packed(chosen))
     return chosen, f"the fastest of {len(times)} that were timed"
 
 
-def _seconds(device: Device, run: Callable[[], None]) -> float:
-    """What the device takes for what `run` puts on the stream: the least of a few, after one."""
-    run()
+def _seconds(device: Device, run: Callable[[], None]) -> float | DeviceError:
+    """What the device takes for what `run` puts on the stream: the least of a few, after one; the
+    error of a library that cannot do it."""
+    try:
+        run()
+    except CallFailed:  # of the driver, after which nothing runs
+        raise
+    except DeviceError as error:
+        return error
     with Clock(device) as clock:
         return min(clock.seconds(run) for _ in range(_REPETITIONS))
 

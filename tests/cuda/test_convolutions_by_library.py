@@ -16,6 +16,7 @@ from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.nn import functional as nn
 from symfuse.runtime import options
 from symfuse.runtime.cuda import cudnn_graphs, networks
+from symfuse.runtime.cuda.cudnn import LibraryLacks
 from symfuse.runtime.cuda.networks import Plan
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DeviceError
@@ -366,6 +367,25 @@ def test_a_program_runs_where_the_library_has_no_plan(
     assert "has no plan for it" in plans[0].note
     with pytest.raises(DeviceError, match="has no plan for it"):
         check(lambda x, k: nn.conv(x, k, 1, "same"), x, k)
+
+
+def test_plans_that_cannot_be_run_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, plans: list[Plan]
+) -> None:
+    run, last = cudnn_graphs.Network.run, 0
+
+    def lacking(network: Any, recipe: Any, *where: Any) -> None:
+        if recipe.rank <= last:
+            raise LibraryLacks("not on this device")
+        run(network, recipe, *where)
+
+    monkeypatch.setattr(cudnn_graphs.Network, "run", lacking)
+    x, k = draw((4, 15, 17, 16), (3, 3, 16, 19))
+    check(lambda x, k: nn.conv(x, k, 1, "same"), x, k)
+    assert plans[0].note == "the fastest of 3 that were timed"
+    last = 99
+    with pytest.raises(DeviceError, match="not on this device"):
+        check(lambda x, k: nn.conv(x, k, 1, "same"), x[:2], k)
 
 
 class _Everything(frozenset[int]):
