@@ -8,11 +8,11 @@ from symfuse.runtime.artifact import required_features
 from symfuse.runtime.program import Argument, Launch, Program, Result
 
 from .ir.dims import Dim
+from .ir.guards import conditions
 from .ir.node import Node
 from .ir.printer import name_nodes
 from .kernel.phases import Buffer, Kernel
 from .stages import Stages
-from .targets.layout import conditions
 from .targets.llvm.machine import Level
 
 __all__ = ["generate", "launch_records"]
@@ -21,7 +21,8 @@ __all__ = ["generate", "launch_records"]
 def generate(stages: Stages, level: Level) -> Program:
     """The program, without the values of captured arrays."""
     code = stages.written.generate(level)
-    graph, buffers, aliases = stages.graph, stages.buffers, stages.aliases
+    graph, layout = stages.graph, stages.layout
+    buffers, aliases = stages.buffers, stages.aliases
     numbers = {buffers(p): n for n, p in enumerate(graph.parameters)}
     donated = set(aliases.values())
     names = name_nodes(graph)
@@ -44,7 +45,7 @@ def generate(stages: Stages, level: Level) -> Program:
         inputs=inputs,
         outputs=outputs,
         symbols=tuple(symbol.name for symbol in graph.symbols),
-        guards=tuple(map(str, conditions(stages.layout))) if graph.symbols else (),
+        guards=tuple(map(str, conditions(layout.input_dims, layout.guards))),
         constants=tuple(literal.array() for literal, _ in buffers.literals()),
         arena=_plain(stages.memory.arena),
         peak=_plain(_peak(stages)),

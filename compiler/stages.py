@@ -11,9 +11,9 @@ from symfuse.runtime.log import is_wanted, log
 
 from .clock import Clock
 from .ir.graph import Graph
+from .ir.guards import guards_of
 from .ir.node import Node
 from .ir.printer import name_nodes
-from .ir.regions import every_node
 from .ir.types import Guard
 from .kernel.lower import Buffers
 from .kernel.phases import Buffer, Kernel
@@ -90,7 +90,7 @@ def run_stages(
         memory = plan_memory(tree, _external(graph, buffers), target.alignment, target.rest)
         tree = drop_copies(tree, _in_one_place(aliases, memory))
     with clock.time("emit"):
-        layout = _layout(graph, buffers, memory, region_slots(tree), _guards(traced))
+        layout = _layout(graph, buffers, memory, region_slots(tree), guards_of(traced))
         written = assignment.write(tree, layout, buffers)
     return Stages(
         target,
@@ -105,16 +105,6 @@ def run_stages(
         layout,
         written,
     )
-
-
-def _guards(traced: Graph) -> tuple[Guard, ...]:
-    """What the operations, as the user wrote them, need of symbolic sizes and cannot know."""
-    found: dict[Guard, None] = {}
-    for node in every_node(traced) if traced.symbols else ():
-        if node.op.guards is not None:
-            types = (source.type for source in node.inputs)
-            found.update(dict.fromkeys(node.op.guards(*types, **node.attrs)))
-    return tuple(found)
 
 
 def _donations(graph: Graph, kernels: list[Kernel], buffers: Buffers) -> dict[Buffer, Buffer]:

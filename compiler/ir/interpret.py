@@ -11,6 +11,7 @@ from symfuse.runtime.errors import GuardError, SymfuseError
 
 from .dataflow import Dataflow
 from .dims import Dim, Expr, evaluate, solve_plan
+from .guards import expect_sizes
 from .node import Literal, Node
 from .regions import Bound, bundle_key
 
@@ -33,7 +34,9 @@ def interpret(
         held = graph.captured.get(parameter)
         given = next(from_user) if held is None else held
         values[parameter] = np.asarray(given, parameter.dtype.numpy)
-    sizes = bind_sizes(graph.parameters, [values[p].shape for p in graph.parameters])
+    shapes = [values[p].shape for p in graph.parameters]
+    sizes = bind_sizes(graph.parameters, shapes)
+    expect_sizes(graph, [size for shape in shapes for size in shape], sizes)
     return run(graph, values, sizes, watch)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from rows import arrays_of, layernorm, softmax, spread
 from running import Compiled
 
 from symfuse.compiler.ir.dims import evaluate
+from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.op import operations as op
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import GuardError
@@ -134,3 +136,22 @@ def test_equal_symbols_must_be_equal_sizes() -> None:
     compiled = Compiled(make_graph(lambda x, y: x + y, "f32[N]", "f32[N]"))
     with pytest.raises(GuardError):
         compiled.alone(np.zeros(3, np.float32), np.zeros(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "condition"),
+    [
+        ("slice(%x, starts=(2,), stops=(3,), steps=(1,))", 2, "3 ≤ N"),
+        ("slice(%x, starts=(N - 3,), stops=(N,), steps=(1,))", 2, "0 ≤ N - 3"),
+        ("negative(%x)", 8, "N ≤ 7"),
+        ("reshape(%x, shape=(2, N//2))", 3, "N = 2*(N//2)"),
+    ],
+)
+def test_the_interpreter_refuses_what_a_program_refuses(
+    text: str, size: int, condition: str
+) -> None:
+    graph = Graph.parse(f"graph f(%x: f64[N]) {{\n sizes N in [0, 7]\n %y = {text}\n return %y }}")
+    for run in (graph, Compiled(graph).alone):
+        with pytest.raises(GuardError, match=re.escape(f"valid for {condition}; it got")):
+            run(np.zeros(size))
+    assert graph(np.zeros(6)).size > 0

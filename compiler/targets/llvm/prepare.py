@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...ir.dims import solve_plan
-from ..layout import Condition, Layout, conditions
+from ...ir.guards import Condition, conditions
+from ..layout import Layout
 from .addresses import Indices
 from .scalars import LlvmScalars
 from .writer import Writer
@@ -28,7 +29,7 @@ def prepare_text(layout: Layout, declarations: set[str]) -> str:
     for number, symbol in enumerate(layout.symbols):
         pointer = w.emit(f"getelementptr i64, ptr %sizes, i64 {number}", "p")
         w.line(f"store i64 {at.base[symbol]}, ptr {pointer}, align 8")
-    for number, condition in enumerate(conditions(layout)):
+    for number, condition in enumerate(conditions(layout.input_dims, layout.guards)):
         _require(w, _test(w, at, condition), number + 1)
     for number, dim in enumerate((*layout.output_dims, layout.arena, *layout.extra)):
         pointer = w.emit(f"getelementptr i64, ptr %shapes, i64 {number}", "p")
