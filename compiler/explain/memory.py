@@ -176,7 +176,7 @@ def _eager(graph: Graph, given: frozenset[Node] = frozenset()) -> EagerMemory:
 
 def _inside(node: Node) -> EagerMemory:
     """What the graphs of a loop or branch make; a turn begins with what the one before has made."""
-    bodies = [_eager(graph) for graph in executed_regions(node)]
+    bodies = [_eager(graph) for graph in executed_regions(node)]  # type: ignore[arg-type]
     peak = reduce(maximum, (body.peak for body in bodies))
     totals, counts = [body.total for body in bodies], [body.arrays for body in bodies]
     if "branches" in node.attrs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.explain.stages import cost_analysis
+from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.errors import ArgumentError
 
 from ..staging.aot import CompiledFunction, compile
 from ..tracing.tree import flatten, map_leaves
@@ -43,6 +46,8 @@ def bench(
     >>> report.kernels
     1
     """
+    if rounds < 1:
+        raise ArgumentError(f"bench: {rounds} rounds", fix="give at least 1", loc=user_location())
     start = time.perf_counter()
     compiled = compile(with_xp(function, "symfuse.numpy"), *args, **options)
     took = time.perf_counter() - start
@@ -72,14 +77,21 @@ def relative_error(found: Any, reference: Any) -> float | None:
     if reference is None:
         return None
     pairs = zip(flatten(found)[0], reference, strict=True)
-    worst = 0.0
-    for one, exact in pairs:
-        one = one.cpu() if hasattr(one, "cpu") else one
-        exact = np.asarray(exact, np.float64)
-        scale = float(np.max(np.abs(exact), initial=0.0)) or 1.0
-        distance = np.abs(np.asarray(one, np.float64) - exact)
-        worst = max(worst, float(np.max(distance, initial=0.0)) / scale)
-    return worst
+    return max((_distance(one, exact) for one, exact in pairs), default=0.0)
+
+
+def _distance(one: Any, exact: Any) -> float:
+    """Of two arrays; the same numbers that are not finite are at no distance, others beyond all."""
+    one = np.asarray(one.cpu() if hasattr(one, "cpu") else one)
+    exact = np.asarray(exact)
+    wide = np.result_type(exact, np.float64)
+    one, exact = one.astype(wide), exact.astype(wide)
+    finite = np.isfinite(one) & np.isfinite(exact)
+    same = (one == exact) | (np.isnan(one) & np.isnan(exact))
+    if not (finite | same).all():
+        return math.inf
+    scale = float(np.max(np.abs(exact[finite]), initial=0.0)) or 1.0
+    return float(np.max(np.abs(one[finite] - exact[finite]), initial=0.0)) / scale
 
 
 def _entry(compiled: CompiledFunction, args: tuple[Any, ...], target: str) -> Callable[[], Any]:
@@ -114,5 +126,7 @@ def _reference(function: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]
 
 def _widened(leaf: Any) -> Any:
     array = np.asarray(leaf)
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
     is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     return array.astype(np.float64) if is_float else leaf

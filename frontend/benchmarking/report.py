@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from msgspec import Struct
 
-from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text, table
+from symfuse.compiler.explain.text import bytes_text, count_text, numbered, seconds_text, table
 
 from ..view.charts import bars
 from .limits import Limits
@@ -61,7 +62,7 @@ class Report(Struct, frozen=True):
                 "name": row.name,
                 **(row.times.as_dict() if row.times else {"skipped": row.reason}),
                 **({"speed_up": self.speed_up(row.name)} if row.times else {}),
-                **({} if row.error is None else {"error": row.error}),
+                **({} if row.error is None else {"error": _finite(row.error)}),
             }
             for row in self.rows
         ]
@@ -82,7 +83,7 @@ class Report(Struct, frozen=True):
 
     def to_json(self) -> str:
         """The report as a JSON document."""
-        return json.dumps(self.as_dict(), indent=2)
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
     def plot(self) -> str:
         """Bars with their spread, as SVG text."""
@@ -100,7 +101,7 @@ class Report(Struct, frozen=True):
         cells = [self._cells(row) for row in self.rows]
         header = ("", "median", "p10", "p90", "ratio", "error")
         facts = (
-            f"{self.kernels} kernels, {bytes_text(self.nbytes)} moved, "
+            f"{numbered(self.kernels, 'kernel')}, {bytes_text(self.nbytes)} moved, "
             f"{count_text(self.flops)} FLOPs, compiled in {seconds_text(self.compile_seconds)}; "
             f"{100 * self.of_limit:.0f} % of the machine's limit "
             f"({self.limits.bytes_per_second / 1e9:.0f} GB/s, "
@@ -119,3 +120,8 @@ class Report(Struct, frozen=True):
 
     def _ratio(self, row: Row) -> str:
         return "" if row is self.rows[0] else f"  {self.speed_up(row.name):.2f}×"
+
+
+def _finite(error: float) -> float | None:
+    """JSON has no infinity, which stands for a result that is not finite where it should be."""
+    return error if math.isfinite(error) else None

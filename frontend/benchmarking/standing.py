@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from symfuse.runtime.errors import ArgumentError
 from symfuse.runtime.host.features import host_features
 
 from .timing import Times, orders
@@ -99,6 +100,10 @@ def run_suite(
 ) -> list[Result]:
     """Measure the workloads whose name contains `only`, every contender on the same target."""
     chosen = [name for name in WORKLOADS if only.lower() in name.lower()]
+    if not chosen:
+        raise ArgumentError(
+            f"no workload has {only!r} in its name", fix=f"use a part of {', '.join(WORKLOADS)}"
+        )
     processes = [_Process(name, target) for name in contenders]
     try:
         results = []
@@ -126,8 +131,13 @@ def _measured(name: str, processes: Sequence[_Process], rounds: int) -> Result:
     seconds: dict[str, list[float]] = {process.name: [] for process in ready}
     for order in orders(ready, rounds):
         for process in order:
-            seconds[process.name].append(process.ask(do="time")["seconds"])
-    result.times = {each: Times(tuple(found)) for each, found in seconds.items()}
+            answer = process.ask(do="time")
+            if "failed" in answer:
+                result.failed[process.name] = answer["failed"]
+            else:
+                seconds[process.name].append(answer["seconds"])
+    fit = (process.name for process in ready if process.name not in result.failed)
+    result.times = {each: Times(tuple(seconds[each])) for each in fit}
     return result
 
 

@@ -14,8 +14,8 @@ from symfuse.runtime.errors import ArgumentError
 from ..benchmarking.measure import bench
 from ..benchmarking.standing import CONTENDERS, available, markdown, run_suite, save_results
 from ..tracing.specs import Spec, spec
-from .inspect import in_order, load_function, read_specs
-from .output import FAILED, OK, print_json, say
+from .inspect import in_order, load_function, read_specs, users_code
+from .output import FAILED, OK, at_least, print_json, say
 
 __all__ = ["add_bench"]
 
@@ -32,7 +32,7 @@ def add_bench(commands: Any, **common: Any) -> None:
     parser.add_argument("function", nargs="?", help="model.py:f or package.module:f")
     parser.add_argument("--spec", action="append", default=[], metavar="NAME=TYPE")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--rounds", type=int, default=15, help="samples of each contender")
+    parser.add_argument("--rounds", type=at_least(1), default=15, help="samples of each contender")
     parser.add_argument(
         "--contenders",
         default=",".join(CONTENDERS),
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
 def _run_suite(args: argparse.Namespace) -> int:
     wanted = [name for name in args.contenders.split(",") if name]
     unknown = [name for name in wanted if name not in CONTENDERS]
-    if unknown:
+    if not wanted or unknown:
+        unknown = unknown or [args.contenders]
         raise ArgumentError(f"no contender {unknown[0]!r}", fix=f"use {', '.join(CONTENDERS)}")
     contenders = available(wanted)
     for name in (name for name in wanted if name not in contenders):
@@ -76,10 +77,14 @@ def _run_suite(args: argparse.Namespace) -> int:
 def _run_function(args: argparse.Namespace) -> int:
     function = load_function(args.function)
     types = [spec(text) for text in in_order(function, read_specs(args.spec))]
-    report = bench(function, *map(_random, types), rounds=args.rounds, target=args.target)
+    with users_code(args.function):
+        report = bench(function, *map(_random, types), rounds=args.rounds, target=args.target)
     if args.plot:
         args.plot.write_text(report.plot(), encoding="utf-8")
-    print(report.to_json() if args.json else report)
+    if args.json:
+        print_json(report.as_dict())
+    else:
+        print(report)
     return OK
 
 

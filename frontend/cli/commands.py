@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -13,7 +14,7 @@ from .bench import add_bench
 from .demo import add_demo
 from .doctor import add_doctor
 from .inspect import add_inspect
-from .output import EXIT_CODES, FAILED, say
+from .output import CLOSED, EXIT_CODES, FAILED, INTERRUPTED, answering, say, tell
 from .play import add_play
 from .zoo import add_zoo
 
@@ -38,11 +39,26 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code says what came of it."""
     args = parser().parse_args(argv)
-    try:
-        return int(args.run(args))
-    except (SymfuseError, OSError) as error:
-        say(error)
-        return FAILED
+    with answering(args.json):
+        try:
+            code = int(args.run(args))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go()
+            code = CLOSED
+        except KeyboardInterrupt:
+            say("interrupted")
+            code = INTERRUPTED
+        except (SymfuseError, OSError) as error:
+            tell(error, as_json=args.json)
+            code = FAILED
+    return code
+
+
+def _let_go() -> None:
+    """Have nothing more written to an output that is closed, not even when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from ..view.html import frames_of, save_report
 from ..view.svg import to_svg
 from ..view.text import print_table
 from . import digits
-from .output import FAILED, MISSING, OK, print_json, rows_of, say
+from .output import FAILED, MISSING, OK, at_least, print_json, rows_of, say
 from .resume import run_epoch
 
 __all__ = ["add_demo"]
@@ -45,7 +45,9 @@ def add_demo(commands: Any, **common: Any) -> None:
         "training from the file in a second process.",
         **common,
     )
-    parser.add_argument("--epochs", type=int, default=30, help="passes over the training set")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=30, help="passes over the training set"
+    )
     parser.add_argument("--out", type=Path, default=Path("symfuse-demo"), help="folder for files")
     parser.add_argument(
         "--target", choices=("cpu", "cuda"), help="where to train; the default is SYMFUSE_TARGET"

@@ -6,20 +6,23 @@ import argparse
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from symfuse.compiler.explain.stages import STAGES, as_text, explain
-from symfuse.runtime.errors import ArgumentError
+from symfuse.compiler.ir.location import is_ours
+from symfuse.runtime.errors import ArgumentError, Loc, SymfuseError
 
 from ..staging.aot import compile
 from ..view.html import save_report
 from ..view.summary import summary, summary_text
 from .output import OK, print_json, say
 
-__all__ = ["add_inspect", "in_order", "load_function", "read_specs"]
+__all__ = ["add_inspect", "in_order", "load_function", "read_specs", "users_code"]
 
 
 def add_inspect(commands: Any, **common: Any) -> None:
@@ -39,6 +42,9 @@ def add_inspect(commands: Any, **common: Any) -> None:
         help='the type of an argument, as in "x=f32[N,784]"; once for each, or separated by ";"',
     )
     parser.add_argument("--stage", choices=STAGES, help="print this stage")
+    parser.add_argument(
+        "--target", choices=("cpu", "cuda"), help="what to compile for; else SYMFUSE_TARGET"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report into a file")
     parser.add_argument("--explain", action="store_true", help="print which lines were fused")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -48,7 +54,9 @@ def add_inspect(commands: Any, **common: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compile, then print what was asked for."""
     function = load_function(args.function)
-    compiled = compile(function, *in_order(function, read_specs(args.spec))).compilation
+    specs = in_order(function, read_specs(args.spec))
+    with users_code(args.function):
+        compiled = compile(function, *specs, target=args.target).compilation
     if args.html:
         say("report:", save_report(compiled, args.html, assembly=True), quiet=args.json)
     if args.json:
@@ -75,7 +83,30 @@ def load_function(place: str) -> Callable[..., Any]:
             fix = f"use one of {known}" if known else "define it there"
             raise ArgumentError(f"{module_name} has no function {name!r}", fix=fix)
         found = getattr(found, part)
+    if not callable(found):
+        raise ArgumentError(f"{place} is {found!r}, which is no function", fix="name a function")
     return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """Tell what code that is not symfuse's raises as an error at its line."""
+    try:
+        yield
+    except (SymfuseError, OSError):
+        raise
+    except Exception as error:
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        place = (frame.f_code.co_filename, line)
+        if isinstance(error, SyntaxError) and error.filename:
+            place = (error.filename, error.lineno or 1)
+        elif is_ours(frame.f_code):
+            raise  # a defect of symfuse, which wants all of its traceback
+        raise ArgumentError(
+            f"{what} raises {type(error).__name__}: {error}",
+            fix="run it by itself to see how it comes there",
+            loc=Loc.of_line(*place),
+        ) from error
 
 
 def read_specs(texts: list[str]) -> dict[str, str]:
@@ -98,11 +129,23 @@ def in_order(function: Callable[..., Any], specs: dict[str, str]) -> list[str]:
         raise ArgumentError(f"the specs do not fit: {error}", fix=f"give {taken}") from None
 
 
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # it is there, and imports something that is not
+        raise ArgumentError(
+            f"there is no module {error.name}", fix="check the name, or name a file: model.py:f"
+        ) from None
+
+
 def _load_module(name: str) -> Any:
     path = Path(name)
     if path.suffix != ".py":
         sys.path.insert(0, str(Path.cwd()))
-        return importlib.import_module(name)
+        with users_code(name):
+            return _imported(name)
     if not path.is_file():
         raise ArgumentError(f"there is no file {name}", fix="check the path")
     sys.path.insert(0, str(path.resolve().parent))
@@ -111,5 +154,6 @@ def _load_module(name: str) -> Any:
         raise ArgumentError(f"{name} is no Python file", fix="name a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    with users_code(name):
+        spec.loader.exec_module(module)
     return module

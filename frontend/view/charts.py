@@ -7,7 +7,7 @@ from html import escape
 
 from symfuse.compiler.explain.memory import MemoryReport, MemoryRow
 from symfuse.compiler.explain.text import bytes_text
-from symfuse.compiler.ir.dims import Dim, Expr, Symbol, evaluate, symbols
+from symfuse.compiler.ir.dims import Dim, Expr, Symbol, evaluate, lower_bound, symbols, upper_bound
 
 from .palette import frame_hue
 from .svg import document
@@ -39,9 +39,10 @@ def memory_chart(report: MemoryReport, sizes: Mapping[str, int] | None = None) -
 
 def _allowed(symbol: Symbol) -> int:
     """A size near to 64 that a symbol may have."""
-    most = _USUAL if symbol.upper is None else min(symbol.upper, _USUAL)
-    step = symbol.multiple_of
-    return max(most // step * step, -(-symbol.lower // step) * step)
+    upper, step = upper_bound(symbol + 0), symbol.multiple_of
+    most = _USUAL if upper is None else min(upper, _USUAL)
+    least = lower_bound(symbol + 0) or 0
+    return max(most // step * step, -(-least // step) * step)
 
 
 def _symbols(report: MemoryReport) -> Iterator[Symbol]:

@@ -152,6 +152,7 @@ def _inside(graph: Graph, frames: Frames) -> str:
     for node, *_ in bundles(graph.nodes).values():
         for title, body in titled_regions(node):
             head = f"{names[node]} = {node.op}: {title}"
+            assert isinstance(body, Graph)
             shown = drawing(to_svg(body, frames)) + _inside(body, frames)
             found.append(f"<details><summary>{escape(head)}</summary>{shown}</details>")
     return "".join(found)

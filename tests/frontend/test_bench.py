@@ -93,6 +93,24 @@ def test_errors_are_relative_to_the_largest_value():
     assert relative_error(np.array([1.0, 101.0]), [np.array([1.0, 100.0])]) == pytest.approx(0.01)
 
 
+def test_errors_see_both_parts_and_what_is_not_finite():
+    exact = [np.array([1 + 100j, 2.0])]
+    assert relative_error(np.array([1 + 99j, 2.0]), exact) == pytest.approx(0.01, rel=1e-3)
+    assert relative_error(np.array([np.nan, 1.0]), [np.array([1.0, 1.0])]) == np.inf
+    assert relative_error(np.array([np.inf, 1.0]), [np.array([np.inf, 1.0])]) == 0.0
+    assert relative_error(np.array([np.nan, 1.0]), [np.array([np.nan, 1.0])]) == 0.0
+
+
+def test_a_wrong_result_is_valid_json():
+    peers = {"wrong": lambda x: x * np.nan}
+    report = bench(lambda x: x + 1, np.ones(3, "f"), against=peers, rounds=2)
+    found = json.loads(report.to_json(), parse_constant=pytest.fail)
+    assert found["rows"][1]["error"] is None
+    assert "inf" in str(report)
+    with pytest.raises(sf.ArgumentError, match="0 rounds"):
+        bench(lambda x: x + 1, np.ones(3, "f"), rounds=0)
+
+
 def test_limits_are_measured_once(environment, tmp_path):
     environment(SYMFUSE_CACHE_DIR=str(tmp_path))
     first = machine_limits()

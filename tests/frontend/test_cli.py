@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from symfuse.cli import main
 from symfuse.cli.commands import parser
+from symfuse.cli.output import print_json
 
 MODEL = """
 import numpy as np
@@ -17,6 +21,18 @@ def f(x, w):
 
 def g(x, xp=np):
     return xp.exp(x) * 2
+
+def talks(x):
+    print("tracing")
+    return x + 1
+
+def fails(x):
+    raise ValueError("mine")
+
+def nan(x):
+    return (x * float("nan")).astype("float32")
+
+number = 3
 """
 
 
@@ -86,13 +102,74 @@ def test_inspect_explains_the_lines(capsys, model):
         ("{model}:h", "x=f32[2]", "has no function 'h'"),
         ("{model}:f", "f32[2]", "is no spec"),
         ("{model}:f", "x=f32[2]; w=f32[3]", "fix:"),
+        ("{model}:number", "x=f32[2]", "which is no function"),
+        ("{model}:fails", "x=f32[2]", "raises ValueError: mine\nat {model}:15"),
+        ("no_module_at_all:f", "x=f32[2]", "there is no module no_module_at_all"),
     ],
 )
 def test_mistakes_are_answered_with_a_fix(capsys, model, place, spec, message):
     code, said = run(capsys, "inspect", place.format(model=model), "--spec", spec)
     assert code == 1
-    assert message in said.err
+    assert message.format(model=model) in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("code", ["import nothing_at_all", "def f(:"])
+def test_a_module_that_does_not_load_is_answered_at_its_line(capsys, tmp_path, code):
+    (tmp_path / "broken_of_the_test.py").write_text(f"\n{code}\n")
+    code, said = run(capsys, "inspect", f"{tmp_path}/broken_of_the_test.py:f")
+    assert code == 1
+    assert "broken_of_the_test.py:2" in said.err and "Traceback" not in said.err
+
+
+def test_json_is_the_only_thing_on_the_output(capsys, model):
+    code, said = run(capsys, "inspect", f"{model}:talks", "--spec", "x=f32[2]", "--json")
+    assert (code, json.loads(said.out)["name"]) == (0, "talks")
+    assert "tracing" in said.err
+
+
+def test_json_tells_errors_as_well(capsys, model):
+    code, said = run(capsys, "inspect", f"{model}:fails", "--spec", "x=f32[2]", "--json")
+    found = json.loads(said.out)["error"]
+    assert code == 1
+    assert (found["kind"], found["line"]) == ("ArgumentError", 15)
+    assert found["file"] == str(model) and found["fix"]
+
+
+def test_json_has_numbers_that_json_knows(capsys):
+    values = {"a": float("nan"), "b": [np.float32(0.5), np.int64(2)], "c": (float("inf"), None)}
+    print_json(values)
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found == {"a": None, "b": [0.5, 2], "c": [None, None]}
+
+
+def test_a_reader_that_goes_is_no_error(model):
+    command = [sys.executable, "-m", "symfuse", "inspect", f"{model}:f"]
+    command += ["--spec", "x=f32[64,64]; w=f32[64,64]", "--stage", "asm"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+        code = process.wait()
+    assert (code, said) == (141, b"")
+
+
+def test_inspect_compiles_for_other_targets(capsys, model):
+    pytest.importorskip("nvidia.cuda_nvrtc")
+    specs = ("--spec", "x=f32[64,64]; w=f32[64,64]", "--target", "cuda")
+    code, said = run(capsys, "inspect", f"{model}:f", *specs, "--stage", "cuda")
+    assert code == 0 and "__global__" in said.out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("bench", "--rounds", "0"), ("bench", "--rounds", "-1"), ("demo", "--epochs", "x")],
+)
+def test_counts_are_whole_and_positive(capsys, argv):
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert stopped.value.code == 2
+    assert "give a whole number from 1 on" in capsys.readouterr().err
 
 
 def test_wrong_arguments_exit_with_2(capsys):
