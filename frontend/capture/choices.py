@@ -18,6 +18,7 @@ from ..control.branches import alike, chosen
 from ..control.regions import Region, trace_region
 from ..tracing.trace import call
 from ..tracing.tree import Structure, flatten
+from .effects import unchanged
 from .states import (
     NOTHING,
     UNDEFINED,
@@ -55,7 +56,7 @@ def branch(
     check_effects("a branch", effects)
     variables = Variables.of(reader)
     sides = [variables.running(side, results) for side in (then, otherwise)]
-    with variables.kept() as state:
+    with unchanged("a branch", then, otherwise), variables.kept() as state:
         found = joined(test, sides, variables.names, written, state, results)
     variables.write(found, results)
 
@@ -82,7 +83,7 @@ def leave(
 
         return run
 
-    with variables.kept() as state:
+    with unchanged("a branch", then, otherwise), variables.kept() as state:
         sides = (returning(then), returning(otherwise))
         take = _taking(variables.names, written, state)
         return _chosen(test, sides, ("what is returned",), take)[0]
@@ -113,7 +114,8 @@ def choose(test: Any, then: Function, otherwise: Function) -> Any:
     if truth is not None:
         return (then if truth else otherwise)()
     sides = (lambda: (then(),), lambda: (otherwise(),))
-    return _chosen(test, sides, ("the value",), lambda: ())[0]
+    with unchanged("a branch", then, otherwise):
+        return _chosen(test, sides, ("the value",), lambda: ())[0]
 
 
 def _taking(names: Words, written: Words, state: Sequence[Any]) -> Callable[[], tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from ..tracing.rows import Rows
 from ..tracing.tracer import FEW_PARTS, Tracer
 from ..tracing.tree import map_leaves
 from .attempt import inlined
+from .effects import unchanged
 from .iterables import Walk, expect_all_kept, walk_over, zip_
 from .states import NOTHING
 from .walks import turns
@@ -74,7 +75,8 @@ def listed(values: Any = (), few: int = FEW_PARTS) -> Any:
         inner[:] = [item.length, *item.inner]
         return (), item.arrays
 
-    _, stacked = walk("comprehension", turn, turn, (), walked.rows, walked.length)
+    with unchanged("a comprehension", walked.item):
+        _, stacked = walk("comprehension", turn, turn, (), walked.rows, walked.length)
     return Rows(stacked, walked.length, *inner)
 
 
@@ -95,7 +97,8 @@ def folded(step: Function, values: Walk, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (item if found is NOTHING else step(found, item),)
 
-    return turns(values, turn, (what,), (), (NOTHING,))[0]
+    with unchanged("a comprehension", step, values.item):
+        return turns(values, turn, (what,), (), (NOTHING,))[0]
 
 
 def started(step: Function, values: Walk, start: Any, what: str) -> Any:
@@ -104,7 +107,8 @@ def started(step: Function, values: Walk, start: Any, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (step(found, item),)
 
-    return turns(values, turn, (what,), (), (start,))[0]
+    with unchanged("a comprehension", step, values.item):
+        return turns(values, turn, (what,), (), (start,))[0]
 
 
 def extreme(name: str, values: Walk) -> Any:

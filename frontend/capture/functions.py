@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sysconfig
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, MethodType, SimpleNamespace
 from typing import Any
@@ -18,12 +17,11 @@ from .arrays import array_like, item
 from .builtin import BUILTINS
 from .names import HANDLE, reads_scope
 from .rewrite import rewritten
-from .source import bare, compiled, definition
+from .source import bare, compiled, definition, is_installed
 from .states import NOTHING, anything
 
 __all__ = ["callee", "captured"]
 
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 _UNUSUAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _codes: dict[int, tuple[CodeType, CodeType]] = {}  # by identity: a code, and what it became
 
@@ -66,7 +64,7 @@ def callee(function: Any) -> Any:
     if (known := array_like(function)) is not None:
         return known
     code = _code_of(function)
-    if code is None or not _may_change(code) or code.co_filename.startswith(_INSTALLED):
+    if code is None or not _may_change(code) or is_installed(code.co_filename):
         return function
     try:
         return captured(function)

@@ -13,6 +13,7 @@ from ..debug.reports import check
 from ..tracing.trace import call
 from ..tracing.tracer import Tracer
 from .choices import choose
+from .effects import unchanged
 from .states import decided, scalar
 
 __all__ = ["and_", "assert_", "chain", "is_", "is_left", "is_sequence", "not_", "or_", "truth_of"]
@@ -113,7 +114,8 @@ def _either(operands: tuple[Thunk, ...], *, ends: bool) -> Any:
 
 def _met(value: Tracer, thunk: Thunk, ends: bool) -> Any:
     """A traced operand with the next one: of two truths one, else the value that Python gives."""
-    other = thunk()
+    with unchanged("a branch", thunk):
+        other = thunk()
     if value._node.dtype.is_bool and _is_truth(other):
         return call("logical_or" if ends else "logical_and", value, other)
     sides = (lambda: value, lambda: other) if ends else (lambda: other, lambda: value)

@@ -8,6 +8,7 @@ import dis
 import functools
 import inspect
 import linecache
+import sysconfig
 import textwrap
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
@@ -20,12 +21,13 @@ from symfuse.runtime.errors import TraceError
 
 from .names import HANDLE
 
-__all__ = ["Definition", "FunctionNode", "bare", "compiled", "definition"]
+__all__ = ["Definition", "FunctionNode", "bare", "compiled", "definition", "is_installed"]
 
 FunctionNode = ast.FunctionDef | ast.Lambda
 _FUTURE = functools.reduce(
     int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 _parsed: dict[str, tuple[list[str], ast.Module]] = {}
 
 
@@ -75,6 +77,11 @@ def bare(node: FunctionNode) -> FunctionNode:
     if not isinstance(node, ast.Lambda):
         node.name, node.decorator_list, node.returns = f"{HANDLE}_made", [], None
     return node
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file belongs to Python or to an installed package."""
+    return path.startswith(_INSTALLED)
 
 
 def _tree(code: CodeType) -> ast.Module:

@@ -20,6 +20,7 @@ from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 from .carry import Carry
 from .choices import branch, joined
+from .effects import unchanged
 from .iterables import Walk, walk_over
 from .logic import and_, not_, truth_of
 from .states import (
@@ -55,7 +56,7 @@ def while_loop(
         variables.write(state)
         return test()
 
-    with variables.kept() as state:
+    with unchanged("a loop", test, body), variables.kept() as state:
         turn = variables.running(body)
         found = _while("while", asks, turn, variables.names, written, state, None)
     variables.write(found)
@@ -87,7 +88,7 @@ def for_loop(
         return
     check_effects("a loop", effects)
     flag = None if broken is None else variables.names.index(broken)
-    with variables.kept() as state:
+    with unchanged("a loop", body), variables.kept() as state:
         turn = variables.running(body)
         found = turns(walked, turn, variables.names, written, state, flag, grows)
     variables.write(found)
@@ -220,7 +221,7 @@ def _rest(
         step = iterable.step
         walked = Walk(len(items), (), lambda at, _: items[0] + at * step)
         flag = variables.names.index(broken)
-        with variables.kept() as state:
+        with unchanged("a loop", body), variables.kept() as state:
             turn = variables.running(body)
             found = _until_broken(walked, turn, variables.names, written, state, flag)
         variables.write(found)

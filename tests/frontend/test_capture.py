@@ -116,7 +116,8 @@ where Python can decide, it does, as without symfuse. So `for i in range(3)` is 
   they meet.
 - A loop can be differentiated in reverse mode if its greatest number of turns is known: `for` over
   an array or a `range` of sizes, with `break` or without. Others have forward mode.
-- A branch or loop of the graph changes variables and nothing else.
+- A branch or loop of the graph changes variables and nothing else: what changes an object or a
+  variable from outside, by a function that it calls as well, is refused.
 - A comprehension, and a list to which every turn of a loop appends, is one array that a loop
   fills; it is read like a list, and NumPy's functions take it as the array that it is.
 - What cannot be rewritten are generators, code without source, and `match` of classes and keys.

@@ -149,7 +149,8 @@ def truth_asked_once(x):
         found += 1
         if not one or found > 3:
             break
-    return x * found if x.sum() > 0 and (one or None) is one else x
+    same = (one or None) is one
+    return x * found if x.sum() > 0 and same else x
 
 
 def deleted_variable(x):

@@ -1,0 +1,154 @@
+"""What a branch or loop of the graph would change beside its variables is refused, not lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import symfuse as sf
+
+LOG, COUNTS = [], np.zeros(3)
+TOTAL = 0
+
+
+class Counter:
+    made = 0
+
+    def __init__(self):
+        self.value, self.seen = 0.0, []
+
+    def add(self, value):
+        self.value = self.value + value
+        self.seen.append(value)
+
+
+def note(value):
+    LOG.append(value)
+    return value
+
+
+def method(x):
+    counter = Counter()
+    if x.sum() > 0:
+        counter.add(3.0)
+        y = x
+    else:
+        y = -x
+    return y * counter.value
+
+
+def attribute(x):
+    counter = Counter()
+    if x.sum() > 0:
+        counter.value, y = 1.0, x
+    else:
+        counter.value, y = 2.0, x
+    return y * counter.value
+
+
+def function_that_logs(x):
+    return note(x) if x.sum() > 0 else -x
+
+
+def second_operand(x):
+    return x if x.sum() > 0 and note(x[0] > 0) else -x
+
+
+def set_of_values(x):
+    kept = set()
+    if x.sum() > 0:
+        kept.add(1)
+        y = x
+    else:
+        y = -x
+    return y * len(kept)
+
+
+def nonlocal_variable(x):
+    count = 0
+
+    def one():
+        nonlocal count
+        count += 1
+        return True
+
+    y = x if x.sum() > 0 and one() else -x
+    return y * count
+
+
+def global_variable(x):
+    def one():
+        global TOTAL
+        TOTAL += 1
+        return x
+
+    return one() if x.sum() > 0 else x * TOTAL
+
+
+def attribute_of_a_class(x):
+    def one():
+        Counter.made += 1
+        return x
+
+    return one() if x.sum() > 0 else x * Counter.made
+
+
+def array_of_numpy(x):
+    def one():
+        COUNTS[0] += 1
+        return x
+
+    return one() if x.sum() > 0 else x * COUNTS
+
+
+def traced_array(x):
+    y = x.copy()
+
+    def one():
+        y[0] = 7.0
+        return x
+
+    return (one() if x.sum() > 0 else -x) + y
+
+
+def loop(x):
+    total = 0.0 * x
+    for value in x * np.ones((20, 1)):
+        note(1)
+        total = total + value
+    return total
+
+
+def comprehension(x):
+    return sum([note(value) for value in x[0] * np.arange(20.0)])
+
+
+CASES = [
+    (method, "counter"), (attribute, "counter"), (function_that_logs, "LOG"),
+    (second_operand, "LOG"), (set_of_values, "kept"), (nonlocal_variable, "count"),
+    (global_variable, "TOTAL"), (attribute_of_a_class, "Counter"), (array_of_numpy, "COUNTS"),
+    (traced_array, "y"), (loop, "LOG"), (comprehension, "LOG"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "name"), CASES, ids=lambda one: getattr(one, "__name__", ""))
+def test_the_change_is_refused_by_its_name(function, name):
+    with pytest.raises(sf.TraceError) as caught:
+        sf.trace(function, "f64[3]")
+    assert caught.value.what.startswith(f"{name} changes in a ")
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_what_is_made_inside_may_change():
+    def built(x):
+        counter, values = Counter(), []
+        for i in range(3):
+            counter.add(x[i])
+            values.append(counter.value)
+        return sum(values) + counter.value
+
+    def chosen(x):
+        return built(x) if x.sum() > 0 else -x[0]
+
+    for x in (np.arange(3.0), -np.arange(3.0)):
+        assert sf.jit(chosen, target="interpret")(x) == chosen(x)
