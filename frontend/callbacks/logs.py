@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,21 @@ class CSVLogger(Callback):
             self.path.write_text("")
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        is_new = self._names is None
-        self._names = self._names or list(logs)
-        with self.path.open("a", newline="") as file:
-            rows = csv.writer(file, delimiter=self.separator)
-            if is_new:
-                rows.writerow(["epoch", *self._names])
-            rows.writerow([epoch, *(logs.get(name, "") for name in self._names)])
+        known = self._names or []
+        if new := [name for name in logs if name not in known]:
+            self._names = known = [*known, *new]
+            before = [[*row, *[""] * len(new)] for row in self._rows()]
+            self._write("w", [["epoch", *known], *before])
+        self._write("a", [[epoch, *(logs.get(name, "") for name in known)]])
+
+    def _rows(self) -> list[list[str]]:
+        """What has been written, without the names: metrics may come later, as of validation."""
+        with self.path.open(newline="") as file:
+            return list(csv.reader(file, delimiter=self.separator))[1:]
+
+    def _write(self, mode: str, rows: Sequence[Sequence[Any]]) -> None:
+        with self.path.open(mode, newline="") as file:
+            csv.writer(file, delimiter=self.separator).writerows(rows)
 
 
 class TensorBoard(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,16 +46,23 @@ class Watch:
     def improves(self, logs: Mapping[str, Any]) -> bool:
         """Whether the metric is better than ever; it is then the best."""
         value = self.value(logs)
-        if self.best is not None and not self._sign * (self.best - value) > self._delta:
+        if not self.is_better(value, self.best):
             return False
         self.best = value
         return True
+
+    def is_better(self, value: float, best: float | None) -> bool:
+        """Whether a value is better than another, or than none; what is no number never is."""
+        if best is None:
+            return not math.isnan(value)
+        return self._sign * (best - value) > self._delta
 
 
 class EarlyStopping(Callback):
     """Ends the fit after `patience` epochs without a better value of a metric.
 
-    With `restore_best_weights` the model then has the weights of the best epoch.
+    Values that are no better than `baseline` do not count as better. With `restore_best_weights`
+    the model then has the weights of the best epoch.
     """
 
     def __init__(
@@ -72,27 +80,28 @@ class EarlyStopping(Callback):
         self.watch = Watch(*self._watched)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
-        self.stopped_epoch = self.best_epoch = 0
+        self.stopped_epoch: int | None = None
+        self.best_epoch = 0
 
     def on_train_begin(self, logs: Mapping[str, Any]) -> None:
-        self.watch, self.wait = Watch(*self._watched), 0
-        self.watch.best = self.baseline
+        self.watch, self.wait, self.stopped_epoch = Watch(*self._watched), 0, None
         self._weights: list[np.ndarray[Any, Any]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any]) -> None:
         if epoch < self.start_from_epoch:
             return
+        self.wait += 1
         if self.watch.improves(logs):
-            self.wait, self.best_epoch = 0, epoch
+            self.best_epoch = epoch
             if self.restore_best_weights:
                 self._weights = self.model.get_weights()
-            return
-        self.wait += 1
+            if self.watch.is_better(self.watch.value(logs), self.baseline):
+                self.wait = 0
         if self.wait >= max(self.patience, 1):
             self.model.stop_training, self.stopped_epoch = True, epoch
 
     def on_train_end(self, logs: Mapping[str, Any]) -> None:
         if self._weights is not None:
             self.model.set_weights(self._weights)
-        if self.stopped_epoch and self.verbose:
+        if self.stopped_epoch is not None and self.verbose:
             print(f"epoch {self.stopped_epoch + 1}: no better {self.watch.monitor} any more")

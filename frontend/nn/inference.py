@@ -70,7 +70,7 @@ def for_inference(model: Any) -> Any:
 def _chain(model: Sequential) -> Sequential:
     kept: list[Layer] = []
     for layer in model.layers:
-        if isinstance(layer, _NOISE):
+        if _is_noise(layer):
             continue
         if kept and _folds(kept[-1], layer):
             kept[-1] = _folded(kept[-1], layer)
@@ -97,7 +97,7 @@ def _graph(model: Model) -> Model:
 
     for call in model.steps:
         before = _before(call, readers)
-        if isinstance(call.layer, _NOISE):
+        if _is_noise(call.layer):
             found[id(call), 0] = new(call.inputs[0])
         elif before is not None and _folds(before.layer, call.layer):
             layer = _folded(layers[id(before.layer)], call.layer)
@@ -144,13 +144,22 @@ def _plain(layer: Layer) -> Layer:
     return copy
 
 
+def _does_as(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a layer is of a kind, and does what that does: a class of the user's may not."""
+    return isinstance(layer, kind) and type(layer).call is kind.call
+
+
+def _is_noise(layer: Layer) -> bool:
+    return any(_does_as(layer, kind) for kind in _NOISE)
+
+
 def _folding(layer: Layer) -> _Folding | None:
-    return next((one for kind, one in _FOLDINGS.items() if isinstance(layer, kind)), None)
+    return next((one for kind, one in _FOLDINGS.items() if _does_as(layer, kind)), None)
 
 
 def _folds(layer: Layer, norm: Layer) -> bool:
     """Whether a normalisation scales the channels that the layer gives, and nothing is between."""
-    if not isinstance(norm, BatchNormalization) or _folding(layer) is None:
+    if not _does_as(norm, BatchNormalization) or _folding(layer) is None:
         return False
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
     return getattr(layer, "activation", None) in (None, "linear") and norm.axis == (

@@ -121,11 +121,16 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         return scope.run(self, inputs, options), new
 
     def declared(
-        self, *specs: Any, seen: list[Row] | None = None, **options: Any
+        self,
+        *specs: Any,
+        seen: list[Row] | None = None,
+        flags: Mapping[int, bool] = _NO_FLAGS,
+        **options: Any,
     ) -> tuple[Variables, Any]:
         """What the layer asks for, and the specs of what it gives, for inputs of these specs.
 
-        The calls of layers inside are added to `seen`, where it is given.
+        The calls of layers inside are added to `seen`, where it is given. `flags` has what
+        `trainable` was at an earlier time, by the ids of layers.
         """
         params: dict[str, Any] = {}
         state: dict[str, Any] = {}
@@ -133,8 +138,8 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         def declaring(*inputs: Any, **named: Any) -> Any:
             if seen is not None:
                 seen.clear()  # of an attempt before
-            run = Run(declares=True, training=True, seen=seen)
-            scope = Scope(run, params, state, self.policy)
+            run = Run(declares=True, training=True, seen=seen, flags=flags)
+            scope = Scope(run, params, state, self.policy, moves=run.moves(self))
             return scope.run(self, inputs, {**fixed, **named})
 
         fixed = {name: value for name, value in options.items() if not _has_specs(value)}
@@ -219,21 +224,13 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
             params, state = self.held
             self.hold(Variables(params, _without_carried(state)))
 
-    def moving(self, params: Tree, flags: Mapping[int, bool] = _NO_FLAGS) -> Tree:
-        """True for the weights that training moves: those of layers whose `trainable` is true.
-
-        `flags` has what `trainable` was at an earlier time, by the ids of layers.
-        """
-        children, moves = self.children(), flags.get(id(self), self.trainable)
-        if not moves or not children:
-            return map_leaves(lambda _: moves, params)
-        return {name: children[name].moving(part, flags) for name, part in params.items()}
-
     def flags(self) -> dict[int, bool]:
         """What `trainable` is now, of this layer and of all inside, by their ids."""
+        fields = [getattr(self, name) for name in self.__struct_fields__]
+        inner = [*self.children().values(), *flatten(fields)[0]]
         found = {id(self): self.trainable}
-        for child in self.children().values():
-            found |= child.flags()
+        for child in inner:
+            found |= child.flags() if isinstance(child, Layer) else {}
         return found
 
 

@@ -254,6 +254,10 @@ class Bidirectional(Layer):
     limits = within(
         layer=Limit(lambda layer: isinstance(layer, RNN), "give a recurrent layer"),
         merge_mode=choice(("concat", "sum", "mul", "ave", None)),
+        backward_layer=Limit(
+            lambda layer: layer is None or (isinstance(layer, RNN) and layer.go_backwards),
+            "give a recurrent layer with go_backwards=True, or None",
+        ),
     )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -261,12 +265,23 @@ class Bidirectional(Layer):
         return [own, own] if self.merge_mode is None else [own]
 
     def call(self, scope: Scope, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
-        zeros = {"zero_output_for_mask": self.layer.return_sequences}
+        zeros = self.layer.return_sequences
         back = self.backward_layer or replace(self.layer, go_backwards=True, name=None)
         given = list(initial_state) if initial_state is not None else None
         for_forth, for_back = (given[: len(given) // 2], given[len(given) // 2 :]) if given else _NO
-        first = scope(replace(self.layer, **zeros), x, name="forward", **_given(mask, for_forth))
-        second = scope(replace(back, **zeros), x, name="backward", **_given(mask, for_back))
+        ways = (
+            ("forward", self.layer, scope.trains(self.layer), for_forth),
+            ("backward", back, scope.trains(self.backward_layer or self.layer), for_back),
+        )
+        first, second = (
+            scope(
+                replace(layer, zero_output_for_mask=zeros, trainable=trains),
+                x,
+                name=name,
+                **_given(mask, state),
+            )
+            for name, layer, trains, state in ways
+        )
         if not self.layer.return_state:
             return self._merged(first, second)
         return (self._merged(first[0], second[0]), *first[1:], *second[1:])

@@ -36,12 +36,13 @@ Array = Any
 
 
 class Declared(Struct, frozen=True, eq=False):
-    """An array that a layer keeps: how large it is, and what it begins with."""
+    """An array that a layer keeps: how large it is, what it begins with, if training moves it."""
 
     shape: tuple[int, ...]
     dtype: DType
     initializer: Any
     order: int
+    moves: bool = True
 
     @property
     def size(self) -> int:
@@ -173,6 +174,10 @@ class Scope:
         """Add a term to the loss of the model, such as a penalty of activations."""
         self._run.losses.append(value)
 
+    def trains(self, layer: Any) -> bool:
+        """Whether a layer is trainable, in the view of the model that is trained."""
+        return self._run.moves(layer)
+
     def __call__(self, layer: Any, *inputs: Any, name: str | None = None, **options: Any) -> Any:
         """What another layer makes of the inputs; the same layer again has the same weights."""
         title = self._name_of(layer, name)
@@ -233,7 +238,7 @@ class Scope:
             dtype = self._types.variable
             dtype = dtype.computed if kept is self._state else dtype
             maker = initializer_of(initializer)
-            kept[name] = Declared(sizes, dtype, maker, self._run.declared)
+            kept[name] = Declared(sizes, dtype, maker, self._run.declared, self.moves)
         self._expect_shape(name, kept[name], sizes)
         return traced(full(sizes, 0.0, dtype=kept[name].dtype.numpy))
 

@@ -94,20 +94,41 @@ def save_weights(model: Any, path: Path_) -> Path:
     return target
 
 
-def load_weights(model: Any, path: Path_) -> None:
+def load_weights(model: Any, path: Path_, *, skip_mismatch: bool = False) -> None:
     """Take the arrays of a safetensors file; their names and shapes must be those of the model."""
     found = archive.tensors_from(archive.contents(path), Path(path).name)
     expected = _named(model.values())
-    for name in sorted(expected.keys() | found.keys()):
-        shapes = [None if name not in one else one[name].shape for one in (expected, found)]
-        if shapes[0] != shapes[1]:
-            raise ArgumentError(
-                f"{name} has the shape {shapes[0]} in the model and {shapes[1]} in the file",
-                fix="make the model as it was when the weights were saved",
-                loc=user_location(),
-            )
-    arrays = {name: array.astype(expected[name].dtype) for name, array in found.items()}
-    _hold(model, arrays)
+    names = sorted(expected.keys() | found.keys())
+    fitting = [name for name in names if _shape(found, name) == _shape(expected, name)]
+    others = [name for name in names if name not in fitting]
+    if others and not (skip_mismatch and fitting):
+        name = others[0]
+        raise ArgumentError(
+            f"{name} has the shape {_shape(expected, name)} in the model and {_shape(found, name)}"
+            " in the file",
+            fix="make the model as it was when the weights were saved, or take what fits, and at"
+            " least one array, by skip_mismatch=True",
+            loc=user_location(),
+        )
+    taken = {name: _cast(name, found[name], expected[name].dtype) for name in fitting}
+    _hold(model, {**expected, **taken})
+
+
+def _shape(tensors: Mapping[str, Any], name: str) -> tuple[int, ...] | None:
+    return tensors[name].shape if name in tensors else None
+
+
+def _cast(name: str, array: Any, dtype: Any) -> Any:
+    """An array of a file in the type of the model, which must hold its numbers."""
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(dtype)
+    except FloatingPointError:
+        raise ArgumentError(
+            f"{name} has numbers in the file that {dtype} does not hold",
+            fix='make the model with dtype="float64"',
+            loc=user_location(),
+        ) from None
 
 
 def _training(model: Any, write: Writer) -> dict[str, Any]:
@@ -145,7 +166,7 @@ def _go_on(
     arrays = tensors.get("optimizer", {})
     if not arrays:
         return
-    fresh, tree = flatten(model.programs.frozen(model.params).init(model.params))
+    fresh, tree = flatten(model.programs.frozen().init(model.params))
     leaves = [array for _, array in sorted(arrays.items())]
     shapes = ([(one.shape, one.dtype) for one in map(np.asarray, part)] for part in (fresh, leaves))
     first, second = shapes

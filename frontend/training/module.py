@@ -230,9 +230,12 @@ class Module(Layer):
         """Write the arrays alone, in the safetensors format."""
         return save_weights(self, path)
 
-    def load_weights(self, path: str | PathLike[str]) -> None:
-        """Take the arrays of a safetensors file with the names and shapes of this model's."""
-        load_weights(self, path)
+    def load_weights(self, path: str | PathLike[str], *, skip_mismatch: bool = False) -> None:
+        """Take the arrays of a safetensors file with the names and shapes of this model's.
+
+        With `skip_mismatch` those that have both are taken, and the others stay as they are.
+        """
+        load_weights(self, path, skip_mismatch=skip_mismatch)
 
     # The arrays of the model -------------------------------------------------------------------
 
@@ -288,13 +291,15 @@ class Module(Layer):
             specs = batch_specs(self, batch)["x"]
             expect_declared(specs, self._known_specs())
             self.build(specs)
+        elif self._known_specs() is None:  # its layers have arrays from another model
+            self.built_for = (batch_specs(self, batch)["x"],)
         return self.programs.goals_for(batch)
 
     def carry(self) -> dict[str, Tree]:
         """What a step of training takes and gives back, but for the metrics."""
         values = self.values()
-        optimizer = self.programs.frozen(values["params"])
         if self.optimizer_state is None:
+            optimizer = self.programs.frozen()
             self.hold(copied(Variables(values["params"], values["state"])))
             values = self.values()
             self.optimizer_state = map_leaves(np.array, optimizer.init(values["params"]))

@@ -41,15 +41,15 @@ class Programs(Struct, eq=False):
     routes: dict[Any, CompiledFunction] = field(default_factory=dict)
     goals: dict[Any, Goals] = field(default_factory=dict)
     _fixed: Any = UNSET
+    _moving: Any = UNSET
 
     def train(self, carried: Any, key: Any, batch: Tree) -> CompiledFunction:
         """The program of one training step; its first argument is overwritten."""
 
         def make(specs: Tree) -> CompiledFunction:
-            carry = carried.tree
-            optimizer = self.frozen(carry["params"])
-            step = train_step(self.model, self.goals_for(batch), optimizer, self.flags)
-            return compile(step, carry, key, specs, donate_argnums=0, **self.options)
+            goals = self.goals_for(batch)
+            step = train_step(self.model, goals, self.frozen(), self.flags)
+            return compile(step, carried.tree, key, specs, donate_argnums=0, **self.options)
 
         return self._found("train", batch, make)
 
@@ -75,15 +75,23 @@ class Programs(Struct, eq=False):
         key = _types(batch)
         if key not in self.goals:
             specs = batch_specs(self.model, batch)
-            _, outputs = self.model.declared(specs["x"])
+            outputs = self._declare(specs["x"])
             names = output_names(self.model, outputs)
             self.goals[key] = self.objectives.goals(names, specs.get("y"), outputs)
         return self.goals[key]
 
-    def frozen(self, params: Tree) -> Any:
-        """The optimiser of the weights that move."""
-        moving = self.model.moving(params, self.flags)
-        return self.optimizer if all(flatten(moving)[0]) else freeze(self.optimizer, moving)
+    def frozen(self) -> Any:
+        """The optimiser of the weights that move: of layers that were trainable when compiled."""
+        if self._moving is UNSET:
+            self._declare(*self.model.input_specs("build"))
+        moves = flatten(self._moving)[0]
+        return self.optimizer if all(moves) else freeze(self.optimizer, self._moving)
+
+    def _declare(self, *specs: Any) -> Tree:
+        """The specs of the outputs; and for later which weights move."""
+        declared, outputs = self.model.declared(*specs, flags=self.flags)
+        self._moving = map_leaves(lambda one: one.moves, declared.params)
+        return outputs
 
     @property
     def fixed(self) -> int | None:

@@ -81,12 +81,11 @@ def summarised(
     seen: list[Row] = []
     declared, _ = model.declared(*specs, seen=seen)
     params, state = flatten(declared.params)[0], flatten(declared.state)[0]
-    moving = flatten(model.moving(declared.params))[0]
     return Summary(
         model.name or type(model).__name__,
         tuple(_row(one, again, timed) for one, again in _first(seen) if len(one.path) <= depth),
         _numbers(params),
-        sum(one.size for one, moves in zip(params, moving, strict=True) if moves),
+        sum(one.size for one in params if one.moves),
         _numbers(state),
         _flops(model, declared, specs),
         sum(one.nbytes for one in (*params, *state)),

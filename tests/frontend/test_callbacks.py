@@ -119,6 +119,36 @@ def test_a_table_of_epochs(model: Any, data: Any, tmp_path: Path) -> None:
     assert float(rows[-1][2]) == model.history.history["val_loss"][-1]
 
 
+def test_metrics_that_come_later_are_in_the_table(model: Any, data: Any, tmp_path: Path) -> None:
+    log = callbacks.CSVLogger(tmp_path / "log.csv")
+    model.fit(*data, epochs=3, validation_data=data, validation_freq=2, callbacks=[log], **QUIET)
+    rows = list(csv.reader(log.path.read_text().splitlines()))
+    assert rows[0] == ["epoch", "loss", "val_loss"]
+    assert [row[2] != "" for row in rows[1:]] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "epochs", "best"),
+    [
+        ({"patience": 2, "baseline": 1.0}, [2, 3, 3], 2, 0),
+        ({"patience": 2, "baseline": 1.0}, [2, 0.5, 3, 3], 4, 1),
+        ({"patience": 2}, [float("nan"), 2, 1, 3, 3], 5, 2),
+        ({"patience": 2}, [float("nan")] * 5, 2, None),
+    ],
+)
+def test_the_best_weights_come_back_from_any_epoch(
+    model: Any, data: Any, settings: Any, values: Any, epochs: int, best: int | None
+) -> None:
+    kept: list[Any] = []
+    keep = callbacks.LambdaCallback(on_epoch_end=lambda *_: kept.append(model.get_weights()))
+    stop = callbacks.EarlyStopping("metric", restore_best_weights=True, **settings)
+    model.fit(*data, epochs=len(values), callbacks=[Script(metric=values), keep, stop], **QUIET)
+    assert len(kept) == epochs
+    expected = kept[-1 if best is None else best]
+    assert all(map(np.array_equal, model.get_weights(), expected))
+    assert not any(map(np.array_equal, kept[0], kept[1]))
+
+
 @pytest.mark.peer("tensorboard")
 @pytest.mark.filterwarnings("ignore")
 def test_event_files_are_those_that_tensorboard_reads(

@@ -10,7 +10,7 @@ import pytest
 
 import symfuse as sf
 from symfuse import nn
-from symfuse.tracing.tree import flatten
+from symfuse.tracing.tree import flatten, map_leaves
 
 KEPT = {"verbose": 0}
 
@@ -170,6 +170,29 @@ def test_frozen_layers_stay(rng: np.random.Generator) -> None:
     assert len(flatten(model.optimizer_state["slots"])[0]) == 2 * 2
     summary = model.summary()
     assert (summary.params, summary.trainable, summary.state) == (25, 4, 6)
+
+
+def test_layers_in_fields_of_others_are_frozen(rng: np.random.Generator) -> None:
+    class Pair(nn.Module):
+        encoder: Any
+        head: Any
+
+        def call(self, scope: Any, x: Any) -> Any:
+            return scope(self.head, scope(self.encoder, x, name="encoder"), name="head")
+
+    steps = nn.TimeDistributed(nn.Dense(2, trainable=False))
+    pair = Pair(nn.Sequential([steps, nn.Bidirectional(nn.GRU(2, trainable=False))]), nn.Dense(1))
+    pair.compile("sgd", "mse")
+    pair.build("f32[N,4,3]")
+    before = map_leaves(np.copy, pair.params)
+    steps.layer.trainable = True  # too late
+    pair.encoder.layers[1].layer.trainable = True
+    pair.fit(rng.normal(size=(8, 4, 3)), np.ones(8), **KEPT)
+    assert same(before["encoder"], pair.params["encoder"])
+    assert not same(before["head"], pair.params["head"])
+    assert pair.summary().trainable == pair.count_params()
+    pair.encoder.trainable = False
+    assert pair.summary().trainable == 5
 
 
 def test_trainable_is_what_it_was_when_compiled(rng: np.random.Generator) -> None:

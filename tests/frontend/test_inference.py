@@ -20,6 +20,22 @@ def lived(model: Any, rng: np.random.Generator) -> Any:
     return model
 
 
+def test_classes_of_the_users_stay(rng: np.random.Generator) -> None:
+    class Halves(nn.Dropout):
+        def call(self, scope: Any, x: Any) -> Any:
+            return x * 0.5
+
+    class Squashed(nn.Dense):
+        def call(self, scope: Any, x: Any) -> Any:
+            return np.tanh(super().call(scope, x))
+
+    model = nn.Sequential([nn.Input(3), Squashed(4), nn.BatchNormalization(), Halves(0.5)])
+    x = rng.normal(size=(5, 3)).astype("f")
+    found = nn.for_inference(lived(model, rng))
+    assert len(found.layers) == 3
+    np.testing.assert_array_equal(found.predict(x), model.predict(x))
+
+
 @pytest.mark.parametrize(
     ("layer", "norm", "shape"),
     [

@@ -122,6 +122,34 @@ def test_weights_alone(data: Any, tmp_path: Path) -> None:
         small.load_weights(path)
 
 
+def test_weights_that_fit_are_taken_where_it_is_asked_for(tmp_path: Path) -> None:
+    def model(units: int) -> Any:
+        layers = [nn.Input(3), nn.Dense(4, name="encoder"), nn.Dense(units, name="head")]
+        return nn.Sequential(layers)
+
+    first, second = model(1), model(2)
+    first.build("f32[N,3]", seed=5)
+    path = first.save_weights(tmp_path / "weights.safetensors")
+    head = second.get_layer("head").get_weights() if second.values() else []
+    with pytest.raises(sf.ArgumentError, match=r"head/bias has the shape \(2,\) in the model"):
+        second.load_weights(path)
+    second.load_weights(path, skip_mismatch=True)
+    assert same(second.params["encoder"], first.params["encoder"])
+    assert same(second.get_layer("head").get_weights(), head)
+    other = nn.Sequential([nn.Input(3), nn.Dense(5)])
+    with pytest.raises(sf.ArgumentError, match="at least one array"):
+        other.load_weights(path, skip_mismatch=True)
+
+
+def test_weights_are_not_rounded_to_infinity(tmp_path: Path) -> None:
+    wide = nn.Sequential([nn.Input(1, dtype="float64"), nn.Dense(1)], dtype="float64")
+    wide.values()
+    wide.set_weights([np.array([1e300]), np.array([[1.0]])])
+    narrow = nn.Sequential([nn.Input(1), nn.Dense(1)])
+    with pytest.raises(sf.ArgumentError, match="that float32 does not hold"):
+        narrow.load_weights(wide.save_weights(tmp_path / "weights.safetensors"))
+
+
 def test_damaged_weights_are_refused_at_the_users_line(data: Any, tmp_path: Path) -> None:
     model = noisy()
     model.build("f32[N,6]", seed=9)
