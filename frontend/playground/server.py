@@ -14,7 +14,7 @@ from msgspec import Struct
 from symfuse.runtime.errors import SymfuseError
 
 from .page import page
-from .session import Session
+from .session import Number, Session
 from .settings import SettingsError
 from .worker import Trouble, Worker
 
@@ -90,7 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({"/": self._page, "/events": self._events})
 
     def do_POST(self) -> None:
-        self._answer({"/settings": self._settings, "/action": self._action})
+        self._answer(
+            {"/settings": self._settings, "/action": self._action, "/weights": self._weights}
+        )
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged."""
@@ -135,6 +137,11 @@ class _Handler(BaseHTTPRequestHandler):
         given = self._json(dict[str, Any])
         taken = self.server.worker.do(lambda session: session.change(given))
         self._send(HTTPStatus.OK, "application/json", msgspec.json.encode(taken))
+
+    def _weights(self) -> None:
+        number = self._json(Number)
+        self.server.worker.do(lambda session: session.set(number))
+        self._send(HTTPStatus.OK, "application/json", b"{}")
 
     def _action(self) -> None:
         asked = self._json(Action)

@@ -6,18 +6,18 @@ import base64
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ..training.diverged import DivergedError
 from .data import Points, drawn, square
 from .network import Network
 from .programs import SIZE, Program, Programs, Summary
-from .settings import Settings
+from .settings import Settings, SettingsError
 
-__all__ = ["Frame", "Session", "State", "dots", "levels_text"]
+__all__ = ["Frame", "Number", "Session", "State", "dots", "levels_text"]
 
 MOST_POINTS = 1000  # of the loss curves; beyond, every other one is dropped
 _EPOCHS = {"1 epoch": 1, "10 epochs": 10}
@@ -37,6 +37,15 @@ class Frame(Struct, frozen=True):
     biases: list[Any]
     output: str
     neurons: str
+
+
+class Number(Struct, frozen=True, forbid_unknown_fields=True):
+    """A weight of a layer, from a `source` to a neuron, and its value; without one, the bias."""
+
+    layer: Annotated[int, Meta(ge=0)]
+    neuron: Annotated[int, Meta(ge=0)]
+    value: Annotated[float, Meta(ge=-1000, le=1000)]
+    source: Annotated[int, Meta(ge=0)] | None = None
 
 
 class State(Struct, frozen=True):
@@ -93,6 +102,26 @@ class Session:
     def reset(self) -> None:
         """Start again from the first weights."""
         self._begin(self.program, self.points)
+
+    def set(self, number: Number) -> None:
+        """Give a weight or a bias another value; training goes on from there.
+
+        Raises SettingsError where the network has no such number.
+
+        >>> session = Session(Settings(layers=()))
+        >>> session.set(Number(layer=0, neuron=0, source=1, value=2.5))
+        >>> session.frame().weights[0][1]
+        [2.5]
+        """
+        place = (number.neuron,) if number.source is None else (number.source, number.neuron)
+        try:
+            layer = self.params[number.layer]
+            layer["bias" if number.source is None else "weights"][place] = number.value
+        except IndexError:
+            sizes = "-".join(map(str, self.program.network.sizes))
+            raise SettingsError(
+                f"the network {sizes} has no such weight", fix="pick one that is drawn"
+            ) from None
 
     @property
     def epoch_steps(self) -> int:

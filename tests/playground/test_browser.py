@@ -106,6 +106,37 @@ def test_it_plays_and_learns(server, read):
     assert "–" not in page.text("#pace")
 
 
+def test_weights_are_set_by_hand(server, read):
+    page = read(server.url)
+    before = page.pixels("#output")
+    page.page.click("[data-key='0.0']")
+    assert "Layer 1, neuron 1" in page.text("#numbers h3")
+    fields = page.page.locator("#numbers input")
+    assert fields.count() == 1 + 2
+    fields.nth(1).fill("3.5")
+    fields.nth(1).press("Enter")
+    page.until(lambda: page.pixels("#output") != before)
+    session = server.worker._session
+    assert session.params[0]["weights"][0, 0] == 3.5
+    page.page.keyboard.press("Escape")
+    assert page.page.locator("#numbers").is_hidden()
+
+
+def test_a_line_opens_the_weight_that_it_is(server, read):
+    page = read(server.url)
+    place = page.page.evaluate(
+        """() => {
+          const line = document.querySelector("#drawing path");
+          const { x, y } = line.getPointAtLength(line.getTotalLength() * 0.3);
+          const box = document.querySelector("#drawing").getBoundingClientRect();
+          return [box.left + x, box.top + y];
+        }"""
+    )
+    page.page.mouse.click(*place)
+    assert page.page.evaluate("document.activeElement.closest('#numbers') !== null")
+    assert "weight" in page.page.evaluate("document.activeElement.parentElement.textContent")
+
+
 def test_the_kernels_of_the_step_are_shown(server, read):
     page = read(server.url)
     kernels = server.worker._session.state().program.kernels

@@ -237,3 +237,28 @@ def test_closing_ends_open_streams(programs):
     assert not thread.is_alive()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", server.server_port), 1)
+
+
+def test_weights_are_set_and_every_page_is_told(server):
+    with stream(server) as one, stream(server) as other:
+        number = {"layer": 0, "neuron": 1, "source": 0, "value": 2.5}
+        assert post(server, "/weights", number) == (200, {})
+        for events in (one, other):
+            until(events, "frame", lambda frame: frame["weights"][0][0][1] == 2.5)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        {"layer": 0, "neuron": 1},
+        {"layer": 0, "neuron": 1, "value": "much"},
+        {"layer": 0, "neuron": 1, "value": 1e9},
+        {"layer": -1, "neuron": 0, "value": 1.0},
+        {"layer": 0, "neuron": 0, "source": 50, "value": 1.0},
+        {"layer": 0, "neuron": 0, "value": 1.0, "more": 1},
+        [1, 2, 3],
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(server, number):
+    status, found = post(server, "/weights", number)
+    assert status == 400 and found["what"]

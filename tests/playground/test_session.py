@@ -9,7 +9,7 @@ import pytest
 
 from symfuse.playground.network import Network
 from symfuse.playground.programs import SIZE, Programs
-from symfuse.playground.session import MOST_POINTS, Session
+from symfuse.playground.session import MOST_POINTS, Number, Session
 from symfuse.playground.settings import Settings, SettingsError
 from symfuse.training.diverged import DivergedError
 
@@ -55,6 +55,27 @@ def test_a_changed_learning_rate_acts_in_the_next_step(programs):
     session.advance(1)
     large = np.abs(session.params[0]["weights"] - second).max()
     assert large > 1000 * small
+
+
+def test_numbers_of_the_network_can_be_set_while_it_learns(programs):
+    session = Session(Settings(learning_rate=1e-5), programs)
+    session.advance(3)
+    session.set(Number(layer=0, neuron=2, source=1, value=1.5))
+    session.set(Number(layer=1, neuron=0, value=-0.25))
+    frame = session.frame()
+    assert (frame.weights[0][1][2], frame.biases[1][0]) == (1.5, -0.25)
+    session.advance(1)
+    frame = session.frame()
+    assert frame.weights[0][1][2] == pytest.approx(1.5, abs=1e-3)
+    assert session.steps == 4 and frame.biases[1][0] != 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "neuron", "source"), [(9, 0, 0), (0, 99, 0), (0, 0, 99), (1, 99, None)]
+)
+def test_numbers_that_are_not_there_are_refused(session, layer, neuron, source):
+    with pytest.raises(SettingsError, match="has no such weight"):
+        session.set(Number(layer=layer, neuron=neuron, source=source, value=1.0))
 
 
 def test_a_changed_penalty_rate_shrinks_weights(programs):

@@ -64,6 +64,11 @@ export class LiveSource {
     this.view.preview();
   }
 
+  /** Set a weight or a bias. */
+  edit(number) {
+    return this.post("/weights", number);
+  }
+
   play() {
     return this.post("/action", { action: this.isPlaying ? "pause" : "play" });
   }

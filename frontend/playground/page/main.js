@@ -4,6 +4,7 @@ import { $ } from "./dom.js";
 import { fill, readColours } from "./colours.js";
 import { Controls } from "./controls.js";
 import { NetworkView } from "./network.js";
+import { NumbersView } from "./numbers.js";
 import { OutputView } from "./output.js";
 import { CurvesView } from "./curves.js";
 import { ProgramView } from "./program.js";
@@ -16,7 +17,8 @@ class Page {
     const change = (fields) => this.source.change(fields);
     this.controls = new Controls(facts, change);
     this.output = new OutputView(facts);
-    this.network = new NetworkView(facts, change, (shown) => this.output.look(shown));
+    const numbers = new NumbersView((number) => this.source.edit(number));
+    this.network = new NetworkView(facts, change, (shown) => this.output.look(shown), numbers);
     this.curves = new CurvesView();
     this.program = new ProgramView();
   }

@@ -8,18 +8,22 @@ const PITCH = 52;
 const TOP = 48;
 const LEFT = 62;
 const APART = 92; // the least distance between two columns
+const NEAR = 9; // pixels from a line that count as on it
 const SVG = "http://www.w3.org/2000/svg";
 
 export class NetworkView {
-  /** `change(fields)` is for buttons; `look(shown)` for the neuron that is pointed at, or null. */
-  constructor(facts, change, look) {
+  /** `change(fields)` is for buttons; `look(shown)` for the neuron that is pointed at, or null;
+   *  `numbers` shows those of the neuron that is clicked. */
+  constructor(facts, change, look, numbers) {
     this.facts = facts;
     this.change = change;
     this.look = look;
+    this.numbers = numbers;
     this.names = Object.keys(facts.features);
     this.box = $("#drawing");
     this.lines = $("svg", this.box);
     this.settings = null;
+    this.box.onclick = (event) => this.pick(event);
     new ResizeObserver(() => this.place()).observe(this.box.parentElement);
   }
 
@@ -38,6 +42,7 @@ export class NetworkView {
 
   build() {
     const focused = document.activeElement?.dataset?.key;
+    this.numbers.close();
     this.box.replaceChildren(this.lines);
     this.features = this.names.map((name) => this.feature(name));
     this.layers = this.settings.layers.map((size, layer) =>
@@ -46,6 +51,7 @@ export class NetworkView {
     this.heads = this.settings.layers.map((size, layer) => this.head(size, layer));
     this.result = this.node("button", "The output", null);
     this.result.dataset.key = "output";
+    this.result.onclick = () => this.open(this.settings.layers.length, 0);
     this.box.append(...this.features, ...this.layers.flat(), ...this.heads, this.result);
     this.depth();
     this.makeLines();
@@ -82,6 +88,7 @@ export class NetworkView {
     const label = `layer ${layer + 1}, neuron ${at + 1}`;
     const made = this.node("button", label, { neuron: first + at, label });
     made.append(el("i", { className: "bias" }));
+    made.onclick = () => this.open(layer, at);
     made.dataset.key = `${layer}.${at}`;
     return made;
   }
@@ -104,6 +111,32 @@ export class NetworkView {
     const made = stepper(layers.length, 0, this.facts.fields.layers.maxItems, set, "hidden layers", "d");
     made.append(el("span", {}, layers.length === 1 ? "hidden layer" : "hidden layers"));
     $("#depth").replaceChildren(...made.children);
+  }
+
+  /** Show the numbers of a neuron, ready to set the weight of one of its inputs, or its bias. */
+  open(layer, neuron, source = null) {
+    const { layers } = this.settings;
+    const title = layer < layers.length ? `Layer ${layer + 1}, neuron ${neuron + 1}` : "The output";
+    const inputs = layer ? this.layers[layer - 1].map((_, at) => `neuron ${at + 1}`) : this.selected;
+    this.numbers.open({ layer, neuron }, title, inputs.map(formula), source);
+  }
+
+  /** A click beside all nodes is for the nearest line. */
+  pick(event) {
+    if (event.target !== this.box) return;
+    const { left, top } = this.box.getBoundingClientRect();
+    const [x, y] = [event.clientX - left, event.clientY - top];
+    let nearest = { far: NEAR };
+    this.paths.forEach((sources, layer) =>
+      sources.forEach((targets, source) =>
+        targets.forEach((_, neuron) => {
+          const ends = [this.columns[layer][source], this.columns[layer + 1][neuron]];
+          const far = distance(x, y, ...ends);
+          if (far < nearest.far) nearest = { far, layer, neuron, source };
+        }),
+      ),
+    );
+    if (nearest.far < NEAR) this.open(nearest.layer, nearest.neuron, nearest.source);
   }
 
   /** The nodes of each column between which weights are. */
@@ -158,6 +191,7 @@ export class NetworkView {
   /** A frame: maps into nodes, weights into lines. */
   draw(frame) {
     this.frame = frame;
+    this.numbers.draw(frame);
     const half = this.facts.size / 2;
     const maps = levels(frame.neurons);
     const nodes = this.layers.flat();
@@ -181,6 +215,20 @@ function put(nodes, left, middle) {
     Object.assign(node.style, { left: `${left}px`, top: `${top}px` });
     Object.assign(node, { x: left, y: top + NODE / 2 });
   });
+}
+
+/** Of a point from the line between two nodes. */
+function distance(x, y, from, to) {
+  const [start, end] = [from.x + NODE, to.x];
+  if (x < start || x > end) return Infinity;
+  const at = (x - start) / (end - start);
+  let [low, high] = [0, 1];
+  for (let turn = 0; turn < 20; turn++) {
+    const t = (low + high) / 2; // of the curve, whose way across is 1.5 t (1 - t) + t³
+    if (1.5 * t * (1 - t) + t ** 3 < at) low = t;
+    else high = t;
+  }
+  return Math.abs(y - from.y - (to.y - from.y) * low * low * (3 - 2 * low));
 }
 
 function curve(from, to) {

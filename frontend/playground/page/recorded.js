@@ -75,6 +75,10 @@ export class RecordedSource {
     this.go(0);
   }
 
+  edit() {
+    this.change();
+  }
+
   change() {
     this.view.trouble({ what: "This run is recorded.", fix: "Run symfuse play to change it." });
   }
