@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from ...ir.dims import Dim, Symbol, maximum, minimum
+from ...kernel.forms import operands
 from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
-from ..layout import Place
 from .addresses import Indices
 from .loops import Nest, Range
 from .memory import Memory
@@ -22,14 +22,12 @@ CHUNK_WORK = 500_000  # scalar additions of a chunk: with fewer, sharing costs m
 MOST_CHUNKS = 32
 
 
-def kernel_text(
-    kernel: Kernel,
-    places: Callable[[Buffer], Place],
-    sizes: tuple[Symbol, ...],
-    declarations: set[str],
-) -> str:
-    """`void kernel(frame, chunk, chunks)`: tiles chunk·n/chunks up to (chunk + 1)·n/chunks."""
-    return _KernelText(kernel, places, sizes, declarations).text()
+def kernel_text(kernel: Kernel, sizes: tuple[Symbol, ...], declarations: set[str]) -> str:
+    """`void kernel(frame, chunk, chunks)`: tiles chunk·n/chunks up to (chunk + 1)·n/chunks.
+
+    The frame holds the addresses of the sizes and of each operand.
+    """
+    return _KernelText(kernel, sizes, declarations).text()
 
 
 def chunks_of(kernel: Kernel) -> Dim:
@@ -51,15 +49,9 @@ def load_sizes(w: Writer, at: Indices, pointer: str, sizes: tuple[Symbol, ...]) 
 
 
 class _KernelText:
-    def __init__(
-        self,
-        kernel: Kernel,
-        places: Callable[[Buffer], Place],
-        sizes: tuple[Symbol, ...],
-        declarations: set[str],
-    ) -> None:
+    def __init__(self, kernel: Kernel, sizes: tuple[Symbol, ...], declarations: set[str]) -> None:
         params = (("ptr", "%frame"), ("i32", "%chunk"), ("i32", "%chunks"))
-        self.kernel, self.places, self.sizes = kernel, places, sizes
+        self.kernel, self.sizes = kernel, sizes
         self.w = Writer(kernel.name, params, linkage="hidden", declarations=declarations)
         self.s = LlvmScalars(self.w)
         self.at = Indices(self.w, self.s)
@@ -67,12 +59,10 @@ class _KernelText:
         self.axes: dict[Symbol, Axis] = {}
 
     def text(self) -> str:
-        buffers = self._field(0)
-        sizes = self._field(1)
-        arena = self._field(2)
-        load_sizes(self.w, self.at, sizes, self.sizes)
-        for buffer in dict.fromkeys((*self.kernel.reads, *self.kernel.writes)):
-            self.pointers[buffer] = self._address(buffer, buffers, arena)
+        if self.sizes:
+            load_sizes(self.w, self.at, self._field(0), self.sizes)
+        for number, buffer in enumerate(operands(self.kernel), 1):
+            self.pointers[buffer] = self._field(number)
         if self.kernel.by_library is not None:
             share = self._share()
             write_routines(self.kernel.by_library, self.w, self.at, self.pointers, share)
@@ -89,14 +79,6 @@ class _KernelText:
     def _field(self, number: int) -> str:
         place = self.w.emit(f"getelementptr ptr, ptr %frame, i64 {number}", "p")
         return self.w.emit(f"load ptr, ptr {place}, align 8", "p")
-
-    def _address(self, buffer: Buffer, buffers: str, arena: str) -> str:
-        place = self.places(buffer)
-        if place.number is None:
-            offset = self.at.at_base(place.offset)
-            return self.w.emit(f"getelementptr i8, ptr {arena}, i64 {offset}", "b")
-        entry = self.w.emit(f"getelementptr ptr, ptr {buffers}, i64 {place.number}", "p")
-        return self.w.emit(f"load ptr, ptr {entry}, align 8", "b")
 
     # tiles
 

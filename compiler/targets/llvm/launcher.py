@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from ...ir.dims import Dim, product
+from ...kernel.forms import operands
 from ...kernel.phases import Buffer, Kernel
 from ...kernel.regions import Carry, Choice, Repeat, Rows, While
 from ..layout import Layout
@@ -15,17 +17,23 @@ from .records import call
 from .units import kernel_head
 from .writer import Writer
 
-__all__ = ["Launcher"]
+__all__ = ["Entries", "Launcher"]
+
+Entries: TypeAlias = Mapping[Kernel, Kernel]
+"""For each launch the kernel whose function it calls."""
 
 _NO_ROWS: Mapping[Buffer, str] = {}
 
 
 class Launcher:
-    """Writes launches; `pointers` is the table that kernels find their buffers in."""
+    """Writes launches. `pointers` is the table of buffers, and `frame` what a launch is given: the
+    sizes, which are there, and the addresses of its operands."""
 
-    def __init__(self, w: Writer, at: Indices, frame: str, pointers: str, layout: Layout) -> None:
+    def __init__(
+        self, w: Writer, at: Indices, frame: str, pointers: str, layout: Layout, entries: Entries
+    ) -> None:
         self.w, self.at, self.frame, self.pointers = w, at, frame, pointers
-        self.layout = layout
+        self.layout, self.entries = layout, entries
 
     def run(self, launches: Sequence[Kernel]) -> None:
         """All launches in order."""
@@ -44,13 +52,15 @@ class Launcher:
 
     def _launch(self, kernel: Kernel) -> None:
         """Call a kernel directly, or hand its chunks to the pool when that is worth it."""
-        self.w.declare(kernel_head(kernel.name))
+        name = self.entries[kernel].name
+        self.w.declare(kernel_head(name))
+        self._fill_frame(kernel)
         chunks = chunks_of(kernel)
         if chunks == 1:
-            self._call(kernel)
+            self._call(name)
             return
         if isinstance(chunks, int):
-            self._share(kernel, str(chunks))
+            self._share(name, str(chunks))
             return
         w = self.w
         count = w.emit(f"trunc i64 {self.at.at_base(chunks)} to i32")
@@ -58,19 +68,24 @@ class Launcher:
         many, one, done = (w.label(hint) for hint in ("many", "one", "done"))
         w.branch_if(fork, many, one)
         w.start_block(many)
-        self._share(kernel, count)
+        self._share(name, count)
         w.branch(done)
         w.start_block(one)
-        self._call(kernel)
+        self._call(name)
         w.branch(done)
         w.start_block(done)
 
-    def _call(self, kernel: Kernel) -> None:
-        self.w.line(f"call void @{kernel.name}(ptr {self.frame}, i32 0, i32 1)")
+    def _fill_frame(self, kernel: Kernel) -> None:
+        for number, buffer in enumerate(operands(kernel), 1):
+            place = self.w.emit(f"getelementptr ptr, ptr {self.frame}, i64 {number}", "p")
+            self.w.line(f"store ptr {self._address(buffer)}, ptr {place}, align 8")
 
-    def _share(self, kernel: Kernel, chunks: str) -> None:
+    def _call(self, name: str) -> None:
+        self.w.line(f"call void @{name}(ptr {self.frame}, i32 0, i32 1)")
+
+    def _share(self, name: str, chunks: str) -> None:
         """Hand the chunks of a kernel to the pool."""
-        given = (f"ptr @{kernel.name}", f"ptr {self.frame}", f"i32 {chunks}", "i32 %threads")
+        given = (f"ptr @{name}", f"ptr {self.frame}", f"i32 {chunks}", "i32 %threads")
         call(self.w, "void", "symfuse_parallel", *given)
 
     # regions

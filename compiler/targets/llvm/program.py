@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from ...ir.dims import evaluate
+from ...kernel.forms import operands
 from ...kernel.phases import Kernel
-from ...kernel.regions import leaves
 from ..layout import Layout
 from .addresses import Indices
 from .kernels import chunks_of, kernel_text, load_sizes
-from .launcher import Launcher
+from .launcher import Entries, Launcher
 from .prepare import prepare_text
 from .scalars import LlvmScalars
 from .units import Function
@@ -22,12 +22,13 @@ __all__ = ["MAIN", "chunk_count", "function", "program_functions", "write_launch
 MAIN = (("ptr", "%buffers"), ("ptr", "%sizes"), ("ptr", "%arena"), ("i32", "%threads"))
 
 
-def program_functions(kernels: Sequence[Kernel], layout: Layout) -> Iterator[Function]:
+def program_functions(
+    kernels: Sequence[Kernel], layout: Layout, entries: Entries
+) -> Iterator[Function]:
     """The functions of a whole program, each written when it is asked for."""
-    for kernel in leaves(kernels):
-        write = partial(kernel_text, kernel, layout.places, layout.symbols)
-        yield function(kernel.name, write)
-    yield function("main", partial(_main, kernels, layout))
+    for kernel in dict.fromkeys(entries.values()):
+        yield function(kernel.name, partial(kernel_text, kernel, layout.symbols))
+    yield function("main", partial(_main, kernels, layout, entries))
     if layout.symbols:
         yield function("prepare", partial(prepare_text, layout))
 
@@ -38,27 +39,28 @@ def function(name: str, write: Callable[[set[str]], str]) -> Function:
     return Function(name, write(declarations), frozenset(declarations))
 
 
-def _main(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> str:
+def _main(
+    kernels: Sequence[Kernel], layout: Layout, entries: Entries, declarations: set[str]
+) -> str:
     """`i32 main(buffers, sizes, arena, threads)`: the launches in order."""
     w = Writer("main", MAIN, returns="i32", declarations=declarations)
-    return write_launches(w, kernels, layout)
+    return write_launches(w, kernels, layout, entries)
 
 
 def write_launches(
     w: Writer,
     kernels: Sequence[Kernel],
     layout: Layout,
+    entries: Entries,
     launcher: Callable[..., Launcher] = Launcher,
 ) -> str:
     """The text of a function that runs the launches in order, and of what they need to run."""
     at = Indices(w, LlvmScalars(w))
     load_sizes(w, at, "%sizes", layout.symbols)
-    frame = w.alloca("[3 x ptr]", align=16)
-    pointers = _pointers(w, layout)
-    for number, name in enumerate((pointers, "%sizes", "%arena")):
-        place = w.emit(f"getelementptr ptr, ptr {frame}, i64 {number}", "p")
-        w.line(f"store ptr {name}, ptr {place}, align 8")
-    launcher(w, at, frame, pointers, layout).run(kernels)
+    most = max((len(operands(kernel)) for kernel in entries), default=0)
+    frame = w.alloca(f"[{1 + most} x ptr]", align=16)
+    w.line(f"store ptr %sizes, ptr {frame}, align 8")
+    launcher(w, at, frame, _pointers(w, layout), layout, entries).run(kernels)
     w.line("ret i32 0")
     return w.text()
 

@@ -13,6 +13,7 @@ from symfuse.runtime.host.image import Image
 
 from ...ir.graph import Graph
 from ...ir.regions import every_node
+from ...kernel.forms import first_of_each_form
 from ...kernel.host import HostSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
@@ -23,6 +24,7 @@ from ...passes.expand_transforms import expand_transforms, is_one_product
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
 from ..target import Code, Usage
+from .launcher import Entries
 from .link import link
 from .machine import Level, emit_objects, host_machine
 from .program import program_functions
@@ -84,14 +86,20 @@ class HostAssignment(Struct, frozen=True):
 
     def write(self, launches: Sequence[Kernel], layout: Layout, buffers: Buffers) -> HostText:
         """The functions of the program."""
-        return HostText(tuple(launches), layout, program_functions(launches, layout))
+        entries = first_of_each_form(leaves(launches))
+        functions = program_functions(launches, layout, entries)
+        return HostText(tuple(launches), layout, entries, functions)
 
 
 class HostText(Struct, frozen=True, eq=False):
-    """LLVM functions, each written when it is first asked for."""
+    """LLVM functions, each written when it is first asked for.
+
+    `entries` has all launches in order, and whose function each calls.
+    """
 
     tree: tuple[Kernel, ...]
     layout: Layout
+    entries: Entries
     _source: Iterator[Function]
     _written: list[Function] = field(default_factory=list)
 
@@ -115,8 +123,8 @@ class HostText(Struct, frozen=True, eq=False):
         return host_machine().assembly(self.text)
 
     def kernel_text(self, number: int) -> str:
-        """The function of one kernel."""
-        name = re.escape(self._launches[number].name)
+        """The function of one launch."""
+        name = re.escape(tuple(self.entries.values())[number].name)
         found = re.search(rf'^define [^\n]*@"?{name}"?\(.*?^}}', self.text, re.M | re.S)
         return found[0] if found else ""
 
@@ -126,7 +134,7 @@ class HostText(Struct, frozen=True, eq=False):
 
     def usage(self) -> Sequence[Usage | None]:
         """Nothing: there is no device."""
-        return (None,) * len(self._launches)
+        return (None,) * len(self.entries)
 
     def generate(self, level: Level) -> Code:
         """The image."""
@@ -136,12 +144,8 @@ class HostText(Struct, frozen=True, eq=False):
 
     def timed(self, level: Level) -> Image:
         """The image of a program that tells its times as well."""
-        clocks = module_text(timing_functions(self.tree, self.layout))
+        clocks = module_text(timing_functions(self.tree, self.layout, self.entries))
         return link(*emit_objects(host_machine(), (*units(self.functions), clocks), level))
-
-    @property
-    def _launches(self) -> tuple[Kernel, ...]:
-        return tuple(leaves(self.tree))
 
 
 def _prepare() -> None:

@@ -13,9 +13,8 @@ from typing import Any
 from symfuse.runtime.host.reporting import NAME as REPORT
 
 from ...kernel.phases import Kernel
-from ...kernel.regions import leaves
 from ..layout import Layout
-from .launcher import Launcher
+from .launcher import Entries, Launcher
 from .program import MAIN, function, write_launches
 from .records import call, load, step, store
 from .units import Function
@@ -29,15 +28,17 @@ _PARAMS = (*MAIN, ("ptr", "%times"))
 _GIVEN = ", ".join(f"{type_} {name}" for type_, name in MAIN)
 
 
-def timing_functions(kernels: Sequence[Kernel], layout: Layout) -> Iterator[Function]:
+def timing_functions(
+    kernels: Sequence[Kernel], layout: Layout, entries: Entries
+) -> Iterator[Function]:
     """`timed` and `whole`, which run the program as `main` does and fill the table `times`, and
     what is called in place of reports to Python, which would be repeated in every run.
 
     A row of the table is nanoseconds and runs: of each launch by `timed`; by `whole` of the
     program, and in the last row of nothing, which is what reading the clock takes.
     """
-    yield function("timed", partial(_timed, kernels, layout))
-    yield function("whole", partial(_whole, len(tuple(leaves(kernels)))))
+    yield function("timed", partial(_timed, kernels, layout, entries))
+    yield function("whole", partial(_whole, len(entries)))
     yield function(REPORT, _silence)
 
 
@@ -75,10 +76,12 @@ class _Clock:
             store(self.w, "i64", self.w.emit(f"add i64 {load(self.w, place)}, {more}"), place)
 
 
-def _timed(kernels: Sequence[Kernel], layout: Layout, declarations: set[str]) -> str:
+def _timed(
+    kernels: Sequence[Kernel], layout: Layout, entries: Entries, declarations: set[str]
+) -> str:
     w = Writer("timed", _PARAMS, "i32", declarations=declarations)
-    rows = {kernel.name: number for number, kernel in enumerate(leaves(kernels))}
-    return write_launches(w, kernels, layout, partial(_TimedLauncher, rows))
+    rows = {kernel.name: number for number, kernel in enumerate(entries)}
+    return write_launches(w, kernels, layout, entries, partial(_TimedLauncher, rows))
 
 
 def _whole(row: int, declarations: set[str]) -> str:
