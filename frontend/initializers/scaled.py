@@ -9,6 +9,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..limits import number
 from ..names import remembered
 from ..random import normal, truncated_normal, uniform
 from .initializer import Initializer, fans
@@ -41,6 +42,7 @@ def VarianceScaling(
     >>> round(float(values.var()), 3)
     0.01
     """
+    number(0, above=True).expect(scale, "VarianceScaling", "scale")
     for given, known in ((mode, _MODES), (distribution, _DISTRIBUTIONS)):
         if given not in known:
             raise ArgumentError(

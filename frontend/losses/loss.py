@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
+from ..limits import SHARE, number, within
 from ..names import Origin, by_name, remembered
 from ..numpy.shared import convert, product, size_number, traced
 from ..tracing.trace import dtype_of
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 Array = Any
+LIMITS = within(label_smoothing=SHARE, alpha=SHARE, gamma=number(0), delta=number(0, above=True))
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none")
 
 
@@ -159,6 +161,8 @@ def _maker(
                 fix=f"it has {', '.join(['reduction', 'name', *defaults])}",
                 loc=user_location(),
             )
+        for key in settings.keys() & LIMITS.keys():
+            LIMITS[key].expect(settings[key], title, key)
         _checked(reduction)
         return Loss(name, function, {**defaults, **settings}, reduction, counts=counts)
 
@@ -172,8 +176,8 @@ def _negative_cosine(y_true: Array, y_pred: Array, axis: int) -> Array:
     return -distances.cosine_similarity(y_true, y_pred, axis=axis)
 
 
-_entropy = {"from_logits": False, "label_smoothing": 0.0, "axis": -1}
-_focal = {"alpha": 0.25, "gamma": 2.0, **_entropy}
+_entropy: dict[str, Any] = {"from_logits": False, "label_smoothing": 0.0, "axis": -1}
+_focal: dict[str, Any] = {"alpha": 0.25, "gamma": 2.0, **_entropy}
 
 MeanSquaredError = _maker(distances.mean_squared_error, "MeanSquaredError", "Squared errors")
 MeanAbsoluteError = _maker(distances.mean_absolute_error, "MeanAbsoluteError", "Absolute errors")

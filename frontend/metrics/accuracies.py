@@ -8,6 +8,7 @@ import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
+from ..limits import SIZE
 from ..losses.arguments import alike, class_numbers, predictions
 from ..names import remembered
 from ..numpy.shared import convert, traced
@@ -98,6 +99,8 @@ def TopKCategoricalAccuracy(k: int = 5, name: str = "top_k_categorical_accuracy"
     1.0
     """
 
+    SIZE.expect(k, "TopKCategoricalAccuracy", "k")
+
     def right(y_true: Array, y_pred: Array) -> Array:
         y_true, y_pred = alike(y_true, predictions(y_pred))
         return _among(k, np.argmax(y_true, axis=-1), y_pred)
@@ -115,6 +118,8 @@ def SparseTopKCategoricalAccuracy(
     >>> float(sf.metrics.SparseTopKCategoricalAccuracy(1)([2], [[0.1, 0.5, 0.4]]))
     0.0
     """
+
+    SIZE.expect(k, "SparseTopKCategoricalAccuracy", "k")
 
     def right(y_true: Array, y_pred: Array) -> Array:
         return _among(k, class_numbers(y_true, y_pred), predictions(y_pred))

@@ -11,6 +11,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..limits import SIZE
 from ..losses.arguments import alike, class_numbers, predictions, same_shape
 from ..names import remembered
 from ..numpy.shared import convert, traced
@@ -168,6 +169,7 @@ def ConfusionMatrix(num_classes: int, name: str = "confusion_matrix") -> Metric:
     >>> sf.metrics.ConfusionMatrix(2)([0, 1, 1], [0, 1, 0]).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
+    SIZE.expect(num_classes, "ConfusionMatrix", "num_classes")
     classes = np.arange(num_classes)
 
     def init() -> State:

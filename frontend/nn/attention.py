@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import OPTIONAL_SIZE, SHARE, SIZE, within
 from ..numpy import arange, matmul, tri
 from ..numpy.shared import common_dtype
 from . import functional
 from .layer import Layer, Stepwise
-from .limits import OPTIONAL_SIZE, SHARE, SIZE, within
 from .masks import every
 from .merging import several
 from .noise import dropped

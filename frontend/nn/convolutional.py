@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import SIZE, choice, within
 from ..numpy.products import contract
 from . import functional
 from .activations import activation
 from .core import with_bias
 from .layer import Layer
-from .limits import SIZE, choice, within
 from .scope import Scope
 from .spatial import LAYOUTS, Sliding, channels_last, from_channels_last, padded, per_axis, slid
 

@@ -11,11 +11,11 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError
 
+from ..limits import SIZE, within
 from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
 from .activations import activation
 from .layer import Layer, Stepwise
-from .limits import SIZE, within
 from .regularizers import L1L2
 from .scope import Scope
 

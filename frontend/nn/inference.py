@@ -157,7 +157,7 @@ def _folding(layer: Layer) -> _Folding | None:
     return next((one for kind, one in _FOLDINGS.items() if _does_as(layer, kind)), None)
 
 
-def _folds(layer: Layer, norm: Layer) -> bool:
+def _folds(layer: Layer, norm: Any) -> bool:
     """Whether a normalisation scales the channels that the layer gives, and nothing is between."""
     if not _does_as(norm, BatchNormalization) or _folding(layer) is None:
         return False

@@ -11,9 +11,9 @@ from msgspec import Struct
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 
+from ..limits import Limit, within
 from ..tracing.tree import flatten, map_leaves
 from ..transforms import eval_shape
-from .limits import Limit, within
 from .policies import Policy, policy
 from .scope import Declared, Row, Run, Scope
 from .symbolic import called, is_symbolic
@@ -65,7 +65,7 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
 
     def __post_init__(self) -> None:
         for name, limit in self.limits.items():
-            limit.expect(self, name)
+            limit.expect(getattr(self, name), type(self).__name__, name)
 
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
         """What the layer makes of its inputs; written by each layer."""

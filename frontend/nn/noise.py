@@ -9,11 +9,11 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
+from ..limits import SHARE, choice, number, within
 from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from ..random import bernoulli, normal
 from .layer import Stepwise
-from .limits import SHARE, Limit, choice, within
 from .scope import Scope
 from .spatial import LAYOUTS
 
@@ -95,7 +95,7 @@ class GaussianNoise(Stepwise):
 
     stddev: float
 
-    limits = within(stddev=Limit(lambda stddev: stddev >= 0, "give 0 or more"))
+    limits = within(stddev=number(0))
 
     def call(self, scope: Scope, x: Any) -> Any:
         if not scope.training or self.stddev == 0:
@@ -108,7 +108,7 @@ class GaussianDropout(Stepwise):
 
     rate: float
 
-    limits = within(rate=Limit(lambda rate: 0 <= rate < 1, "give a number from 0, below 1"))
+    limits = within(rate=number(0, below=1))
 
     def call(self, scope: Scope, x: Any) -> Any:
         if not scope.training or self.rate == 0:

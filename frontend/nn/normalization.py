@@ -9,9 +9,9 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
+from ..limits import GROUPS, SHARE, within
 from ..numpy.shared import common_dtype, convert, normal_axes, normal_axis
 from .layer import Stepwise
-from .limits import GROUPS, SHARE, within
 from .scope import Scope
 
 __all__ = [

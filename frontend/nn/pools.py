@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import choice, within
 from ..numpy.shared import common_dtype, convert
 from . import functional
 from .layer import Layer
-from .limits import choice, within
 from .scope import Scope
 from .spatial import LAYOUTS
 

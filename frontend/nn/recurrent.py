@@ -14,12 +14,12 @@ from symfuse.runtime.errors import ArgumentError
 
 from ..control.loops import scan
 from ..initializers import get as initializer_of
+from ..limits import SHARE, SIZE, Limit, choice, within
 from ..numpy import matmul
 from ..numpy.creation import full
 from ..numpy.shared import common_dtype
 from .activations import activation
 from .layer import CARRIED, Layer, Stepwise
-from .limits import SHARE, SIZE, Limit, choice, within
 from .noise import dropped
 from .scope import Scope
 

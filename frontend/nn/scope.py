@@ -17,6 +17,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..initializers import get as initializer_of
+from ..limits import is_whole
 from ..names import unique
 from ..numpy.creation import full
 from ..numpy.shared import call, convert, traced
@@ -25,7 +26,6 @@ from ..tracing.sizes import plain
 from ..tracing.specs import Spec
 from ..tracing.trace import dtype_of
 from ..tracing.tree import flatten, map_leaves
-from .limits import is_whole
 from .masks import Masks
 from .policies import Policy, policy
 from .regularizers import regularizer as regularizer_of

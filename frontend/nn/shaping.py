@@ -10,10 +10,10 @@ from symfuse.compiler.ir.dims import is_at_most, is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
+from ..limits import SIZE, within
 from ..numpy.shared import product
 from .functional import resize
 from .layer import Layer, Stepwise
-from .limits import SIZE, within
 from .scope import Scope
 from .spatial import channels_last, from_channels_last, margins, per_axis
 

@@ -12,8 +12,8 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ops.windows import reach
 from symfuse.runtime.errors import ShapeError, SymfuseError, UnsupportedError
 
+from ..limits import is_whole
 from ..numpy.shared import call
-from .limits import is_whole
 
 __all__ = [
     "Sliding",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..names import remembered
-from .clipping import clip_settings
 from .numbers import Numbers
-from .optimizer import Optimizer, Rule, Schedule
+from .optimizer import Common, Optimizer, Rule, Schedule, made
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -22,11 +21,7 @@ def Adagrad(
     learning_rate: float | Schedule = 0.001,
     initial_accumulator_value: float = 0.1,
     epsilon: float = 1e-7,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Adagrad",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """p − rate · g / (√s + ε), where s is the sum of all squares of gradients so far.
 
@@ -34,10 +29,8 @@ def Adagrad(
     >>> sorted(sf.optim.Adagrad().settings)
     ['epsilon']
     """
-    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
-    settings |= _given(epsilon=epsilon, weight_decay=weight_decay)
     rule = Rule(_adagrad, {"sum": initial_accumulator_value})
-    return Optimizer(name, rule, learning_rate, settings, clipping)
+    return made("Adagrad", rule, learning_rate, {"epsilon": epsilon}, **common)
 
 
 def _adagrad(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
@@ -50,11 +43,7 @@ def Adadelta(
     learning_rate: float | Schedule = 0.001,
     rho: float = 0.95,
     epsilon: float = 1e-7,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Adadelta",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """p − rate · d with d = g · √(u + ε) / √(s + ε): s and u are running means of g² and d².
 
@@ -62,10 +51,8 @@ def Adadelta(
     >>> sorted(sf.optim.Adadelta().settings)
     ['epsilon', 'rho']
     """
-    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
-    settings |= _given(rho=rho, epsilon=epsilon, weight_decay=weight_decay)
     rule = Rule(_adadelta, {"square": 0.0, "step": 0.0})
-    return Optimizer(name, rule, learning_rate, settings, clipping)
+    return made("Adadelta", rule, learning_rate, {"rho": rho, "epsilon": epsilon}, **common)
 
 
 def _adadelta(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
@@ -81,11 +68,7 @@ def RMSprop(
     momentum: float = 0.0,
     epsilon: float = 1e-7,
     centered: bool = False,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "RMSprop",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """p − rate · g / (√s + ε), where s is a running mean of g²; `centered` takes off the mean's.
 
@@ -95,15 +78,13 @@ def RMSprop(
     >>> sorted(sf.optim.RMSprop(centered=True).rule.slots)
     ['mean', 'square']
     """
-    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
-    settings |= _given(rho=rho, epsilon=epsilon, weight_decay=weight_decay)
-    slots = {"square": 0.0}
+    slots, settings = {"square": 0.0}, {"rho": rho, "epsilon": epsilon}
     if centered:
         slots["mean"] = 0.0
     if momentum:
         settings["momentum"] = momentum
         slots["momentum"] = 0.0
-    return Optimizer(name, Rule(_rmsprop, slots), learning_rate, settings, clipping)
+    return made("RMSprop", Rule(_rmsprop, slots), learning_rate, settings, **common)
 
 
 def _rmsprop(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
@@ -116,7 +97,3 @@ def _rmsprop(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:
     if "momentum" in slots:
         step = kept["momentum"] = n["momentum"] * slots["momentum"] + step
     return step, kept
-
-
-def _given(**settings: float | None) -> dict[str, float]:
-    return {name: value for name, value in settings.items() if value is not None}

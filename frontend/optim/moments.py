@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..names import remembered
-from .clipping import clip_settings
 from .numbers import Numbers
-from .optimizer import Optimizer, Rule, Schedule
+from .optimizer import Clipping, Common, Optimizer, Rule, Schedule, made
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Nadam"]
 
@@ -26,11 +25,7 @@ def Adam(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
     amsgrad: bool = False,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Adam",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """Algorithm 1 of Kingma and Ba: p − rate · m̂ / (√v̂ + ε), with bias-corrected means.
 
@@ -41,10 +36,7 @@ def Adam(
     ['highest', 'mean', 'square']
     """
     rule = Rule(_adam, {**TWO, **({"highest": 0.0} if amsgrad else {})}, _corrections)
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, epsilon, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    return made("Adam", rule, learning_rate, _three(beta_1, beta_2, epsilon), **common)
 
 
 @remembered
@@ -55,10 +47,7 @@ def AdamW(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
     amsgrad: bool = False,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "AdamW",
+    **common: Unpack[Clipping],
 ) -> Optimizer:
     """Adam that shortens parameters by rate · weight_decay apart from the gradient.
 
@@ -68,10 +57,8 @@ def AdamW(
     """
     slots = {**TWO, **({"highest": 0.0} if amsgrad else {})}
     rule = Rule(_adam, slots, _corrections, decay="decoupled")
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, epsilon, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    settings = {**_three(beta_1, beta_2, epsilon), "weight_decay": weight_decay}
+    return made("AdamW", rule, learning_rate, settings, **common)
 
 
 @remembered
@@ -91,11 +78,7 @@ def Adamax(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Adamax",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """p − rate · m̂ / u, where u is the largest of β₂ · u and |g| + ε.
 
@@ -104,10 +87,7 @@ def Adamax(
     ['highest', 'mean']
     """
     rule = Rule(_adamax, {"mean": 0.0, "highest": 0.0}, _corrections)
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, epsilon, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    return made("Adamax", rule, learning_rate, _three(beta_1, beta_2, epsilon), **common)
 
 
 @remembered
@@ -116,11 +96,7 @@ def Nadam(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Nadam",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """Adam with Nesterov's momentum, which grows from β₁ / 2 to β₁.
 
@@ -129,10 +105,7 @@ def Nadam(
     ['beta_1', 'beta_2', 'epsilon']
     """
     rule = Rule(_nadam, TWO, _growing_momentum)
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, epsilon, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    return made("Nadam", rule, learning_rate, _three(beta_1, beta_2, epsilon), **common)
 
 
 @remembered
@@ -140,11 +113,7 @@ def Lion(
     learning_rate: float | Schedule = 0.001,
     beta_1: float = 0.9,
     beta_2: float = 0.99,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Lion",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """p − rate · sign(β₁ · m + (1 − β₁) · g); m then moves on by β₂. The decay is that of AdamW.
 
@@ -153,10 +122,7 @@ def Lion(
     ['mean']
     """
     rule = Rule(_lion, {"mean": 0.0}, decay="decoupled")
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, None, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    return made("Lion", rule, learning_rate, {"beta_1": beta_1, "beta_2": beta_2}, **common)
 
 
 @remembered
@@ -165,11 +131,7 @@ def Lamb(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "Lamb",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """Adam whose step d = m̂ / (√v̂ + ε) + λ · p is scaled by ‖p‖ / ‖d‖, for each array.
 
@@ -178,28 +140,11 @@ def Lamb(
     ['mean', 'square']
     """
     rule = Rule(_lamb, TWO, _corrections, decay="own")
-    return _made(
-        name, rule, learning_rate, beta_1, beta_2, epsilon, weight_decay,
-        (clipvalue, clipnorm, global_clipnorm),
-    )  # fmt: skip
+    return made("Lamb", rule, learning_rate, _three(beta_1, beta_2, epsilon), **common)
 
 
-def _made(
-    name: str,
-    rule: Rule,
-    learning_rate: float | Schedule,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float | None,
-    weight_decay: float | None,
-    clips: tuple[float | None, float | None, float | None],
-) -> Optimizer:
-    clipping, settings = clip_settings(*clips)
-    settings |= {"beta_1": beta_1, "beta_2": beta_2}
-    for key, value in (("epsilon", epsilon), ("weight_decay", weight_decay)):
-        if value is not None:
-            settings[key] = value
-    return Optimizer(name, rule, learning_rate, settings, clipping)
+def _three(beta_1: float, beta_2: float, epsilon: float) -> dict[str, float]:
+    return {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
 
 
 def _corrections(settings: Settings, count: Any, before: Settings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from msgspec import Struct, field
@@ -12,15 +12,20 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, DTypeError
 
+from ..limits import number as number_from
+from ..limits import within
 from ..names import Origin
 from ..numpy.creation import full
 from ..numpy.shared import convert, traced
 from ..tracing.trace import dtype_of
 from ..tracing.tree import Structure, flatten, same
-from .clipping import clipped
+from .clipping import clip_settings, clipped
 from .numbers import Numbers, number
 
-__all__ = ["Optimizer", "Rule", "Schedule", "with_learning_rate", "with_settings"]
+__all__ = [
+    "Clipping", "Common", "Optimizer", "Rule", "Schedule", "made", "with_learning_rate",
+    "with_settings",
+]  # fmt: skip
 
 Tree = Any
 Array = Any
@@ -30,6 +35,28 @@ Direction = Callable[[Numbers, Array, Array, Mapping[str, Array]], tuple[Array, 
 """(numbers, gradient, parameter, slots) → what the rate is multiplied with, and new slots."""
 Prepared = Callable[[Mapping[str, Any], Any, Mapping[str, Any]], dict[str, Any]]
 """(settings, number of the update from 1, numbers before) → numbers that depend on it."""
+
+
+_MEAN, _SIZE = number_from(0, below=1), number_from(0)
+LIMITS = within(
+    learning_rate=_SIZE, beta_1=_MEAN, beta_2=_MEAN, rho=_MEAN, momentum=_SIZE, epsilon=_SIZE,
+    weight_decay=_SIZE, clip=number_from(0, above=True),
+)  # fmt: skip
+
+
+class Clipping(TypedDict, total=False):
+    """How gradients are held, at most one way of three, and what the optimiser is called."""
+
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    name: str
+
+
+class Common(Clipping, total=False):
+    """What optimisers have in common: `weight_decay`, one way of clipping, and a name."""
+
+    weight_decay: float | None
 
 
 class Rule(Struct, frozen=True, eq=False):
@@ -60,6 +87,12 @@ class Optimizer(Struct, frozen=True, eq=False):
     settings: Mapping[str, float]
     clipping: str = ""
     origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        given = {**self.settings, "learning_rate": self.learning_rate}
+        for name, limit in LIMITS.items():
+            if name in given and not callable(given[name]):
+                limit.expect(given[name], self.name, name)
 
     def init(self, params: Tree) -> dict[str, Any]:
         """The state before the first update.
@@ -136,6 +169,24 @@ class Optimizer(Struct, frozen=True, eq=False):
         if not callable(self.learning_rate):
             return number(constant)
         return convert(traced(self.learning_rate(step)), DType.F64)
+
+
+def made(
+    title: str,
+    rule: Rule,
+    learning_rate: float | Schedule,
+    settings: Mapping[str, float],
+    *,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+    name: str | None = None,
+) -> Optimizer:
+    """The optimiser of a rule with its own settings and those of all."""
+    clipping, bound = clip_settings(clipvalue, clipnorm, global_clipnorm)
+    decay = {} if weight_decay is None else {"weight_decay": weight_decay}
+    return Optimizer(name or title, rule, learning_rate, {**settings, **decay, **bound}, clipping)
 
 
 def with_learning_rate(state: Tree, learning_rate: Any) -> Tree:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
 from ..names import remembered
-from .clipping import clip_settings
 from .numbers import Numbers
-from .optimizer import Optimizer, Rule, Schedule
+from .optimizer import Common, Optimizer, Rule, Schedule, made
 
 __all__ = ["SGD"]
 
@@ -23,11 +22,7 @@ def SGD(
     learning_rate: float | Schedule = 0.01,
     momentum: float = 0.0,
     nesterov: bool = False,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    clipvalue: float | None = None,
-    global_clipnorm: float | None = None,
-    name: str = "SGD",
+    **common: Unpack[Common],
 ) -> Optimizer:
     """Gradient descent: p − rate · g, or with momentum u ← momentum · u + g and p − rate · u.
 
@@ -41,13 +36,10 @@ def SGD(
         raise ArgumentError(
             "nesterov=True needs a momentum", fix="give momentum=0.9", loc=user_location()
         )
-    clipping, settings = clip_settings(clipvalue, clipnorm, global_clipnorm)
-    if weight_decay is not None:
-        settings["weight_decay"] = weight_decay
     if not momentum:
-        return Optimizer(name, Rule(_straight), learning_rate, settings, clipping)
+        return made("SGD", Rule(_straight), learning_rate, {}, **common)
     rule = Rule(_ahead if nesterov else _rolling, {"momentum": 0.0})
-    return Optimizer(name, rule, learning_rate, {**settings, "momentum": momentum}, clipping)
+    return made("SGD", rule, learning_rate, {"momentum": momentum}, **common)
 
 
 def _straight(n: Numbers, g: Any, p: Any, slots: Slots) -> Any:

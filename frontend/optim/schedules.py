@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError
 
+from ..limits import SHARE, number
 from ..names import remembered
 from ..numpy.shared import convert, traced
 from .optimizer import Schedule
@@ -28,6 +29,9 @@ __all__ = [
     "StepDecay",
     "WarmUp",
 ]
+
+
+_LENGTH = number(0, above=True)
 
 
 @remembered
@@ -62,6 +66,7 @@ def ExponentialDecay(
     >>> float(sf.optim.ExponentialDecay(1.0, 10, 0.25)(5))
     0.5
     """
+    _LENGTH.expect(decay_steps, "ExponentialDecay", "decay_steps")
 
     def schedule(step: Any) -> Any:
         return initial_learning_rate * decay_rate ** _stairs(step, decay_steps, staircase)
@@ -79,6 +84,7 @@ def InverseTimeDecay(
     >>> float(sf.optim.InverseTimeDecay(1.0, 10, 0.5)(20))
     0.5
     """
+    _LENGTH.expect(decay_steps, "InverseTimeDecay", "decay_steps")
 
     def schedule(step: Any) -> Any:
         return initial_learning_rate / (1.0 + decay_rate * _stairs(step, decay_steps, staircase))
@@ -111,6 +117,7 @@ def PolynomialDecay(
     >>> [float(sf.optim.PolynomialDecay(1.0, 10, 0.0)(step)) for step in (0, 5, 10, 50)]
     [1.0, 0.5, 0.0, 0.0]
     """
+    _LENGTH.expect(decay_steps, "PolynomialDecay", "decay_steps")
 
     def schedule(step: Any) -> Any:
         step = _number(step)
@@ -141,6 +148,13 @@ def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float])
             loc=user_location(),
         )
 
+    if list(boundaries) != sorted(boundaries):
+        raise ArgumentError(
+            f"the boundaries {list(boundaries)} are not in order",
+            fix="sort them, and the values with them",
+            loc=user_location(),
+        )
+
     def schedule(step: Any) -> Any:
         step = _number(step)
         rate: Any = values[-1]
@@ -168,6 +182,7 @@ def CosineDecay(
     >>> [round(float(sf.optim.CosineDecay(1.0, 10)(step)), 12) for step in (0, 5, 10, 99)]
     [1.0, 0.5, 0.0, 0.0]
     """
+    _LENGTH.expect(decay_steps, "CosineDecay", "decay_steps")
     top = initial_learning_rate if warmup_target is None else warmup_target
 
     def cosine(step: Any) -> Any:
@@ -192,6 +207,7 @@ def WarmUp(schedule: float | Schedule, warmup_steps: int, start: float = 0.0) ->
     >>> [float(sf.optim.WarmUp(1.0, 4)(step)) for step in (0, 1, 4, 9)]
     [0.0, 0.25, 1.0, 1.0]
     """
+    _LENGTH.expect(warmup_steps, "WarmUp", "warmup_steps")
     after = schedule if callable(schedule) else Constant(schedule)
 
     def warmed(step: Any) -> Any:
@@ -218,13 +234,15 @@ def OneCycle(
     >>> [round(float(schedule(step)), 6) for step in (0, 5, 11)]
     [0.1, 1.0, 1e-05]
     """
+    _LENGTH.expect(total_steps, "OneCycle", "total_steps")
+    SHARE.expect(pct_start, "OneCycle", "pct_start")
     low = max_learning_rate / div_factor
     peak, last = pct_start * total_steps - 1.0, total_steps - 1.0
 
     def schedule(step: Any) -> Any:
         step = np.minimum(_number(step), last)
-        up = _between(low, max_learning_rate, step / peak)
-        down = _between(max_learning_rate, low / final_div_factor, (step - peak) / (last - peak))
+        up = _between(low, max_learning_rate, _share(step, peak))
+        down = _between(max_learning_rate, low / final_div_factor, _share(step - peak, last - peak))
         return np.where(step <= peak, up, down)
 
     return schedule
@@ -233,6 +251,11 @@ def OneCycle(
 def _between(start: float, end: float, share: Any) -> Any:
     """Half a cosine from start to end."""
     return end + (start - end) * 0.5 * (1.0 + np.cos(math.pi * share))
+
+
+def _share(done: Any, length: float) -> Any:
+    """How much of a length is done; all of none."""
+    return done / length if length else 1.0
 
 
 def _stairs(step: Any, length: int, staircase: bool) -> Any:

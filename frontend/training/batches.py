@@ -14,7 +14,7 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, DTypeError
 
 from ..data.dataset import Dataset
-from ..nn.limits import is_whole
+from ..limits import is_whole
 from ..tracing.tree import flatten, map_leaves
 
 __all__ = ["Batches", "Types", "array_of", "batches", "example_count", "leaves_of", "split"]

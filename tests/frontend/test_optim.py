@@ -299,3 +299,46 @@ def test_a_schedule_sets_the_rate_of_each_update() -> None:
         assert np.isclose(state["learning_rate"], (step + 1) ** -0.5)
         w, state = update(np.ones(1), state, w)
     np.testing.assert_allclose(w, -sum((t + 1) ** -0.5 for t in range(5)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: optim.SGD(-1.0), "SGD: learning_rate=-1.0"),
+        (lambda: optim.Adam("0.1"), "Adam: learning_rate='0.1'"),
+        (lambda: optim.Adam(beta_1=1.0), "Adam: beta_1=1.0"),
+        (lambda: optim.AMSGrad(beta_2=-0.1), "AMSGrad: beta_2=-0.1"),
+        (lambda: optim.RMSprop(rho=1.5, name="mine"), "mine: rho=1.5"),
+        (lambda: optim.SGD(momentum=-1.0), "SGD: momentum=-1.0"),
+        (lambda: optim.AdamW(weight_decay=-0.1), "AdamW: weight_decay=-0.1"),
+        (lambda: optim.SGD(clipnorm=0.0), "SGD: clip=0.0"),
+        (lambda: optim.Lion(clipvalue=-1.0), "Lion: clip=-1.0"),
+        (lambda: optim.ExponentialDecay(1.0, 0, 0.5), "decay_steps=0"),
+        (lambda: optim.CosineDecay(1.0, 0), "CosineDecay: decay_steps=0"),
+        (lambda: optim.WarmUp(1.0, 0), "warmup_steps=0"),
+        (lambda: optim.OneCycle(1.0, 10, pct_start=2.0), "pct_start=2.0"),
+        (lambda: optim.PiecewiseConstantDecay([20, 10], [1, 2, 3]), "are not in order"),
+        (lambda: sf.initializers.VarianceScaling(-1.0), "scale=-1.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make: Any, words: str) -> None:
+    with pytest.raises(sf.ArgumentError) as caught:
+        make()
+    assert words in str(caught.value)
+    assert "test_optim.py" in str(caught.value)
+
+
+def test_settings_may_be_traced() -> None:
+    def step(rate: Any, p: Any) -> Any:
+        optimizer = optim.SGD(rate, weight_decay=rate)
+        return optimizer.update(p, optimizer.init(p), p)[0]
+
+    assert float(sf.jit(step)(0.5, np.ones(()))) == 1 - 0.5 * (1 + 0.5)
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.1, 10), (1.0, 10), (0.25, 4), (0.0, 5)])
+def test_one_cycle_may_begin_or_end_at_its_top(share: float, steps: int) -> None:
+    schedule = optim.OneCycle(1.0, steps, pct_start=share)
+    rates = [float(schedule(step)) for step in range(steps)]
+    assert np.isfinite(rates).all() and max(rates) <= 1.0
+    assert (rates[0] == 1.0) == (share * steps == 1)

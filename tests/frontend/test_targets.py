@@ -73,6 +73,22 @@ def test_other_shapes_are_refused(call: Any, words: str) -> None:
     assert "test_targets.py" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: losses.BinaryCrossentropy(label_smoothing=2.0), "label_smoothing=2.0"),
+        (lambda: losses.Huber(delta=0.0), "Huber: delta=0.0"),
+        (lambda: metrics.SparseTopKCategoricalAccuracy(0), "k=0"),
+        (lambda: metrics.ConfusionMatrix(0), "num_classes=0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make: Any, words: str) -> None:
+    with pytest.raises(sf.ArgumentError) as caught:
+        make()
+    assert words in str(caught.value)
+    assert "test_targets.py" in str(caught.value)
+
+
 def test_a_single_number_is_the_target_of_all() -> None:
     assert float(losses.MeanSquaredError()(1.0, np.zeros((4, 2)))) == 1.0
 

@@ -1,4 +1,4 @@
-"""What the fields of layers may be; a layer that is made with anything else says so at once."""
+"""What settings may be: a layer or an optimiser that is made with anything else says so at once."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from msgspec import Struct
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
-__all__ = ["GROUPS", "OPTIONAL_SIZE", "SHARE", "SIZE", "Limit", "choice", "is_whole", "within"]
+__all__ = [
+    "GROUPS", "OPTIONAL_SIZE", "SHARE", "SIZE", "Limit", "choice", "is_whole", "number", "within",
+]  # fmt: skip
 
 
 class Limit(Struct, frozen=True):
-    """Which values a field may have, and what to give instead of others."""
+    """Which values a setting may have, and what to give instead of others."""
 
     holds: Callable[[Any], bool]
     fix: str
 
-    def expect(self, layer: Any, name: str) -> None:
-        """Raise ArgumentError where the field of this name has another value."""
-        value = getattr(layer, name)
+    def expect(self, value: Any, owner: str, name: str) -> None:
+        """Raise ArgumentError where the setting of this name has another value."""
         if not self.holds(value):
-            raise ArgumentError(
-                f"{type(layer).__name__}: {name}={value!r}", fix=self.fix, loc=user_location()
-            )
+            raise ArgumentError(f"{owner}: {name}={value!r}", fix=self.fix, loc=user_location())
 
 
 def within(**limits: Limit) -> Mapping[str, Limit]:
-    """What fields may be, by their names."""
+    """What settings may be, by their names."""
     return MappingProxyType(limits)
 
 
@@ -47,6 +46,19 @@ def is_whole(value: Any) -> bool:
 def choice(names: Sequence[str | None]) -> Limit:
     """One of several names."""
     return Limit(lambda value: value in names, f"give one of {', '.join(map(repr, names))}")
+
+
+def number(least: float, below: float | None = None, above: bool = False) -> Limit:
+    """A number from some least one, or `above` it, `below` another; traced ones may be any."""
+
+    def holds(value: Any) -> bool:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return hasattr(value, "dtype")
+        high = below is None or value < below
+        return high and (value > least if above else value >= least)
+
+    end = "" if below is None else f", below {below:g}"
+    return Limit(holds, f"give a number {'above' if above else 'from'} {least:g}{end}")
 
 
 def _is_size(value: Any) -> bool:
