@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -151,7 +152,10 @@ def _lines(drawn: Sequence[Node], one: Mapping[Node, Node]) -> Iterator[Line]:
 def _homes(
     graph: Graph, drawn: Sequence[Node], groups: Sequence[Sequence[Node]]
 ) -> dict[Node, int]:
-    """The kernel of each node; a view belongs to the one that reads it, if it is one alone."""
+    """The kernel of each node; a view belongs to the one that reads it, if it is one alone.
+
+    Loops and branches have kernels inside, and stand for themselves.
+    """
     home = {node: number for number, nodes in enumerate(groups) for node in nodes}
     if not groups:
         return home
@@ -160,12 +164,13 @@ def _homes(
         later = _union(below.get(x) for x in graph.users.get(node, ()))
         if node in home and later and min(later) < home[node]:
             del home[node]  # its readers compute it for themselves
-        below[node] = {home[node]} if node in home else later
+        apart = node.op.regional is not None
+        below[node] = {home[node]} if node in home else {len(groups)} if apart else later
     above: dict[Node, set[int]] = {}
     for node in drawn:
         above[node] = {home[node]} if node in home else _union(above.get(x) for x in node.inputs)
     for node in drawn:
-        if node in home or node.is_parameter or not below[node]:
+        if node in home or node.is_parameter or min(below[node], default=inf) >= len(groups):
             continue
         # Launches are in order, so a view that reads launch k and is read by it belongs there.
         first = min(below[node])

@@ -270,6 +270,21 @@ def test_all_results_of_a_loop_come_from_one_box():
     assert "graph f(" not in to_dot(graph)
 
 
+def test_loops_stand_outside_of_the_kernels_around_them():
+    def model(x, w):
+        rows = sf.scan(lambda c, v: (snp.tanh(c @ w + v), c), x[0], x)[1]
+        return snp.tanh(rows[1:] @ w).sum()
+
+    made = compile(model, "f32[9,4]", "f32[4,4]").compilation
+    drawn = draw(made.graph, frames_of(made))
+    (loop,) = (box for box in drawn.boxes if box.title.endswith("loop"))
+    assert loop.frame is None
+    inside = {node for kernel in made.launches for node in kernel.nodes}
+    framed = {box.key for box in drawn.boxes if box.frame is not None}
+    assert any(node.op.contraction for node in framed)
+    assert all(node in inside or node.op.moves for node in framed)
+
+
 def test_the_page_shows_what_is_inside_of_loops_and_how_they_run():
     made = compile(looping, "f32[90,3]").compilation
     page = report(made)
