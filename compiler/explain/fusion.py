@@ -8,14 +8,13 @@ from typing import Any
 from msgspec import Struct
 
 from ..ir.dims import Dim
-from ..ir.export import stats
 from ..ir.graph import Graph
 from ..ir.node import Node
 from ..ir.printer import name_nodes
 from ..ir.regions import every_node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
-from .records import homes
+from .records import homes, operation_count
 from .text import as_bundle, bytes_text, numbered
 
 __all__ = ["Apart", "FusionReport", "Line", "fusion_report"]
@@ -129,7 +128,7 @@ def fusion_report(graph: Graph, grouping: Grouping, launches: Sequence[Kernel]) 
             apart[pair] = _apart(graph, names, *pair, verdict.reason)
     kernels = tuple(launch.name for launch in launches)
     verdicts = tuple(apart.values())
-    return FusionReport(_lines(graph, where), kernels, verdicts, joined, stats(graph).nodes)
+    return FusionReport(_lines(graph, where), kernels, verdicts, joined, operation_count(graph))
 
 
 def _lines(graph: Graph, where: dict[Node, tuple[int, ...]]) -> tuple[Line, ...]:

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 from ..ir.graph import Graph
 from ..ir.node import Node
+from ..ir.regions import every_node
 from ..kernel.phases import Kernel
 from ..passes.group_kernels import Grouping
 from ..passes.plan_memory import MemoryPlan
 from ..targets.target import Written
 
-__all__ = ["Compiled", "homes", "user_lines"]
+__all__ = ["Compiled", "homes", "operation_count", "user_lines"]
 
 
 class Compiled(Protocol):
@@ -40,6 +41,11 @@ class Compiled(Protocol):
     def written(self) -> Written: ...
     @property
     def seconds(self) -> Mapping[str, float]: ...
+
+
+def operation_count(graph: Graph) -> int:
+    """The nodes that compute something, those inside of loops and branches as well."""
+    return sum(not (node.is_parameter or node.is_constant) for node in every_node(graph))
 
 
 def homes(launches: Sequence[Kernel]) -> dict[Node, tuple[int, ...]]:

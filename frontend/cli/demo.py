@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from symfuse.compiler.explain.records import operation_count
 from symfuse.compiler.explain.stages import as_text, explain, memory
 from symfuse.compiler.explain.text import bytes_text, seconds_text
-from symfuse.compiler.ir.export import stats
 from symfuse.runtime.artifact import Artifact, save
 
 from ..benchmarking.timing import interleaved
@@ -191,7 +191,7 @@ def _copied(args: Any) -> Any:
 def _facts(step: CompiledFunction) -> dict[str, Any]:
     plan, found = memory(step.compilation), step.compilation
     return {
-        "nodes": stats(found.traced).nodes,
+        "nodes": operation_count(found.traced),
         "kernels": len(found.launches),
         "planned_peak_bytes": plan.peak,
         "lower_bound_bytes": plan.lower_bound,

@@ -10,7 +10,7 @@ from symfuse.compiler.explain.cost import costs
 from symfuse.compiler.explain.fusion import FusionReport, Line
 from symfuse.compiler.explain.launches import KernelRecord
 from symfuse.compiler.explain.memory import eager_memory
-from symfuse.compiler.explain.records import Compiled
+from symfuse.compiler.explain.records import Compiled, operation_count
 from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, kernels, memory
 from symfuse.compiler.explain.text import bytes_text, count_text, numbered, seconds_text
 from symfuse.compiler.ir.export import stats
@@ -36,7 +36,7 @@ def to_html(graph: Graph) -> str:
     """A page with the drawing, the text and the cost of a graph."""
     counted, cost, eager = stats(graph), costs(graph), eager_memory(graph)
     facts = [
-        ("operations", str(counted.nodes)),
+        ("operations", str(operation_count(graph))),
         ("depth", str(counted.depth)),
         ("FLOPs", count_text(cost.flops)),
         ("NumPy's peak", bytes_text(eager.peak)),
@@ -84,8 +84,8 @@ def frames_of(compiled: Compiled) -> Frames:
 def _facts(compiled: Compiled) -> list[tuple[str, str]]:
     plan, cost = memory(compiled), cost_analysis(compiled)
     return [
-        ("operations traced", str(stats(compiled.traced).nodes)),
-        ("after the passes", str(stats(compiled.graph).nodes)),
+        ("operations traced", str(operation_count(compiled.traced))),
+        ("after the passes", str(operation_count(compiled.graph))),
         ("kernels", str(len(compiled.launches))),
         ("compile time", seconds_text(sum(compiled.seconds.values()))),
         ("planned peak", bytes_text(plan.peak)),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from symfuse.compiler.explain.records import Compiled
+from symfuse.compiler.explain.records import Compiled, operation_count
 from symfuse.compiler.explain.stages import cost_analysis, kernels, memory
-from symfuse.compiler.explain.text import bytes_text, count_text, seconds_text
-from symfuse.compiler.ir.export import stats
+from symfuse.compiler.explain.text import bytes_text, count_text, numbered, seconds_text
 from symfuse.compiler.ir.graph import Graph
 
 from .html import frames_of
@@ -21,8 +20,8 @@ def summary(compiled: Compiled) -> dict[str, Any]:
     plan, cost = memory(compiled), cost_analysis(compiled)
     return {
         "name": compiled.traced.name,
-        "nodes_traced": stats(compiled.traced).nodes,
-        "nodes_optimized": stats(compiled.graph).nodes,
+        "nodes_traced": operation_count(compiled.traced),
+        "nodes_optimized": operation_count(compiled.graph),
         "kernels": len(compiled.launches),
         "seconds": {name: round(took, 6) for name, took in compiled.seconds.items()},
         "memory": {k: v for k, v in plan.as_dict().items() if k != "buffers"},
@@ -34,12 +33,12 @@ def summary(compiled: Compiled) -> dict[str, Any]:
 def summary_text(compiled: Compiled) -> str:
     """Counts, time, memory and cost, a line each; then the kernels."""
     plan, cost = memory(compiled), cost_analysis(compiled)
-    before, after = stats(compiled.traced).nodes, stats(compiled.graph).nodes
+    before, after = operation_count(compiled.traced), operation_count(compiled.graph)
     took = seconds_text(sum(compiled.seconds.values()))
     return "\n".join(
         (
-            f"{compiled.traced.name}: {before} operations, {after} after the passes, "
-            f"{len(compiled.launches)} kernels, compiled in {took}",
+            f"{compiled.traced.name}: {numbered(before, 'operation')}, {after} after the passes, "
+            f"{numbered(len(compiled.launches), 'kernel')}, compiled in {took}",
             f"memory: planned peak {bytes_text(plan.peak)}, lower bound "
             f"{bytes_text(plan.lower_bound)}, eager NumPy {bytes_text(plan.eager.peak)}",
             f"cost: {count_text(cost.flops)} FLOPs, {bytes_text(cost.bytes)} moved, "

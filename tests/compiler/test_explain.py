@@ -189,6 +189,12 @@ def test_the_bytes_of_kernels_and_their_turns_are_all_that_is_moved(name):
     assert ("turns" in str(made.kernels)) == any(k.turns != 1 for k in made.kernels)
 
 
+def test_operations_inside_of_loops_count():
+    made = sf.compile(lambda x: sf.fori_loop(0, 9, lambda i, c: np.sin(c) * x, x), "f32[4]")
+    assert made.explain().nodes == 3
+    assert str(made.explain()).startswith("3 operations in 1 kernel, ")
+
+
 def test_a_view_keeps_its_base_alive():
     def kept(x):
         base = np.exp(x)

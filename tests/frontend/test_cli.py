@@ -51,7 +51,7 @@ def run(capsys, *argv):
 def test_inspect_prints_a_summary(capsys, model):
     code, said = run(capsys, "inspect", f"{model}:f", "--spec", "x=f32[N,4]; w=f32[4,8]")
     assert code == 0
-    assert "f: 2 operations, 2 after the passes, 1 kernels" in said.out
+    assert "f: 2 operations, 2 after the passes, 1 kernel," in said.out
 
 
 @pytest.mark.parametrize(
