@@ -7,6 +7,7 @@ was expected there and what was found. A `Dataset` is what a training loop takes
 from .augment import crop, flip, noise
 from .cifar import read_cifar
 from .dataset import Dataset
+from .graphs import gcn_norm
 from .idx import read_idx, write_idx
 from .planetoid import Citations, read_planetoid
 from .tables import Table, read_csv
@@ -17,6 +18,7 @@ __all__ = [
     "Table",
     "crop",
     "flip",
+    "gcn_norm",
     "noise",
     "read_cifar",
     "read_csv",

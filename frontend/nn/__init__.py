@@ -21,9 +21,10 @@ _NAMES = {
         "SeparableConv1D", "SeparableConv2D",
     ),
     ".core": (
-        "ActivityRegularization", "Dense", "EinsumDense", "Embedding", "GCNConv", "Lambda",
-        "Masking", "Maxout",
+        "ActivityRegularization", "Dense", "EinsumDense", "Embedding", "Lambda", "Masking",
+        "Maxout",
     ),
+    ".graphs": ("GCNConv",),
     ".inference": ("for_inference",),
     ".layer": ("Layer", "Variables"),
     ".merging": (

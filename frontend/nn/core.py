@@ -24,7 +24,6 @@ __all__ = [
     "Dense",
     "EinsumDense",
     "Embedding",
-    "GCNConv",
     "Lambda",
     "Masking",
     "Maxout",
@@ -156,31 +155,6 @@ class Masking(Stepwise):
 
     def call(self, scope: Scope, x: Any) -> Any:
         return np.where(np.any(x != self.mask_value, axis=-1, keepdims=True), x, 0.0)
-
-
-class GCNConv(Layer):
-    """activation(Â · x · kernel + bias) for nodes x and a normalised adjacency matrix Â.
-
-    Called as `layer(x, adjacency)`: nodes by features, nodes by nodes.
-    """
-
-    units: int
-    activation: Any = None
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
-
-    def call(self, scope: Scope, x: Any, adjacency: Any) -> Any:
-        kernel = scope.weight(
-            "kernel",
-            (x.shape[-1], self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-        )
-        y = matmul(adjacency, matmul(x, kernel))
-        return activation(self.activation)(with_bias(self, scope, y))
 
 
 class ActivityRegularization(Stepwise):

@@ -251,6 +251,61 @@ def test_nodes_see_their_neighbours(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(found, expected)
 
 
+def graph(rng: np.random.Generator, nodes: int = 6) -> tuple[Any, Any, Any]:
+    """Nodes, edges of random directions, of which one is there twice, and their weights."""
+    edges = np.concatenate([rng.integers(0, nodes, (2, 9)), [[1, 1], [2, 2]]], axis=1)
+    return rng.normal(size=(nodes, 3)), edges, rng.normal(size=11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_edges_do_what_their_matrix_does(dtype: str, rng: np.random.Generator) -> None:
+    layer = nn.GCNConv(2, activation="tanh", dtype=dtype)
+    x, edges, weights = graph(rng)
+    x, weights = x.astype(dtype), weights.astype(dtype)
+    matrix = np.zeros((6, 6), dtype)
+    np.add.at(matrix, (edges[1], edges[0]), weights)
+    params, _ = layer.init(sf.random.key(0), x, (edges, weights))
+
+    def compute(params: Any, x: Any, weights: Any) -> Any:
+        return layer.apply(params, {}, x, (edges, weights))[0]
+
+    expected = layer.apply(params, {}, x, matrix)[0]
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    found = [f(params, x, weights) for f in (compute, sf.jit(compute))]
+    np.testing.assert_allclose(found, [expected] * 2, rtol=tolerance, atol=tolerance)
+    assert {one.dtype for one in found} == {np.dtype(dtype)}
+    if dtype == "float64":
+        sf.check_grads(compute, (params, x, weights), eps=1e-6)
+
+
+def test_one_program_serves_graphs_of_every_size(rng: np.random.Generator) -> None:
+    layer = nn.GCNConv(2)
+    params, _ = layer.init(sf.random.key(0), "f32[V,3]", (sf.spec("i64[2,E]"), sf.spec("f32[E]")))
+
+    def compute(params: Any, x: Any, edges: Any, weights: Any) -> Any:
+        return layer.apply(params, {}, x, (edges, weights))[0]
+
+    fast = sf.compile(compute, params, "f32[V,3]", "i64[2,E]", "f32[E]")
+    for nodes in (6, 4):
+        x, edges, weights = graph(rng, nodes)
+        given = (params, x.astype("f"), edges, weights.astype("f"))
+        np.testing.assert_allclose(fast(*given), compute(*given), rtol=1e-5, atol=1e-6)
+    alone = (params, x.astype("f"), np.zeros((2, 0), np.int64), np.zeros(0, "f"))
+    assert not np.any(fast(*alone))
+
+
+@pytest.mark.parametrize("weights", [None, np.array([2.0, 2.0, 0.5, 0.5])])
+def test_edges_are_normalised_as_their_matrix(weights: Any) -> None:
+    edges = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])
+    matrix = np.eye(4)
+    matrix[edges[1], edges[0]] = 1.0 if weights is None else weights
+    root = 1 / np.sqrt(matrix.sum(1))
+    found, own = sf.data.gcn_norm(edges, 4, weights)
+    made = np.zeros((4, 4))
+    np.add.at(made, (found[1], found[0]), own)
+    np.testing.assert_allclose(made, root[:, None] * matrix * root, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("layer", "compute"),
     [
@@ -321,6 +376,23 @@ def test_vmap_and_jit_go_over_layers(rng: np.random.Generator) -> None:
         (lambda: nn.Dense(3).init(sf.random.key(0), "f32[N,M]"), "kernel would have the shape"),
         (lambda: nn.Dense(3).apply({}, {}, np.ones((2, 2))), "has no 'kernel'"),
         (lambda: nn.Embedding(3, 2)(nn.Input(4)), "no whole numbers"),
+        (
+            lambda: nn.GCNConv(2).init(sf.random.key(0), "f32[5,3]", (np.ones((2, 4)), np.ones(4))),
+            "edges of f32",
+        ),
+        (
+            lambda: nn.GCNConv(2).init(
+                sf.random.key(0), "f32[5,3]", (np.ones((4, 2), int), np.ones(4))
+            ),
+            "edges of shape (4",
+        ),
+        (
+            lambda: nn.GCNConv(2).init(
+                sf.random.key(0), "f32[5,3]", (np.ones((2, 4), int), np.ones(3))
+            ),
+            "weights (3,)",
+        ),
+        (lambda: sf.data.gcn_norm(np.array([[0], [5]]), 5), "and 5 nodes"),
         (lambda: nn.GroupNormalization(3)(nn.Input((4,))), "4 channels in 3 groups"),
         (lambda: nn.Reshape((5,))(nn.Input((4,))), "has 4 elements"),
         (lambda: nn.LSTM(3)(nn.Input(SEQUENCE), initial_state=[nn.Input(3)]), "has 1 arrays"),
