@@ -29,8 +29,8 @@ def derivative(
 
     `fun` is traced for numbers, or for `specs`; `wrt` is the position or the name of the argument.
     The derivative of an array has numerator layout: the axes of the result, then those of the
-    argument. Raises ArgumentError for an unknown argument, UnsupportedError where an operation has
-    no formula.
+    argument. Raises ArgumentError for an unknown argument or order, UnsupportedError where an
+    operation has no formula.
 
     >>> import symfuse as sf
     >>> sf.derivative(lambda x: 4 * x**3 + x**2 + 3)
@@ -43,6 +43,12 @@ def derivative(
         raise ArgumentError(
             f"derivative: there is no argument {wrt!r}",
             fix=f"choose one of {', '.join(names)}",
+            loc=user_location(),
+        )
+    if not isinstance(order, int) or order < 0:
+        raise ArgumentError(
+            f"derivative: there is none of order {order!r}",
+            fix="give a whole number from 0 on",
             loc=user_location(),
         )
     at, derived = wrt % len(names), fun

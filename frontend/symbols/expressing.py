@@ -15,13 +15,14 @@ from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ops.derive import attributes
 from symfuse.runtime.errors import ShapeError, UnsupportedError
 
-__all__ = ["expressed", "formula_of", "to_sympy"]
+__all__ = ["expressed", "formula_of", "has_formula", "symbol", "to_sympy"]
 
 Expression = Any  # SymPy's classes carry no types
 Array = np.ndarray[Any, Any]
 LARGEST = 256  # elements of an argument that become symbols of their own
 _FINEST = 1 << 20  # greatest denominator that is shown as a fraction
 
+_PARTS = {"conjugate": "conjugate(x)", "imag": "im(x)", "real": "re(x)", "complex": "x + I*y"}
 _TRANSPARENT = ("stop_gradient", "copy", "positive")
 _AS_IN_NUMPY = ("transpose", "reshape", "reverse", "slice", "broadcast", "concatenate")
 
@@ -34,13 +35,11 @@ def to_sympy(graph: ir.Graph) -> Expression:
     their elements, x[0], x[1], ..., and results of rank one and more are Arrays. Raises
     UnsupportedError for loops and operations without a formula, ShapeError for great arrays.
     """
-    import sympy
-
     names = _names(graph)
     if any(p.shape for p in graph.parameters) and not _is_pointwise(graph):
         values = {p: _elements(p, name) for p, name in names.items()}
     else:
-        values = {p: np.array(sympy.Symbol(name, real=True)) for p, name in names.items()}
+        values = {p: np.array(symbol(p, name)) for p, name in names.items()}
     found = [_shown(one) for one in expressed(graph, values)]
     return found[0] if len(found) == 1 else tuple(found)
 
@@ -54,6 +53,22 @@ def expressed(graph: ir.Graph, values: Mapping[Node, Array]) -> list[Array]:
     return [known[output] for output in graph.outputs]
 
 
+def symbol(node: Node, name: str, kind: Any = None) -> Expression:
+    """A symbol for a value, real unless the value is complex; of a class of symbols or SymPy's."""
+    import sympy
+
+    return (kind or sympy.Symbol)(name, **_assumptions(node))
+
+
+def _assumptions(node: Node) -> dict[str, bool]:
+    return {"complex": True} if node.dtype.is_complex else {"real": True}
+
+
+def has_formula(node: Node) -> bool:
+    """Whether `formula_of` gives one."""
+    return node.op.name in _PARTS or (node.op.body is not None and bool(node.op.formula))
+
+
 def formula_of(node: Node, operands: Sequence[Expression]) -> Expression:
     """The formula of an elementwise operation in expressions for its operands."""
     import sympy
@@ -62,12 +77,14 @@ def formula_of(node: Node, operands: Sequence[Expression]) -> Expression:
         return operands[0]
     if node.op.name == "convert":
         return _converted(node, operands[0])
-    if not node.op.formula:
+    formula = _PARTS.get(node.op.name, node.op.formula)
+    if not formula:
         raise _no_expression(node)
     names = dict(zip("xyz", operands, strict=False))
     attrs = {**attributes(node.op), **node.attrs}
-    symbols = {name: sympy.Dummy(name, real=True) for name in names}
-    written = sympy.sympify(node.op.formula, locals={**attrs, **symbols})
+    pairs = zip(names, node.inputs, strict=True)
+    symbols = {name: sympy.Dummy(name, **_assumptions(source)) for name, source in pairs}
+    written = sympy.sympify(formula, locals={**attrs, **symbols})
     return written.xreplace({symbols[name]: operand for name, operand in names.items()})
 
 
@@ -134,7 +151,7 @@ def _elements(parameter: Node, name: str) -> Array:
     import sympy
 
     if not parameter.shape:
-        return np.array(sympy.Symbol(name, real=True))
+        return np.array(symbol(parameter, name))
     shape = _few(parameter.type)
     if shape is None:
         raise ShapeError(
@@ -142,7 +159,7 @@ def _elements(parameter: Node, name: str) -> Array:
             fix=f"trace for a small size, of at most {LARGEST} elements",
             loc=user_location(),
         )
-    base, found = sympy.IndexedBase(name, real=True), np.empty(shape, dtype=object)
+    base, found = sympy.IndexedBase(name, **_assumptions(parameter)), np.empty(shape, dtype=object)
     for index in np.ndindex(*found.shape):
         found[index] = base[index]
     return found
@@ -151,7 +168,7 @@ def _elements(parameter: Node, name: str) -> Array:
 def _computed(node: Node, operands: list[Array]) -> Array:
     if node.is_constant:
         return _constant(node)
-    if node.op.body is not None:
+    if node.op.body is not None or node.op.name in _PARTS:
         return _mapped(node, operands)
     rule = _RULES.get(node.op.name)
     if rule is not None:

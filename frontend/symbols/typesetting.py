@@ -13,7 +13,7 @@ from symfuse.compiler.ir import graph as ir
 from symfuse.compiler.ir.node import Literal, Node
 from symfuse.compiler.ir.types import TensorType
 
-from .expressing import formula_of, number
+from .expressing import formula_of, has_formula, number, symbol
 
 __all__ = ["to_latex"]
 
@@ -42,12 +42,12 @@ class Text(Struct, frozen=True):
             return self.factor
         return f"{{{self.factor}}}_{{{' '.join(indices)}}}"
 
-    def operand(self, is_base: bool) -> Any:
+    def operand(self, is_base: bool, node: Node) -> Any:
         """The formula as part of an expression of SymPy, which knows what binds how."""
         if self.expression is not None:
             return self.expression
         bare = self.binds == "atom" or (self.binds == "product" and not is_base)
-        return _typeset_symbol()(self.latex if bare else self.factor, real=True)
+        return symbol(node, self.latex if bare else self.factor, _typeset_symbol())
 
 
 @cache
@@ -145,14 +145,15 @@ class _Typesetter:
             return found
         if node.op.name in _UNSEEN:
             return operands[0]
-        if node.op.body is not None and node.op.formula:
+        if has_formula(node):
             return _elementwise(node, operands)
         return _call(node, operands)
 
 
 def _elementwise(node: Node, operands: list[Text]) -> Text:
     is_base = node.op.name in _BASES
-    return _expression(formula_of(node, [operand.operand(is_base) for operand in operands]))
+    pairs = zip(operands, node.inputs, strict=True)
+    return _expression(formula_of(node, [one.operand(is_base, source) for one, source in pairs]))
 
 
 def _expression(e: Any) -> Text:

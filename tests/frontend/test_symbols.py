@@ -228,3 +228,20 @@ def test_every_operation_can_be_typeset():
 
     latex = sf.trace(model, "f64[3]", "f64[3,3]").to_latex()
     assert latex.count("{") == latex.count("}")
+
+
+def test_complex_values_have_symbols_that_are_not_real():
+    u = sympy.Symbol("u", complex=True)
+    graph = sf.trace(lambda u: snp.conj(u) * u + u.real - 1j * u.imag, "c128[]")
+    found = graph.to_sympy()
+    assert found == u * sympy.conjugate(u) + sympy.re(u) - sympy.I * sympy.im(u)
+    assert sf.trace(lambda u: snp.exp(1j * u).real, "c128[]").to_sympy() != sympy.cos(u)
+    value = 0.3 + 0.7j
+    assert complex(found.subs(u, value)) == pytest.approx(complex(graph(value)))
+    assert r"\overline{u}" in sf.trace(lambda u: snp.conj(u) * 2, "c64[]").to_latex()
+
+
+@pytest.mark.parametrize("order", [-1, 1.5])
+def test_orders_of_derivatives_are_whole(order):
+    with pytest.raises(sf.ArgumentError, match="none of order"):
+        sf.derivative(lambda x: x**2, order=order)
