@@ -22,6 +22,7 @@ from symfuse.runtime.log import log
 from symfuse.runtime.program import Launch, Program
 
 from .clock import Clock
+from .explain.text import numbered
 from .fingerprint import fingerprint
 from .ir.graph import Graph
 from .progress import shown
@@ -135,7 +136,8 @@ def _told(made: Compilation) -> Compilation:
         total = 1e3 * sum(made.seconds.values())
         source = "from the cache" if made.from_cache else "compiled"
         kernels = len(made.program.launches)
-        line = f"symfuse: {made.traced.name} {source} in {total:.1f} ms, {kernels} kernels"
+        counted = numbered(kernels, "kernel")
+        line = f"symfuse: {made.traced.name} {source} in {total:.1f} ms, {counted}"
         print(line, file=sys.stderr)
     texts = TARGETS[made.machine[0]].texts
     shown = ((3, "optimized"), (3, "schedule"), (4, "kernels"), (4, texts[0]), (5, texts[-1]))

@@ -180,7 +180,8 @@ def node_cost(node: Node) -> Cost:
     if node.op.regional is not None:
         inside = reduce(add, (costs(one).total for one in executed_regions(node)), Cost())  # type: ignore[arg-type]
         return inside.times(dict(node.attributes).get("length", 1))
-    if node.is_parameter or is_inline(node) or node.is_constant or node.op.moves is not None:
+    is_given = node.is_parameter or node.is_constant or is_inline(node)
+    if is_given or node.op.moves is not None or node.op.is_view:
         return Cost()
     moved = Cost(nbytes=_touched(node))
     if node.op.contraction:

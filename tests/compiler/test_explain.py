@@ -189,6 +189,12 @@ def test_the_bytes_of_kernels_and_their_turns_are_all_that_is_moved(name):
     assert ("turns" in str(made.kernels)) == any(k.turns != 1 for k in made.kernels)
 
 
+def test_parts_of_complex_arrays_are_views_that_cost_nothing():
+    found = sf.compile(lambda z: z * (2 - 1j), "c64[100]").cost_analysis()
+    moved = {node.op.name for node, cost in found.nodes}
+    assert "multiply" in moved and not moved & {"as_real", "as_complex"}
+
+
 def test_operations_inside_of_loops_count():
     made = sf.compile(lambda x: sf.fori_loop(0, 9, lambda i, c: np.sin(c) * x, x), "f32[4]")
     assert made.explain().nodes == 3
