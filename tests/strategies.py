@@ -124,6 +124,10 @@ def _reverse(d: Drawing, x: Node) -> Any:
     return op["reverse"](x, axes=(d.one_of(d.axes_of(x)),))
 
 
+def _required(d: Drawing, x: Node) -> Any:
+    return op["required"](x, low=0, high=d.one_of(x.shape))
+
+
 def _iota(d: Drawing, x: Node) -> Any:
     counting = [t for t in d.dtypes if not t.is_bool]
     if not counting:
@@ -247,6 +251,7 @@ MAKERS: dict[str, Callable[[Drawing, Node], Any]] = {
     "pad": _pad,
     "concatenate": _concatenate,
     "reverse": _reverse,
+    "required": _required,
     "iota": _iota,
     "convert": _convert,
     **{f"reduce_{how}": _reduce(f"reduce_{how}") for how in ("sum", "prod", "max", "min")},

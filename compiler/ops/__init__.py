@@ -38,7 +38,7 @@ from .complex import as_complex, as_real, complex, conjugate, imag, interleave, 
 from .contract import contract
 from .control import branch, loop, while_loop
 from .conversion import convert, hold, stop_gradient
-from .copying import copy, named
+from .copying import copy, named, required
 from .custom import custom_jvp, custom_vjp, pullback
 from .dynamic import dynamic_slice, dynamic_update_slice
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
@@ -219,6 +219,7 @@ __all__ = [
     "reduce_sum",
     "relu",
     "remainder",
+    "required",
     "reshape",
     "reverse",
     "rfft",

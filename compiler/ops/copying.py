@@ -1,17 +1,23 @@
-"""Operations that change no value: one puts it into memory of its own, one labels it."""
+"""Operations that change no value: they put it into memory of its own, label it, or ask that sizes
+fit."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..ir.op import Op
-from ..ir.types import TensorType
-from .alignment import as_is
-from .kinds import mapped
-from .pairs import partwise
-from .sampling import ALL, numbers
+from symfuse.runtime.errors import ShapeError
 
-__all__ = ["copy", "named"]
+from ..ir.dims import Dim, is_at_most
+from ..ir.op import Op
+from ..ir.types import Guard, TensorType
+from .alignment import as_is
+from .kinds import linear, mapped
+from .pairs import partwise
+from .sampling import ALL, arrays, numbers
+
+__all__ = ["copy", "named", "required"]
 
 
 def _copy_type(x: TensorType, *, number: int = 0) -> TensorType:
@@ -51,4 +57,34 @@ named: Op = mapped(
     parts=partwise,
     reference=lambda x, *, label="": np.array(x),
     samples=numbers(),
+)
+
+
+def _required_type(x: TensorType, *, low: Dim, high: Dim) -> TensorType:
+    if is_at_most(low, high) is False:
+        raise ShapeError(
+            f"{low} ≤ {high} is asked for, which never holds", fix="ask for what some sizes satisfy"
+        )
+    return x
+
+
+def _required_guards(x: TensorType, *, low: Dim, high: Dim) -> tuple[Guard, ...]:
+    return () if is_at_most(low, high) else ((low, "≤", high),)
+
+
+def _required_transpose(ct: Any, which: int, inputs: Any, attrs: Any) -> Any:
+    return required(ct, **attrs)
+
+
+required: Op = linear(
+    "required",
+    doc="x itself, for sizes of which low ≤ high holds; with others nothing is run",
+    result_type=_required_type,
+    guards=_required_guards,
+    moves=lambda index, x, attrs: index,
+    transpose=_required_transpose,
+    batch=lambda inputs, batched, attrs: required(inputs[0], **attrs),
+    reference=lambda x, *, low, high: np.asarray(x),
+    samples=arrays((2, 3), low=1, high=2),
+    errors=(((TensorType((2,), ALL[0]),), {"low": 3, "high": 2}, ShapeError),),
 )

@@ -157,9 +157,9 @@ def end_of_derivatives(x: Any) -> Sides:
     return stop_gradient(x), x
 
 
-@step("named")
-def labels_of_values(node: Node) -> Node:
-    """Which values a checkpoint keeps is known once passes run."""
+@step("named", "required")
+def remarks_on_values(node: Node) -> Node:
+    """What checkpoints keep, and which sizes are admitted, has been read from the traced graph."""
     return node.inputs[0]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.builder import constant
+from ..ir.dims import Expr
 from ..ir.graph import Graph
 from ..ir.interpret import evaluate_node
 from ..ir.node import Literal, Node
@@ -55,6 +56,8 @@ def of_constants(node: Node) -> Any:
         return None
     if not all(_is_known(x) for x in node.inputs) or not _is_small(node):
         return None
+    if any(_has_sizes(value) for _, value in node.attributes):
+        return None
     arrays = [_array(x) for x in node.inputs]
     shape = tuple(n for n in node.shape if isinstance(n, int))
     return _accepted(node, evaluate_node(node, arrays, {}), shape)
@@ -62,6 +65,12 @@ def of_constants(node: Node) -> Any:
 
 def _is_known(x: Node) -> bool:
     return (x.is_constant or x.number is not None) and _is_small(x)
+
+
+def _has_sizes(value: Any) -> bool:
+    """Whether an attribute holds sizes that are known only when a program runs."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(part, Expr) for part in parts)
 
 
 def _is_small(x: Node) -> bool:

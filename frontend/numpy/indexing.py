@@ -25,7 +25,8 @@ from .shared import (
     size_number,
     traced,
 )
-from .subscripts import Cut, Subscript, _out_of_range, subscript
+from .sizes import at_least, required
+from .subscripts import Cut, Subscript, _out_of_range, admitted, subscript
 
 __all__ = ["one_hot", "places_of", "take", "take_along_axis"]
 
@@ -35,7 +36,7 @@ def getitem(x: Tracer, key: Any) -> Any:
     if has_traced_slice(key) and (piece := piece_of(key, x.shape)) is not None:
         return read(x, piece)
     found = subscript(key, x.shape)
-    result = _cut_axes(x, found)
+    result = admitted(_cut_axes(x, found), found)
     if not found.indexed:
         shape = tuple(1 if part is None else result.shape[part] for part in found.layout)
         if shape == tuple(result.shape):
@@ -110,7 +111,10 @@ def places_of(index: Any, size: Any) -> Any:
         return call("select", call("less", wide, 0), wide + size_number(size), wide)
     array = np.asarray(index, np.int64)
     if not isinstance(size, int):
-        return places_of(constant(array), size) if (array < 0).any() else constant(array)
+        first, last = int(array.min(initial=0)), int(array.max(initial=-1))
+        at_least(size, max(last + 1, -first), f"index {last if last >= -first else first}")
+        index = required(required(constant(array), last + 1, size), -first, size)
+        return places_of(index, size) if first < 0 else index
     wrong = array[(array < -size) | (array >= size)]
     if wrong.size:
         raise _out_of_range(int(wrong.flat[0]), size)

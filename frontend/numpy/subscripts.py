@@ -12,9 +12,9 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
 from ..tracing.tracer import Tracer
-from .sizes import at_least, clipped
+from .sizes import at_least, clipped, may_count_back, required
 
-__all__ = ["Cut", "Index", "Subscript", "expanded", "is_mask", "subscript"]
+__all__ = ["Cut", "Index", "Subscript", "admitted", "expanded", "is_mask", "subscript"]
 
 
 class Cut(Struct, frozen=True):
@@ -25,6 +25,7 @@ class Cut(Struct, frozen=True):
     step: int
     flipped: bool = False
     dropped: bool = False  # a single index: the axis goes away
+    not_negative: tuple[Any, ...] = ()  # bounds that would count from the end if they were
 
     @property
     def count(self) -> Any:
@@ -57,6 +58,14 @@ class Subscript(Struct, frozen=True):
     def indexed(self) -> tuple[int, ...]:
         """The axes that index arrays read."""
         return tuple(at for at, entry in enumerate(self.entries) if isinstance(entry, Index))
+
+
+def admitted(x: Any, found: Subscript) -> Any:
+    """An array that a subscript leads to, for sizes for which its bounds count from the start."""
+    cuts = (entry for entry in found.entries if isinstance(entry, Cut))
+    for bound in dict.fromkeys(bound for cut in cuts for bound in cut.not_negative):
+        x = required(x, 0, bound)
+    return x
 
 
 def is_mask(key: Any) -> bool:
@@ -223,7 +232,12 @@ def _symbolic_cut(part: slice, size: Any, step: int) -> Cut:
         return _flipped_cut(part, size, -step)
     first = 0 if part.start is None else part.start
     start = clipped(first, size)
-    return Cut(start, _stop(first, part.stop, start, size), step)
+    return Cut(start, _stop(first, part.stop, start, size), step, not_negative=_unsure(part, size))
+
+
+def _unsure(part: slice, size: Any) -> tuple[Any, ...]:
+    """The bounds that have to be told from those that count from the end when sizes are known."""
+    return tuple(bound for bound in (part.start, part.stop) if may_count_back(bound, size))
 
 
 def _stop(first: Any, bound: Any, start: Any, size: Any) -> Any:
@@ -242,12 +256,7 @@ def _stop(first: Any, bound: Any, start: Any, size: Any) -> Any:
 
 def _flipped_cut(part: slice, size: Any, step: int) -> Cut:
     """The first element of a slice backwards is the last that the cut reaches."""
-    stop = size if part.start is None else _behind(part.start, size)
-    low = 0 if part.stop is None else minimum(_behind(part.stop, size), stop)
+    stop = size if part.start is None else clipped(part.start, size, 1)
+    low = 0 if part.stop is None else minimum(clipped(part.stop, size, 1), stop)
     left_over = minimum((stop - low - 1) % step, stop - low)
-    return Cut(low + left_over, stop, step, flipped=True)
-
-
-def _behind(bound: Any, size: Any) -> Any:
-    """The place after one, held in 0..size."""
-    return size if isinstance(bound, int) and bound == -1 else clipped(bound + 1, size)
+    return Cut(low + left_over, stop, step, flipped=True, not_negative=_unsure(part, size))

@@ -18,7 +18,7 @@ from .bounds import beyond, fill_of, kept_inside, mode_of, padded
 from .indexing import getitem, places_of
 from .pieces import piece_of, written
 from .shared import broadcast_shape_to, call, convert, product, size_number, traced
-from .subscripts import Cut, Index, Subscript, is_mask, subscript
+from .subscripts import Cut, Index, Subscript, admitted, is_mask, subscript
 
 __all__ = ["At", "updated"]
 
@@ -113,7 +113,7 @@ def updated(x: Tracer, key: Any, values: Any, how: str, mode: Any = None) -> Any
     v = call("reshape", v, shape=region) if region != tuple(v.shape) else v
     flipped = tuple(at for at, cut in enumerate(cuts) if cut.flipped)
     v = call("reverse", v, axes=flipped) if flipped else v
-    return _blended(x, cuts, v, how)
+    return admitted(_blended(x, cuts, v, how), found)
 
 
 def _listed(values: Any) -> Any:

@@ -31,7 +31,7 @@ __all__ = ["Trace", "call", "call_graph", "constant", "current", "dtype_of", "si
 
 assert ops  # loading it completes the table of operations
 
-_VIEWS = frozenset({"broadcast", "transpose", "reshape", "slice", "reverse"})
+_VIEWS = frozenset({"broadcast", "transpose", "reshape", "slice", "reverse", "required"})
 
 
 class Trace:

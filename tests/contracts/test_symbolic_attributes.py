@@ -24,6 +24,7 @@ ATTRIBUTES: dict[str, tuple[tuple[Dim, ...], dict[str, Any]]] = {
     "iota": ((), {"shape": (N, 2 * M), "axis": 1, "dtype": DType.I64}),
     "slice": ((N, M), {"starts": (1, M // 2), "stops": (N, M), "steps": (2, 1)}),
     "pad": ((N, M), {"low": (M, 0), "high": (0, N), "interior": (1, 0), "value": 2}),
+    "required": ((N, M), {"low": 1, "high": N}),
     "overlap_add": ((N, M, 3), {"axis": 1, "stride": 2, "dilation": 1, "length": 2 * M + 2}),
     "dynamic_slice": ((N + 2, M), {"sizes": (N, M)}),
     "irfft": ((N // 2 + 1,), {"axis": 0, "size": N}),

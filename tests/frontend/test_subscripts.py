@@ -162,3 +162,63 @@ def test_arrays_made_in_a_trace_are_traced_and_keep_their_types():
     ):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
+
+
+SLICES = {
+    "1 - N:": lambda n, m: slice(1 - n, None),
+    "-N // 2:N // 2": lambda n, m: slice(-(n // 2), n // 2),
+    "M - N:": lambda n, m: slice(m - n, None),
+    ":N - M": lambda n, m: slice(None, n - m),
+    "-M:M": lambda n, m: slice(-m, m),
+    "2:-M:2": lambda n, m: slice(2, -m, 2),
+    "M::-1": lambda n, m: slice(m, None, -1),
+    "-M::-1": lambda n, m: slice(-m, None, -1),
+    "M - 2:-M:-1": lambda n, m: slice(m - 2, -m, -1),
+    ":M - N:-2": lambda n, m: slice(None, m - n, -2),
+}
+
+
+@pytest.mark.parametrize("bounds", SLICES.values(), ids=SLICES.keys())
+def test_symbolic_bounds_count_from_where_python_has_them_count(bounds):
+    def read(x, y):
+        return x[bounds(x.shape[0], y.shape[0])]
+
+    def write(x, y):
+        z = x.copy()
+        z[bounds(x.shape[0], y.shape[0])] = -1.0
+        return z
+
+    exe = sf.compile(lambda x, y: (read(x, y), write(x, y)), "f64[N]", "f64[M]")
+    for n, m in np.ndindex(5, 5):
+        x, y = np.arange((0, 1, 2, 3, 17)[n]) + 0.5, np.zeros((0, 1, 2, 3, 17)[m])
+        for found, function in zip(exe(x, y), (read, write), strict=True):
+            np.testing.assert_array_equal(found, function(x, y))
+
+
+@pytest.mark.parametrize(
+    ("function", "least"),
+    [
+        (lambda x: x[: x.shape[0] - 3], 3),
+        (lambda x: x[x.shape[0] - 2 :: -1], 2),
+        (lambda x: x[3:] - x[: x.shape[0] - 3], 3),
+        (lambda x: snp.asarray(x).at[: x.shape[0] - 3].set(0.0).sum(), 3),
+        (sf.grad(lambda x: (x[x.shape[0] - 2 :] ** 2).sum()), 2),
+        (lambda x: x[np.array([1, -3])], 3),
+    ],
+)
+def test_sizes_for_which_a_bound_would_count_from_the_end_are_refused(function, least):
+    graph, exe = sf.trace(function, "f64[N]"), sf.compile(function, "f64[N]")
+    for size in (0, 1, 2, 3, 17):
+        x = np.arange(size) + 0.5
+        for run in (graph, exe):
+            if size >= least:
+                wanted = sf.trace(function, x)(x)
+                np.testing.assert_array_equal(run(x), wanted)
+            else:
+                with pytest.raises(sf.GuardError, match="is valid for"):
+                    run(x)
+
+
+def test_a_piece_of_a_constant_may_begin_at_a_symbolic_size():
+    exe = sf.compile(lambda x: snp.asarray(np.arange(5.0))[x.shape[0]] * x, "f64[N]")
+    np.testing.assert_array_equal(exe(np.ones(3)), [3.0, 3.0, 3.0])

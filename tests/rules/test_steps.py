@@ -254,7 +254,10 @@ CASES = {
         (lambda x: op["log"](op["reduce_sum"](op["exp"](x), axes=(0, 2))), X),
         (lambda x: op["log"](op["reduce_sum"](op["exp"](x), axes=(1,))), "f64[2,3]"),
     ],
-    "labels_of_values": [(lambda x: op["named"](x, label="hidden") + 1.0, X)],
+    "remarks_on_values": [
+        (lambda x: op["named"](x, label="hidden") + 1.0, X),
+        (lambda x: op["required"](x, low=2, high=x.shape[1]) + 1.0, X),
+    ],
     "shift_in_softmax": [(lambda x: naive_softmax(shifted(x)[0]), "f32[2,3]")],
     "shift_in_log_softmax": [(log_softmax, "f32[2,3]")],
     "shift_in_log_sum_exp": [(log_sum_exp, "f32[2,3]")],
