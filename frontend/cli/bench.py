@@ -15,7 +15,7 @@ from ..benchmarking.measure import bench
 from ..benchmarking.standing import CONTENDERS, available, markdown, run_suite, save_results
 from ..tracing.specs import Spec, spec
 from .inspect import in_order, load_function, read_specs, users_code
-from .output import FAILED, OK, at_least, print_json, say
+from .output import FAILED, OK, at_least, new_file, print_json, say
 
 __all__ = ["add_bench"]
 
@@ -44,7 +44,7 @@ def add_bench(commands: Any, **common: Any) -> None:
         help="where to measure; the default is SYMFUSE_TARGET",
     )
     parser.add_argument("--results", type=Path, metavar="DIR", help="keep the numbers there")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="of a function, as SVG")
+    parser.add_argument("--plot", type=new_file, metavar="FILE", help="of a function, as SVG")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run)
 

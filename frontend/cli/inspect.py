@@ -20,7 +20,7 @@ from symfuse.runtime.errors import ArgumentError, Loc, SymfuseError
 from ..staging.aot import compile
 from ..view.html import save_report
 from ..view.summary import summary, summary_text
-from .output import OK, print_json, say
+from .output import OK, new_file, print_json, say
 
 __all__ = ["add_inspect", "in_order", "load_function", "read_specs", "users_code"]
 
@@ -45,7 +45,9 @@ def add_inspect(commands: Any, **common: Any) -> None:
     parser.add_argument(
         "--target", choices=("cpu", "cuda"), help="what to compile for; else SYMFUSE_TARGET"
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report into a file")
+    parser.add_argument(
+        "--html", type=new_file, metavar="FILE", help="write the report into a file"
+    )
     parser.add_argument("--explain", action="store_true", help="print which lines were fused")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(run=run)

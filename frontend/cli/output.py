@@ -26,6 +26,7 @@ __all__ = [
     "USAGE",
     "answering",
     "at_least",
+    "new_file",
     "print_json",
     "rows_of",
     "say",
@@ -105,6 +106,16 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def new_file(text: str) -> Path:
+    """Reads the path of a file that is to be written: known to fail before anything is computed."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder: give the path of a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}: make it first")
+    return path
 
 
 def rows_of(facts: dict[str, Any]) -> Sequence[Sequence[str]]:

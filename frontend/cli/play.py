@@ -6,11 +6,12 @@ import argparse
 import sys
 import webbrowser
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from symfuse.runtime.errors import ArgumentError
+
 from ..view.text import print_table
-from .output import OK, print_json, say
+from .output import OK, new_file, print_json, say
 
 __all__ = ["add_play"]
 
@@ -30,7 +31,9 @@ def add_play(commands: Any, **common: Any) -> None:
     )
     parser.add_argument("--port", type=_port, default=0, help="the default is a free one")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
-    parser.add_argument("--export", type=Path, metavar="FILE", help="write the recorded page there")
+    parser.add_argument(
+        "--export", type=new_file, metavar="FILE", help="write the recorded page there"
+    )
     parser.add_argument("--json", action="store_true", help="print the address, or what the "
                         "recorded runs have learnt, as JSON")  # fmt: skip
     parser.set_defaults(run=run)
@@ -44,7 +47,13 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     say("compiling the first network", quiet=args.json)
     session = import_module(_SESSION).Session()
-    server = import_module(_SERVER).Server(session, args.port)
+    try:
+        server = import_module(_SERVER).Server(session, args.port)
+    except OSError as error:
+        raise ArgumentError(
+            f"port {args.port} cannot be used: {error.strerror}",
+            fix="choose another one, or leave it out for a free one",
+        ) from None
     try:
         _announce(server.url, args)
         server.serve_forever()

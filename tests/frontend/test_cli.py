@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -170,6 +171,22 @@ def test_counts_are_whole_and_positive(capsys, argv):
         main(argv)
     assert stopped.value.code == 2
     assert "give a whole number from 1 on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [("inspect", "--html"), ("bench", "--plot"), ("play", "--export")])
+def test_files_that_cannot_be_written_are_refused_at_once(capsys, tmp_path, argv):
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "no" / "x", "there is no folder")):
+        with pytest.raises(SystemExit) as stopped:
+            main([*argv, str(path)])
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_named(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, said = run(capsys, "play", "--no-browser", "--port", taken.getsockname()[1])
+    assert code == 1
+    assert "cannot be used" in said.err and "choose another one" in said.err
 
 
 def test_wrong_arguments_exit_with_2(capsys):
