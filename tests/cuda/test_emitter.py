@@ -31,7 +31,7 @@ from symfuse.compiler.kernel.phases import (
     Phase,
 )
 from symfuse.compiler.kernel.processor import Device, Processor
-from symfuse.compiler.targets.cuda.kernels import kernel_source
+from symfuse.compiler.targets.cuda.kernels import kernel_source, prefix
 from symfuse.runtime.dtypes import DType
 
 Array = np.ndarray[Any, Any]
@@ -240,3 +240,7 @@ def test_indices_have_64_bits_only_where_they_need_them() -> None:
         texts.append(kernel_source(kernels[0], ()).body)
     assert "i64" not in texts[0]
     assert "(i64)90000 * d" in texts[1]
+
+
+def test_kernels_have_nothing_to_add_in_the_order_of_arrival():
+    assert "atomic" not in prefix().lower()

@@ -92,22 +92,6 @@ SF_KERNEL(pipeline, 64)(f32* y, const f32* x, i64 n) {
         sf_barrier();
     }
 }
-SF_KERNEL(counts, 64)(u32* bins, i64* sum, i32* extremes, const i32* x) {
-    i32 value = x[sf_block() * 64 + sf_thread()];
-    sf_atomic_add(bins + value % 16, 1u);
-    sf_atomic_add(sum, i64(value));
-    sf_atomic_max(extremes, value);
-    sf_atomic_min(extremes + 1, value);
-}
-SF_KERNEL(turns, 32)(i32* y, u32* arrived, i32* x) {
-    i32 b = sf_block(), n = sf_blocks();
-    for (i32 turn = 0; turn < 3; ++turn) {
-        if (sf_thread() == 0) x[b] += turn;
-        sf_grid_barrier(arrived);
-        if (sf_thread() == 0) y[b] += x[(b + 1) % n];
-        sf_grid_barrier(arrived);
-    }
-}
 SF_KERNEL(dynamic, 64)(i32* y) {
     SF_DYNAMIC_SHARED(memory);
     i32* numbers = (i32*)memory;
@@ -279,26 +263,6 @@ def test_copies_arrive_when_they_are_waited_for(n, rng):
     padded[:n] = x
     run("pipeline", y, x, n)
     assert np.array_equal(y, padded.reshape(-1, 256)[:, ::-1].reshape(-1))
-
-
-@needs_compiler
-def test_atomics_count_and_compare(rng):
-    x = rng.integers(0, 1000, 256).astype("i4")
-    bins, total, extremes = np.zeros(16, "u4"), np.zeros(1, "i8"), np.int32([-1, 10_000])
-    run("counts", bins, total, extremes, x, blocks=4)
-    assert np.array_equal(bins, np.bincount(x % 16, minlength=16))
-    assert total[0] == x.sum()
-    assert tuple(extremes) == (x.max(), x.min())
-
-
-@needs_compiler
-def test_blocks_of_a_cooperative_launch_meet():
-    y, x, arrived = np.zeros(5, "i4"), np.arange(5, dtype="i4"), np.zeros(1, "u4")
-    run("turns", y, arrived, x, blocks=5, cooperative=True)
-    following = np.roll(np.arange(5), -1)
-    assert np.array_equal(y, 3 * following + 0 + 1 + 3)
-    with pytest.raises(SimulationError, match=r"sf_grid_barrier at line .* not cooperative"):
-        run("turns", y, arrived, x, blocks=5)
 
 
 @needs_compiler

@@ -97,36 +97,6 @@ SF_SHUFFLE(sf_shuffle_up, __shfl_up_sync, lanes)
 
 SF_FUNCTION u32 sf_ballot(bool vote) { return __ballot_sync(0xffffffffu, vote); }
 
-// Whole numbers only: adding floats in the order of arrival gives another sum in every run.
-template <class T>
-SF_FUNCTION T sf_atomic_add(T* at, T value) {
-    typedef typename sf_word<sizeof(T)>::type word;
-    static_assert(T(1) / 2 == 0, "atomics are for whole numbers");
-    if constexpr (sizeof(T) == 8)
-        return (T)atomicAdd((u64*)at, (u64)value);
-    else
-        return (T)atomicAdd((word*)at, (word)value);
-}
-template <class T>
-SF_FUNCTION T sf_atomic_max(T* at, T value) { return atomicMax(at, value); }
-template <class T>
-SF_FUNCTION T sf_atomic_min(T* at, T value) { return atomicMin(at, value); }
-SF_FUNCTION u32 sf_atomic_exchange(u32* at, u32 value) { return atomicExch(at, value); }
-
-// All blocks of a cooperative launch meet. `arrived` counts up from zero for ever: every meeting
-// ends at the next multiple of the number of blocks.
-SF_FUNCTION void sf_grid_barrier(u32* arrived) {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        u32 before = atomicAdd(arrived, 1u);
-        u32 goal = (before / gridDim.x + 1) * gridDim.x;
-        while ((i32)(*(volatile u32*)arrived - goal) < 0) __nanosleep(32);
-        __threadfence();
-    }
-    __syncthreads();
-}
-
 SF_FUNCTION u32 sf_shared_address(const void* shared) {
     return (u32)__cvta_generic_to_shared(shared);
 }

@@ -86,7 +86,7 @@ class SimulationError(AssertionError):
 class _Job(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_char_p) for name in ("text", "name")),
-        *((name, ctypes.c_int32) for name in ("blocks", "threads", "cooperative", "order")),
+        *((name, ctypes.c_int32) for name in ("blocks", "threads", "order")),
         *((name, ctypes.c_uint64) for name in ("shared", "seed")),
         *((name, ctypes.c_int32) for name in ("arrays", "sizes")),
         *((name, ctypes.c_void_p) for name in ("data", "bytes", "values")),
@@ -102,7 +102,6 @@ def simulate(
     schedule: str = "forward",
     *,
     seed: int = 1,
-    cooperative: bool = False,
     seconds: int = 30,
 ) -> None:
     """Runs one kernel on `arrays`, in place; after an error they are as they were."""
@@ -115,7 +114,6 @@ def simulate(
         name=source.name.encode(),
         blocks=blocks,
         threads=source.threads,
-        cooperative=cooperative,
         order=SCHEDULES.index(schedule),
         shared=source.shared,
         seed=seed,
@@ -139,14 +137,13 @@ def simulate_all(
     sizes: Sequence[int] = (),
     *,
     seeds: Sequence[int] = (1, 2),
-    cooperative: bool = False,
 ) -> None:
     """Runs one kernel under every schedule; results that differ in a bit are an error."""
     runs = [("forward", 1), ("backward", 1), *(("random", seed) for seed in seeds)]
     starts = [array.copy() for array in arrays]
     for schedule, seed in runs:
         found = [array.copy() for array in starts]
-        simulate(source, blocks, found, sizes, schedule, seed=seed, cooperative=cooperative)
+        simulate(source, blocks, found, sizes, schedule, seed=seed)
         if schedule == "forward":
             for array, result in zip(arrays, found, strict=True):
                 array[...] = result

@@ -48,7 +48,6 @@ struct Queue {
 struct Call {
     CUfunction function = nullptr;
     unsigned blocks = 0, threads = 0, shared = 0;
-    bool cooperative = false;
     std::vector<std::vector<char>> parameters;
 
     CUresult run();

@@ -88,7 +88,6 @@ CUresult Call::run() {
     launch.blocks = (int32_t)blocks;
     launch.threads = (int32_t)threads;
     launch.shared = shared;
-    launch.cooperative = cooperative;
     choose_schedule(launch);
     state().launches++;
     Outcome outcome = sf::run(launch);
@@ -185,18 +184,9 @@ API cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsign
                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
                    CUstream stream, void** parameters, void**) {
     return guarded([&] {
-        Call call{function, grid_x, block_x, shared, false, {}};
+        Call call{function, grid_x, block_x, shared, {}};
         CUresult status = make_call(call, grid_y * grid_z * block_y * block_z, parameters);
         return status ? status : enqueue(stream, {std::move(call), nullptr});
     });
 }
 
-API cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                              unsigned block_x, unsigned block_y, unsigned block_z,
-                              unsigned shared, CUstream stream, void** parameters) {
-    return guarded([&] {
-        Call call{function, grid_x, block_x, shared, true, {}};
-        CUresult status = make_call(call, grid_y * grid_z * block_y * block_z, parameters);
-        return status ? status : enqueue(stream, {std::move(call), nullptr});
-    });
-}

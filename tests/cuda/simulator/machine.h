@@ -14,9 +14,8 @@ struct Here {
 };
 extern Here here;
 
-// The threads of a block, or the blocks of a grid, meet. `line` is where in the text of the kernel.
+// The threads of a block meet. `line` is where in the text of the kernel.
 void barrier(int line);
-void grid_barrier(int line);
 
 enum class Meeting : int32_t {
     warp_barrier, shuffle, ballot, mma_bf16, mma_f16, mma_tf32, load_matrix, load_matrix_transposed

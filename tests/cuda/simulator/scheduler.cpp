@@ -31,7 +31,6 @@ uint64_t random_state;
 // Blocks come after the start of the launch and before its end, and not one after the other: that
 // they run in some order here orders nothing.
 char begun, finished;
-Clocks grid;
 
 uint32_t random_below(uint32_t count) {
     random_state ^= random_state << 13;
@@ -100,33 +99,15 @@ void renew_for_sanitizer(Thread& thread) {
     __tsan_set_fiber_name(thread.fiber.sanitizer, name.c_str());
 }
 
-// Stacks and threads cost system calls, so blocks are kept for later launches of as many threads.
-std::vector<std::unique_ptr<Block>> kept;
-
-Block& block_for(size_t resident) {
-    if (kept.size() <= resident) kept.resize(resident + 1);
-    auto& block = kept[resident];
-    if (!block || (int32_t)block->threads.size() != launch->threads)
-        block = std::make_unique<Block>(launch->threads);
-    return *block;
-}
+// Stacks and threads cost system calls, so a block is kept for later launches of as many threads.
+std::unique_ptr<Block> kept;
 
 void run_blocks() {
-    std::vector<Block*> waiting;
+    if (!kept || (int32_t)kept->threads.size() != launch->threads)
+        kept = std::make_unique<Block>(launch->threads);
     for (int32_t number : visits(launch->blocks)) {
-        Block& block = block_for(waiting.size());
-        block.begin(number);
-        if (!block.advance()) waiting.push_back(&block);
-    }
-    while (!waiting.empty()) {
-        if ((int32_t)waiting.size() != launch->blocks)
-            fail(Fault::failed, "%zu of %d blocks wait in sf_grid_barrier and the others have ended",
-                 waiting.size(), launch->blocks);
-        for (Block* block : waiting) block->release();
-        std::vector<Block*> still;
-        for (int32_t which : visits((int32_t)waiting.size()))
-            if (!waiting[which]->advance()) still.push_back(waiting[which]);
-        waiting = still;
+        kept->begin(number);
+        kept->run();
     }
 }
 
@@ -167,7 +148,7 @@ Outcome run(const Launch& wanted) {
     if (sigsetjmp(ended, 1) == 0)
         run_blocks();
     else
-        kept.clear();  // their shared memory may be spoilt
+        kept.reset();  // its shared memory may be spoilt
     happens_after(&finished);
     return outcome;
 }
@@ -209,8 +190,7 @@ void Block::begin(int32_t which) {
     happens_before(&begun);
 }
 
-// Whether the block has ended; otherwise it waits for the other blocks of the grid.
-bool Block::advance() {
+void Block::run() {
     here.block = number;
     for (;;) {
         bool left_early = false;
@@ -218,18 +198,10 @@ bool Block::advance() {
         if (left_early) continue;
         if (!live) break;
         check_barrier();
-        if (std::any_of(threads.begin(), threads.end(),
-                        [](Thread& t) { return t.state == State::at_grid_barrier; }))
-            return false;
-        release();
+        for (Thread& thread : threads)
+            if (thread.state != State::finished) thread.state = State::ready;
     }
     check_shared();
-    return true;
-}
-
-void Block::release() {
-    for (Thread& thread : threads)
-        if (thread.state != State::finished) thread.state = State::ready;
 }
 
 // Runs the lanes of a warp until they wait for other warps; true if it stops short of that, so that
@@ -293,15 +265,6 @@ void barrier(int line) {
     char* clock = &running->block->barrier.at[running->barriers++ & 1];
     happens_before(clock);
     wait(State::at_barrier, line);
-    happens_after(clock);
-}
-
-void grid_barrier(int line) {
-    if (!launch->cooperative)
-        fail(Fault::failed, "sf_grid_barrier at line %d in a launch that is not cooperative", line);
-    char* clock = &grid.at[running->barriers++ & 1];
-    happens_before(clock);
-    wait(State::at_grid_barrier, line);
     happens_after(clock);
 }
 

@@ -17,7 +17,6 @@ struct Launch {
     void** parameters;
     int32_t blocks, threads;
     size_t shared;  // dynamic shared memory in bytes
-    bool cooperative;
     Order order;
     uint64_t seed;
 };
@@ -39,7 +38,7 @@ Outcome run(const Launch& launch);
 [[noreturn]] void fail(Fault fault, const char* message, ...)
     __attribute__((format(printf, 2, 3)));
 
-enum class State : int32_t { ready, in_meeting, at_barrier, at_grid_barrier, finished };
+enum class State : int32_t { ready, in_meeting, at_barrier, finished };
 
 struct Copy {
     void* to;
@@ -86,8 +85,7 @@ struct Block {
     explicit Block(int32_t count);
     ~Block();
     void begin(int32_t which);
-    bool advance();
-    void release();
+    void run();
     void check_shared() const;
 
   private:

@@ -15,7 +15,7 @@ namespace {
 
 struct Job {
     const char *text, *name;
-    int32_t blocks, threads, cooperative, order;
+    int32_t blocks, threads, order;
     uint64_t shared, seed;
     int32_t arrays, sizes;
     void* const* data;
@@ -67,8 +67,8 @@ class Arguments {
 };
 
 Outcome run_checked(const Job& job, const Entry& entry, Arguments& arguments) {
-    Launch launch{&entry,     arguments.parameters(), job.blocks,       job.threads, job.shared,
-                  job.cooperative != 0, (Order)job.order, job.seed};
+    Launch launch{&entry,     arguments.parameters(), job.blocks, job.threads,
+                  job.shared, (Order)job.order,       job.seed};
     Outcome outcome = run(launch);
     if (const Region* region = outcome ? arguments.overrun() : nullptr)
         return {Fault::illegal_address, "the kernel writes beside " + region->name};

@@ -87,7 +87,6 @@ SF_FUNCTION void sf_warp_barrier(SF_LINE) {
     sf::Offer offer{sf::Meeting::warp_barrier, line};
     sf::meet(offer);
 }
-SF_FUNCTION void sf_grid_barrier(unsigned*, SF_LINE) { sf::grid_barrier(line); }
 
 template <class To, class From>
 SF_FUNCTION To sf_bits_as(From x) {
@@ -132,27 +131,6 @@ SF_FUNCTION unsigned sf_ballot(bool vote, SF_LINE) {
     offer.word = vote;
     sf::meet(offer);
     return (unsigned)offer.word;
-}
-
-// Threads take turns only where they meet, so plain code is atomic; the sanitizer must be told.
-template <class T>
-SF_FUNCTION T sf_atomic_add(T* at, T value) {
-    return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
-}
-template <class T>
-SF_FUNCTION T sf_atomic_max(T* at, T value) {
-    T before = __atomic_load_n(at, __ATOMIC_RELAXED);
-    if (value > before) __atomic_store_n(at, value, __ATOMIC_RELAXED);
-    return before;
-}
-template <class T>
-SF_FUNCTION T sf_atomic_min(T* at, T value) {
-    T before = __atomic_load_n(at, __ATOMIC_RELAXED);
-    if (value < before) __atomic_store_n(at, value, __ATOMIC_RELAXED);
-    return before;
-}
-SF_FUNCTION unsigned sf_atomic_exchange(unsigned* at, unsigned value) {
-    return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);
 }
 
 template <int BYTES>

@@ -41,7 +41,6 @@ def races(
     schedule: str = "forward",
     *,
     seed: int = 1,
-    cooperative: bool = False,
 ) -> list[str]:
     """The data races of a launch, a sentence each; lines are those of the text."""
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +49,7 @@ def races(
         for file, array in zip(files, arrays, strict=True):
             file.write_bytes(array.tobytes())
         order = SCHEDULES.index(schedule)
-        launch = (blocks, source.threads, source.shared, int(cooperative), order, seed, len(arrays))
+        launch = (blocks, source.threads, source.shared, order, seed, len(arrays))
         words = [*map(str, launch), *map(str, files), *map(str, sizes)]
         done = _run([*_without_random_addresses(), str(program), *words])
     if done.returncode not in (0, 66):

@@ -1,6 +1,6 @@
 // One launch of one kernel, as a program of its own: ThreadSanitizer is there from the start.
 //
-// Arguments: blocks, threads, shared bytes, cooperative, order, seed, how many arrays, their files,
+// Arguments: blocks, threads, shared bytes, order, seed, how many arrays, their files,
 // and the sizes. Results are thrown away: what matters is what the sanitizer says.
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,6 @@ int main(int, char** words) {
     launch.blocks = (int32_t)next();
     launch.threads = (int32_t)next();
     launch.shared = (size_t)next();
-    launch.cooperative = next() != 0;
     launch.order = (sf::Order)next();
     launch.seed = (uint64_t)next();
     std::vector<sf::Region> arrays((size_t)next());
