@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symfuse.compiler.explain.cost import costs
 from symfuse.compiler.explain.fusion import FusionReport, Line
-from symfuse.compiler.explain.launches import KernelRecord
+from symfuse.compiler.explain.launches import KernelRecord, KernelRecords
 from symfuse.compiler.explain.memory import eager_memory
 from symfuse.compiler.explain.records import Compiled, operation_count
 from symfuse.compiler.explain.stages import as_text, cost_analysis, explain, kernels, memory
@@ -164,8 +164,10 @@ def _tree(found: FusionReport) -> str:
     return card(f"<h2>As they run</h2>{_pre(lines)}") if found.tree else ""
 
 
-def _kernels(listed: Sequence[KernelRecord], written: Written, language: str) -> str:
-    return card("".join(_kernel(one, written, language) for one in listed))
+def _kernels(listed: KernelRecords, written: Written, language: str) -> str:
+    """All kernels with their text; above them, what they take of a device if they run on one."""
+    taken = card(_pre(listed.table())) if any(one.usage for one in listed) else ""
+    return taken + card("".join(_kernel(one, written, language) for one in listed))
 
 
 def _passes(compiled: Compiled) -> str:

@@ -151,6 +151,11 @@ def test_the_place_of_a_function_is_told():
     assert sf.compile(lambda x: x + 1, X).placement.target == "cpu"
 
 
+def test_pages_tell_what_kernels_take_of_the_device(tmp_path):
+    exe = sf.compile(lambda x: np.exp(x).sum(), X, target="cuda")
+    assert "occupancy" in exe.save_html(tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_kernels_are_timed():
     found = sf.compile(lambda x: np.exp(x).sum(), X, target="cuda").profile(X)
     assert len(found.rows) >= 1
