@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType
+from ..dtypes import DType, native
 from ..errors import DeviceError, DTypeError
 from . import dlpack
 from .device import LEGACY, STREAM, Device, count, device
@@ -208,6 +208,7 @@ def to_device(array: Any, where: Device | None = None) -> DeviceArray:
         found = from_foreign(array)
         return found if found.device is chosen else to_device(found.numpy(), chosen)
     host = np.ascontiguousarray(array)
+    host = host.astype(native(host.dtype), copy=False)
     made = empty(chosen, np.shape(array), DType.of(host))
     stager(chosen).upload(made.address, host)
     return made

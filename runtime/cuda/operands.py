@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..errors import ArgumentError, DeviceError, GuardError
-from ..host.arguments import Counters, check_output, check_shape, take, wrong_dtype
+from ..errors import DeviceError, GuardError
+from ..host.arguments import (
+    Counters,
+    check_apart,
+    check_output,
+    check_shape,
+    listed_outputs,
+    take,
+    wrong_dtype,
+)
 from ..log import log
 from ..program import Argument, Program
 from .arrays import DeviceArray, from_foreign, is_on_device
@@ -62,12 +70,7 @@ def take_targets(
     program: Program, shapes: Sequence[tuple[int, ...]], out: Any, device: Device
 ) -> list[Operand]:
     """The caller's arrays for the results, on the device or on the host, checked."""
-    given = list(out) if isinstance(out, tuple | list) else [out]
-    if len(given) != len(program.outputs):
-        raise ArgumentError(
-            f"out has {len(given)} arrays for {len(program.outputs)} results",
-            fix="pass one array, or a tuple with an array for each result",
-        )
+    given = listed_outputs(program, out)
     taken: list[Operand] = []
     for result, shape, target in zip(program.outputs, shapes, given, strict=True):
         if not is_on_device(target):
@@ -78,6 +81,7 @@ def take_targets(
         check_device(f"out for {result.name!r}", array, device)
         _check_target(result.name, (result.dtype, shape), array)
         taken.append(array)
+    check_apart([array for array in taken if isinstance(array, np.ndarray)])
     if overlaps([array for array in taken if isinstance(array, DeviceArray)]):
         raise GuardError("two arrays of out share memory", fix="pass separate arrays")
     return taken

@@ -15,9 +15,11 @@ from ..program import Argument, Program, Result, Spec
 
 __all__ = [
     "Counters",
+    "check_apart",
     "check_count",
     "check_output",
     "check_shape",
+    "listed_outputs",
     "separate_donated",
     "take",
     "take_outputs",
@@ -181,18 +183,29 @@ def separate_donated(program: Program, arrays: list[Array], counters: Counters) 
 
 def take_outputs(program: Program, shapes: Sequence[tuple[int, ...]], out: Any) -> list[Array]:
     """The caller's arrays for the results, checked."""
+    given = listed_outputs(program, out)
+    for result, shape, array in zip(program.outputs, shapes, given, strict=True):
+        check_output(result, shape, array)
+    check_apart(given)
+    return given
+
+
+def listed_outputs(program: Program, out: Any) -> list[Any]:
+    """What the caller gives for each result."""
     given = list(out) if isinstance(out, tuple | list) else [out]
     if len(given) != len(program.outputs):
         raise ArgumentError(
             f"out has {len(given)} arrays for {len(program.outputs)} results",
             fix="pass one array, or a tuple with an array for each result",
         )
-    for result, shape, array in zip(program.outputs, shapes, given, strict=True):
-        check_output(result, shape, array)
+    return given
+
+
+def check_apart(given: Sequence[Array]) -> None:
+    """Refuse arrays for results of which two share memory."""
     for i, array in enumerate(given):
         if any(np.may_share_memory(array, other) for other in given[:i]):
             raise GuardError("two arrays of out share memory", fix="pass separate arrays")
-    return given
 
 
 def check_output(result: Result, shape: tuple[int, ...], array: Any) -> None:

@@ -80,6 +80,11 @@ class TestFacts:
     def test_arrays_that_are_not_contiguous_are_made_so(self, place):
         np.testing.assert_array_equal(to_device(X.T).numpy(), X.T)
 
+    def test_arrays_of_the_other_byte_order_are_turned(self, place):
+        turned = to_device(X.astype(">f4"))
+        assert turned.dtype == np.float32
+        np.testing.assert_array_equal(turned.numpy(), X)
+
     def test_one_element_is_a_number(self, place):
         x = to_device(np.float32(2.5))
         assert (float(x), int(x), x.item(), bool(x)) == (2.5, 2, 2.5, True)

@@ -121,6 +121,11 @@ class TestOut:
         with pytest.raises((GuardError, DTypeError), match=r"out for 'sum' has to be .* f32\[4\]"):
             load(programs.addition())(ONE, TWO, out=to_device(np.zeros(shape, dtype)))
 
+    def test_two_targets_in_one_memory_of_the_host_are_refused(self, programs):
+        memory = np.zeros(4, np.float32)
+        with pytest.raises(GuardError, match="two arrays of out share memory"):
+            load(programs.with_constants())(ONE, out=(memory, memory[:]))
+
     def test_too_few_targets_are_refused(self, programs):
         with pytest.raises(ArgumentError, match="out has 1 arrays for 2 results"):
             load(programs.update())(ONE, TWO, out=to_device(ONE))
