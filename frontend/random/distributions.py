@@ -13,6 +13,7 @@ from symfuse.runtime.dtypes import DType
 from ..numpy.shared import convert
 from ..tracing.trace import call
 from .arguments import checked_key, checked_mode, fitting, float_type, plain_shape
+from .draws import drawn
 from .threefry import Words, blocks
 from .uniforms import finished, scaled, symmetric, unit
 
@@ -47,7 +48,13 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     >>> x.dtype, bool(abs(x.mean()) < 0.05), bool(abs(x.std() - 1) < 0.05)
     (dtype('float32'), True, True)
     """
-    return _drawn(key, shape, dtype, lambda words, kind: _normal(symmetric(words, kind)))
+    wanted = float_type(dtype)
+    x = drawn(_standard, checked_key(key), plain_shape(shape), wanted.computed)
+    return finished(convert(x, wanted))
+
+
+def _standard(words: Words, kind: DType) -> Any:
+    return _normal(symmetric(words, kind))
 
 
 def _normal(u: Any) -> Any:
@@ -68,13 +75,16 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
     wanted = float_type(dtype)
     kind = wanted.computed
     given = None if shape is None else plain_shape(shape)
-    (low, high), sizes = fitting((lower, upper), given, kind)
+    bounds, sizes = fitting((lower, upper), given, kind)
+    return finished(convert(drawn(_truncated, checked_key(key), sizes, kind, *bounds), wanted))
+
+
+def _truncated(words: Words, kind: DType, low: Any, high: Any) -> Any:
     first, last = (call("erf", call("multiply", bound, 1 / _ROOT_2)) for bound in (low, high))
-    u = unit(blocks(checked_key(key), sizes), kind)
-    x = _normal(scaled(u, first, last))
+    x = _normal(scaled(unit(words, kind), first, last))
     inner = (call("nextafter", low, convert(math.inf, kind)), convert(-math.inf, kind))
     x = call("maximum", x, inner[0])
-    return finished(convert(call("minimum", x, call("nextafter", high, inner[1])), wanted))
+    return call("minimum", x, call("nextafter", high, inner[1]))
 
 
 def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:

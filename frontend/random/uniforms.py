@@ -23,6 +23,7 @@ from .arguments import (
     plain_integer,
     plain_shape,
 )
+from .draws import drawn
 from .threefry import Words, blocks, narrow, wide
 
 __all__ = ["bernoulli", "bits", "finished", "rademacher", "randint", "symmetric", "uniform", "unit"]
@@ -42,8 +43,11 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     array([4070199207, 4202968722], dtype=uint32)
     """
     wanted = integer_type(dtype, DType.U32, unsigned=True)
-    words = blocks(checked_key(key), plain_shape(shape))
-    return finished(wide(words) if wanted is DType.U64 else convert(narrow(words), wanted))
+    return finished(drawn(_bits, checked_key(key), plain_shape(shape), wanted))
+
+
+def _bits(words: Words, dtype: DType) -> Any:
+    return wide(words) if dtype is DType.U64 else convert(narrow(words), dtype)
 
 
 def uniform(
@@ -59,11 +63,14 @@ def uniform(
     True
     """
     wanted, sizes = float_type(dtype), plain_shape(shape)
-    x = unit(blocks(checked_key(key), sizes), wanted)
     if type(minval) in (int, float) and type(maxval) in (int, float) and (minval, maxval) == (0, 1):
-        return finished(x)
-    (low, high), _ = fitting((minval, maxval), sizes, wanted)
-    return finished(scaled(x, low, high))
+        return finished(drawn(unit, checked_key(key), sizes, wanted))
+    bounds, _ = fitting((minval, maxval), sizes, wanted)
+    return finished(drawn(_within, checked_key(key), sizes, wanted, *bounds))
+
+
+def _within(words: Words, dtype: DType, low: Any, high: Any) -> Any:
+    return scaled(unit(words, dtype), low, high)
 
 
 def scaled(x: Any, low: Any, high: Any) -> Any:

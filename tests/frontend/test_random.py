@@ -8,8 +8,10 @@ from scipy import stats
 
 import symfuse as sf
 from symfuse import random
+from symfuse.random import draws
 from symfuse.random.threefry import threefry
 from symfuse.random.uniforms import scaled, symmetric, unit, upper_product
+from symfuse.runtime import options
 from symfuse.runtime.dtypes import DType
 
 KEY = random.key(2011)
@@ -365,12 +367,41 @@ def test_choices_without_replacement_are_each_made_once():
     assert stats.chisquare(found[p > 0], 20_000 * p[p > 0]).pvalue > 0.005
 
 
-def test_draws_that_may_be_rejected_have_no_derivative_in_their_parameters():
-    for draw in (random.gamma, random.t, random.chisquare):
-        with pytest.raises(sf.UnsupportedError, match="rejected") as caught:
-            sf.grad(lambda a, draw=draw: draw(KEY, a, (3,)).sum())(2.0)
-        assert caught.value.user_frame[0] == __file__
-        assert sf.grad(lambda a, draw=draw: a * draw(KEY, sf.stop_gradient(a), ()))(2.0) != 0
+def test_whole_numbers_have_no_derivative_in_their_mean():
+    with pytest.raises(sf.UnsupportedError, match="rejected") as caught:
+        sf.grad(lambda a: random.poisson(KEY, a, (3,)).sum() * a)(2.0)
+    assert caught.value.user_frame[0] == __file__
+    assert sf.grad(lambda a: a * random.poisson(KEY, sf.stop_gradient(a), ()))(20.0) != 0
+
+
+@pytest.mark.parametrize("a", [1.0, 1.5, 60.0])
+def test_a_draw_of_the_gamma_distribution_keeps_its_rank_when_the_parameter_moves(a):
+    def draw(a):
+        return random.gamma(KEY, a, (5,))
+
+    x, step = draw(a), 1e-3 * a
+    rank, low, high = (stats.gamma(p) for p in (a, a - step, a + step))
+    below, above = low.ppf(rank.cdf(x)), high.ppf(rank.cdf(x))
+    slope = sf.jit(sf.jacfwd(draw))(a)
+    np.testing.assert_allclose(slope, (above - below) / (2 * step), rtol=1e-5)
+    np.testing.assert_array_equal(sf.jacrev(draw)(a), sf.jacfwd(draw)(a))
+    bend = sf.jacfwd(sf.jacfwd(draw))(a)
+    np.testing.assert_allclose(bend, (above - 2 * x + below) / step**2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_means_over_draws_have_the_derivatives_of_the_means(dtype):
+    def means(a):
+        gamma = random.gamma(KEY, a, (20_000,), dtype).mean()
+        beta = random.beta(KEY, a, 3.0, (20_000,), dtype).mean()
+        chisquare = random.chisquare(KEY, a, (20_000,), dtype).mean()
+        share = random.dirichlet(KEY, np.array([1.0, 3.0]) * a, (20_000,), dtype).var(0)[0]
+        return gamma, beta, chisquare, share
+
+    a = 0.7
+    wanted = (1, 3 / (a + 3) ** 2, 1, -4 * 0.25 * 0.75 / (4 * a + 1) ** 2)
+    found = sf.jit(sf.jacrev(means))(np.asarray(a, dtype))
+    np.testing.assert_allclose(found, wanted, rtol=0.05)
 
 
 def test_signs_are_even():
@@ -488,3 +519,39 @@ def test_bits_agree_with_jax_itself():
         )
         near = jax.random.normal(theirs, (1000,), "float32")
     np.testing.assert_allclose(random.normal(KEY, (1000,), "float32"), near, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda shape, dtype: random.uniform(KEY, shape, dtype),
+        lambda shape, dtype: random.uniform(KEY, shape, dtype, -0.3, 0.7),
+        lambda shape, dtype: random.normal(KEY, shape, dtype),
+        lambda shape, dtype: random.truncated_normal(KEY, -2.0, 1.0, shape, dtype),
+        lambda shape, _: random.bits(KEY, shape, "uint64"),
+        lambda shape, _: random.bits(KEY, shape, "uint8"),
+    ],
+    ids=["uniform", "between", "normal", "truncated", "wide bits", "narrow bits"],
+)
+def test_large_draws_by_programs_have_the_bits_of_numpy(draw, dtype, monkeypatch):
+    programs = []
+    monkeypatch.setattr(draws, "LARGE", 6000)
+    real = draws._program
+    monkeypatch.setattr(draws, "_program", lambda *known: programs.append(known) or real(*known))
+    found = [draw((size // 10, 10), dtype) for size in (6000, 9000, 5990)]
+    assert len(programs) == 2 and programs[0] == programs[1]
+    monkeypatch.setattr(draws, "LARGE", 1 << 60)
+    for x in found:
+        wanted = draw(x.shape, dtype)
+        assert (x.dtype, x.tobytes()) == (wanted.dtype, wanted.tobytes())
+
+
+def test_traced_draws_and_those_between_arrays_are_left_where_they_are(monkeypatch):
+    monkeypatch.setattr(draws, "LARGE", 10)
+    monkeypatch.setattr(draws, "_program", None)
+    assert random.uniform(KEY, (3, 4), "float32", np.zeros((3, 1), "f"), 1.0).shape == (3, 4)
+    graph = sf.trace(lambda k: random.normal(k, (30,), "float32"), KEY)
+    assert graph(KEY).shape == (30,)
+    with options.using(target="interpret"):
+        assert random.bits(KEY, (30,)).shape == (30,)
