@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from symfuse.runtime.errors import TraceError
+from symfuse.runtime.errors import SymfuseError, TraceError
 
+from ..tracing.dispatch import UNANSWERED, unanswered
 from ..tracing.places import raised_at
 from ..tracing.tracer import NoValueError
 
@@ -25,7 +26,7 @@ def capturing(function: Callable[..., Any], run: Callable[[Callable[..., Any]], 
     if id(code) in _rewritten:
         return _run(run, _capture().captured(function))
     try:
-        return run(function)
+        return _answered(run, function)
     except NoValueError as error:
         if error.is_final:
             raise
@@ -56,9 +57,22 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 def _run(run: Callable[[Callable[..., Any]], _T], function: Callable[..., Any]) -> _T:
     token = _is_rewriting.set(True)
     try:
-        return run(function)
+        return _answered(run, function)
     finally:
         _is_rewriting.reset(token)
+
+
+def _answered(run: Callable[[Callable[..., Any]], _T], function: Callable[..., Any]) -> _T:
+    """`run(function)`; what needs a value that is not there is raised, whoever handles it."""
+    errors: list[SymfuseError] = []
+    token = UNANSWERED.set(errors)
+    try:
+        found = run(function)
+    finally:
+        UNANSWERED.reset(token)
+    if errors:
+        raise errors[0]
+    return found
 
 
 def _endless(function: Callable[..., Any], error: RecursionError) -> TraceError:
@@ -79,4 +93,5 @@ def _capture() -> Any:
 def _final(error: NoValueError, more: str = "") -> NoValueError:
     found = NoValueError(f"{error.what}{more}", fix=error.fix, loc=error.loc)
     found.is_final = True
+    unanswered(found)
     return found

@@ -53,10 +53,10 @@ def branch(
     if truth is not None:
         (then if truth else otherwise)()
         return
-    check_effects("a branch", effects)
     variables = Variables.of(reader)
     sides = [variables.running(side, results) for side in (then, otherwise)]
     with unchanged("a branch", then, otherwise), variables.kept() as state:
+        check_effects("a branch", effects)
         found = joined(test, sides, variables.names, written, state, results)
     variables.write(found, results)
 
@@ -73,7 +73,6 @@ def leave(
     truth = decided(test)
     if truth is not None:
         return (then if truth else otherwise)()
-    check_effects("a branch", effects)
     variables = Variables.of(reader)
 
     def returning(side: Function) -> Function:
@@ -84,6 +83,7 @@ def leave(
         return run
 
     with unchanged("a branch", then, otherwise), variables.kept() as state:
+        check_effects("a branch", effects)
         sides = (returning(then), returning(otherwise))
         take = _taking(variables.names, written, state)
         return _chosen(test, sides, ("what is returned",), take)[0]

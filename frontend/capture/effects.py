@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import is_ours, user_location
-from symfuse.runtime.errors import TraceError
+from symfuse.runtime.errors import SymfuseError, TraceError
 
+from ..tracing.dispatch import unanswered
+from ..tracing.places import raised_at
 from ..tracing.tracer import Tracer
 from .names import HANDLE
 from .source import is_installed
@@ -41,8 +43,10 @@ class unchanged:
     def __enter__(self) -> None:
         self._before = [(path, held, held()) for path, held in _reached(self._functions)]
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for path, held, parts in self._before if kind is None else ():
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            self._expect_traced(error)
+        for path, held, parts in self._before if error is None else ():
             now = held()
             if len(now) != len(parts) or not all(map(_is_same, parts, now)):
                 raise TraceError(
@@ -50,6 +54,21 @@ class unchanged:
                     fix="give the value to a variable in every branch, and make the change after",
                     loc=user_location(),
                 )
+
+    def _expect_traced(self, error: BaseException) -> None:
+        """Raise TraceError for what Python would raise only if it came to that line."""
+        if not isinstance(error, Exception) or isinstance(error, RecursionError):
+            return
+        if isinstance(error, SymfuseError):
+            unanswered(error)
+            return
+        found = TraceError(
+            f"{type(error).__name__} is raised in {self._what} that a traced value decides on"
+            + (f": {error}" if str(error) else ""),
+            fix="write sf.debug.check(condition, message), or check the value that is returned",
+            loc=raised_at(error),
+        )
+        raise unanswered(found) from error
 
 
 def _is_same(one: tuple[str, Any], other: tuple[str, Any]) -> bool:

@@ -138,9 +138,11 @@ class Settler:
         for part in parts:
             part[:] = self.block(part)
         final = node.finalbody if isinstance(node, ast.Try) else []
-        if any(_hides(child) for part in parts for child in _within(part)) or any(_jumps(final)):
+        hides = any(_hides(child) for part in parts for child in _within(part))
+        if hides or any(map(leaves, final)):
             _leave_plain(untouched)
             return [untouched], []
+        final[:] = self.block(final)
         flags = self._flags({type(jump) for part in parts for jump in _jumps(part)})
         if isinstance(node, ast.Try) and node.orelse and flags:
             node.orelse = [_at(node, ast.If(_none_of(node, flags.values()), node.orelse, []))]

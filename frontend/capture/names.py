@@ -16,6 +16,7 @@ __all__ = [
     "declared",
     "kept_by_functions",
     "live",
+    "live_in_try",
     "reads",
     "reads_scope",
     "root",
@@ -195,9 +196,22 @@ def _live(node: ast.stmt, after: set[str]) -> set[str]:
         case ast.With():
             outer = {name for item in node.items for name in reads(item.context_expr)}
             return outer | live(node.body, after)
-        case ast.Try() | ast.Match():
+        case ast.Try():
+            caught, ended = live_in_try(node, after)
+            return caught | live(node.body, caught | ended)
+        case ast.Match():
             return after | reads(node)
     return (after - assigned([node])) | reads(node)
+
+
+def live_in_try(node: ast.Try, after: set[str]) -> tuple[set[str], set[str]]:
+    """The names that may be read after the body of a `try`: where it fails, and where it ends."""
+    final = live(node.finalbody, after)
+    caught = live(node.finalbody, set())
+    for handler in node.handlers:
+        bound = {handler.name} if handler.name else set()
+        caught |= reads(handler.type) | (live(handler.body, final) - bound)
+    return caught, live(node.orelse, final)
 
 
 def _live_loop(node: ast.While | ast.For, after: set[str]) -> set[str]:

@@ -22,7 +22,7 @@ from .names import (
     declared,
     kept_by_functions,
     live,
-    reads,
+    live_in_try,
     root,
     shared,
 )
@@ -98,7 +98,7 @@ class _Function:
                 node.body = self._block(node.body, later)
                 return [node]
             case ast.Try():
-                self._try(node, later | reads(node))
+                self._try(node, later)
                 return [node]
             case ast.Assert():
                 message = node.msg or located(node.test, ast.Constant(""))
@@ -107,12 +107,17 @@ class _Function:
         return [self._expressions.visit(node)]
 
     def _try(self, node: ast.Try, later: set[str]) -> None:
-        """A `try`, any of whose blocks may come after another."""
-        node.body = self._block(node.body, later)
+        """A `try`, whose body any statement may leave for what handles or ends it."""
+        final, kept = live(node.finalbody, later), self._kept
+        caught, ended = live_in_try(node, later)
+        self._kept = kept | caught
+        node.body = self._block(node.body, ended)
+        self._kept = kept | live(node.finalbody, set())
         for handler in node.handlers:
             handler.type = handler.type and self._expressions.visit(handler.type)
-            handler.body = self._block(handler.body, later)
-        node.orelse = self._block(node.orelse, later)
+            handler.body = self._block(handler.body, final)
+        node.orelse = self._block(node.orelse, final)
+        self._kept = kept
         node.finalbody = self._block(node.finalbody, later)
 
     # branches

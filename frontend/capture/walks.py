@@ -49,7 +49,6 @@ def while_loop(
         if not holds:
             return
         body()
-    check_effects("a loop", effects)
     variables = Variables.of(reader)
 
     def asks(*state: Any) -> Any:
@@ -57,6 +56,7 @@ def while_loop(
         return test()
 
     with unchanged("a loop", test, body), variables.kept() as state:
+        check_effects("a loop", effects)
         turn = variables.running(body)
         found = _while("while", asks, turn, variables.names, written, state, None)
     variables.write(found)
@@ -86,9 +86,9 @@ def for_loop(
             if ended is not False:
                 return
         return
-    check_effects("a loop", effects)
     flag = None if broken is None else variables.names.index(broken)
     with unchanged("a loop", body), variables.kept() as state:
+        check_effects("a loop", effects)
         turn = variables.running(body)
         found = turns(walked, turn, variables.names, written, state, flag, grows)
     variables.write(found)
@@ -217,11 +217,11 @@ def _rest(
     """The turns after one in which a traced value has decided whether to go on."""
     variables = Variables.of(reader)
     if isinstance(iterable, range) and len(items) > 1:
-        check_effects("a loop", effects)
         step = iterable.step
         walked = Walk(len(items), (), lambda at, _: items[0] + at * step)
         flag = variables.names.index(broken)
         with unchanged("a loop", body), variables.kept() as state:
+            check_effects("a loop", effects)
             turn = variables.running(body)
             found = _until_broken(walked, turn, variables.names, written, state, flag)
         variables.write(found)

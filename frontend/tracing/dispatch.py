@@ -21,15 +21,20 @@ __all__ = [
     "FUNCTIONS",
     "HOMES",
     "STANDS_FOR",
+    "UNANSWERED",
     "Traceable",
     "builder_of",
     "has_tracer",
     "numpy_like",
+    "unanswered",
     "unsupported",
 ]
 
 ACTIVE: ContextVar[Any] = ContextVar("symfuse_trace", default=None)
 """The trace that is recording in this context, or None."""
+
+UNANSWERED: ContextVar[list[SymfuseError] | None] = ContextVar("symfuse_unanswered", default=None)
+"""Errors of the running trace that end it, also where an `except Exception` of the user's is."""
 
 HOMES: dict[str, str] = {}
 """The modules that are loaded when one of their functions is first used, by its name."""
@@ -60,6 +65,14 @@ class Traceable:
     """What tracers are, known here so that functions can tell them from arrays."""
 
     __slots__ = ()
+
+
+def unanswered(error: SymfuseError) -> SymfuseError:
+    """The error, which ends the running trace even if the user's code handles it."""
+    errors = UNANSWERED.get()
+    if errors is not None:
+        errors.append(error)
+    return error
 
 
 def has_tracer(values: Any) -> bool:

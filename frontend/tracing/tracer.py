@@ -12,9 +12,9 @@ import numpy as np
 from symfuse.compiler.ir.location import is_ours, user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import DTypeError, TraceError, UnsupportedError
+from symfuse.runtime.errors import DTypeError, SymfuseError, TraceError, UnsupportedError
 
-from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unsupported
+from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unanswered, unsupported
 from .hints import rewritten
 from .methods import METHODS
 from .sizes import shown_to_users
@@ -64,8 +64,8 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
 def _in_place(name: str) -> Callable[[Any, Any], Any]:
     def operator(self: Any, other: Any) -> Any:
         result = FUNCTIONS[name](self, other)
-        if self._weak and not self._node.shape:
-            return result  # a number of Python's, which is replaced and not changed
+        if not self._node.shape:
+            return result  # a number, of which `+=` makes another one, in NumPy too
         return self._update_in_place(result, name)
 
     return operator
@@ -321,14 +321,16 @@ class Tracer(Traceable):
             raise self._has_no_value("iteration")
         return iter([self[at] for at in range(length)])
 
-    def _has_no_value(self, what: str) -> TraceError:
+    def _has_no_value(self, what: str) -> SymfuseError:
         loc = user_location()
         kind = NoValueError if what in _DECIDES else TraceError
-        return kind(
+        error = kind(
             f"{what} needs the value of {self!r}, which is known only when the graph runs",
             fix=rewritten(what, loc.source() if loc else ""),
             loc=loc,
         )
+        is_asked_by_user = not is_ours(sys._getframe(2).f_code)  # others handle what they ask
+        return unanswered(error) if is_asked_by_user else error
 
 
 _OPERATORS = {

@@ -152,3 +152,63 @@ def test_what_is_made_inside_may_change():
 
     for x in (np.arange(3.0), -np.arange(3.0)):
         assert sf.jit(chosen, target="interpret")(x) == chosen(x)
+
+
+def always_fails():
+    raise ValueError("always")
+
+
+def handled(x):
+    y = x
+    try:
+        if x.sum() > 0:
+            always_fails()
+            y = x * 2
+    except ValueError:
+        y = -x
+    return y
+
+
+def handled_by_all(x):
+    y = x
+    try:
+        if x.sum() > 0:
+            y = x * [][0]
+    except Exception:
+        y = -x
+    return y
+
+
+def conversion(x):
+    try:
+        n = int(x.sum())
+    except Exception:
+        n = 3
+    return x * n
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (handled, "ValueError is raised in a branch that a traced value decides on: always"),
+        (handled_by_all, "IndexError is raised in a branch"),
+        (conversion, "int() needs the value"),
+    ],
+)
+def test_what_cannot_be_traced_is_not_for_handlers_of_the_user(function, what):
+    with pytest.raises(sf.TraceError) as caught:
+        sf.trace(function, "f64[3]")
+    assert caught.value.what.startswith(what)
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_a_choice_is_made_though_a_handler_takes_every_exception():
+    def chosen(x):
+        try:
+            y = x * 2 if x.sum() > 0 else x * 3
+        except Exception:
+            y = x
+        return y
+
+    for x in (np.arange(3.0), -np.arange(3.0)):
+        np.testing.assert_array_equal(sf.jit(chosen, target="interpret")(x), chosen(x))

@@ -261,6 +261,55 @@ def matches(x):
     return x * found if x.sum() > 0 else x
 
 
+def numbers_are_replaced_by_augmented_assignments(x):
+    total, first = x.sum(), x[0]
+    before, last = total, first
+    total += 1
+    first *= 5
+    for value in x:
+        value += 1
+        last = last + value
+    return x * (total + before * 10 + first + last) if x.sum() > 0 else x
+
+
+def variables_of_a_try(x):
+    total = 0.0
+    for value in x:
+        try:
+            doubled = value * 2
+            if value > 1:
+                doubled = doubled + 1
+        except ValueError:
+            doubled = 0.0
+        total = total + doubled
+    return total * x if x.sum() > 0 else x
+
+
+def variable_that_a_handler_reads(x):
+    k = 1.0
+    try:
+        k = x[0] if x[1] > 0 else x[2]
+        if told(True):
+            raise ValueError
+        k = 5.0
+    except ValueError:
+        found = k
+    return x * found if x.sum() > 0 else x
+
+
+def return_in_a_try_in_finally(x):
+    k = 1
+    try:
+        k = 2
+    finally:
+        try:
+            if told(k) == 3:
+                return x  # noqa: B012
+        except ValueError:
+            k = 7
+    return x * k
+
+
 PROGRAMS = [
     value
     for name, value in list(globals().items())
@@ -283,7 +332,8 @@ def test_a_variable_without_value_is_an_error_of_pythons():
     def undefined(x):
         for k in ():
             told(k)
-        return x * k if x.sum() > 0 else x
+        y = x * k
+        return y if x.sum() > 0 else x
 
     with pytest.raises(NameError, match="'k'"):
         sf.trace(undefined, "f64[3]")
