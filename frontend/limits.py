@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
@@ -36,11 +36,7 @@ def within(**limits: Limit) -> Mapping[str, Limit]:
 
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number, of Python or of NumPy."""
-    try:
-        operator.index(value)
-    except TypeError:
-        return False
-    return not isinstance(value, bool)
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def choice(names: Sequence[str | None]) -> Limit:

@@ -52,7 +52,8 @@ class ModelCheckpoint(Callback):
     def _save(self, epoch: int, logs: Mapping[str, Any], **place: int) -> None:
         if self.save_best_only and not self.watch.improves(logs):
             return
-        path = self.filepath.format(**{**logs, "epoch": epoch + 1, **place})
+        path = Path(self.filepath.format(**{**logs, "epoch": epoch + 1, **place}))
+        path.parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
         else:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from msgspec import field
 
+from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ArgumentError
+from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..names import unique
 from ..tracing.tree import flatten, map_leaves
@@ -154,7 +155,23 @@ class Model(Module):
                 fix=f"give one for each of {', '.join(map(repr, symbols))}",
                 loc=user_location(),
             )
+        for symbol, array in zip(symbols, arrays, strict=True):
+            _expect_sizes(symbol, array)
         return {id(symbol): one for symbol, one in zip(symbols, arrays, strict=True)}
+
+
+def _expect_sizes(symbol: Symbolic, array: Any) -> None:
+    """Raise ShapeError where an array has other sizes behind the batch than its `Input`."""
+    shape, wanted = tuple(array.shape), tuple(symbol.shape)
+    pairs = zip(shape[1:], wanted[1:], strict=False)
+    if len(shape) != len(wanted) or any(
+        isinstance(own, int) and is_equal(n, own) is False for n, own in pairs
+    ):
+        raise ShapeError(
+            f"{symbol!r} is given an array of shape {shape}",
+            fix="give examples of the shape of the Input; a size that changes is None there",
+            loc=user_location(),
+        )
 
 
 def expect_kept(model: Layer, layer: Layer, inputs: Sequence[Any]) -> None:

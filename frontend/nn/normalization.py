@@ -39,24 +39,40 @@ def _wide(x: Any) -> Any:
     return convert(x, common_dtype(x).computed)
 
 
-def _weight(layer: Any, scope: Scope, which: str, sizes: tuple[Any, ...], shape: Any) -> Any:
-    """`gamma` or `beta` of some sizes, in a shape that meets the values."""
-    initializer = getattr(layer, f"{which}_initializer")
-    return np.reshape(_wide(scope.weight(which, sizes, initializer)), shape)
+class _Scaled(Stepwise, kw_only=True):
+    """A normalisation with a factor γ for each channel."""
+
+    scale: bool = True
+    gamma_initializer: Any = "ones"
+
+    center = False  # whether a number β is added for each channel
+
+    def finished(self, scope: Scope, y: Any, axes: tuple[int, ...]) -> Any:
+        """γ · y + β with weights along some axes, in the type that the scope computes in."""
+        y = y * self.weight(scope, "gamma", y, axes) if self.scale else y
+        y = y + self.weight(scope, "beta", y, axes) if self.center else y
+        return convert(y, scope.policy.compute)
+
+    def weight(self, scope: Scope, which: str, y: Any, axes: tuple[int, ...]) -> Any:
+        """`gamma` or `beta` along some axes of the values, in a shape that meets them."""
+        sizes = tuple(y.shape[axis] for axis in axes)
+        shape = tuple(n if axis in axes else 1 for axis, n in enumerate(y.shape))
+        initializer = getattr(self, f"{which}_initializer")
+        return np.reshape(_wide(scope.weight(which, sizes, initializer)), shape)
 
 
-def _scaled(layer: Any, scope: Scope, y: Any, axes: tuple[int, ...]) -> Any:
-    """gamma · y + beta, with weights along some axes, in the type that the scope computes in."""
-    sizes = tuple(y.shape[axis] for axis in axes)
-    shape = tuple(n if axis in axes else 1 for axis, n in enumerate(y.shape))
-    if layer.scale:
-        y = y * _weight(layer, scope, "gamma", sizes, shape)
-    if layer.center:
-        y = y + _weight(layer, scope, "beta", sizes, shape)
-    return convert(y, scope.policy.compute)
+class _Centred(_Scaled, kw_only=True):
+    """A normalisation that also takes the mean off, with a number β for each channel."""
+
+    center: bool = True
+    beta_initializer: Any = "zeros"
+
+    def normalised(self: Any, x: Any, mean: Any, variance: Any) -> Any:
+        """(x − mean) / √(variance + ε)."""
+        return (x - mean) / np.sqrt(variance + self.epsilon)
 
 
-class BatchNormalization(Stepwise):
+class BatchNormalization(_Centred):
     """γ · (x − mean) / √(variance + ε) + β, for each channel.
 
     In training, mean and variance are those of the batch, and running averages of them move by
@@ -68,10 +84,6 @@ class BatchNormalization(Stepwise):
     axis: int = -1
     momentum: float = 0.99
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
     moving_mean_initializer: Any = "zeros"
     moving_variance_initializer: Any = "ones"
 
@@ -92,60 +104,43 @@ class BatchNormalization(Stepwise):
             mean, variance = found
         else:
             mean, variance = np.reshape(mean, shape), np.reshape(variance, shape)
-        y = (x - mean) / np.sqrt(variance + self.epsilon)
-        return _scaled(self, scope, y, (channel,))
+        return self.finished(scope, self.normalised(x, mean, variance), (channel,))
 
 
 _AVERAGES = ("moving_mean", "moving_variance")
 
 
-class LayerNormalization(Stepwise):
+class LayerNormalization(_Centred):
     """γ · (x − mean) / √(variance + ε) + β, with the statistics of each example along `axis`."""
 
     axis: Any = -1
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
 
     def call(self, scope: Scope, x: Any) -> Any:
         x = _wide(x)
         axes = normal_axes(self.axis, x.ndim)
-        mean, variance = _moments(x, axes)
-        return _scaled(self, scope, (x - mean) / np.sqrt(variance + self.epsilon), axes)
+        return self.finished(scope, self.normalised(x, *_moments(x, axes)), axes)
 
 
-class RMSNormalization(Stepwise):
+class RMSNormalization(_Scaled):
     """γ · x / √(mean of x² + ε), along `axis`."""
 
     axis: Any = -1
     epsilon: float = 1e-6
-    scale: bool = True
-    gamma_initializer: Any = "ones"
-
-    @property
-    def center(self) -> bool:
-        """Whether something is added; nothing is."""
-        return False
 
     def call(self, scope: Scope, x: Any) -> Any:
         x = _wide(x)
         axes = normal_axes(self.axis, x.ndim)
         square = np.mean(np.square(x), axis=axes, keepdims=True)
-        return _scaled(self, scope, x / np.sqrt(square + self.epsilon), axes)
+        return self.finished(scope, x / np.sqrt(square + self.epsilon), axes)
 
 
-class GroupNormalization(Stepwise):
+class GroupNormalization(_Centred):
     """`LayerNormalization` with statistics over space and a group of channels; -1: one each."""
 
     groups: int = 32
     axis: int = -1
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
 
     limits = within(groups=GROUPS)
 
@@ -162,6 +157,6 @@ class GroupNormalization(Stepwise):
             )
         parts = (*x.shape[:channel], groups, size // groups, *x.shape[channel + 1 :])
         apart = np.reshape(x, parts)
-        mean, variance = _moments(apart, tuple(a for a in range(1, apart.ndim) if a != channel))
-        y = np.reshape((apart - mean) / np.sqrt(variance + self.epsilon), x.shape)
-        return _scaled(self, scope, y, (channel,))
+        found = _moments(apart, tuple(a for a in range(1, apart.ndim) if a != channel))
+        y = np.reshape(self.normalised(apart, *found), x.shape)
+        return self.finished(scope, y, (channel,))

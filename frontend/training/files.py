@@ -83,6 +83,12 @@ def restore(model: Any, path: Path_) -> None:
     expected = {key: one.shape for key, one in _named(model.values()).items()}
     if expected != {key: one.shape for key, one in tensors["weights"].items()}:
         raise archive.damaged(name, "its arrays are not those of this model")
+    if "training" not in facts:
+        raise ArgumentError(
+            f"{name} has a model that was not compiled when it was saved",
+            fix="use sf.nn.load_model, or load_weights, for its arrays alone",
+            loc=user_location(),
+        )
     _hold(model, tensors["weights"])
     _go_on(model, facts["training"], tensors, name)
 

@@ -115,8 +115,9 @@ class Goals(Struct, frozen=True, eq=False):
 
     def _pairs(self, y_true: Tree, y_pred: Tree) -> tuple[list[Array], list[Array]]:
         preds = flatten(y_pred)[0]
-        if isinstance(y_true, Mapping) and not isinstance(y_pred, Mapping):
-            trues = [y_true.get(goal.name) for goal in self.each]
+        names = [goal.name for goal in self.each]
+        if isinstance(y_true, Mapping) and not _is_nested(y_pred, names):
+            trues = _each("y", y_true, names, shared=False)
         else:
             trues = flatten(y_true)[0] if y_true is not None else [None] * len(preds)
         if len(trues) != len(preds):
@@ -183,6 +184,11 @@ def fitted(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     if len(y_true.shape) == len(y_pred.shape) - 1 and is_equal(y_pred.shape[-1], 1) is True:
         y_true = np.expand_dims(y_true, -1)
     return y_true, y_pred
+
+
+def _is_nested(y_pred: Tree, names: Sequence[str]) -> bool:
+    """Whether outputs are in containers in a dict, which have no names for `compile`."""
+    return isinstance(y_pred, Mapping) and set(y_pred) != set(names)
 
 
 def _in_order(y_true: Tree, names: Sequence[str], count: int) -> list[Any]:

@@ -97,10 +97,12 @@ def test_rates_change_and_nothing_is_compiled_again(model: Any, data: Any) -> No
 def test_checkpoints_of_every_epoch_and_of_the_best(model: Any, data: Any, tmp_path: Path) -> None:
     every = callbacks.ModelCheckpoint(tmp_path / "every-{epoch:02d}.sfz")
     best = callbacks.ModelCheckpoint(tmp_path / "best.sfz", "metric", save_best_only=True)
-    only = callbacks.ModelCheckpoint(tmp_path / "{metric:.1f}.safetensors", save_weights_only=True)
+    only = callbacks.ModelCheckpoint(
+        tmp_path / "new" / "{metric:.1f}.safetensors", save_weights_only=True
+    )
     script = Script(metric=[2, 1, 3])
     model.fit(*data, epochs=3, callbacks=[script, every, best, only], **QUIET)
-    names = sorted(path.name for path in tmp_path.iterdir())
+    names = sorted(path.name for path in tmp_path.rglob("*.*"))
     assert names == [
         "1.0.safetensors", "2.0.safetensors", "3.0.safetensors", "best.sfz",
         "every-01.sfz", "every-02.sfz", "every-03.sfz",

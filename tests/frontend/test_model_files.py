@@ -141,6 +141,14 @@ def test_weights_that_fit_are_taken_where_it_is_asked_for(tmp_path: Path) -> Non
         other.load_weights(path, skip_mismatch=True)
 
 
+def test_a_model_goes_back_to_a_place_in_training_alone(tmp_path: Path) -> None:
+    model = nn.Sequential([nn.Input(3), nn.Dense(1)])
+    path = model.save(tmp_path / "model.sfz")
+    model.compile("sgd", "mse")
+    with pytest.raises(sf.ArgumentError, match="was not compiled when it was saved"):
+        model.restore(path)
+
+
 def test_weights_are_not_rounded_to_infinity(tmp_path: Path) -> None:
     wide = nn.Sequential([nn.Input(1, dtype="float64"), nn.Dense(1)], dtype="float64")
     wide.values()

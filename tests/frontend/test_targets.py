@@ -216,3 +216,18 @@ def test_a_fit_says_what_does_not_fit(call: Any, words: str) -> None:
 def test_an_iterator_may_last_for_several_epochs() -> None:
     history = two().fit(batches(), epochs=2, steps_per_epoch=2, verbose=0)
     assert len(history.history["loss"]) == 2
+
+
+def test_arrays_go_to_the_inputs_and_outputs_that_they_are_for() -> None:
+    first, second = nn.Input(3, name="first"), nn.Input(2, name="second")
+    code = nn.Concatenate()([first, second])
+    outputs = {"p": nn.Dense(1, name="p")(code), "q": nn.Dense(2, name="q")(code)}
+    model = nn.Model({"first": first, "second": second}, outputs)
+    model.compile("sgd", {"p": "mse", "q": "mse"})
+    x = {"first": np.ones((4, 3)), "second": np.ones((4, 2))}
+    with pytest.raises(sf.ArgumentError, match="there is no output 'z'"):
+        model.evaluate(x, {"p": np.ones((4, 1)), "z": np.ones((4, 2))})
+    with pytest.raises(ShapeError, match=r"<first: .*> is given an array of shape") as caught:
+        model.predict({"first": x["second"], "second": x["first"]})
+    assert "test_targets.py" in str(caught.value)
+    assert model.evaluate(x, {"q": np.ones((4, 2)), "p": np.ones((4, 1))})[0] > 0
