@@ -73,6 +73,11 @@ class Compilation(Struct, frozen=True, eq=False, dict=True):
         return self.stages.grouping
 
     @property
+    def inner(self) -> tuple[tuple[Graph, Grouping], ...]:
+        """The graphs inside of loops and branches, grouped."""
+        return self.stages.inner
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         return self.stages.reasons
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from symfuse.runtime.dtypes import DType
@@ -32,10 +32,11 @@ Given = Mapping[Node, Buffer]
 
 
 class Sequencer(Struct, frozen=True):
-    """Lowers the groups of a graph, and those of the graphs inside it."""
+    """Lowers the groups of a graph, and those of the graphs inside it, which `bodies` collects."""
 
     target: Target
     numerics: str
+    bodies: list[tuple[Graph, Assignment]] = field(default_factory=list)
 
     def lower(self, assignment: Assignment, buffers: Buffers, prefix: str = "") -> list[Kernel]:
         """The kernels of all groups, producers first."""
@@ -229,6 +230,7 @@ class _Region:
         graph = separate_operands(separate_outputs(graph))
         target, numerics = self.sequencer.target, self.sequencer.numerics
         assignment = target.assign(graph, group_kernels(graph), numerics)
+        self.sequencer.bodies.append((graph, assignment))
         grouping = assignment.grouping
         shared = {**grouping.reshaped, **handed_on(graph, grouping.sees_through)}
         buffers = self.buffers.inner(name_nodes(graph), shared)

@@ -42,13 +42,15 @@ class Stages(Struct, frozen=True, eq=False):
     """A graph on its way to code: simplified, grouped, lowered, planned, written as text.
 
     `reasons` tells of choices between kernels and libraries, `aliases` which results take the
-    memory of which donated inputs. `tree` are the launches with loops and branches as such.
+    memory of which donated inputs. `tree` are the launches with loops and branches as such, `inner`
+    the graphs inside of these, grouped.
     """
 
     target: Target
     graph: Graph
     passes: tuple[PassRecord, ...]
     grouping: Grouping
+    inner: tuple[tuple[Graph, Grouping], ...]
     reasons: tuple[str, ...]
     tree: tuple[Kernel, ...]
     memory: MemoryPlan
@@ -75,14 +77,17 @@ def run_stages(
     with clock.time("group"):
         assignment = target.assign(graph, group_kernels(graph), numerics)
         grouping = assignment.grouping
-    if is_wanted("fusion"):
-        for verdict in (*grouping.verdicts, *assignment.reasons):
-            log("fusion", "%s", verdict)
     with clock.time("lower"):
         buffers = Buffers(
             name_nodes(graph), {**grouping.reshaped, **handed_on(graph, grouping.sees_through)}
         )
-        kernels = Sequencer(target, numerics).lower(assignment, buffers)
+        sequencer = Sequencer(target, numerics)
+        kernels = sequencer.lower(assignment, buffers)
+    assigned = [assignment, *(one for _, one in sequencer.bodies)]
+    reasons = tuple(dict.fromkeys(reason for one in assigned for reason in one.reasons))
+    if is_wanted("fusion"):
+        for said in (*(v for one in assigned for v in one.grouping.verdicts), *reasons):
+            log("fusion", "%s", said)
     with clock.time("plan"):
         wanted = _donations(graph, kernels, buffers)
         tree = order_launches(kernels, wanted)
@@ -97,7 +102,8 @@ def run_stages(
         graph,
         passes,
         grouping,
-        tuple(assignment.reasons),
+        tuple((inside, one.grouping) for inside, one in sequencer.bodies),
+        reasons,
         tree,
         memory,
         aliases,

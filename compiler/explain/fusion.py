@@ -113,9 +113,24 @@ class FusionReport(Struct, frozen=True):
         }
 
 
-def fusion_report(graph: Graph, grouping: Grouping, launches: Sequence[Kernel]) -> FusionReport:
-    """The record of every decision of the grouping, by the user's lines."""
-    where = homes(launches)
+def fusion_report(
+    graph: Graph,
+    grouping: Grouping,
+    launches: Sequence[Kernel],
+    inner: Sequence[tuple[Graph, Grouping]] = (),
+) -> FusionReport:
+    """The record of every decision of the grouping, by the user's lines; `inner` are the graphs
+    inside of loops and branches with theirs."""
+    found = [_decided(*one) for one in ((graph, grouping), *inner)]
+    apart = tuple(pair for pairs, _ in found for pair in pairs)
+    joined = sum(count for _, count in found)
+    kernels = tuple(launch.name for launch in launches)
+    lines = _lines(graph, homes(launches))
+    return FusionReport(lines, kernels, apart, joined, operation_count(graph))
+
+
+def _decided(graph: Graph, grouping: Grouping) -> tuple[tuple[Apart, ...], int]:
+    """The neighbours that stay apart, and how often neighbours were joined."""
     names = name_nodes(graph)
     apart: dict[tuple[Node, Node], Apart] = {}
     joined = 0
@@ -126,9 +141,7 @@ def fusion_report(graph: Graph, grouping: Grouping, launches: Sequence[Kernel]) 
             apart.pop(pair, None)
         elif not verdict.joined:
             apart[pair] = _apart(graph, names, *pair, verdict.reason)
-    kernels = tuple(launch.name for launch in launches)
-    verdicts = tuple(apart.values())
-    return FusionReport(_lines(graph, where), kernels, verdicts, joined, operation_count(graph))
+    return tuple(apart.values()), joined
 
 
 def _lines(graph: Graph, where: dict[Node, tuple[int, ...]]) -> tuple[Line, ...]:

@@ -58,7 +58,7 @@ def stages_of(target: str) -> tuple[str, ...]:
 
 def explain(compiled: Compiled) -> FusionReport:
     """The user's lines with their kernels, and why neighbours did not fuse."""
-    found = fusion_report(compiled.graph, compiled.grouping, compiled.launches)
+    found = fusion_report(compiled.graph, compiled.grouping, compiled.launches, compiled.inner)
     tree = tuple(launch_lines(compiled.tree, compiled.written.how_run))
     return replace(found, products=tuple(compiled.reasons), tree=tree)
 

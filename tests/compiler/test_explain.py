@@ -195,6 +195,20 @@ def test_parts_of_complex_arrays_are_views_that_cost_nothing():
     assert "multiply" in moved and not moved & {"as_real", "as_complex"}
 
 
+def test_what_stays_apart_inside_of_loops_is_told():
+    def rows(x, w):
+        def turn(c, v):
+            h = np.tanh(c @ w + v)
+            return h / h.sum(axis=1, keepdims=True), h.sum()
+
+        return sf.scan(turn, x[0], x)
+
+    found = sf.compile(rows, "f32[9,4,8]", "f32[8,8]").explain()
+    inside = [pair for pair in found.apart if pair.producer == "%h = tanh"]
+    assert inside and "product" in inside[0].reason and "test_explain.py" in inside[0].producer_line
+    assert found.joined > 2
+
+
 def test_operations_inside_of_loops_count():
     made = sf.compile(lambda x: sf.fori_loop(0, 9, lambda i, c: np.sin(c) * x, x), "f32[4]")
     assert made.explain().nodes == 3
