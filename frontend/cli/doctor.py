@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import time
 from importlib import metadata
 from importlib.util import find_spec
@@ -28,7 +29,6 @@ from .output import FAILED, OK, print_json, rows_of
 
 __all__ = ["add_doctor", "examine"]
 
-_NEEDED = ("numpy", "llvmlite", "sympy", "networkx", "optree", "rich")
 _OPTIONAL = ("scikit-learn", "scipy", "jax", "torch")
 
 
@@ -85,11 +85,17 @@ def examine(*, limits: bool = False) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "symfuse": metadata.version("symfuse")}
-    for name in (*_NEEDED, *_OPTIONAL):
+    for name in (*_needed(), *_OPTIONAL):
         module = {"scikit-learn": "sklearn"}.get(name, name)
         there = find_spec(module) is not None
         found[name] = metadata.version(name) if there else "not installed"
     return {**found, "LLVM": llvm_version()}
+
+
+def _needed() -> list[str]:
+    """The packages that symfuse is installed with."""
+    lines = metadata.requires("symfuse") or []
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
 
 
 def _machine() -> dict[str, Any]:

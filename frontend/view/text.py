@@ -1,4 +1,4 @@
-"""Tables for the terminal: rich where it is installed, plain text where it is not."""
+"""Tables: laid out by rich for the width of a terminal, plain text where the output is none."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def print_table(
     if not target.isatty():
         print(f"{title}\n{table(header, rows, left)}" if title else table(header, rows, left))
         return
+    from rich import box
     from rich.table import Table
 
-    drawn = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    looks = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False, **looks)
     for at, name in enumerate(header):
         drawn.add_column(name, justify="left" if at < left else "right")
     for row in rows:

@@ -211,6 +211,7 @@ def test_doctor_finds_the_machine_and_tests_itself(capsys):
     assert code == 0
     assert found["self_test"]["ok"]
     assert found["machine"]["cores"] >= 1
+    assert {"numpy", "msgspec", "ml_dtypes", "llvmlite"} <= found["versions"].keys()
     assert {row["name"] for row in found["options"]} >= {"SYMFUSE_CACHE", "SYMFUSE_VERIFY"}
     assert found["versions"]["numpy"]
 
