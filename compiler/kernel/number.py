@@ -79,6 +79,10 @@ class Number(Struct, frozen=True, eq=False):
             return other
         return Number(self.s, self.s.const(other, self.dtype))
 
+    def chosen(self, condition: Number, then: Number | float, otherwise: Number | float) -> Number:
+        """What `select` gives of values of this kind."""
+        return condition.emit("select", self.of(then), self.of(otherwise))
+
     def emit(self, name: str, *operands: Number | float) -> Number:
         """One instruction with this as its first operand."""
         values = (self.value, *(self.of(operand).value for operand in operands))
@@ -198,10 +202,10 @@ def fma(x: Number, y: Number | float, z: Number | float) -> Number:
 
 def select(condition: Number, then: Number | float, otherwise: Number | float) -> Number:
     """One of two values; at least one of them is a Number."""
-    typed = then if isinstance(then, Number) else otherwise
+    typed = otherwise if isinstance(otherwise, Number) else then
     if not isinstance(typed, Number):
         raise TypeError("select needs a value whose type is known")
-    return condition.emit("select", typed.of(then), typed.of(otherwise))
+    return typed.chosen(condition, then, otherwise)
 
 
 def horner(x: Number, coefficients: tuple[float, ...]) -> Number:

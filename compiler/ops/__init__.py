@@ -44,7 +44,7 @@ from .dynamic import dynamic_slice, dynamic_update_slice
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .fourier import fft, irfft, rfft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
-from .incomplete import gammainc, gammaincc, zeta
+from .incomplete import gammainc, gammainc_derivative, gammaincc, zeta
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
 from .linalg import cholesky, eig, eigh, lu, qr, svd, triangular_solve
 from .logic import (
@@ -162,6 +162,7 @@ __all__ = [
     "fmod",
     "gamma",
     "gammainc",
+    "gammainc_derivative",
     "gammaincc",
     "gammaln",
     "greater",

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
-from ..ir.op import Op, Sample
+from ..ir.op import Op
 from ..ir.types import TensorType
 from .kinds import checked
-from .sampling import FLOATS, numbers
+from .sampling import FLOATS, few, numbers
 from .stepwise import by_steps
 
-__all__ = ["beta", "betaln", "digamma", "gamma", "gammaln", "polygamma"]
+__all__ = ["beta", "betaln", "digamma", "gamma", "gammaln", "of_order", "polygamma"]
+
+
+def of_order(name: str, before: str, order: int, *types: TensorType) -> TensorType:
+    """The type of a derivative of an order from 1 on; that of order 0 is another operation."""
+    if order < 1:
+        raise ShapeError(f"there is no {name} of order {order}", fix=f"order 0 is {before}")
+    return checked(name, types, FLOATS)
 
 
 def _polygamma_type(x: TensorType, *, order: int = 1) -> TensorType:
-    if order < 1:
-        raise ShapeError(f"there is no polygamma of order {order}", fix="order 0 is digamma")
-    return checked("polygamma", (x,), FLOATS)
+    return of_order("polygamma", "digamma", order, x)
 
 
 polygamma: Op = by_steps(
@@ -67,12 +70,6 @@ gamma: Op = by_steps(
 )
 
 
-def _pairs(rng: np.random.Generator, dtype: DType) -> list[Sample]:
-    """A few operands and the edges: the steps are long, and each sample is compiled."""
-    drawn = numbers(2, 0.1, 4)(rng, dtype)
-    return [drawn[0], drawn[-1]]
-
-
 def _beta_slopes(x: Any, y: Any) -> tuple[Any, Any]:
     total = digamma(x + y)
     return digamma(x) - total, digamma(y) - total
@@ -85,7 +82,7 @@ betaln: Op = by_steps(
     doc="log |B(x, y)|",
     formula="loggamma(x) + loggamma(y) - loggamma(x + y)",
     partials=lambda x, y, out: _beta_slopes(x, y),
-    samples=_pairs,
+    samples=few((0.1, 4), (0.1, 4)),
     ulp=32,
 )
 
@@ -96,6 +93,6 @@ beta: Op = by_steps(
     doc="B(x, y) = Γ(x) Γ(y) / Γ(x + y)",
     formula="gamma(x)*gamma(y)/gamma(x + y)",
     partials=lambda x, y, out: tuple(out * slope for slope in _beta_slopes(x, y)),
-    samples=_pairs,
+    samples=few((0.1, 4), (0.1, 4)),
     ulp=64,
 )

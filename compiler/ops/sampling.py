@@ -24,6 +24,7 @@ __all__ = [
     "draw",
     "edges",
     "exact",
+    "few",
     "numbers",
     "several",
 ]
@@ -51,6 +52,18 @@ def numbers(arity: int = 1, low: float = -4.0, high: float = 4.0, *, edged: bool
         ]
         grids = np.meshgrid(*[edges(dtype)] * arity)
         return [*drawn, Sample(tuple(grids), smooth=False)] if edged else drawn
+
+    return samples
+
+
+def few(*bounds: tuple[float, float]) -> Samples:
+    """Operands, each with elements between its bounds, and each pair of edge cases: for operations
+    of many steps, as each sample is compiled."""
+
+    def samples(rng: np.random.Generator, dtype: DType) -> list[Sample]:
+        drawn = Sample(tuple(draw(rng, dtype, (3, 4), *ends) for ends in bounds))
+        grids = np.meshgrid(*[edges(dtype)] * len(bounds))
+        return [drawn, Sample(tuple(grids), smooth=False)]
 
     return samples
 

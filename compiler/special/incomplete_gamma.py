@@ -13,9 +13,10 @@ import math
 from ..kernel.number import Number, polynomial, select
 from .error import scaled_erfc
 from .gamma import binet, gamma_factors, log_gamma_after_one
+from .series import Series
 from .steps import in_double, within
 
-__all__ = ["gammainc", "gammaincc"]
+__all__ = ["gammainc", "gammainc_derivative", "gammaincc"]
 
 _LARGE = 20.0  # the parameter from which Temme's expansion serves
 _CORNER = 1.6  # below it, of both, the logarithm of x**a has to be taken apart
@@ -204,6 +205,22 @@ def gammaincc(a: Number, x: Number) -> Number:
     return _shares(a, x)[1]
 
 
+@in_double
+def gammainc_derivative(a: Number, x: Number, *, order: int = 1) -> Number:
+    """The derivative of P(a, x) in a, of an order from 1 on: that of its steps.
+
+    As in R. J. Moore: Algorithm AS 187, derivatives of the incomplete gamma integral, Applied
+    Statistics 31 (1982), series and fraction are differentiated term by term; and so is Temme's
+    expansion.
+    """
+    usual = (a > 0.0) & (x > 0.0) & (a < math.inf) & (x < math.inf)
+    varying = Series.variable(within(usual, a, 1.0), order)
+    lower, _ = _inside(varying, varying.of(within(usual, x, 1.0)))
+    level = (x.equals(0.0) & (a > 0.0)) | (x.equals(math.inf) & (a > 0.0) & (a < math.inf))
+    level = level | (a.equals(math.inf) & (x >= 0.0) & (x < math.inf))
+    return select(usual, varying.of(lower).derivative, select(level, a.of(0.0), math.nan))
+
+
 def _shares(a: Number, x: Number) -> tuple[Number, Number]:
     """P and Q, with their limits and NaN outside."""
     usual = (a > 0.0) & (x > 0.0) & (a < math.inf) & (x < math.inf)
@@ -221,32 +238,34 @@ def _shares(a: Number, x: Number) -> tuple[Number, Number]:
 def _inside(a: Number, x: Number) -> tuple[Number, Number]:
     """P and Q of positive numbers."""
     large, corner = a >= _LARGE, (a < _CORNER) & (x < _CORNER)
-    exponent, ratio = _exponent(a, x)
-    near = large & (exponent * 2.0 <= a) & (ratio * ratio < 0.3)
+    exponent, eta, close = _exponent(a, x)
+    near = large & (exponent * 2.0 <= a) & close
     power, weight = _weights(a, x, exponent)
     left = x <= a
     series = weight * _series(select(a > _MOST_PARAMETER, _MOST_PARAMETER, a), x)
     fraction = weight * (a * _fraction(a, x))
     share = select(left, series, fraction)
-    share = select(
-        near, _expanded(within(near, a, _LARGE), within(near, exponent, 0.0), left), share
+    expanded = _expanded(
+        within(near, a, _LARGE), within(near, exponent, 0.0), within(near, eta, 0.0), left
     )
+    share = select(near, expanded, share)
     rest = 1.0 - share
     lower, upper = select(left, share, rest), select(left, rest, share)
     small = _near_origin(within(corner, a, 1.0), within(corner, x, 1.0), power)
     return select(corner, small[0], lower), select(corner, small[1], upper)
 
 
-def _exponent(a: Number, x: Number) -> tuple[Number, Number]:
-    """x - a - a log(x / a), without cancellation near zero; and (x - a) / (x + a)."""
+def _exponent(a: Number, x: Number) -> tuple[Number, Number, Number]:
+    """x - a - a log(x / a), without cancellation near zero; the root of 2 / a times this, with the
+    sign of x - a; and whether x is so close to a that the root is known."""
     difference, total = x - a, x + a
     ratio = difference / total
-    square = ratio * ratio
-    close = square < 0.3
-    inner = within(close, square, 0.0)
-    near = ratio * (difference - a * (inner * polynomial(inner, _ATANH)) * 2.0)
+    close = ratio * ratio < 0.3
+    inner = within(close, ratio, 0.0)
+    square = inner * inner
+    bend = total - a * (inner * polynomial(square, _ATANH)) * 2.0
     far = difference - a * (x / a).emit("log")
-    return select(close, near, far), ratio
+    return select(close, square * bend, far), inner * (bend / a * 2.0).sqrt(), close
 
 
 def _weights(a: Number, x: Number, exponent: Number) -> tuple[Number, Number]:
@@ -286,16 +305,14 @@ def _fraction(a: Number, x: Number) -> Number:
     return above / below
 
 
-def _expanded(a: Number, exponent: Number, left: Number) -> Number:
+def _expanded(a: Number, exponent: Number, eta: Number, left: Number) -> Number:
     """The smaller share by Temme's expansion."""
-    size = (exponent / a * 2.0).sqrt()
-    eta = select(left, -size, size)
     inverse = 1.0 / a
     total = polynomial(eta, _TEMME[-1])
     for row in reversed(_TEMME[:-1]):
         total = polynomial(eta, row) + inverse * total
     rest = total / (a.sqrt() * _ROOT_TWO_PI)
-    tail = scaled_erfc(exponent.sqrt()) * 0.5
+    tail = scaled_erfc(select(left, -eta, eta) * (a * 0.5).sqrt()) * 0.5
     return (-exponent).emit("exp") * (tail + select(left, -rest, rest))
 
 

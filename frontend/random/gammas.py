@@ -2,7 +2,8 @@
 
 Draws are those of G. Marsaglia and W. W. Tsang: A simple method for generating gamma variables. ACM
 TOMS 26 (2000), https://doi.org/10.1145/358407.358414. At most one of twenty is rejected; a loop
-draws for all elements again until each has been accepted once.
+draws for all elements again until each has been accepted once. Their derivatives in the parameter
+are those of M. Figurnov, S. Mohamed, A. Mnih: Implicit reparameterization gradients. NeurIPS 2018.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
 from ..control.whiles import while_loop
+from ..derivatives.jvp import custom_jvp
 from ..numpy.shared import broadcast_shape_to, convert, traced
 from ..tracing.dispatch import FUNCTIONS
-from ..tracing.trace import call
+from ..tracing.trace import call, dtype_of
 from .arguments import checked_key, fitting, float_type, plain_shape
 from .distributions import normal
 from .keys import fold_in, split
@@ -30,7 +32,7 @@ __all__ = ["beta", "chisquare", "dirichlet", "gamma", "loggamma", "t"]
 def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Numbers of the gamma distribution with scale 1; the shape of a where none is given.
 
-    They have no derivative in a, which an error says; hold it by `stop_gradient`.
+    They have derivatives in a: a draw moves so that as much of the distribution stays below it.
 
     >>> import symfuse as sf
     >>> x = sf.random.gamma(sf.random.key(0), 3.0, (10_000,))
@@ -62,13 +64,33 @@ def _drawn(key: Any, a: Any, shape: Any, dtype: DType) -> tuple[Any, Any]:
     """A draw for a parameter from 1 on, and the logarithm of what makes it one for a smaller a."""
     key = checked_key(key)
     (a,), sizes = fitting((a,), None if shape is None else plain_shape(shape), dtype)
-    a = broadcast_shape_to(call("hold", a), sizes)
+    a = broadcast_shape_to(a, sizes)
     first, second = split(key)
     is_small = call("logical_and", call("less", a, 1.0), call("greater", a, 0.0))
-    drawn = _accepted(first, call("select", is_small, call("add", a, 1.0), a), sizes, dtype)
+    raised = call("select", is_small, call("add", a, 1.0), a)
+    drawn = _moving(raised, _accepted(first, call("stop_gradient", raised), sizes, dtype))
     share = call("subtract", 1.0, unit(blocks(second, sizes), dtype))
     boost = call("divide", call("log", share), call("select", is_small, a, 1.0))
     return drawn, call("select", is_small, boost, 0.0)
+
+
+@custom_jvp
+def _moving(a: Any, drawn: Any) -> Any:
+    """A draw for the parameter a, as a function of a that keeps gammainc(a, draw) as it is."""
+    return drawn
+
+
+def _moving_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    found = _moving(*primals)
+    a, x = (convert(value, DType.F64) for value in (primals[0], found))
+    power = call("subtract", call("multiply", a - 1.0, call("log", x)), x)
+    density = call("exp", call("subtract", power, call("gammaln", a)))
+    slope = call("divide", call("gammainc_derivative", a, x), density)
+    slope = convert(slope, dtype_of(found))
+    return found, call("subtract", tangents[1], call("multiply", slope, tangents[0]))
+
+
+_moving.defjvp(_moving_jvp)
 
 
 def _accepted(key: Any, a: Any, sizes: tuple[Any, ...], dtype: DType) -> Any:

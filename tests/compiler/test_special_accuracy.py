@@ -102,7 +102,7 @@ VALUES = {
 }
 
 
-PAIRS = ("beta", "betaln", "gammainc", "gammaincc", "zeta")
+PAIRS = ("beta", "betaln", "gammainc", "gammainc_derivative", "gammaincc", "zeta")
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +231,26 @@ def test_incomplete_gamma_functions_are_within_their_bounds(compiled, rng):
                     assert error <= 16 * EPSILON * (1 - mpmath.log(true)), (p, q, value)
 
 
+def _grown(a: mpf, x: mpf) -> mpf:
+    """The derivative in a of the share of gamma(a) below x, from the smaller share."""
+    ends, step = ((x, mpmath.inf) if x > a else (0, x)), a * mpf(10) ** -14
+    more, less = (mpmath.gammainc(p, *ends, regularized=True) for p in (a + step, a - step))
+    slope = (more - less) / (2 * step)
+    return -slope if x > a else slope
+
+
+def test_derivatives_of_the_incomplete_gamma_function_are_within_their_bound(compiled, rng):
+    a, x = (p[::3] for p in _parameters(rng))
+    found = compiled["gammainc_derivative_f64"](a, x)
+    shares = (compiled[f"{name}_f64"](a, x) for name in ("gammainc", "gammaincc"))
+    size = 1 - np.log(np.maximum(np.minimum(*shares), 1e-290))
+    with mpmath.workdps(60):
+        for p, q, value, scale in zip(a, x, found, size, strict=True):
+            if scale < 600:
+                true = _grown(mpf(p), mpf(q))
+                assert abs(mpf(float(value)) - true) <= 24 * EPSILON * scale * abs(true), (p, q)
+
+
 def test_the_shares_of_a_gamma_function_add_up_for_great_parameters(compiled, rng):
     a = 10 ** rng.uniform(3, 12, 4 * COUNT)
     z = rng.normal(size=a.size)
@@ -259,6 +279,12 @@ def test_the_shares_of_a_gamma_function_add_up_for_great_parameters(compiled, rn
         ("gammaincc", 1.0, -1.0, NAN),
         ("gammainc", NAN, 1.0, NAN),
         ("zeta", 1.0, 2.0, INF),
+        ("gammainc_derivative", 2.0, 0.0, 0.0),
+        ("gammainc_derivative", 2.0, INF, 0.0),
+        ("gammainc_derivative", INF, 2.0, 0.0),
+        ("gammainc_derivative", 0.0, 2.0, NAN),
+        ("gammainc_derivative", 2.0, -1.0, NAN),
+        ("gammainc_derivative", NAN, 1.0, NAN),
         ("zeta", 2.0, 0.0, INF),
         ("zeta", 2.0, -3.0, INF),
         ("zeta", 2.5, -0.5, NAN),

@@ -79,13 +79,29 @@ def test_functions_of_a_parameter_have_derivatives_in_the_other_argument():
     np.testing.assert_allclose(sf.jit(scipy.special.zeta)(np.array([2.0])), np.pi**2 / 6)
 
 
-@pytest.mark.parametrize("name", ["gammainc", "gammaincc", "zeta"])
-def test_a_derivative_in_the_parameter_is_refused_at_the_line(name):
-    function = getattr(sf.special, name)
-    with pytest.raises(UnsupportedError, match=f"{name} has no derivative in") as raised:
-        sf.grad(lambda a: function(a, 2.0) + 1)(3.0)  # here
+@pytest.mark.parametrize("a", [0.3, 1.0, 4.0, 25.0])
+def test_incomplete_gamma_functions_have_derivatives_in_both_arguments(a):
+    x = a * np.array([0.2, 0.8, 1.0, 1.3, 4.0])
+    for function in (sf.special.gammainc, sf.special.gammaincc):
+        check_grads(function, (np.full(5, a), x), order=2)
+        third = sf.grad(sf.grad(sf.grad(function)))
+        second = sf.grad(sf.grad(function))
+        step = 1e-4 * a
+        wanted = (second(a + step, x[1]) - second(a - step, x[1])) / (2 * step)
+        np.testing.assert_allclose(third(a, x[1]), wanted, rtol=1e-5)
+
+
+def test_slopes_of_incomplete_gamma_functions_where_no_power_is_left():
+    assert sf.grad(sf.special.gammainc, 1)(1.0, 0.0) == 1
+    assert sf.grad(sf.special.gammainc, 1)(3.0, 0.0) == 0
+    assert sf.grad(sf.grad(sf.special.gammainc, 1), 0)(3.0, 0.0) == 0
+
+
+def test_a_derivative_in_the_exponent_of_zeta_is_refused_at_the_line():
+    with pytest.raises(UnsupportedError, match="zeta has no derivative in") as raised:
+        sf.grad(lambda a: sf.special.zeta(a, 2.0) + 1)(3.0)  # here
     assert "# here" in str(raised.value)
-    assert sf.grad(lambda x: function(sf.stop_gradient(x), x))(3.0) != 0
+    assert sf.grad(lambda x: sf.special.zeta(sf.stop_gradient(x), x))(3.0) != 0
 
 
 def test_derivatives_of_bessel_functions_at_zero_are_finite():
