@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import re
 import time
 from importlib import metadata
 from importlib.util import find_spec
@@ -29,6 +28,7 @@ from .output import FAILED, OK, print_json, rows_of
 
 __all__ = ["add_doctor", "examine"]
 
+_NEEDED = ("numpy", "ml_dtypes", "llvmlite", "sympy", "networkx", "optree", "msgspec", "rich")
 _OPTIONAL = ("scikit-learn", "scipy", "jax", "torch")
 
 
@@ -85,17 +85,11 @@ def examine(*, limits: bool = False) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "symfuse": metadata.version("symfuse")}
-    for name in (*_needed(), *_OPTIONAL):
+    for name in (*_NEEDED, *_OPTIONAL):
         module = {"scikit-learn": "sklearn"}.get(name, name)
         there = find_spec(module) is not None
         found[name] = metadata.version(name) if there else "not installed"
     return {**found, "LLVM": llvm_version()}
-
-
-def _needed() -> list[str]:
-    """The packages that symfuse is installed with."""
-    lines = metadata.requires("symfuse") or []
-    return [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
 
 
 def _machine() -> dict[str, Any]:
