@@ -13,6 +13,7 @@ from ..tracing.dispatch import ACTIVE, FUNCTIONS
 from ..tracing.rows import Rows
 from ..tracing.specs import describe
 from ..tracing.tree import flatten, map_leaves
+from .names import shown
 from .states import UNDEFINED, is_array, is_same, owned
 
 __all__ = ["Carry"]
@@ -30,7 +31,7 @@ class Carry:
     """The variables of a loop: their arrays, which turns hand on, and what stays the same."""
 
     def __init__(self, what: str, names: Words, state: State) -> None:
-        self._what, self._names = what, names
+        self._what, self._names = what, [shown(name) for name in names]
         self._parts = [flatten(value) for value in state]
         self.start = [leaf for leaves, _ in self._parts for leaf in leaves if is_array(leaf)]
         self._given: list[Any] = []

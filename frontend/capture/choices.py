@@ -19,6 +19,7 @@ from ..control.regions import Region, trace_region
 from ..tracing.trace import call
 from ..tracing.tree import Structure, flatten
 from .effects import unchanged
+from .names import shown
 from .states import (
     NOTHING,
     UNDEFINED,
@@ -154,7 +155,7 @@ def _chosen(
     trees: list[Structure] = []
     seen = [0, 0]
     for name, one, other in zip(names, *(side.values for side in sides), strict=True):
-        tree, found = _joined(name, one, other, seen)
+        tree, found = _joined(shown(name), one, other, seen)
         slots += found
         trees.append(tree)
     results = iter(_results(test, sides, [slot for slot in slots if slot.arrays]))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from .bindings import hoisted
 from .expressions import call_of, thunk
-from .names import FUNCTIONS, HANDLE, assigned
+from .names import FUNCTIONS, HANDLE, RETURNED, assigned
 from .patterns import as_branches
 
 __all__ = ["Settler", "is_plain", "leaves"]
@@ -188,7 +188,7 @@ def _returned(jump: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
     assert isinstance(jump, ast.Return)
     flag = flags[ast.Return]
     value = jump.value or ast.Constant(None)
-    return [_assign(jump, f"{flag}_value", value), _set(jump, flag)]
+    return [_assign(jump, f"{flag}{RETURNED}", value), _set(jump, flag)]
 
 
 def _unread(jump: ast.stmt, name: str) -> ast.stmt:
@@ -201,7 +201,7 @@ def _unset(node: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
     found = [_assign(node, flag, ast.Constant(False)) for flag in flags.values()]
     if ast.Return in flags:
         nothing = ast.Attribute(ast.Name(HANDLE, ast.Load()), "NOTHING", ast.Load())
-        found.append(_assign(node, f"{flags[ast.Return]}_value", nothing))
+        found.append(_assign(node, f"{flags[ast.Return]}{RETURNED}", nothing))
     return found
 
 
@@ -211,7 +211,7 @@ def _asked(node: ast.stmt, flags: Mapping[type, str]) -> list[ast.stmt]:
     for kind, flag in flags.items():
         jump: ast.stmt = ast.Continue() if kind is ast.Continue else ast.Break()
         if kind is ast.Return:
-            jump = ast.Return(ast.Name(f"{flag}_value", ast.Load()))
+            jump = ast.Return(ast.Name(f"{flag}{RETURNED}", ast.Load()))
         found.append(_at(node, ast.If(ast.Name(flag, ast.Load()), [jump], [])))
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "FUNCTIONS",
     "HANDLE",
+    "RETURNED",
     "appended",
     "assigned",
     "assigning",
@@ -21,11 +22,15 @@ __all__ = [
     "reads_scope",
     "root",
     "shared",
+    "shown",
     "targets",
 ]
 
 HANDLE = "_sf"
 """The name by which rewritten code knows what stands in for Python's control flow."""
+
+RETURNED = "_value"
+"""How the variable ends that keeps what a loop, `with` or `try` returns."""
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -46,6 +51,8 @@ def reads(node: ast.AST | None) -> set[str]:
         return set()
     if isinstance(node, ast.Name):
         return set() if isinstance(node.ctx, ast.Store) else {node.id}
+    if _hands_on(node):
+        return set()
     found = {name for child in ast.iter_child_nodes(node) for name in reads(child)}
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
         found.add(node.target.id)
@@ -54,6 +61,14 @@ def reads(node: ast.AST | None) -> set[str]:
     if isinstance(node, COMPREHENSIONS):
         return found - {name for one in node.generators for name in targets(one.target)}
     return found
+
+
+def _hands_on(node: ast.AST) -> bool:
+    """Whether code hands on a variable, with a value or without, and does not use it."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return isinstance(function, ast.Attribute) and (
+        (getattr(function.value, "id", ""), function.attr) == (HANDLE, "anything")
+    )
 
 
 def assigned(nodes: Iterable[ast.AST]) -> set[str]:
@@ -124,6 +139,12 @@ def appended(nodes: Iterable[ast.AST]) -> set[str]:
         and function.attr in ("append", "extend")
         and isinstance(function.value, ast.Name)
     }
+
+
+def shown(name: str) -> str:
+    """A variable in an error message."""
+    is_own = name.startswith(HANDLE) and name.endswith(RETURNED)
+    return "what is returned" if is_own else name
 
 
 def root(node: ast.expr) -> str | None:

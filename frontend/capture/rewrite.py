@@ -58,10 +58,10 @@ class _Function:
             node.body = self._expressions.visit(node.body)
             return
         self._shared = shared(node.body)
+        self._kept = kept_by_functions(node.body)
         body = Settler().block(node.body)
         self._own = {*self._parameters, *assigned(body)} - set(declared(body))
         self._locals = self._own - set(self._shared)
-        self._kept = kept_by_functions(body)
         self._assigning = assigning(body)
         begins = [_local(node, name) for name in sorted(self._own - set(self._parameters))]
         node.body = [*begins, *self._block(body, set())]

@@ -23,6 +23,7 @@ from .choices import branch, joined
 from .effects import unchanged
 from .iterables import Walk, walk_over
 from .logic import and_, not_, truth_of
+from .names import shown
 from .states import (
     NOTHING,
     UNDEFINED,
@@ -252,8 +253,8 @@ def _looped(
     for name, value in zip(names, state, strict=True):
         if value is UNDEFINED:
             raise TraceError(
-                f"{name} is assigned in this `{what}` loop and used after it, but nobody knows "
-                "yet whether the loop has a turn",
+                f"{shown(name)} is assigned in this `{what}` loop and used after it, but nobody "
+                "knows yet whether the loop has a turn",
                 fix=f"give {name} a value before the loop",
                 loc=user_location(),
             )

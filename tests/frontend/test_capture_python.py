@@ -310,6 +310,22 @@ def return_in_a_try_in_finally(x):
     return x * k
 
 
+def jumps_within_a_with(x):
+    found = x
+    for scale in [1.0, 2.0]:
+        if x[0] > scale * 2:
+            return found * scale
+        with contextlib.suppress(ValueError):
+            for value in [0.5, 1.5, 2.5]:
+                if x[1] > value:
+                    break
+                found = found + value
+            if x[2] > 5:
+                return found
+            found = found * scale
+    return found
+
+
 PROGRAMS = [
     value
     for name, value in list(globals().items())
