@@ -98,7 +98,8 @@ class Tracer(Traceable):
     """A value of the graph that is being traced; it has a shape and a dtype but no elements."""
 
     __slots__ = (
-        "__weakref__", "_is_owned", "_node", "_pending", "_trace", "_version", "_view", "_weak",
+        "__weakref__", "_awaited", "_is_owned", "_node", "_pending", "_trace", "_version", "_view",
+        "_weak",
     )  # fmt: skip
     __array_priority__ = 1000
     __symfuse_leaf__ = True
@@ -117,6 +118,7 @@ class Tracer(Traceable):
         self._is_owned = owned  # a parameter that no caller has another name for
         self._version = 0  # counts in-place writes
         self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
+        self._awaited: Tracer | None = None  # and there, what it is about to be written
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -190,7 +192,7 @@ class Tracer(Traceable):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value._pending is self:
-            value._pending = None
+            value._pending = self._awaited = None
         self._check_writable()
         spread = getattr(value, "_spread", None)  # of x[mask], which has no array of its own
         self._write(FUNCTIONS["setitem"](self, key, value if spread is None else spread(key)))
@@ -277,7 +279,7 @@ class Tracer(Traceable):
         return self
 
     def _for(self, base: Tracer) -> Tracer:
-        self._pending = base
+        self._pending, base._awaited = base, self
         return self
 
     def _write(self, value: Tracer) -> None:
@@ -307,9 +309,10 @@ class Tracer(Traceable):
                 fix="copy it before the write: x[i].copy()",
                 loc=user_location(),
             )
-        if self._pending is not None:
+        changed = self if self._pending is not None else self._awaited
+        if changed is not None:
             raise TraceError(
-                f"{self!r} is a view of another array and was changed in place",
+                f"{changed!r} is a view of another array and was changed in place",
                 fix="index in the same statement: x[i] += v",
                 loc=user_location(),
             )

@@ -126,8 +126,16 @@ def test_a_view_that_is_written_to_changes_its_array_or_says_so():
         y[1][2] = 0.0
         return y
 
+    def through_name(x):
+        y = x.copy()
+        view = y[1]
+        view += 1.0
+        return y
+
     with pytest.raises(sf.TraceError, match="shares the memory"):
         sf.trace(through_subscript, X)
+    with pytest.raises(sf.TraceError, match="view of another array and was changed in place"):
+        sf.trace(through_name, X)
 
 
 @pytest.mark.parametrize("use", [
