@@ -22,7 +22,7 @@ from .cost import kernel_bytes, kernel_flops
 from .records import Compiled, user_lines
 from .text import as_bundle, bytes_text, seconds_text, share_text, with_facts
 
-__all__ = ["Profile", "ProfileRow", "profile"]
+__all__ = ["Profile", "ProfileRow", "Section", "profile"]
 
 _DEVICE = "symfuse.runtime.cuda.profile"
 
@@ -42,10 +42,12 @@ class ProfileRow(Struct, frozen=True):
 
     @property
     def bytes_per_second(self) -> float:
+        """Of all turns; 0 of a launch that did not run."""
         return self.nbytes * self.turns / self.seconds if self.seconds else 0.0
 
     @property
     def flops_per_second(self) -> float:
+        """Of all turns; 0 of a launch that did not run."""
         return self.flops * self.turns / self.seconds if self.seconds else 0.0
 
 
