@@ -50,7 +50,8 @@ class Captures:
         known = self._graphs.get(self._place(sizes, addresses))
         if known is not None:
             return known
-        self._counts[sizes] = self._counts.get(sizes, 0) + 1
+        if self._moving:
+            self._counts[sizes] = self._counts.get(sizes, 0) + 1
         self._code.device.sweep()
         if not self._settles(sizes):
             made = Replay(self._code, solved, addresses, arena)
@@ -66,7 +67,7 @@ class Captures:
         self._counts.clear()
 
     def _settles(self, sizes: Hashable) -> bool:
-        return bool(self._moving) and self._counts.get(sizes, 0) > _MOST
+        return self._counts.get(sizes, 0) > _MOST
 
     def _place(self, sizes: Hashable, addresses: Sequence[int]) -> Hashable:
         """What captured launches belong to: sizes, and addresses that cannot be changed in them."""

@@ -204,6 +204,13 @@ class TestSizes:
             run(np.ones(n, np.float32), np.ones(n, np.float32))
         assert len(made) == 3
 
+    def test_nothing_is_kept_of_the_sizes_of_programs_without_products(self, programs):
+        run = load(programs.symbolic())
+        for size in range(1, 40):
+            run(*vectors(2, size))
+        assert len(run._captures) <= 16
+        assert not run._captures._counts
+
     def test_addresses_that_change_are_patched_and_not_captured_again(self, programs, monkeypatch):
         made, kept = [], []
         replay = captures.Replay
