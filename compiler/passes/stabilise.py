@@ -20,7 +20,7 @@ __all__ = ["RULES", "stabilise"]
 
 
 def stabilise(graph: Graph, context: PassContext | None = None) -> Graph:
-    """The graph in which exponentials stay in range wherever the result does."""
+    """The graph in which no exponential overflows where the result does not."""
     return rewrite(graph, RULES, context)
 
 
