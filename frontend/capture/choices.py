@@ -32,6 +32,7 @@ from .states import (
     is_same,
     owned,
     scalar,
+    updated,
 )
 
 __all__ = ["branch", "choose", "joined", "leave"]
@@ -58,8 +59,11 @@ def branch(
     sides = [variables.running(side, results) for side in (then, otherwise)]
     with unchanged("a branch", then, otherwise), variables.kept() as state:
         check_effects("a branch", effects)
-        found = joined(test, sides, variables.names, written, state, results)
-    variables.write(found, results)
+        known = dict(zip(variables.names, state, strict=True))
+        take = _taking(variables.names, written, state)
+        found, stay = _chosen(test, sides, _some(results), take, variables.names)
+    for name, value in zip(results, found, strict=True):
+        variables.write([updated(known[name], value) if name in stay else value], [name])
 
 
 def leave(
@@ -87,7 +91,7 @@ def leave(
         check_effects("a branch", effects)
         sides = (returning(then), returning(otherwise))
         take = _taking(variables.names, written, state)
-        return _chosen(test, sides, ("what is returned",), take)[0]
+        return _chosen(test, sides, ("what is returned",), take)[0][0]
 
 
 def joined(
@@ -99,14 +103,19 @@ def joined(
     results: Words,
 ) -> tuple[Any, ...]:
     """The values of the variables `results` after a branch, each side of which takes the state."""
-    if not results:
-        raise TraceError(
-            "this branch assigns no variable that is used later, and can do nothing else, as a "
-            "traced value decides on it",
-            fix="give a value to a variable, and use it after the branch",
-            loc=user_location(),
-        )
-    return _chosen(test, sides, results, _taking(names, written, state))
+    return _chosen(test, sides, _some(results), _taking(names, written, state))[0]
+
+
+def _some(results: Words) -> Words:
+    """The variables that a branch gives, of which there must be some."""
+    if results:
+        return results
+    raise TraceError(
+        "this branch assigns no variable that is used later, and can do nothing else, as a "
+        "traced value decides on it",
+        fix="give a value to a variable, and use it after the branch",
+        loc=user_location(),
+    )
 
 
 def choose(test: Any, then: Function, otherwise: Function) -> Any:
@@ -116,7 +125,7 @@ def choose(test: Any, then: Function, otherwise: Function) -> Any:
         return (then if truth else otherwise)()
     sides = (lambda: (then(),), lambda: (otherwise(),))
     with unchanged("a branch", then, otherwise):
-        return _chosen(test, sides, ("the value",), lambda: ())[0]
+        return _chosen(test, sides, ("the value",), lambda: ())[0][0]
 
 
 def _taking(names: Words, written: Words, state: Sequence[Any]) -> Callable[[], tuple[Any, ...]]:
@@ -132,6 +141,7 @@ class _Side(Struct, frozen=True):
     """One side, traced: the value of each variable after it, and the nodes of the arrays."""
 
     region: Region
+    given: tuple[Any, ...]
     values: tuple[Any, ...]
 
     def leaves(self) -> list[tuple[list[Any], Structure]]:
@@ -147,9 +157,14 @@ class _Slot(Struct, frozen=True):
 
 
 def _chosen(
-    test: Any, functions: Sequence[Function], names: Words, take: Callable[[], Any]
-) -> tuple[Any, ...]:
-    """The values after a branch that a traced value decides on."""
+    test: Any,
+    functions: Sequence[Function],
+    names: Words,
+    take: Callable[[], Any],
+    state: Words = (),
+) -> tuple[tuple[Any, ...], set[str]]:
+    """The values after a branch that a traced value decides on, and the names of those that are
+    on both sides what was given for this name of the state: the same object, as it is now."""
     sides = tuple(_traced(function, take) for function in functions)
     slots: list[_Slot] = []
     trees: list[Structure] = []
@@ -160,18 +175,30 @@ def _chosen(
         trees.append(tree)
     results = iter(_results(test, sides, [slot for slot in slots if slot.arrays]))
     leaves = iter([next(results) if slot.arrays else slot.value for slot in slots])
-    return tuple(tree.unflatten([next(leaves) for _ in range(tree.count)]) for tree in trees)
+    values = tuple(tree.unflatten([next(leaves) for _ in range(tree.count)]) for tree in trees)
+    return values, set.intersection(*(_kept(side, names, state) for side in sides))
+
+
+def _kept(side: _Side, names: Words, state: Words) -> set[str]:
+    given = dict(zip(state, side.given, strict=False))
+    return {
+        name
+        for name, value in zip(names, side.values, strict=True)
+        if name in given and value is given[name]
+    }
 
 
 def _traced(function: Function, take: Callable[[], Any]) -> _Side:
     kept: list[Any] = []
+    given: list[Any] = []
 
     def inside(_: Any) -> list[Any]:
-        kept[:] = function(*take())
+        given[:] = take()
+        kept[:] = function(*given)
         return [leaf for leaf in flatten(tuple(kept))[0] if is_array(leaf)]
 
     region = trace_region(_named(function), (), lambda _, given: inside(given))
-    return _Side(region, tuple(kept))
+    return _Side(region, tuple(given), tuple(kept))
 
 
 def _named(function: Function) -> Function:

@@ -32,6 +32,7 @@ __all__ = [
     "is_same",
     "owned",
     "scalar",
+    "updated",
 ]
 
 _CONTAINERS = (list, dict, set, bytearray, np.ndarray)
@@ -163,6 +164,22 @@ def copied(value: Any) -> Any:
     """The value in containers of its own, which may change."""
     leaves, tree = flatten(value)
     return tree.unflatten(leaves)
+
+
+def updated(old: Any, new: Any) -> Any:
+    """The old object with the contents of the new one, for whoever has another name for it."""
+    if isinstance(old, Tracer) and isinstance(new, Tracer):
+        if new._node is not old._node:
+            old._write(new)
+        return old
+    if type(old) is list and type(new) is list:
+        old[:] = new
+        return old
+    if type(old) is dict and type(new) is dict:
+        old.clear()
+        old.update(new)
+        return old
+    return new
 
 
 def check_writable(names: Iterable[str], written: Container[str], state: Iterable[Any]) -> None:

@@ -326,6 +326,16 @@ def jumps_within_a_with(x):
     return found
 
 
+def other_names_for_what_a_branch_changes(x):
+    values, array, table = [1.0, 2.0], x.copy(), {"x": x + 1}
+    one, two, three = values, array, table
+    if x.sum() > 0:
+        values[0] = 5.0
+        array[1] = 7.0
+        table["x"] = x * 2
+    return one[0] * two + values[0] + array + table["x"] - 3 * three["x"] + x
+
+
 PROGRAMS = [
     value
     for name, value in list(globals().items())
