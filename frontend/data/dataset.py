@@ -10,6 +10,7 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
+from ..limits import is_whole
 from ..tracing.tree import flatten, map_leaves
 from .augment import Augmentation
 from .prefetch import ahead
@@ -48,9 +49,11 @@ class Dataset:
         augment: Sequence[Augmentation] | Augmentation = (),
         prefetch: int = 0,
     ) -> None:
-        if batch_size < 1:
+        if not is_whole(batch_size) or batch_size < 1:
             raise ArgumentError(
-                f"batch_size is {batch_size}", fix="give 1 or more", loc=user_location()
+                f"batch_size is {batch_size}",
+                fix="give a whole number, at least 1",
+                loc=user_location(),
             )
         self.x, self.y = (map_leaves(np.asarray, tree) for tree in (x, y))
         self.examples = _examples(self.x, self.y)

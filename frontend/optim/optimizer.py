@@ -8,9 +8,10 @@ from typing import Any, TypedDict
 import numpy as np
 from msgspec import Struct, field
 
+from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ArgumentError, DTypeError
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..limits import number as number_from
 from ..limits import within
@@ -142,6 +143,7 @@ class Optimizer(Struct, frozen=True, eq=False):
     ) -> tuple[Array, dict[str, Array]]:
         """One parameter after the step, and its slots; halves are computed in f32."""
         dtype = _float_type(leaf)
+        _expect_shape(slope, leaf)
         n = Numbers(values, dtype.computed)
         p, g = (convert(traced(x), dtype.computed) for x in (leaf, slope))
         decay = self.rule.decay if "weight_decay" in n else ""
@@ -230,6 +232,18 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _filled(leaf: Array, value: float) -> Array:
     return full(traced(leaf).shape, value, dtype=_float_type(leaf).computed.numpy)
+
+
+def _expect_shape(slope: Array, leaf: Array) -> None:
+    """Raise ShapeError where a gradient is not that of its parameter: it would be broadcast."""
+    shapes = tuple(traced(slope).shape), tuple(traced(leaf).shape)
+    pairs = zip(*shapes, strict=False)
+    if len(shapes[0]) != len(shapes[1]) or any(is_equal(a, b) is False for a, b in pairs):
+        raise ShapeError(
+            f"a gradient of shape {shapes[0]} for a parameter of shape {shapes[1]}",
+            fix="pass the gradients of these parameters",
+            loc=user_location(),
+        )
 
 
 def _float_type(leaf: Array) -> DType:

@@ -95,13 +95,23 @@ def batches(
     weight: Any = None,
     *,
     types: Types,
-    batch_size: int | None,
+    batch_size: int | None = None,
+    usual: int | None = None,
     shuffle: bool = False,
     seed: int = 0,
     class_weight: Mapping[int, float] | None = None,
 ) -> Batches:
-    """Arrays as batches; a `Dataset`, or any iterable of (x, y, weight), as it is."""
+    """Arrays as batches; a `Dataset`, or any iterable of (x, y, weight), as it is.
+
+    Where no `batch_size` is given for arrays, it is the `usual` one, or 32.
+    """
     if hasattr(x, "__iter__") and not _is_arrays(x):
+        if batch_size is not None:
+            raise ArgumentError(
+                f"{type(x).__name__} gives batches, and batch_size={batch_size} is given as well",
+                fix="let it give batches of this size",
+                loc=user_location(),
+            )
         if y is not None or weight is not None:
             raise ArgumentError(
                 f"{type(x).__name__} gives batches, and y or sample_weight is given as well",
@@ -110,7 +120,7 @@ def batches(
             )
         return Batches(x, types, class_weight)
     whole = types.prepared(_without_none({"x": x, "y": y, "weight": weight}))
-    size = 32 if batch_size is None else batch_size
+    size = next((n for n in (batch_size, usual) if n is not None), 32)
     data = Dataset(whole, None, batch_size=size, shuffle=shuffle, seed=seed)
     return Batches(_Arrays(data), types, class_weight)
 

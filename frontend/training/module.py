@@ -124,10 +124,11 @@ class Module(Layer):
         self._expect_compiled("fit")
         if validation_split:
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
-        size = batch_size if validation_batch_size is None else validation_batch_size
         validation = None
         if validation_data is not None:
-            found = self._batches(*_parts(validation_data), batch_size=size)
+            found = self._batches(
+                *_parts(validation_data), batch_size=validation_batch_size, usual=batch_size
+            )
             validation = Validation(found, validation_freq)
         given = self._batches(
             x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, seed=self.seed,
@@ -346,11 +347,11 @@ class Module(Layer):
         y: Any = None,
         weight: Any = None,
         *,
-        batch_size: int | None = None,
+        usual: int | None = None,
         **more: Any,
     ) -> Any:
-        size = fixed_batch(self._known_specs()) if batch_size is None else batch_size
-        return batches(x, y, weight, types=self._types(), batch_size=size, **more)
+        usual = fixed_batch(self._known_specs()) if usual is None else usual
+        return batches(x, y, weight, types=self._types(), usual=usual, **more)
 
     def _one(self, x: Any, y: Any, weight: Any) -> dict[str, Any]:
         parts = {"x": x, "y": y, "weight": weight}

@@ -40,7 +40,7 @@ PEERS: dict[str, Callable[[Any, Any], Any]] = {
 
 def gradients(step: int, params: Any) -> Any:
     """Gradients that follow the parameters and a record, alike for every optimiser."""
-    return map_leaves(lambda p: (0.3 * p + HISTORY[step]).astype(p.dtype), params)
+    return map_leaves(lambda p: (0.3 * p + HISTORY[step][: len(p)]).astype(p.dtype), params)
 
 
 def trajectory(optimizer: Any, params: Any, *, compiled: bool = True) -> list[Any]:
@@ -325,6 +325,13 @@ def test_settings_that_make_no_sense_are_refused(make: Any, words: str) -> None:
     with pytest.raises(sf.ArgumentError) as caught:
         make()
     assert words in str(caught.value)
+    assert "test_optim.py" in str(caught.value)
+
+
+def test_gradients_have_the_shapes_of_their_parameters() -> None:
+    optimizer, params = optim.Adam(), {"w": np.ones(2)}
+    with pytest.raises(sf.ShapeError, match=r"shape \(1,\) for a parameter") as caught:
+        optimizer.update({"w": np.ones(1)}, optimizer.init(params), params)
     assert "test_optim.py" in str(caught.value)
 
 

@@ -196,6 +196,8 @@ X, Y = np.ones((6, 3)), np.ones((6, 2))
         (lambda: two().fit(X, Y, verbose=0, validation_split=0.01), "leaves one part empty"),
         (lambda: two().fit(sf.data.Dataset(X, Y), verbose=0, validation_split=0.5),
          "validation_split of Dataset"),
+        (lambda: two().fit(sf.data.Dataset(X, Y), batch_size=2, verbose=0), "batch_size=2 is"),
+        (lambda: sf.data.Dataset(X, Y, batch_size=2.5), "batch_size is 2.5"),
         (lambda: two().fit(X, Y, verbose=0, callbacks=callbacks.CSVLogger("x")), "a list of"),
         (lambda: two().fit(X, Y, verbose=0, callbacks=["x"]), "callbacks=['x']"),
         (lambda: callbacks.LambdaCallback(on_epoch_ends=print), "no method 'on_epoch_ends'"),
@@ -211,6 +213,13 @@ def test_a_fit_says_what_does_not_fit(call: Any, words: str) -> None:
         call()
     assert words in str(caught.value)
     assert "test_targets.py" in str(caught.value)
+
+
+def test_batches_for_validation_are_as_they_come() -> None:
+    model = two()
+    for data in (sf.data.Dataset(X, Y, batch_size=4), (X, Y)):
+        history = model.fit(X, Y, batch_size=3, validation_data=data, verbose=0).history
+        assert history["val_loss"] == [model.evaluate(X, Y)]
 
 
 def test_an_iterator_may_last_for_several_epochs() -> None:
