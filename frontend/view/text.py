@@ -34,8 +34,8 @@ def print_table(
     from rich import box
     from rich.table import Table
 
-    looks = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
-    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False, **looks)
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn.title_justify, drawn.title_style, drawn.header_style = "left", "bold", "bold"
     for at, name in enumerate(header):
         drawn.add_column(name, justify="left" if at < left else "right")
     for row in rows:
