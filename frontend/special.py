@@ -209,7 +209,7 @@ def betaln(a: Any, b: Any) -> Any:
 
 def gammainc(a: Any, x: Any) -> Any:
     """The share of the integral for gamma(a) that lies below x: the distribution function of the
-    gamma distribution. It has derivatives in x, and none in a.
+    gamma distribution. It has derivatives in both arguments.
 
     >>> import symfuse as sf
     >>> float(sf.special.gammainc(1.0, 0.5)) == 1 - float(sf.numpy.exp(-0.5))

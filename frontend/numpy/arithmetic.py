@@ -10,7 +10,17 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import DEVICE, as_reals, call, common_dtype, convert, element_type, expect, traced
+from .shared import (
+    DEVICE,
+    as_reals,
+    call,
+    common_dtype,
+    convert,
+    element_type,
+    expect,
+    rounded_once,
+    traced,
+)
 
 __all__ = [
     "allclose", "array_equal", "array_equiv", "astype", "clip", "deg2rad", "degrees",
@@ -201,16 +211,21 @@ def sinc(x: Any) -> Any:
     return call("select", is_near, series, call("divide", call("sin", far), far))
 
 
+@rounded_once
+def _scaled(x: Any, factor: float) -> Any:
+    return call("multiply", x, factor)
+
+
 @numpy_like(np.deg2rad, np.radians)
 def deg2rad(x: Any, /) -> Any:
     """Degrees as radians."""
-    return call("multiply", *as_reals(x), math.pi / 180)
+    return _scaled(*as_reals(x), math.pi / 180)
 
 
 @numpy_like(np.rad2deg, np.degrees)
 def rad2deg(x: Any, /) -> Any:
     """Radians as degrees."""
-    return call("multiply", *as_reals(x), 180 / math.pi)
+    return _scaled(*as_reals(x), 180 / math.pi)
 
 
 radians, degrees = deg2rad, rad2deg

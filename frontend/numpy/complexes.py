@@ -39,10 +39,8 @@ def imag(val: Any) -> Any:
 
 @numpy_like(np.conj, np.conjugate)
 def conj(x: Any, /) -> Any:
-    """The complex conjugate; real arrays are themselves, and truth values small integers."""
+    """The complex conjugate; real arrays are themselves."""
     x = traced(x)
-    if common_dtype(x).is_bool:
-        return convert(x, DType.I8)
     return call("conjugate", x) if is_complex(x) else x
 
 

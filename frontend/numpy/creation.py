@@ -23,7 +23,6 @@ from .shared import (
     convert,
     element_type,
     expect,
-    floating,
     size_number,
     traced,
 )
@@ -220,7 +219,7 @@ def linspace(
         found = _eager_linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (constant(found[0]), constant(found[1])) if retstep else constant(found)
     expect(is_at_most(0, num), f"linspace of {num} numbers", "use 0 or more")
-    own = floating(common_dtype(traced(start), traced(stop)))
+    own = common_dtype(traced(start), traced(stop), 1.0)
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
     parts = maximum(num - 1 if endpoint else num, 1)

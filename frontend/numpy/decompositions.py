@@ -15,7 +15,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import OptionError, ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import broadcast_shape_to, call, common_dtype, convert, floating, traced
+from .shared import broadcast_shape_to, call, common_dtype, convert, traced
 
 __all__ = [
     "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult", "adjoint", "cholesky",
@@ -56,7 +56,7 @@ class SlogdetResult(NamedTuple):
 def matrices(x: Any, *, square: bool = False) -> Any:
     """The argument as matrices of floats."""
     x = traced(x)
-    x = convert(x, floating(common_dtype(x)))
+    x = convert(x, common_dtype(x, 1.0))
     if x.ndim < 2 or (square and is_equal(*x.shape[-2:]) is not True):
         what = "square matrices" if square else "matrices"
         raise ShapeError(

@@ -26,7 +26,6 @@ from .shared import (
     common_dtype,
     convert,
     element_type,
-    floating,
     normal_axis,
     size_number,
     traced,
@@ -243,8 +242,7 @@ def _complex(x: Any) -> Any:
 
 
 def _complex_type(x: Any) -> Any:
-    dtype = common_dtype(x)
-    return (dtype if dtype.is_complex else floating(dtype)).complex
+    return common_dtype(x, 1.0).complex
 
 
 def _size(what: str, x: Any, n: Any, axis: int) -> Any:

@@ -10,13 +10,13 @@ from symfuse.runtime.dtypes import DType
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import broadcast_shape_to, common_dtype, convert, element_type, floating, traced
+from .shared import broadcast_shape_to, common_dtype, convert, element_type, traced
 
 __all__ = ["geomspace", "logspace"]
 
 
 def _finished(values: Any, ends: Any, dtype: Any, axis: int) -> Any:
-    own = floating(common_dtype(*ends)) if dtype is None else element_type(dtype)
+    own = common_dtype(*ends, 1.0) if dtype is None else element_type(dtype)
     return convert(values if axis == 0 else snp.moveaxis(values, 0, axis), own)
 
 

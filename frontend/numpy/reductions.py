@@ -208,8 +208,15 @@ def _variance(
     away = call("subtract", x, middle)
     away = FUNCTIONS["abs"](away) if common_dtype(x).is_complex else away
     total = _reduce("reduce_sum", _kept(call("square", away), where, 0), axis, keepdims)
-    count = _count(x, axis, where, keepdims) - (ddof if less is None else less)
-    return call("divide", total, _or_size(count)), wanted.real if dtype is None else wanted
+    count = _left(_or_size(_count(x, axis, where, keepdims)), ddof if less is None else less)
+    return call("divide", total, count), wanted.real if dtype is None else wanted
+
+
+def _left(count: Any, less: Any) -> Any:
+    """The count with some taken off; 0 of too few, whose variance is 0 / 0."""
+    if isinstance(count, int) and isinstance(less, int | float):
+        return count - less if count > less else 0
+    return call("maximum", count - less, 0)
 
 
 def _or_size(count: Any) -> Any:

@@ -164,6 +164,8 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     found = tuple(normal_axis(a, rank) for a in axes)
+    if not rank:  # the axis 0 of a number, which NumPy allows
+        return ()
     if len(set(found)) != len(found):
         raise ShapeError(
             f"an axis occurs twice in {axis}", fix="name each axis once", loc=user_location()

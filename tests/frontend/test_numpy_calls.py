@@ -41,10 +41,10 @@ def same(found, expected):
         if one.dtype.kind in "fc":
             tolerance = {"float16": 1e-3, "float32": 2e-6}.get(one.dtype.name, 1e-13)
             np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
-        if one.dtype.kind == "f":
-            np.testing.assert_array_equal(np.signbit(one), np.signbit(other))
         else:
             np.testing.assert_array_equal(one, other)
+        if one.dtype.kind == "f":
+            np.testing.assert_array_equal(np.signbit(one), np.signbit(other))
 
 
 def test_there_are_two_hundred_calls():
