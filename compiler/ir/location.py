@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import os
 import sys
+from contextvars import ContextVar, Token
 from pathlib import Path
 from types import CodeType
 
@@ -26,7 +27,7 @@ _MODELS = ("cli/digits.py", "playground/network.py")
 _USERS = tuple(str(place / model) for place in (_ROOMS[0], _ROOT) for model in _MODELS)
 _WRAPPERS = ("<frozen", "<string>", "<__array_function__")
 _is_ours: dict[CodeType, bool] = {}
-_scopes: list[str] = []
+_scope: ContextVar[str] = ContextVar("scope", default="")
 
 
 class Source(Struct, frozen=True):
@@ -48,12 +49,14 @@ class scope:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._tokens: list[Token[str]] = []
 
     def __enter__(self) -> None:
-        _scopes.append(self.name)
+        outer = _scope.get()
+        self._tokens.append(_scope.set(f"{outer}/{self.name}" if outer else self.name))
 
     def __exit__(self, *_: object) -> None:
-        _scopes.pop()
+        _scope.reset(self._tokens.pop())
 
 
 def user_location() -> Loc | None:
@@ -79,7 +82,7 @@ def is_ours(code: CodeType) -> bool:
 
 def here() -> Source:
     """The source of a node that is made now."""
-    return Source(user_location(), None, "/".join(_scopes))
+    return Source(user_location(), None, _scope.get())
 
 
 _assignments: dict[CodeType, dict[int, str]] = {}

@@ -361,3 +361,21 @@ def test_threads_that_make_the_same_first_call_compile_once():
         thread.join()
     assert sorted(found) == sorted(2.0 * n for n in sizes)
     assert fast.cache_info().compiles == 2
+
+
+def test_scopes_belong_to_the_thread_that_traces():
+    entered, left = threading.Event(), threading.Event()
+
+    def other():
+        with sf.scope("other"):
+            entered.set()
+            left.wait(5)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    entered.wait(5)
+    with sf.scope("own"):
+        graph = sf.trace(lambda x: np.sin(x), "f32[3]")
+    left.set()
+    thread.join()
+    assert {node.source.scope for node in graph.ir.nodes if node.op.name == "sin"} == {"own"}
