@@ -1,4 +1,4 @@
-"""Which kernels are the same code: those that differ only in the buffers that they work on."""
+"""Which kernels, and which parts of them, are the same code but for the buffers they work on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from .phases import Buffer, Instr, Kernel, Local
+from .phases import Access, Buffer, Instr, Kernel, Local, Part
 
-__all__ = ["first_of_each_form", "form", "operands"]
+__all__ = ["first_of_each_form", "operands", "part_functions", "part_operands"]
 
 _BY_IDENTITY = (Buffer, Instr, Local)
 _NUMBERS = (bool, int, float, np.generic)
 
 
 def operands(kernel: Kernel) -> tuple[Buffer, ...]:
-    """The buffers of a kernel, each once, in the order in which its code is given them."""
-    return tuple(dict.fromkeys((*kernel.reads, *kernel.writes)))
+    """The buffers of a kernel in the order in which its code is given them: those of each part."""
+    if kernel.by_library is not None:
+        return tuple(dict.fromkeys((*kernel.reads, *kernel.writes)))
+    return tuple(buffer for part in kernel.parts for buffer in part_operands(part))
+
+
+def part_operands(part: Part) -> tuple[Buffer, ...]:
+    """The buffers of a part, each once."""
+    found: dict[Buffer, None] = {}
+    for phase in part.every_phase():
+        accesses = (i.detail for i in phase.body if isinstance(i.detail, Access))
+        found.update(dict.fromkeys(access.buffer for access in (*accesses, *phase.ahead)))
+    return tuple(found)
 
 
 def first_of_each_form(kernels: Iterable[Kernel]) -> Mapping[Kernel, Kernel]:
@@ -29,24 +40,48 @@ def first_of_each_form(kernels: Iterable[Kernel]) -> Mapping[Kernel, Kernel]:
     often = Counter(outlines.values())
     first: dict[Hashable, Kernel] = {}
     return {
-        kernel: first.setdefault(form(kernel) if often[outline] > 1 else kernel, kernel)
+        kernel: first.setdefault(_kernel_form(kernel) if often[outline] > 1 else kernel, kernel)
         for kernel, outline in outlines.items()
     }
 
 
-def form(kernel: Kernel) -> Hashable:
-    """All that decides what code a kernel is, without names, provenance, and which buffers it has;
-    the kernel itself where a library computes it."""
+def part_functions(kernels: Iterable[Kernel]) -> Mapping[Kernel, tuple[str, ...]]:
+    """For each kernel of several parts the names of the functions that these are; parts that are
+    the same code have the function of the first of them."""
+    several = [kernel for kernel in kernels if len(kernel.parts) > 1]
+    often = Counter(_part_outline(part) for kernel in several for part in kernel.parts)
+    first: dict[Hashable, str] = {}
+
+    def name(kernel: Kernel, number: int, part: Part) -> str:
+        own = f"{kernel.name}_{number}"
+        return first.setdefault(_form(part) if often[_part_outline(part)] > 1 else own, own)
+
+    return {
+        kernel: tuple(name(kernel, number, part) for number, part in enumerate(kernel.parts))
+        for kernel in several
+    }
+
+
+def _kernel_form(kernel: Kernel) -> Hashable:
+    """All that decides what code a kernel is; itself where a library computes it."""
     if kernel.by_library is not None:
         return kernel
+    return kernel.work, *map(_form, kernel.parts)
+
+
+def _form(part: Part) -> Hashable:
+    """All that decides what code a part is, without names and which buffers it has."""
     of = _Form()
-    return of(operands(kernel)), of(kernel.parts), kernel.work
+    return of(part_operands(part)), of(part)
 
 
 def _outline(kernel: Kernel) -> Hashable:
     """What kernels of one form have in common, and is quickly told."""
-    bodies = tuple(len(phase.body) for part in kernel.parts for phase in part.every_phase())
-    return kernel.kind, kernel.work, kernel.tiles, bodies
+    return kernel.kind, kernel.work, *map(_part_outline, kernel.parts)
+
+
+def _part_outline(part: Part) -> Hashable:
+    return part.axes, *(len(phase.body) for phase in part.every_phase())
 
 
 class _Form:

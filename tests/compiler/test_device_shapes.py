@@ -15,7 +15,6 @@ from symfuse.compiler.explain.kernels import format_kernel, format_schedule
 from symfuse.compiler.ir.op import operations as op
 from symfuse.compiler.kernel.phases import Kernel, Part, Serial
 from symfuse.compiler.kernel.verify import verify_kernel
-from symfuse.compiler.targets.layout import Place
 from symfuse.compiler.targets.llvm.kernels import kernel_text
 from symfuse.runtime.errors import VerifyError
 
@@ -183,4 +182,4 @@ def test_kernels_with_blocks_and_threads_have_a_text() -> None:
 
 def test_processors_refuse_threads() -> None:
     with pytest.raises(AssertionError, match="no threads inside a tile"):
-        kernel_text(_product(), lambda buffer: Place(0), (), set())
+        kernel_text(_product(), (), (), set())

@@ -140,3 +140,34 @@ def test_times_are_told_by_launch() -> None:
     exe = sf.compile(chain, "f32[8,8]", ["f32[8,8]"] * 3)
     report = exe.profile(drawn(8, 8), [drawn(8, 8)] * 3)
     assert len({row.name for row in report.rows}) == 3
+
+
+def steps(params: Any, slopes: Any) -> Any:
+    return [(p - 0.1 * g, g * g) for p, g in zip(params, slopes, strict=True)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parts_of_one_kernel_share_functions(threads: int) -> None:
+    shapes = [(300, 400), (400,), (300, 400), (400,), (7,), (300, 400)]
+    params, slopes = ([drawn(*shape) + n for shape in shapes] for n in (0, 1))
+    exe = sf.compile(steps, params, slopes)
+    assert (len(exe.kernels), functions(exe)) == (1, 1 + 6)  # two parts for each shape
+    once = Executable(exe.program, threads=threads)(*params, *slopes)
+    wanted = [x for pair in steps(params, slopes) for x in pair]
+    for found, x in zip(once, wanted, strict=True):
+        np.testing.assert_allclose(found, x, rtol=1e-6, atol=1e-6)
+    shown = exe._loaded.compilation.written.kernel_text(0)
+    assert shown.count("define hidden") == 7
+
+
+def test_parts_of_open_sizes_share_functions() -> None:
+    specs = ["f32[N,5]", "f32[5]", "f32[N,5]"]
+    exe = sf.compile(steps, specs, specs)
+    assert (len(exe.kernels), functions(exe)) == (1, 1 + 4)
+    for size in (0, 1, 70):
+        params, slopes = (
+            [drawn(*shape) + n for shape in ((size, 5), (5,), (size, 5))] for n in (0, 1)
+        )
+        for pair, wanted in zip(exe(params, slopes), steps(params, slopes), strict=True):
+            for found, x in zip(pair, wanted, strict=True):
+                np.testing.assert_allclose(found, x, rtol=1e-6, atol=1e-6)

@@ -238,10 +238,11 @@ def functions(count: int) -> list[Function]:
             f"k{n}",
             f"define hidden void @k{n}(ptr %f, i32 %chunk, i32 %c) #0 {{\n{body}\n  ret void\n}}",
             frozenset(),
+            kernel_head(f"k{n}"),
         )
         for n in range(count)
     ]
-    heads = frozenset(kernel_head(one.name) for one in made)
+    heads = frozenset(one.head for one in made)
     calls = "\n".join(f"  call void @{one.name}(ptr null, i32 0, i32 1)" for one in made)
     main = Function("main", f"define i32 @main() #0 {{\n{calls}\n  ret i32 0\n}}", heads)
     return [*made, main]

@@ -1,33 +1,66 @@
-"""One kernel → one LLVM function that runs its share of the tiles."""
+"""One kernel → an LLVM function that runs its share of the tiles, and one for each of its parts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from ...ir.dims import Dim, Symbol, maximum, minimum
-from ...kernel.forms import operands
+from ...kernel.forms import operands, part_operands
 from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
 from .addresses import Indices
 from .loops import Nest, Range
 from .memory import Memory
+from .records import call
 from .routines import write_routines
 from .scalars import LlvmScalars
+from .units import part_head
 from .writer import Writer
 
-__all__ = ["chunks_of", "kernel_text", "load_sizes"]
+__all__ = ["chunks_of", "kernel_text", "load_sizes", "part_text"]
 
 CHUNK_WORK = 500_000  # scalar additions of a chunk: with fewer, sharing costs more than it gains
 MOST_CHUNKS = 32
 
 
-def kernel_text(kernel: Kernel, sizes: tuple[Symbol, ...], declarations: set[str]) -> str:
+def kernel_text(
+    kernel: Kernel, parts: Sequence[str], sizes: tuple[Symbol, ...], declarations: set[str]
+) -> str:
     """`void kernel(frame, chunk, chunks)`: tiles chunk·n/chunks up to (chunk + 1)·n/chunks.
 
-    The frame holds the addresses of the sizes and of each operand.
+    The frame holds the addresses of the sizes and of each operand. `parts` are the functions of its
+    parts where it has several.
     """
-    return _KernelText(kernel, sizes, declarations).text()
+    params = (("ptr", "%frame"), ("i32", "%chunk"), ("i32", "%chunks"))
+    w = Writer(kernel.name, params, linkage="hidden", declarations=declarations)
+    scalars = LlvmScalars(w)
+    at = Indices(w, scalars)
+    load_sizes(w, at, _field(w, "%frame", 0) if sizes else "", sizes)
+    share = _share(w, at, kernel)
+    if parts:
+        _call_parts(w, at, kernel, parts, share)
+    else:
+        pointers = {b: _field(w, "%frame", n) for n, b in enumerate(operands(kernel), 1)}
+        if kernel.by_library is not None:
+            write_routines(kernel.by_library, w, at, pointers, share)
+        for part in kernel.parts:
+            _Tiles(w, scalars, at, pointers, part).write(*share)
+    w.line("ret void")
+    return w.text()
+
+
+def part_text(name: str, part: Part, sizes: tuple[Symbol, ...], declarations: set[str]) -> str:
+    """`void part(sizes, operands, first, last)`: the tiles of a part from first up to last."""
+    params = (("ptr", "%sizes"), ("ptr", "%operands"), ("i64", "%first"), ("i64", "%last"))
+    w = Writer(name, params, linkage="hidden", declarations=declarations)
+    scalars = LlvmScalars(w)
+    at = Indices(w, scalars)
+    load_sizes(w, at, "%sizes", sizes)
+    pointers = {b: _field(w, "%operands", n) for n, b in enumerate(part_operands(part))}
+    _Tiles(w, scalars, at, pointers, part).write("%first", "%last")
+    w.line("ret void")
+    return w.text()
 
 
 def chunks_of(kernel: Kernel) -> Dim:
@@ -48,78 +81,70 @@ def load_sizes(w: Writer, at: Indices, pointer: str, sizes: tuple[Symbol, ...]) 
         at.bind(symbol, w.emit(f"load i64, ptr {place}, align 8", "size"))
 
 
-class _KernelText:
-    def __init__(self, kernel: Kernel, sizes: tuple[Symbol, ...], declarations: set[str]) -> None:
-        params = (("ptr", "%frame"), ("i32", "%chunk"), ("i32", "%chunks"))
-        self.kernel, self.sizes = kernel, sizes
-        self.w = Writer(kernel.name, params, linkage="hidden", declarations=declarations)
-        self.s = LlvmScalars(self.w)
-        self.at = Indices(self.w, self.s)
-        self.pointers: dict[Buffer, str] = {}
-        self.axes: dict[Symbol, Axis] = {}
+def _field(w: Writer, table: str, number: int) -> str:
+    """The address that stands in a table."""
+    place = w.emit(f"getelementptr ptr, ptr {table}, i64 {number}", "p")
+    return w.emit(f"load ptr, ptr {place}, align 8", "p")
 
-    def text(self) -> str:
-        if self.sizes:
-            load_sizes(self.w, self.at, self._field(0), self.sizes)
-        for number, buffer in enumerate(operands(self.kernel), 1):
-            self.pointers[buffer] = self._field(number)
-        if self.kernel.by_library is not None:
-            share = self._share()
-            write_routines(self.kernel.by_library, self.w, self.at, self.pointers, share)
-            self.w.line("ret void")
-            return self.w.text()
-        first, last = self._share()
-        done: Dim = 0
-        for part in self.kernel.parts:
-            self._part(part, first, last, done)
-            done = done + part.tiles
-        self.w.line("ret void")
-        return self.w.text()
 
-    def _field(self, number: int) -> str:
-        place = self.w.emit(f"getelementptr ptr, ptr %frame, i64 {number}", "p")
-        return self.w.emit(f"load ptr, ptr {place}, align 8", "p")
+def _share(w: Writer, at: Indices, kernel: Kernel) -> tuple[str, str]:
+    """The first and one past the last tile, or row for a library, of this chunk."""
+    total = at.at_base(_shared(kernel))
+    if chunks_of(kernel) == 1:
+        return "0", total
+    chunk, chunks = (w.emit(f"zext i32 {name} to i64") for name in ("%chunk", "%chunks"))
+    after = w.emit(f"add i64 {chunk}, 1")
+    scaled = [w.emit(f"mul i64 {total}, {number}") for number in (chunk, after)]
+    first, last = (w.emit(f"udiv i64 {number}, {chunks}") for number in scaled)
+    return first, last
 
-    # tiles
 
-    def _share(self) -> tuple[str, str]:
-        """The first and one past the last tile, or row for a library, of this chunk."""
-        total = self.at.at_base(_shared(self.kernel))
-        if chunks_of(self.kernel) == 1:
-            return "0", total
-        chunk = self.w.emit("zext i32 %chunk to i64")
-        chunks = self.w.emit("zext i32 %chunks to i64")
-        after = self.w.emit(f"add i64 {chunk}, 1")
-        bounds = []
-        for number in (chunk, after):
-            scaled = self.w.emit(f"mul i64 {total}, {number}")
-            bounds.append(self.w.emit(f"udiv i64 {scaled}, {chunks}"))
-        return bounds[0], bounds[1]
+def _call_parts(
+    w: Writer, at: Indices, kernel: Kernel, names: Sequence[str], share: tuple[str, str]
+) -> None:
+    """Each part with the tiles that fall into the share."""
+    sizes = _field(w, "%frame", 0)
+    done: Dim = 0
+    before = 1
+    for part, name in zip(kernel.parts, names, strict=True):
+        w.declare(part_head(name))
+        table = w.emit(f"getelementptr ptr, ptr %frame, i64 {before}", "p")
+        first, last = _overlap(w, at, share, done, done + part.tiles)
+        w.line(f"call void @{name}(ptr {sizes}, ptr {table}, i64 {first}, i64 {last})")
+        done = done + part.tiles
+        before += len(part_operands(part))
 
-    def _part(self, part: Part, first: str, last: str, done: Dim) -> None:
-        """The tiles of a part that fall into the share."""
+
+def _overlap(
+    w: Writer, at: Indices, share: tuple[str, str], start: Dim, stop: Dim
+) -> tuple[str, str]:
+    """The share of the tiles of a part, counted from its first."""
+    low, high = at.at_base(start), at.at_base(stop)
+    first = call(w, "i64", "llvm.smax.i64", f"i64 {share[0]}", f"i64 {low}")
+    last = call(w, "i64", "llvm.smin.i64", f"i64 {share[1]}", f"i64 {high}")
+    return w.emit(f"sub nsw i64 {first}, {low}"), w.emit(f"sub nsw i64 {last}, {low}")
+
+
+class _Tiles:
+    """Writes the loop over tiles of a part, whose operands are at the given addresses."""
+
+    def __init__(
+        self,
+        w: Writer,
+        scalars: LlvmScalars,
+        at: Indices,
+        pointers: Mapping[Buffer, str],
+        part: Part,
+    ) -> None:
+        self.w, self.s, self.at, self.pointers, self.part = w, scalars, at, pointers, part
         self.axes = {axis.symbol: axis for axis in part.axes}
-        low, high = first, last
-        if len(self.kernel.parts) > 1:
-            low, high = self._overlap(first, last, done, done + part.tiles)
-        with self.w.loop(low, high, 1, hint="tile") as tile:
-            self.at.open()
-            number = tile.index
-            if done != 0:
-                before = self.at.at_base(done)
-                number = self.w.emit(f"sub nsw i64 {tile.index}, {before}")
-            starts = self._coordinates(part, number)
-            self._tile(part, starts)
-            self.at.close()
 
-    def _overlap(self, first: str, last: str, start: Dim, stop: Dim) -> tuple[str, str]:
-        low, high = self.at.at_base(start), self.at.at_base(stop)
-        for name in ("smax", "smin"):
-            self.w.declare(f"declare i64 @llvm.{name}.i64(i64, i64)")
-        return (
-            self.w.emit(f"call i64 @llvm.smax.i64(i64 {first}, i64 {low})"),
-            self.w.emit(f"call i64 @llvm.smin.i64(i64 {last}, i64 {high})"),
-        )
+    def write(self, first: str, last: str) -> None:
+        """The tiles from first up to last."""
+        with self.w.loop(first, last, 1, hint="tile") as tile:
+            self.at.open()
+            self._tile(self.part, self._coordinates(self.part, tile.index))
+            self.at.close()
 
     def _coordinates(self, part: Part, number: str) -> dict[Symbol, str]:
         """The first index of every axis in this tile; the last axis changes fastest."""

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from ...ir.dims import evaluate
-from ...kernel.forms import operands
+from ...kernel.forms import operands, part_functions
 from ...kernel.phases import Kernel
 from ..layout import Layout
 from .addresses import Indices
-from .kernels import chunks_of, kernel_text, load_sizes
+from .kernels import chunks_of, kernel_text, load_sizes, part_text
 from .launcher import Entries, Launcher
 from .prepare import prepare_text
 from .scalars import LlvmScalars
-from .units import Function
+from .units import Function, kernel_head, part_head
 from .writer import Writer
 
 __all__ = ["MAIN", "chunk_count", "function", "program_functions", "write_launches"]
@@ -26,17 +26,26 @@ def program_functions(
     kernels: Sequence[Kernel], layout: Layout, entries: Entries
 ) -> Iterator[Function]:
     """The functions of a whole program, each written when it is asked for."""
-    for kernel in dict.fromkeys(entries.values()):
-        yield function(kernel.name, partial(kernel_text, kernel, layout.symbols))
+    own, sizes = tuple(dict.fromkeys(entries.values())), layout.symbols
+    parts = part_functions(own)
+    written: set[str] = set()
+    for kernel in own:
+        names = parts.get(kernel, ())
+        for name, part in dict(zip(names, kernel.parts, strict=False)).items():
+            if name not in written:
+                yield function(name, partial(part_text, name, part, sizes), part_head(name))
+        written.update(names)
+        write = partial(kernel_text, kernel, names, sizes)
+        yield function(kernel.name, write, kernel_head(kernel.name))
     yield function("main", partial(_main, kernels, layout, entries))
     if layout.symbols:
         yield function("prepare", partial(prepare_text, layout))
 
 
-def function(name: str, write: Callable[[set[str]], str]) -> Function:
+def function(name: str, write: Callable[[set[str]], str], head: str = "") -> Function:
     """What `write` gives, with what it declares."""
     declarations: set[str] = set()
-    return Function(name, write(declarations), frozenset(declarations))
+    return Function(name, write(declarations), frozenset(declarations), head)
 
 
 def _main(

@@ -123,8 +123,12 @@ class HostText(Struct, frozen=True, eq=False):
         return host_machine().assembly(self.text)
 
     def kernel_text(self, number: int) -> str:
-        """The function of one launch."""
-        name = re.escape(tuple(self.entries.values())[number].name)
+        """The function of one launch, behind those of its parts."""
+        whole = self._function_text(tuple(self.entries.values())[number].name)
+        parts = dict.fromkeys(re.findall(r"call void @(\w+)\(ptr %p\d+, ptr ", whole))
+        return "\n".join([*map(self._function_text, parts), whole])
+
+    def _function_text(self, name: str) -> str:
         found = re.search(rf'^define [^\n]*@"?{name}"?\(.*?^}}', self.text, re.M | re.S)
         return found[0] if found else ""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-__all__ = ["Function", "kernel_head", "module_text", "units"]
+__all__ = ["Function", "kernel_head", "module_text", "part_head", "units"]
 
 LINES = 300  # of a unit: enough that what every module costs by itself does not count
 
@@ -17,6 +17,7 @@ class Function(Struct, frozen=True):
     name: str
     text: str
     declarations: frozenset[str]
+    head: str = ""  # how other modules declare it, if they call it
 
 
 def kernel_head(name: str) -> str:
@@ -24,10 +25,15 @@ def kernel_head(name: str) -> str:
     return f"declare hidden void @{name}(ptr, i32, i32)"
 
 
+def part_head(name: str) -> str:
+    """The same for the function of a part."""
+    return f"declare hidden void @{name}(ptr, ptr, i64, i64)"
+
+
 def module_text(functions: Iterable[Function]) -> str:
     """One module of these functions."""
     functions = tuple(functions)
-    defined = {kernel_head(function.name) for function in functions}
+    defined = {function.head for function in functions}
     declared = frozenset[str]().union(*(function.declarations for function in functions))
     texts = (function.text for function in functions)
     return "\n".join([*sorted(declared - defined), *texts, ""])
