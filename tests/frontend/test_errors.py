@@ -80,7 +80,7 @@ def bad_method(x):
 
 
 def bad_keyword(x):
-    return np.nanmean(x, where=x > 0)  # here
+    return np.concatenate([x, x], casting="unsafe")  # here
 
 
 def bad_mask(x):
@@ -181,7 +181,7 @@ TRACED = [
     (bad_numpy, (F,), sf.UnsupportedError, "np.trim_zeros", ""),
     (bad_ufunc, (F,), sf.UnsupportedError, "np.isnat", "isnan"),
     (bad_method, (F,), sf.UnsupportedError, "resize", "reshape"),
-    (bad_keyword, (F,), sf.UnsupportedError, "where", "it takes"),
+    (bad_keyword, (F,), sf.UnsupportedError, "casting", "it takes"),
     (bad_mask, (F,), sf.TraceError, "truth values", "snp.where"),
     (bad_bits, (F,), sf.DTypeError, "bitwise_and", "parentheses"),
     (bad_constant_index, (F,), sf.ShapeError, "index 9", "from -3 to 2"),
