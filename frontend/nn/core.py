@@ -30,14 +30,8 @@ __all__ = [
 ]
 
 
-class Dense(Stepwise):
-    """activation(x · kernel + bias), along the last axis.
-
-    >>> import symfuse as sf
-    >>> params, _ = sf.nn.Dense(4).init(sf.random.key(0), "f32[N,3]")
-    >>> params["kernel"].shape, params["bias"].shape
-    ((3, 4), (4,))
-    """
+class Projection(Layer):
+    """What layers share that multiply features by a kernel: a bias, and an activation."""
 
     units: int
     activation: Any = None
@@ -47,17 +41,37 @@ class Dense(Stepwise):
     kernel_regularizer: Any = None
     bias_regularizer: Any = None
 
-    min_input_ndim = 1
     limits = within(units=SIZE)
 
-    def call(self, scope: Scope, x: Any) -> Any:
+    def projected(self, scope: Scope, x: Any) -> Any:
+        """x · kernel."""
         kernel = scope.weight(
             "kernel",
             (x.shape[-1], self.units),
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
         )
-        return activation(self.activation)(with_bias(self, scope, matmul(x, kernel)))
+        return matmul(x, kernel)
+
+    def finished(self, scope: Scope, y: Any) -> Any:
+        """activation(y + bias)."""
+        return activation(self.activation)(with_bias(self, scope, y))
+
+
+class Dense(Projection):
+    """activation(x · kernel + bias), along the last axis.
+
+    >>> import symfuse as sf
+    >>> params, _ = sf.nn.Dense(4).init(sf.random.key(0), "f32[N,3]")
+    >>> params["kernel"].shape, params["bias"].shape
+    ((3, 4), (4,))
+    """
+
+    min_input_ndim = 1
+    supports_masking = True
+
+    def call(self, scope: Scope, x: Any) -> Any:
+        return self.finished(scope, self.projected(scope, x))
 
 
 class EinsumDense(Layer):

@@ -11,19 +11,16 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, ShapeError
 
-from ..limits import SIZE, within
 from ..numpy import matmul
 from ..numpy.creation import full
 from ..numpy.shared import call, common_dtype, convert, traced
-from .activations import activation
-from .core import with_bias
-from .layer import Layer
+from .core import Projection
 from .scope import Scope
 
 __all__ = ["GCNConv"]
 
 
-class GCNConv(Layer):
+class GCNConv(Projection):
     """activation(Â · x · kernel + bias) for nodes x and a normalised adjacency matrix Â.
 
     Called as `layer(x, adjacency)`: nodes by features, and nodes by nodes; or as
@@ -42,26 +39,10 @@ class GCNConv(Layer):
     (3, 2)
     """
 
-    units: int
-    activation: Any = None
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
-
     min_input_ndim = 2
-    limits = within(units=SIZE)
 
     def call(self, scope: Scope, x: Any, adjacency: Any) -> Any:
-        kernel = scope.weight(
-            "kernel",
-            (x.shape[-1], self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-        )
-        y = _propagated(adjacency, matmul(x, kernel))
-        return activation(self.activation)(with_bias(self, scope, y))
+        return self.finished(scope, _propagated(adjacency, self.projected(scope, x)))
 
 
 def _propagated(adjacency: Any, nodes: Any) -> Any:

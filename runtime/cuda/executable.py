@@ -249,10 +249,8 @@ class CudaExecutable:
                 fix="pass separate, aligned arrays for arguments and results",
             )
         self._make_room(solved.arena)
-        return Bound(
-            *(self.code, solved, inputs, outputs, targets, self._arena, self._lock),
-            verify=self.verify,
-        )
+        shared = self._arena, self._lock
+        return Bound(self.code, solved, inputs, outputs, targets, *shared, verify=self.verify)
 
     def _refuse_copies(self, inputs: Sequence[Operand], values: Sequence[Any]) -> None:
         """Arrays of the host are read anew at each call, and donated ones have to be here."""

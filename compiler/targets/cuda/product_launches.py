@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from symfuse.runtime.cuda.code import Count, Place, ProductLaunch
 from symfuse.runtime.cuda.cublaslt import EPILOGUES
@@ -46,9 +47,8 @@ def product_kernel(
     used += [x for x in (chosen.sums, chosen.aux, chosen.mask) if x is not None]
     placed = _Placed(chosen, tuple(map(buffers, used)))
     overwritten = () if chosen.added is None else (buffers(chosen.added.node),)
-    return Kernel(
-        *(name, "product", (part,), work, nodes, reads, writes, placed), overwritten=overwritten
-    )
+    made = Kernel(name, "product", (part,), work, nodes, reads, writes, placed)
+    return replace(made, overwritten=overwritten)
 
 
 def product_launch(
