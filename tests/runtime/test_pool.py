@@ -138,6 +138,45 @@ def test_several_threads_take_part_in_a_long_job(pool: Pool) -> None:
     assert any(pool.crew(chunks=64, threads=2) == 2 for _ in range(100))
 
 
+def masks() -> set[frozenset[int]]:
+    """The cores that the threads of this process may run on."""
+    threads = map(int, os.listdir("/proc/self/task"))
+    return {frozenset(os.sched_getaffinity(thread)) for thread in threads}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are not moved elsewhere")
+def test_woken_workers_get_back_the_core_that_their_caller_took_from_them(pool: Pool) -> None:
+    for _ in range(20):
+        pool.marks_all(chunks=64, threads=4)
+        time.sleep(0.005)
+    for _ in range(1000):  # who was woken last may not have had its turn yet
+        if masks() == {frozenset(os.sched_getaffinity(0))}:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"some threads have other cores left: {masks()}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are not moved elsewhere")
+@pytest.mark.skipif(available_cores() < 2, reason="takes two cores")
+def test_workers_stay_where_the_program_has_put_them(pool: Pool) -> None:
+    pool.marks_all(chunks=64, threads=4)
+    own = {thread.native_id for thread in threading.enumerate()}
+    workers = [t for t in map(int, os.listdir("/proc/self/task")) if t not in own]
+    allowed = os.sched_getaffinity(0)
+    last = {max(allowed)}
+    try:
+        for worker in workers:
+            os.sched_setaffinity(worker, last)
+        os.sched_setaffinity(0, {min(allowed)})
+        for _ in range(10):
+            time.sleep(0.005)
+            pool.marks_all(chunks=64, threads=4)
+        assert all(os.sched_getaffinity(worker) == last for worker in workers)
+    finally:
+        for thread in (0, *workers):
+            os.sched_setaffinity(thread, allowed)
+
+
 def test_idle_workers_cost_nothing(pool: Pool) -> None:
     pool.marks_all(chunks=16, threads=4)
     time.sleep(0.05)

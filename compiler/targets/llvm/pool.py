@@ -23,6 +23,8 @@ is safe:
 Workers are created when a job first wants them, and numbered from 1; a job for n threads lets in
 the workers below n, whatever earlier jobs asked for. Each sleeps under a bit of its own (modulo
 32), so a job wakes those that it lets in.
+
+Where a sleeper wakes up is settled by `beds`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from string import Template
 from msgspec import Struct
 
 from symfuse.runtime.host.threads import PARALLEL, RESET
+
+from .beds import PLACES, beds_ir
 
 __all__ = ["pool_ir"]
 
@@ -63,9 +67,10 @@ def pool_ir(platform: str, architecture: str) -> str:
         "pause": f"call void {system.pause}",
         "idle_spins": _SPINS_OF_AN_IDLE_WORKER,
         "wait_spins": _SPINS_OF_A_WAITING_CALLER,
+        "places": PLACES,
     }
     text = _STATE + _FUTEX + _SERIAL + _CLAIM + _WORKER + _HIRE + _OPEN + _WAIT + _ENTRY
-    return Template(text).substitute(names, **words)
+    return beds_ir() + Template(text).substitute(names, **words)
 
 
 # Each word that threads fight for has a cache line of its own.
@@ -150,6 +155,8 @@ entry:
   %rank = trunc i64 %rank64 to i32
   %position = and i32 %rank, 31
   %bit = shl i32 1, %position
+  %bed = getelementptr %pool.bed, ptr @pool.beds, i32 %rank
+  %asleep = getelementptr %pool.bed, ptr %bed, i32 0, i32 1
   br label %idle
 idle:
   %seen = phi i32 [ 0, %entry ], [ %jobs, %wake ]
@@ -163,16 +170,23 @@ spin:
   $pause
   %more = add nuw nsw i32 %spins, 1
   %patient = icmp ult i32 %more, $idle_spins
-  br i1 %patient, label %watch, label %sleep
-sleep:
+  br i1 %patient, label %watch, label %lie
+lie:
+  store atomic i32 1, ptr %asleep release, align 4
   %up = atomicrmw add ptr @pool.sleepers, i32 1 seq_cst
+  br label %sleep
+sleep:
   call void @pool.futex(i32 137, i32 %seen, i32 %bit)
-  %down = atomicrmw sub ptr @pool.sleepers, i32 1 seq_cst
-  %found = load atomic i32, ptr @pool.jobs acquire, align 4
+  %found = load atomic i32, ptr @pool.jobs seq_cst, align 4
   %nothing = icmp eq i32 %found, %seen
-  br i1 %nothing, label %sleep, label %wake
+  br i1 %nothing, label %sleep, label %rise
+rise:
+  %down = atomicrmw sub ptr @pool.sleepers, i32 1 seq_cst
+  store atomic i32 0, ptr %asleep release, align 4
+  call void @pool.reunite(ptr %bed)
+  br label %wake
 wake:
-  %jobs = phi i32 [ %watched, %watch ], [ %found, %sleep ]
+  %jobs = phi i32 [ %watched, %watch ], [ %found, %rise ]
   call void @pool.work(i32 %rank)
   br label %idle
 }
@@ -182,7 +196,6 @@ _HIRE = """
 ; Makes workers until there are enough for a job of so many threads, or the system refuses one.
 define internal void @pool.hire(i32 %threads) #0 {
 entry:
-  %handle = alloca i64, align 8
   %present = load i32, ptr @pool.workers, align 4
   br label %check
 check:
@@ -193,11 +206,13 @@ check:
 create:
   %rank64 = zext i32 %rank to i64
   %argument = inttoptr i64 %rank64 to ptr
-  %refused = call i32 @pthread_create(ptr %handle, ptr null, ptr @pool.worker, ptr %argument)
+  %bed = getelementptr %pool.bed, ptr @pool.beds, i32 %rank
+  store %pool.bed zeroinitializer, ptr %bed, align 8
+  %refused = call i32 @pthread_create(ptr %bed, ptr null, ptr @pool.worker, ptr %argument)
   %created = icmp eq i32 %refused, 0
   br i1 %created, label %hired, label %enough
 hired:
-  %thread = load i64, ptr %handle, align 8
+  %thread = load i64, ptr %bed, align 8
   %detached = call i32 @pthread_detach(i64 %thread)
   store i32 %rank, ptr @pool.workers, align 4
   br label %check
@@ -222,6 +237,13 @@ entry:
   store atomic i32 %threads, ptr @pool.threads release, align 4
   store atomic i32 0, ptr @pool.done monotonic, align 4
   store atomic i64 %opened, ptr @pool.word release, align 8
+  %abed = load atomic i32, ptr @pool.sleepers monotonic, align 4
+  %any = icmp sgt i32 %abed, 0
+  br i1 %any, label %part, label %announce
+part:
+  call void @pool.part(i32 %threads)
+  br label %announce
+announce:
   store atomic i32 %job, ptr @pool.jobs seq_cst, align 4
   %sleepers = load atomic i32, ptr @pool.sleepers seq_cst, align 4
   %asleep = icmp sgt i32 %sleepers, 0
@@ -267,7 +289,8 @@ finished:
 _ENTRY = """
 define void @$parallel(ptr %fn, ptr %ctx, i32 %chunks, i32 %threads) #0 {
 entry:
-  %useful = call i32 @llvm.smin.i32(i32 %chunks, i32 %threads)
+  %wanted = call i32 @llvm.smin.i32(i32 %chunks, i32 %threads)
+  %useful = call i32 @llvm.smin.i32(i32 %wanted, i32 $places)
   %worth = icmp sgt i32 %useful, 1
   br i1 %worth, label %try, label %alone
 try:
