@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +17,7 @@ from symfuse.runtime.artifact import Artifact, from_bytes, to_bytes
 from symfuse.runtime.cache import Key, key, store
 from symfuse.runtime.errors import ArtifactError
 from symfuse.runtime.host import layout
-from symfuse.runtime.log import log
+from symfuse.runtime.log import log, warn
 from symfuse.runtime.program import Launch, Program
 
 from .clock import Clock
@@ -184,14 +183,14 @@ def _kept(entry: Key, graph: Graph) -> Program | None:
     try:
         program = from_bytes(data, graph.name).program
     except ArtifactError as error:
-        logging.getLogger("symfuse.cache").warning("a cached program is not used: %s", error)
+        warn("cache", "a cached program is not used: %s", error)
         return None
     return _with_captured(program, graph)
 
 
 def _with_captured(program: Program, graph: Graph) -> Program:
     inputs = tuple(
-        replace(argument, hidden=parameter in graph.captured)
+        argument._replace(hidden=parameter in graph.captured)
         for argument, parameter in zip(program.inputs, graph.parameters, strict=True)
     )
     return replace(program, inputs=inputs, hidden=_captured(graph))

@@ -11,8 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import ArtifactError
 from .version import VERSION
@@ -23,8 +22,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of file: what its manifest says it is, what errors call it, and what then to do."""
 
     format: str

@@ -6,10 +6,10 @@ import importlib
 import io
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -65,14 +65,13 @@ _SPELLED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """A program together with the texts that travel with it."""
 
     program: Program
     graph: str = ""
     explanation: str = ""
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = MappingProxyType({})
 
 
 def save(path: str | PathLike[str], artifact: Artifact) -> None:
@@ -157,12 +156,12 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "device": _stored().facts_of(program.device) if program.device else None,
         "features": program.features,
         "layout": fingerprint(),
-        "inputs": [asdict(argument) for argument in program.inputs],
-        "outputs": [asdict(result) for result in program.outputs],
+        "inputs": [argument._asdict() for argument in program.inputs],
+        "outputs": [result._asdict() for result in program.outputs],
         "symbols": program.symbols,
         "memory": {"arena": program.arena, "peak": program.peak},
         "guards": program.guards,
-        "launches": [asdict(launch) for launch in program.launches],
+        "launches": [launch._asdict() for launch in program.launches],
         "work": program.work,
         "metadata": dict(program.metadata),
     }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +35,7 @@ CACHE_FROM = 64 << 10
 _POISON = np.uint32(0xFFF5A5B6)
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(NamedTuple):
     """What the block cache holds: bytes free in it and in use, and how requests were met."""
 
     cached: int
@@ -68,7 +66,7 @@ def statistics() -> Statistics:
         return Statistics(0, 0, 0, 0, 0, 0)
     words = (ctypes.c_int64 * CACHE.words).from_address(loaded.address("symfuse_cache"))
     values = dict(zip(CACHE.fields, words, strict=True))
-    return Statistics(**{name: values[name] for name in Statistics.__slots__})
+    return Statistics(**{name: values[name] for name in Statistics._fields})
 
 
 def trim(limit: int = 0) -> None:
@@ -96,8 +94,7 @@ def high_water(arena: Array) -> int:
     return int(written[-1]) + 1 if written.size else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Functions:
+class _Functions(NamedTuple):
     array: Callable[..., Array]
     trim: Callable[..., None]
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from . import options
-from .log import log
+from .log import log, warn
 
 __all__ = ["Key", "Record", "Store", "explain", "key", "store"]
 
@@ -25,23 +24,18 @@ _ENTRY, _LATEST = ".entry", ".latest"
 _LIMIT = 512 << 20
 _KEPT_AFTER_EVICTION = 0.75
 _RECORDS = 1000
-_warnings = logging.getLogger("symfuse.cache")
 
 
-@dataclass(frozen=True)
-class Key:
-    """The name of an entry: what it is (`label`) and the hash of each thing that it depends on."""
+class Key(NamedTuple):
+    """The name of an entry: what it is (`label`), the hash of each thing that it depends on, and
+    that of them all."""
 
     label: str
     parts: Mapping[str, str]
-
-    @cached_property
-    def digest(self) -> str:
-        return _digest(json.dumps([self.label, dict(self.parts)], sort_keys=True).encode())
+    digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What became of one look-up or store, and why."""
 
     label: str
@@ -58,7 +52,8 @@ _records: deque[Record] = deque(maxlen=_RECORDS)
 def key(label: str, parts: Mapping[str, str | bytes]) -> Key:
     """The key of the thing called `label` that is made from `parts`."""
     contents = ((n, p.encode() if isinstance(p, str) else p) for n, p in sorted(parts.items()))
-    return Key(label, {name: _digest(content) for name, content in contents})
+    hashes = {name: _digest(content) for name, content in contents}
+    return Key(label, hashes, _digest(json.dumps([label, hashes], sort_keys=True).encode()))
 
 
 def store() -> Store:
@@ -101,7 +96,7 @@ class Store:
             self._write(self._latest(key), json.dumps(dict(key.parts)).encode())
         except OSError as error:
             self._is_writable = False
-            _warnings.warning("compiled code is not kept: %s: %s", self.folder, error.strerror)
+            warn("cache", "compiled code is not kept: %s: %s", self.folder, error.strerror)
             _note(key.label, "not stored", f"{self.folder} cannot be written: {error.strerror}")
             return
         _note(key.label, "stored", f"{len(data)} bytes")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import linecache
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
 from types import CodeType
-from typing import Self
+from typing import NamedTuple, Self
 
 __all__ = [
     "ArgumentError",
@@ -25,11 +25,11 @@ __all__ = [
     "TraceError",
     "UnsupportedError",
     "VerifyError",
+    "nearest",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Loc:
+class Loc(NamedTuple):
     """A place in the user's source, kept as code and offset and looked up only when shown."""
 
     code: CodeType
@@ -74,6 +74,13 @@ class Loc:
     def _position(self) -> tuple[int | None, int | None, int | None, int | None]:
         nothing = (self.code.co_firstlineno, None, None, None)
         return next(islice(self.code.co_positions(), self.offset // 2, None), nothing)
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known name that is most like this one, for what to do about it; empty if none is."""
+    from difflib import get_close_matches  # loaded for errors alone
+
+    return next(iter(get_close_matches(name, list(known), 1, cutoff)), "")
 
 
 class SymfuseError(Exception):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from .errors import OptionError
+from .errors import OptionError, nearest
 
 __all__ = ["OPTIONS", "Option", "Setting", "describe", "get", "reload", "using"]
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One switch; `kind` names how its text is read, `also` a variable honoured in its absence."""
 
     name: str
@@ -38,8 +35,7 @@ class Option:
         return _KINDS[self.kind].allowed(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """An option with the value in force and where that came from."""
 
     option: Option
@@ -47,8 +43,7 @@ class Setting:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(NamedTuple):
     """How one kind of value is read from text (a ValueError refuses it) and described."""
 
     read: Callable[[Option, str], Any]
@@ -274,5 +269,5 @@ def _warn_of_misspellings() -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"use {close[0]}" if close else f"use one of {', '.join(known)}"
+    close = nearest(name, known)
+    return f"use {close}" if close else f"use one of {', '.join(known)}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +25,7 @@ _POINTER = ctypes.c_void_p
 _TIMED = ctypes.CFUNCTYPE(ctypes.c_int32, *[_POINTER] * 3, ctypes.c_int32, _POINTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """Seconds of each launch and of the whole program, round by round.
 
     The time of a launch inside of loops is that of all its `turns` together. `parts` is what each

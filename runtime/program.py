@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Argument", "Launch", "Program", "Result", "Spec"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """Element type and dimensions of an array; a symbolic dimension is its printed formula."""
 
     dtype: DType
@@ -38,8 +37,7 @@ class Spec:
         return all(isinstance(dim, int) for dim in self.dims)
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """An input of a program.
 
     The caller of a program gives a donated argument up: its memory becomes that of a result.
@@ -57,8 +55,7 @@ class Argument:
         return Spec(self.dtype, self.dims)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """An output of a program; `alias_of` is the index of the donated input whose memory it has."""
 
     name: str
@@ -71,8 +68,7 @@ class Result:
         return Spec(self.dtype, self.dims)
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """One kernel of the program, for explanations: what it is, and the user's lines it computes."""
 
     name: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
-from symfuse.runtime.errors import GraphSyntaxError
+from symfuse.runtime.errors import GraphSyntaxError, nearest
 
 __all__ = ["Cursor", "did_you_mean"]
 
@@ -93,5 +92,5 @@ class Cursor:
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Advice that names the nearest known word; empty when none is near."""
-    near = get_close_matches(word, known, 1)
-    return f"did you mean {near[0]}?" if near else ""
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else ""

@@ -50,10 +50,11 @@ def recompiled(artifact: Artifact) -> Artifact:
     numerics = old.metadata.get("numerics", "strict")
     program = compile_graph(_graph(artifact), numerics=numerics, target=old.target).program
     inputs = tuple(
-        replace(new, name=before.name)
+        new._replace(name=before.name)
         for new, before in zip(program.inputs, old.inputs, strict=True)
     )
-    return replace(artifact, program=replace(program, inputs=inputs, metadata=old.metadata))
+    program = replace(program, inputs=inputs, metadata=old.metadata)
+    return artifact._replace(program=program)
 
 
 def _graph(artifact: Artifact) -> Graph:

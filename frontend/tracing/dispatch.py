@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.op import operations
-from symfuse.runtime.errors import SymfuseError, TraceError, UnsupportedError
+from symfuse.runtime.errors import SymfuseError, TraceError, UnsupportedError, nearest
 
 __all__ = [
     "ACTIVE",
@@ -197,13 +196,12 @@ def _received(result: Any, out: Any) -> Any:
 def unsupported(name: str) -> UnsupportedError:
     """The error for a NumPy function that has no graph form, with the nearest one that has."""
     names = sorted({*FUNCTIONS, *HOMES})
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    parts = [known for known in names if known in name or name in known]
-    nearest = close[0] if close else (parts[0] if parts else "")
+    parts = (known for known in names if known in name or name in known)
+    close = nearest(name, names, cutoff=0.5) or next(parts, "")
     fix = (
-        f"the nearest supported function is symfuse.numpy.{nearest}"
-        if nearest
-        else ("write it with functions of symfuse.numpy")
+        f"the nearest supported function is symfuse.numpy.{close}"
+        if close
+        else "write it with functions of symfuse.numpy"
     )
     return UnsupportedError(
         f"np.{name} cannot be traced into a graph", fix=fix, loc=user_location()

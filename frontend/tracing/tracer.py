@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from symfuse.compiler.ir.location import is_ours, user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import DTypeError, SymfuseError, TraceError, UnsupportedError
+from symfuse.runtime.errors import DTypeError, SymfuseError, TraceError, UnsupportedError, nearest
 
 from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unanswered, unsupported
 from .hints import rewritten
@@ -232,10 +231,10 @@ class Tracer(Traceable):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in dir(np.ndarray):
             raise AttributeError(f"a traced array has no attribute {name!r}")
-        close = difflib.get_close_matches(name, (*_PLAIN_METHODS, *METHODS), n=1, cutoff=0.5)
+        close = nearest(name, (*_PLAIN_METHODS, *METHODS), cutoff=0.5)
         raise _NoAttribute(
             f"the array method .{name} cannot be traced into a graph",
-            fix=f"the nearest supported method is .{close[0]}" if close else "",
+            fix=f"the nearest supported method is .{close}" if close else "",
             loc=user_location(),
         )
 

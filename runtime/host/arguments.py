@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,17 @@ Array = np.ndarray[Any, Any]
 _CPU = 1  # as DLPack counts kinds of devices
 
 
-@dataclass(slots=True)
 class Counters:
     """What the Python path of one executable has done so far."""
 
-    slow_calls: int = 0
-    copies: int = 0
-    copied_bytes: int = 0
+    __slots__ = ("copied_bytes", "copies", "slow_calls")
+
+    def __init__(self) -> None:
+        self.slow_calls = self.copies = self.copied_bytes = 0
+
+    def __repr__(self) -> str:
+        counts = f"slow_calls={self.slow_calls}, copies={self.copies}"
+        return f"Counters({counts}, copied_bytes={self.copied_bytes})"
 
     def copy(self, array: Array, name: str, reason: str) -> Array:
         """A contiguous native copy, counted; the first one is told to the log `memory`."""

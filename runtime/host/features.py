@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["HostFeatures", "available_cores", "host_features", "read_features"]
 
@@ -14,8 +14,7 @@ _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _TYPICAL_CACHES = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
 
 
-@dataclass(frozen=True, slots=True)
-class HostFeatures:
+class HostFeatures(NamedTuple):
     """The facts that schedules and messages depend on; sizes are in bytes."""
 
     cpu: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import ArtifactError
 
@@ -17,8 +17,7 @@ _VERSION = 1
 _PREFIX = struct.Struct("<4sHI")
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """Code that runs wherever it is mapped.
 
     It begins with a table of addresses, one for each name of `externals`, filled in by the loader.

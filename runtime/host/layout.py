@@ -6,10 +6,8 @@ import ctypes
 import hashlib
 import pickle
 import sys
-import sysconfig
 import weakref
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,8 +51,7 @@ CONTIGUOUS, ALIGNED, WRITEABLE = 0x001, 0x100, 0x400
 DERIVED = -(2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row of 64-bit words with names."""
 
     fields: tuple[str, ...]
@@ -151,7 +148,7 @@ def why_not_native() -> str | None:
     """The reason why compiled code may not look into Python objects here; None if it may."""
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} lays out objects in its own way"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if "t" in sys.abiflags:
         return "this Python is built without the global interpreter lock"
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         return "addresses are not 64 bits wide"

@@ -105,7 +105,7 @@ HOSTILE = ("*/ int evil;", "x @ y", "a\nb", "/* x", "ends in \\", "größe", "??
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_names_leave_a_header_that_compiles(tmp_path: Path, name: str) -> None:
     program = addition(4)
-    inputs = tuple(replace(one, name=name) for one in program.inputs)
+    inputs = tuple(one._replace(name=name) for one in program.inputs)
     changed: Program = replace(program, inputs=inputs, metadata={"name": name})
     (tmp_path / "program.h").write_text(header(changed), encoding="utf-8")
     (tmp_path / "main.c").write_text('#include "program.h"\nint main(void) { return 0; }\n')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +127,7 @@ def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
 
 def test_code_for_another_architecture_is_refused(image: Image) -> None:
     with pytest.raises(ArtifactError, match="the code is for vax"):
-        load_image(replace(image, architecture="vax"))
+        load_image(image._replace(architecture="vax"))
 
 
 def test_an_unknown_symbol_is_named(loaded: LoadedImage) -> None:
@@ -138,7 +137,7 @@ def test_an_unknown_symbol_is_named(loaded: LoadedImage) -> None:
 
 def test_an_unknown_external_is_named(image: Image) -> None:
     with pytest.raises(DeviceError, match="'no_such_function'"):
-        load_image(replace(image, externals=("no_such_function",)))
+        load_image(image._replace(externals=("no_such_function",)))
 
 
 def _protection(address: int) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from ctypes import string_at
-from functools import cache
+from functools import cache, partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from symfuse.runtime.errors import CompileError
+from symfuse.runtime.host.features import host_features
 from symfuse.runtime.host.loader import architecture
 
 from ...interpreter import quick_turns
@@ -88,10 +89,54 @@ def emit_objects(
 ) -> list[bytes]:
     """The object files of modules: threads work on them while later ones are written, and while
     what else there is to do is done `meanwhile`."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool, quick_turns():
-        jobs = [pool.submit(machine.emit_object, text, level=level) for text in texts]
+    crew = _Crew(partial(machine.emit_object, level=level))
+    with quick_turns(), crew:
+        for text in texts:
+            crew.add(text)
         meanwhile()
-        return [job.result() for job in jobs]
+    return crew.results()
+
+
+class _Crew:
+    """Threads that do one thing with each text, at most as many as there are cores; left when all
+    is done. `concurrent.futures` does more, and loads the standard logging for it."""
+
+    def __init__(self, work: Callable[[str], bytes]) -> None:
+        self._work, self._threads = work, list[Thread]()
+        self._texts: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
+        self._done: dict[int, bytes] = {}
+        self._failures: dict[int, Exception] = {}
+        self._count = 0
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *failure: object) -> None:
+        for _ in self._threads:
+            self._texts.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def add(self, text: str) -> None:
+        """One more text, whose turn comes as soon as a thread is free."""
+        self._texts.put((self._count, text))
+        self._count += 1
+        if self._count <= host_features().cores:
+            self._threads.append(Thread(target=self._run))
+            self._threads[-1].start()
+
+    def results(self) -> list[bytes]:
+        """What came of each text, in the order of the texts, or the first failure."""
+        for number in sorted(self._failures):
+            raise self._failures[number]
+        return [self._done[number] for number in range(self._count)]
+
+    def _run(self) -> None:
+        while (task := self._texts.get()) is not None:
+            number, text = task
+            try:
+                self._done[number] = self._work(text)
+            except Exception as failure:  # whatever LLVM finds is raised by `results`
+                self._failures[number] = failure
 
 
 @cache
