@@ -52,7 +52,9 @@ class Kind(NamedTuple):
         """The manifest and the members of a file, which errors call `name`; all are checked."""
         comment, members = self._members(data, name)
         manifest = self._manifest(members.pop(_MANIFEST, None), comment, name)
-        digests = manifest.get("sha256", {})
+        digests = manifest.get("sha256")
+        if not isinstance(digests, dict):
+            raise self.damaged(name, "its manifest has no digests of the members")
         if differing := sorted(digests.keys() ^ members.keys()):
             raise self.damaged(name, f"members are missing or unknown: {', '.join(differing)}")
         changed = [member for member, part in members.items() if digest(part) != digests[member]]
@@ -88,7 +90,7 @@ class Kind(NamedTuple):
         try:
             manifest = json.loads(text)
             kind, schema = manifest["format"], manifest["schema"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self.damaged(name, f"its manifest cannot be read ({error})") from error
         if kind != self.format or not isinstance(schema, int):
             raise self.damaged(name, f"it is of another kind ({kind!r}){self.others}")

@@ -103,7 +103,7 @@ def from_bytes(data: bytes, name: str, *, to_run: bool = True) -> Artifact:
         _check_machine(name, manifest)
     try:
         return _artifact(manifest, members, to_run=to_run)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise _KIND.damaged(name, f"it does not describe a program ({error})") from error
 
 

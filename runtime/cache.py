@@ -79,7 +79,7 @@ class Store:
 
     def __contains__(self, key: Key) -> bool:
         """Whether there is an entry, which may yet turn out to be damaged."""
-        return self.is_on and self._path(key).exists()
+        return self.is_on and os.path.exists(self._path(key))
 
     def get(self, key: Key) -> bytes | None:
         """The stored bytes, or nothing; `explain()` tells which and why."""
@@ -138,8 +138,8 @@ class Store:
     def _novelty(self, key: Key) -> str:
         """Why there is no entry: what differs from the newest one with the same label."""
         try:
-            before = json.loads(self._latest(key).read_bytes())
-        except (OSError, ValueError):
+            before = dict(json.loads(self._latest(key).read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):  # there is none, or it is damaged
             return "it has not been compiled before"
         names = sorted(before.keys() | key.parts.keys())
         changed = [name for name in names if before.get(name) != key.parts.get(name)]
@@ -176,16 +176,23 @@ class Store:
         return sum(map(_bytes_of, self._files(_ENTRY)))
 
     def _files(self, suffix: str) -> Iterator[Path]:
-        return self.folder.rglob(f"*{suffix}")
+        with suppress(OSError):  # another process may remove folders meanwhile
+            yield from self.folder.rglob(f"*{suffix}")
 
 
 @cache
-def _store_in(folder: Path, is_on: bool) -> Store:
-    return Store(folder, is_on=is_on)
+def _store_in(folder: Path | None, is_on: bool) -> Store:
+    if folder is None and is_on:
+        warn("cache", "compiled code is not kept: this user has no home; set SYMFUSE_CACHE_DIR")
+    return Store(folder or Path(), is_on=is_on and folder is not None)
 
 
-def _users_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symfuse"
+def _users_folder() -> Path | None:
+    """The folder for this user, whom the system need not know."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symfuse"
+    except RuntimeError:
+        return None
 
 
 def _digest(content: bytes) -> str:

@@ -29,6 +29,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 _CPU = 1  # as DLPack counts kinds of devices
+_PYTHON = (bool, int, float, complex, list, tuple)
 
 
 class Counters:
@@ -81,7 +82,7 @@ def _as_array(argument: Argument, value: Any) -> Array:
             f"argument {argument.name!r} is a masked array, and programs know no masks",
             fix="pass value.filled(...), or the data and the mask as two arguments",
         )
-    if isinstance(value, bool | int | float | list | tuple) and not isinstance(value, np.generic):
+    if isinstance(value, _PYTHON) and not isinstance(value, np.generic):
         return _from_python(argument, value)
     array = _from_array_like(argument, value)
     if native(array.dtype) != argument.dtype.numpy:
@@ -119,6 +120,8 @@ def _from_python(argument: Argument, value: Any) -> Array:
 
 def _widest(dtype: DType) -> Any:
     """The type that decides which Python numbers are of the same kind; NumPy checks the range."""
+    if dtype.is_complex:
+        return np.complex128
     if dtype.is_bool:
         return np.bool_
     return np.float64 if dtype.is_float else np.int64

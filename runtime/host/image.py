@@ -54,9 +54,21 @@ class Image(NamedTuple):
             start = _PREFIX.size + length
             facts = dict(json.loads(data[_PREFIX.size : start]))
             externals = tuple(facts.pop("externals"))
-            return Image(code=data[start:], externals=externals, **facts)
-        except (struct.error, ValueError, KeyError, TypeError) as error:
+            image = Image(code=data[start:], externals=externals, **facts)
+            image._check()
+            return image
+        except (struct.error, AttributeError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"these {len(data)} bytes are no code image of version {_VERSION}: {error}",
                 fix="compile the program again with this version of symfuse",
             ) from error
+
+    def _check(self) -> None:
+        """Raise a ValueError if its parts do not lie one behind the other."""
+        table, code = POINTER_BYTES * len(self.externals), len(self.code)
+        if not table <= self.data_offset <= code <= self.size:
+            parts = f"{table} bytes of addresses, data at {self.data_offset}, {code} bytes of code"
+            raise ValueError(f"{parts} do not fit together in {self.size}")
+        for name, place in self.symbols.items():
+            if not 0 <= place < self.size:
+                raise ValueError(f"{name!r} is at {place} of {self.size} bytes")

@@ -150,11 +150,20 @@ def test_code_is_not_mapped_before_the_digests_have_been_compared(
         ({"features": ["quantum"]}, "processor features that this machine .* lacks: quantum"),
         ({"inputs": [{"name": "x"}]}, "does not describe a program"),
         ({"sha256": {}}, "members are missing or unknown"),
+        ({"sha256": 5}, "no digests of the members"),
+        ({"device": "abc"}, "does not describe a program"),
     ],
 )
 def test_a_foreign_manifest_is_refused(file: Path, changes: Any, message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         load(rewritten(file, **changes))
+
+
+def test_a_manifest_that_is_nested_too_deeply_is_refused(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.json", "[" * 200_000)
+    with pytest.raises(ArtifactError, match="its manifest cannot be read"):
+        load(file)
 
 
 def test_arrays_and_memory_of_earlier_schemas_are_read(tmp_path: Path) -> None:

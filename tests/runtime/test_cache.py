@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from symfuse.runtime.cache import Key, Store, explain, key, store
+from symfuse.runtime.cache import Key, Store, _store_in, explain, key, store
 
 
 def entries(folder: Path) -> list[Path]:
@@ -116,6 +116,53 @@ def test_clear_removes_everything(tmp_path: Path) -> None:
     kept.put(named(1), b"code")
     kept.clear()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("content", ["3", "[]", "[1]", "[" * 100_000])
+def test_damage_to_what_explains_misses_is_no_error(tmp_path: Path, content: str) -> None:
+    kept = Store(tmp_path)
+    kept.put(named(1), b"code")
+    for path in tmp_path.rglob("*.latest"):
+        path.write_text(content)
+    assert kept.get(named(2)) is None
+    assert explain()[-1].outcome == "miss"
+
+
+def test_a_folder_that_goes_while_entries_are_counted_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanishing(folder: Path, pattern: str) -> Iterator[Path]:
+        yield from folder.glob(f"*/{pattern}")
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(Path, "rglob", vanishing)
+    kept = Store(tmp_path, limit=10)
+    for number in range(5):
+        kept.put(named(number), b"code")
+    assert kept.get(named(4)) == b"code"
+
+
+def test_a_path_that_the_system_refuses_holds_nothing(tmp_path: Path) -> None:
+    assert named(1) not in Store(tmp_path / ("n" * 300))
+
+
+def test_a_user_without_a_home_keeps_nothing_and_is_told_once(
+    environment: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    environment(SYMFUSE_CACHE_DIR=None, XDG_CACHE_HOME=None)
+    monkeypatch.setattr(Path, "home", nowhere)
+    _store_in.cache_clear()
+    with caplog.at_level("WARNING", logger="symfuse.cache"):
+        store().put(named(1), b"code")
+        assert store().get(named(1)) is None
+    assert [line.message for line in caplog.records] == [
+        "compiled code is not kept: this user has no home; set SYMFUSE_CACHE_DIR"
+    ]
 
 
 def test_the_options_choose_the_folder(tmp_path: Path, environment: Callable[..., None]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from handwritten import (
     addition,
+    argument,
     failing,
     many_sums,
     sleeping,
@@ -25,8 +26,10 @@ from handwritten import (
     with_constants,
 )
 
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, DeviceError, DTypeError, GuardError
 from symfuse.runtime.executable import Executable
+from symfuse.runtime.host.arguments import Counters, take
 from symfuse.runtime.host.layout import ENTRY, why_not_native
 
 
@@ -202,6 +205,16 @@ def test_a_numpy_scalar_has_a_dtype_that_must_match() -> None:
 def test_python_numbers_take_the_dtype_of_the_program(add: Executable, value: Any) -> None:
     (x,) = vectors(1)
     np.testing.assert_array_equal(add.entry(x, value), x + np.array(value, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [DType.C64, DType.C128])
+@pytest.mark.parametrize("value", [[1.5, 2j], (1, True), [1.5, -2]])
+def test_python_numbers_take_a_complex_dtype_as_well(dtype: DType, value: Any) -> None:
+    array = take(argument("x", 2, dtype=dtype), value, Counters())
+    assert array.dtype == dtype.numpy
+    assert array.tolist() == list(map(complex, value))
+    number = take(argument("x", dtype=dtype), value[1], Counters())
+    assert (number.dtype, number.item()) == (dtype.numpy, complex(value[1]))
 
 
 @pytest.mark.parametrize("value", [None, "four", {"a": 1}, [1, 2, "x", 4], [1j] * 4, [[1], [2, 3]]])

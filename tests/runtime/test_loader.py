@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
+import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +124,29 @@ def test_an_image_survives_its_bytes(image: Image) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"SFIM", b"ELF" + bytes(40), b"SFIM\1\0\4\0\0\0null"])
 def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
+    with pytest.raises(ArtifactError, match="no code image"):
+        Image.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": -5},
+        {"size": 1},
+        {"data_offset": 1 << 40},
+        {"data_offset": -1},
+        {"data_offset": 0, "externals": ("cos", "sin")},
+        {"symbols": {"main": 1 << 40}},
+        {"symbols": {"main": -8}},
+        {"symbols": {"main": "x"}},
+        {"symbols": ["main"]},
+    ],
+)
+def test_an_image_whose_parts_do_not_fit_is_refused(image: Image, change: Any) -> None:
+    facts = {"architecture", "symbols", "externals", "data_offset", "size"}
+    stored = {name: change.get(name, getattr(image, name)) for name in facts}
+    header = json.dumps(stored).encode()
+    data = struct.pack("<4sHI", b"SFIM", 1, len(header)) + header + image.code
     with pytest.raises(ArtifactError, match="no code image"):
         Image.from_bytes(data)
 
