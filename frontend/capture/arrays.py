@@ -11,8 +11,9 @@ import numpy as np
 from symfuse.compiler.ir.location import user_location
 
 from ..tracing.dispatch import FUNCTIONS, call_numpy, has_tracer
+from ..tracing.refusals import NoValueError
 from ..tracing.rows import Rows
-from ..tracing.tracer import NoValueError, Tracer
+from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 from .states import is_array
 

@@ -11,7 +11,7 @@ from symfuse.runtime.errors import SymfuseError, TraceError
 
 from ..tracing.dispatch import UNANSWERED, unanswered
 from ..tracing.places import raised_at
-from ..tracing.tracer import NoValueError
+from ..tracing.refusals import NoValueError
 
 __all__ = ["capturing", "inlined"]
 

@@ -11,10 +11,11 @@ from symfuse.compiler.ir.dims import Expr, ceil_div, is_equal, maximum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
+from ..tracing.refusals import NoValueError
 from ..tracing.rows import Rows
 from ..tracing.sizes import plain
 from ..tracing.trace import call
-from ..tracing.tracer import NoValueError, Tracer
+from ..tracing.tracer import Tracer
 from ..tracing.tree import flatten
 
 __all__ = [

@@ -23,6 +23,7 @@ from .shared import (
     convert,
     element_type,
     expect,
+    expect_rank,
     size_number,
     traced,
 )
@@ -304,6 +305,7 @@ def _kept(keep: Any, m: Any) -> Any:
 def diag(v: Any, k: int = 0) -> Any:
     """The diagonal of a matrix, or the matrix with a diagonal."""
     v = traced(v)
+    expect_rank(v, 1, 2)
     if v.ndim == 2:
         return FUNCTIONS["diagonal"](v, k)
     size = v.shape[0] + abs(k)

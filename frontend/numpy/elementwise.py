@@ -39,8 +39,7 @@ def _define(name: str, ufunc: Any, op: str, prepare: _Prepare, aliases: str) -> 
         expect(casting == "same_kind", f"casting={casting!r}", "convert first, by x.astype(dtype)")
         if dtype is not None:
             args = tuple(convert(a, element_type(dtype)) for a in args)
-        if len(args) != ufunc.nin:
-            raise TypeError(f"{name}() takes {ufunc.nin} arrays, got {len(args)}")
+        expect(len(args) == ufunc.nin, f"{len(args)} arrays", f"it takes {ufunc.nin}")
         return prepare(op, args)
 
     build.__name__ = build.__qualname__ = name

@@ -20,6 +20,7 @@ from .shared import (
     call,
     convert,
     element_type,
+    line,
     normal_axis,
     product,
     size_number,
@@ -124,10 +125,7 @@ def places_of(index: Any, size: Any) -> Any:
 @numpy_like(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: None = None, mode: str = "raise") -> Any:
     """The elements at places along an axis; traced places outside are clipped."""
-    x = traced(a)
-    if axis is None:
-        x, axis = FUNCTIONS["ravel"](x), 0
-    at = normal_axis(axis, x.ndim)
+    x, at = line(traced(a), axis)
     places = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if not np.issubdtype(places.dtype, np.integer):
         raise DTypeError(
@@ -157,6 +155,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     return call("take_along_axis", x, places, axis=at)
 
 
+@numpy_like()
 def one_hot(x: Any, num_classes: Any, *, dtype: Any = np.float32, axis: int = -1) -> Any:
     """Rows of zeros with a one at the place that each element of x names.
 
@@ -174,4 +173,3 @@ def one_hot(x: Any, num_classes: Any, *, dtype: Any = np.float32, axis: int = -1
 
 
 FUNCTIONS["getitem"] = getitem
-FUNCTIONS["one_hot"] = one_hot

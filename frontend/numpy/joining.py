@@ -17,7 +17,17 @@ from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
 from . import shared
 from .manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
-from .shared import call, common_dtype, convert, expect, normal_axis, size_number, traced
+from .shared import (
+    call,
+    common_dtype,
+    convert,
+    expect,
+    expect_rank,
+    line,
+    normal_axis,
+    size_number,
+    traced,
+)
 
 __all__ = [
     "append",
@@ -164,6 +174,16 @@ def _pieces(x: Any, bounds: Sequence[Any], axis: int) -> list[Any]:
     return [x[(*lead, slice(a, b))] for a, b in pairwise(ends)]
 
 
+def _sections(given: Any) -> tuple[int, list[Any]]:
+    """The number of parts, or 0 and the places to cut."""
+    if hasattr(given, "__len__"):
+        return 0, list(given)
+    count = index(given)
+    if count < 1:
+        raise ShapeError(f"{count} parts", fix="give a number from 1", loc=user_location())
+    return count, []
+
+
 def _static_size(x: Any, axis: int, what: str) -> int:
     size = x.shape[axis]
     if not isinstance(size, int):
@@ -180,9 +200,10 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """The array cut at places, or into a number of equal parts."""
     x = traced(ary)
     at = normal_axis(axis, x.ndim)
-    if not isinstance(indices_or_sections, int):
-        return _pieces(x, list(indices_or_sections), at)
-    size, count = x.shape[at], indices_or_sections
+    count, places = _sections(indices_or_sections)
+    if not count:
+        return _pieces(x, places, at)
+    size = x.shape[at]
     if is_multiple(size, count) is False:
         raise ShapeError(
             f"size {size} does not divide into {count} equal parts",
@@ -200,29 +221,35 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """The array cut at places, or into parts that are as equal as possible."""
     x = traced(ary)
     at = normal_axis(axis, x.ndim)
-    if not isinstance(indices_or_sections, int):
-        return _pieces(x, list(indices_or_sections), at)
-    each, more = (f(x.shape[at], indices_or_sections) for f in (floordiv, mod))
-    places = [each * i + minimum(i, more) for i in range(1, indices_or_sections)]
+    count, places = _sections(indices_or_sections)
+    if count:
+        each, more = (f(x.shape[at], count) for f in (floordiv, mod))
+        places = [each * i + minimum(i, more) for i in range(1, count)]
     return _pieces(x, places, at)
 
 
 @numpy_like(np.hsplit, view=True)
 def hsplit(ary: Any, indices_or_sections: Any) -> Any:
     """The array cut between columns."""
-    return split(ary, indices_or_sections, 0 if traced(ary).ndim == 1 else 1)
+    x = traced(ary)
+    expect_rank(x, 1)
+    return split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 @numpy_like(np.vsplit, view=True)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
     """The array cut between rows."""
-    return split(ary, indices_or_sections, 0)
+    x = traced(ary)
+    expect_rank(x, 2)
+    return split(x, indices_or_sections, 0)
 
 
 @numpy_like(np.dsplit, view=True)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
     """The array cut along the third axis."""
-    return split(ary, indices_or_sections, 2)
+    x = traced(ary)
+    expect_rank(x, 3)
+    return split(x, indices_or_sections, 2)
 
 
 @numpy_like(np.unstack, view=True)
@@ -245,6 +272,14 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     shifts = shift if isinstance(shift, tuple | list) else (shift,) * len(axes)
     if len(axes) == 1 and len(shifts) > 1:
         axes = axes * len(shifts)
+    if len(shifts) == 1:
+        shifts = shifts * len(axes)
+    if len(shifts) != len(axes):
+        raise ShapeError(
+            f"{len(shifts)} shifts along {len(axes)} axes",
+            fix="give one shift for each axis",
+            loc=user_location(),
+        )
     for by, one in zip(shifts, axes, strict=True):
         x = _rolled(x, by, normal_axis(one, x.ndim))
     return x
@@ -275,7 +310,8 @@ def _turned(place: Any, size: Any) -> Any:
 def tile(A: Any, reps: Any) -> Any:
     """The array repeated as a whole along axes."""
     x = traced(A)
-    counts = tuple(reps) if isinstance(reps, tuple | list) else (reps,)
+    given = tuple(reps) if isinstance(reps, tuple | list | np.ndarray) else (reps,)
+    counts = tuple(n if isinstance(n, Expr) else index(n) for n in given)
     rank = max(x.ndim, len(counts))
     counts = (1,) * (rank - len(counts)) + counts
     shape = (1,) * (rank - x.ndim) + tuple(x.shape)
@@ -304,10 +340,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any =
     Traced counts need `total_repeat_length`, how many elements to give: where there would be fewer
     the last one is repeated, as `jax.numpy.repeat` has it.
     """
-    x = traced(a)
-    if axis is None:
-        x, axis = ravel(x), 0
-    at = normal_axis(axis, x.ndim)
+    x, at = line(traced(a), axis)
     if isinstance(repeats, Tracer) or total_repeat_length is not None:
         return _repeated(x, repeats, at, total_repeat_length)
     if not isinstance(repeats, int | Expr):

@@ -20,6 +20,7 @@ from .shared import (
     convert,
     element_type,
     expect,
+    line,
     normal_axes,
     normal_axis,
     product,
@@ -266,12 +267,12 @@ def _position(op: str, a: Any, axis: Any, keepdims: bool) -> Any:
     x = traced(a)
     if common_dtype(x).is_bool:
         x = convert(x, DType.I8)
-    if axis is None:
-        found = call(op, FUNCTIONS["ravel"](x), axis=0)
-        return FUNCTIONS["reshape"](found, (1,) * x.ndim) if keepdims else found
-    at = normal_axis(axis, x.ndim)
-    found = call(op, x, axis=at)
-    return FUNCTIONS["expand_dims"](found, at) if keepdims else found
+    along, at = line(x, axis)
+    found = call(op, along, axis=at)
+    if not keepdims:
+        return found
+    shape = [1 if axis is None or n == at else size for n, size in enumerate(x.shape)]
+    return FUNCTIONS["reshape"](found, shape)
 
 
 @numpy_like(np.argmax)
@@ -289,9 +290,8 @@ def argmin(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False
 def _scan(op: str, a: Any, axis: Any, dtype: Any) -> Any:
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
-    if axis is None:
-        x, axis = FUNCTIONS["ravel"](x), 0
-    return call(op, x, axis=normal_axis(axis, x.ndim), reverse=False)
+    x, at = line(x, axis)
+    return call(op, x, axis=at, reverse=False)
 
 
 @numpy_like(np.cumsum)

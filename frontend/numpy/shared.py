@@ -29,7 +29,9 @@ __all__ = [
     "convert",
     "element_type",
     "expect",
+    "expect_rank",
     "floating",
+    "line",
     "normal_axes",
     "normal_axis",
     "product",
@@ -149,13 +151,21 @@ def rounded_once(build: Callable[..., Any]) -> Callable[..., Any]:
 def normal_axis(axis: Any, rank: int) -> int:
     """An axis counted from the front."""
     at = axis.__index__() if hasattr(axis, "__index__") else axis
-    if not isinstance(at, int) or not -rank <= at < max(rank, 1):
+    if not isinstance(at, int) or not -rank <= at < rank:
         raise ShapeError(
             f"axis {axis} is out of range for an array of rank {rank}",
             fix=f"use an axis from {-rank} to {rank - 1}" if rank else "leave out the axis",
             loc=user_location(),
         )
-    return at % rank if rank else 0
+    return at % rank
+
+
+def line(x: Any, axis: Any) -> tuple[Any, int]:
+    """The array and its axis counted from the front; of no axis, or of a number, which is a line
+    of one, all elements along one."""
+    if axis is None or not x.ndim:
+        x = call("reshape", x, shape=(product(x.shape),)) if x.ndim != 1 else x
+    return x, normal_axis(0 if axis is None else axis, x.ndim)
 
 
 def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
@@ -163,9 +173,9 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
-    found = tuple(normal_axis(a, rank) for a in axes)
-    if not rank:  # the axis 0 of a number, which NumPy allows
+    if not rank and axis in (0, -1):  # of a number, which NumPy allows
         return ()
+    found = tuple(normal_axis(a, rank) for a in axes)
     if len(set(found)) != len(found):
         raise ShapeError(
             f"an axis occurs twice in {axis}", fix="name each axis once", loc=user_location()
@@ -177,6 +187,15 @@ def expect(holds: Any, what: str, fix: str) -> None:
     """Raise ArgumentError at the user's line where an argument is not as it must be."""
     if not holds:
         raise ArgumentError(what, fix=fix, loc=user_location())
+
+
+def expect_rank(x: Any, least: int, most: int | None = None) -> None:
+    """Raise ShapeError at the user's line where an array has too few or too many axes."""
+    if x.ndim < least or (most is not None and x.ndim > most):
+        wanted = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ShapeError(
+            f"an array of rank {x.ndim}", fix=f"pass one of rank {wanted}", loc=user_location()
+        )
 
 
 def product(sizes: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from symfuse.compiler.ir.dims import Expr, is_at_most, maximum, minimum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
+from ..tracing.refusals import OutOfRangeError
 from ..tracing.tracer import Tracer
 from .sizes import at_least, clipped, may_count_back, required
 
@@ -108,7 +109,7 @@ def _check_masks(parts: list[Any], shape: tuple[Any, ...]) -> None:
         first = len(shape) - after if dots and at > dots[0] else sum(map(_axes, parts[:at]))
         sizes = zip(np.shape(part), shape[first:], strict=False)
         if any(isinstance(n, int) and m not in (n, 0) for m, n in sizes):
-            raise _IndexError(
+            raise OutOfRangeError(
                 f"a mask of shape {np.shape(part)} for axes {first}, ... of {tuple(shape)}",
                 fix="a mask has the sizes of the axes that it stands for",
                 loc=user_location(),
@@ -196,12 +197,8 @@ def _single(at: Any, size: Any) -> Cut:
     return Cut(start, start + 1, 1, dropped=True)
 
 
-class _IndexError(ShapeError, IndexError):
-    """An index outside the array."""
-
-
 def _out_of_range(at: int, size: int) -> ShapeError:
-    return _IndexError(
+    return OutOfRangeError(
         f"index {at} is out of range for an axis of size {size}",
         fix=f"use an index from {-size} to {size - 1}" if size else "the axis has no elements",
         loc=user_location(),

@@ -15,6 +15,9 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.op import operations
 from symfuse.runtime.errors import SymfuseError, TraceError, UnsupportedError, nearest
 
+from .places import raised_at
+from .refusals import PLAIN, about_call, about_value
+
 __all__ = [
     "ACTIVE",
     "FUNCTIONS",
@@ -122,7 +125,8 @@ def numpy_like(
 
 def _built(build: Callable[..., Any], view: bool, name: str, idle: Idle) -> Callable[..., Any]:
     """The function with its results marked as arrays of their own, which may be written to, unless
-    they are views; and written into `out` where that is given. Its errors begin with its name."""
+    they are views; and written into `out` where that is given. Its errors begin with its name and
+    name the user's line."""
     code = getattr(inspect.unwrap(build), "__code__", None)
     positional = code.co_varnames[: code.co_argcount] if code else ()
     out_at = positional.index("out") if "out" in positional else sys.maxsize
@@ -138,6 +142,11 @@ def _built(build: Callable[..., Any], view: bool, name: str, idle: Idle) -> Call
         except SymfuseError as error:
             _name_in(error, name)
             raise
+        except PLAIN as error:
+            if raised_at(error) is not None:
+                raise  # by a function of the user's
+            known = about_value(error) or about_call(error, name, build, args, kwargs)
+            raise known from error
         if not view:
             _mark_fresh(result, args)
         return result if out is None else _received(result, out)
@@ -222,13 +231,7 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     known = builder_of(function)
     if known is None:
         raise unsupported(_name(function))
-    try:
-        return known(*args, **kwargs)
-    except SymfuseError:
-        raise
-    except TypeError:
-        _check_arguments(function, known, args, {k: v for k, v in kwargs.items() if k != "out"})
-        raise
+    return known(*args, **kwargs)
 
 
 # The ufuncs that plain functions of SciPy call.
@@ -244,19 +247,6 @@ def _of_scipy(function: Any) -> Callable[..., Any] | None:
     name = _BENEATH.get(name, name)
     ours = import_module("symfuse.special")
     return getattr(ours, name) if name in ours.__all__ else None
-
-
-def _check_arguments(function: Any, known: Any, args: Any, kwargs: Any) -> None:
-    """Raise at the user's line if NumPy's function takes arguments that the traced one does not."""
-    signature = inspect.signature(known)
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise UnsupportedError(
-            f"np.{_name(function)}: {error} when it is traced",
-            fix=f"it takes {signature}",
-            loc=user_location(),
-        ) from None
 
 
 def _name(function: Any) -> str:

@@ -17,11 +17,11 @@ from symfuse.runtime.errors import SymfuseError, TraceError
 
 from .. import numpy as functions
 from ..capture.attempt import capturing
-from .hints import rewritten
 from .places import raised_at
+from .refusals import about_value
 from .specs import Described, describe
 from .trace import Trace
-from .tracer import NoValueError, Tracer
+from .tracer import Tracer
 from .tree import Structure, containers, flatten
 
 assert functions  # tracers find the meaning of their operators there
@@ -171,23 +171,11 @@ def located() -> Iterator[None]:
         if error.loc is None:
             raise error.at(raised_at(error)) from None
         raise
-    except ValueError as error:
-        if "setting an array element" not in str(error):
+    except (TypeError, ValueError) as error:
+        known = about_value(error)
+        if known is None:
             raise
-        loc = raised_at(error)
-        raise TraceError(
-            "a traced value cannot be written into a NumPy array",
-            fix=rewritten("conversion to a NumPy array", loc.source() if loc else ""),
-            loc=loc,
-        ) from None
-    except TypeError as error:
-        if "'Expr'" not in str(error):
-            raise
-        raise NoValueError(
-            f"a symbolic size stands where a number is needed ({error})",
-            fix="use symfuse.numpy here (snp.arange, snp.zeros), or give the spec a number",
-            loc=raised_at(error),
-        ) from None
+        raise known from None
 
 
 def check_signature(function: Callable[..., Any], found: Arguments) -> None:

@@ -10,7 +10,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import TraceError
 
 from .dispatch import FUNCTIONS
-from .tracer import NoValueError
+from .refusals import NoValueError
 from .tree import flatten, map_leaves, register
 
 __all__ = ["Rows"]

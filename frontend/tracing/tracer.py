@@ -16,9 +16,10 @@ from symfuse.runtime.errors import DTypeError, SymfuseError, TraceError, Unsuppo
 from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unanswered, unsupported
 from .hints import rewritten
 from .methods import METHODS
+from .refusals import NoValueError
 from .sizes import shown_to_users
 
-__all__ = ["NoValueError", "Tracer"]
+__all__ = ["Tracer"]
 
 FEW_PARTS = 16  # that are unpacked, or iterated over, one by one
 _DECIDES = frozenset(
@@ -27,12 +28,6 @@ _DECIDES = frozenset(
         "len() of a symbolic size",
     }
 )  # fmt: skip
-
-
-class NoValueError(TraceError):
-    """A line that needs a traced value to go on, as it is written; rewritten it may not."""
-
-    is_final = False  # True: rewriting has been tried
 
 
 def _is_writable(source: DType, target: DType) -> bool:
