@@ -99,30 +99,37 @@ def emit_objects(
 
 class _Crew:
     """Threads that do one thing with each text, at most as many as there are cores; left when all
-    is done. `concurrent.futures` does more, and loads the standard logging for it."""
+    is done, or, after a failure, what has been begun. Where the system gives no thread, the caller
+    does it all at the end. `concurrent.futures` does more, and loads the standard logging for it.
+    """
 
     def __init__(self, work: Callable[[str], bytes]) -> None:
         self._work, self._threads = work, list[Thread]()
         self._texts: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
         self._done: dict[int, bytes] = {}
-        self._failures: dict[int, Exception] = {}
-        self._count = 0
+        self._failures: dict[int, BaseException] = {}
+        self._count, self._is_over = 0, False
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, *failure: object) -> None:
-        for _ in self._threads:
-            self._texts.put(None)
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
+        self._is_over |= kind is not None
+        self._texts.put(None)  # the end, which each thread hands on to the next
+        if not self._threads:
+            self._run()
+        try:
+            for thread in self._threads:
+                thread.join()
+        except BaseException:  # an interruption, after which nothing more is begun
+            self._is_over = True
+            raise
 
     def add(self, text: str) -> None:
         """One more text, whose turn comes as soon as a thread is free."""
         self._texts.put((self._count, text))
         self._count += 1
-        if self._count <= host_features().cores:
-            self._threads.append(Thread(target=self._run))
-            self._threads[-1].start()
+        if len(self._threads) < host_features().cores:
+            self._hire()
 
     def results(self) -> list[bytes]:
         """What came of each text, in the order of the texts, or the first failure."""
@@ -131,12 +138,22 @@ class _Crew:
         return [self._done[number] for number in range(self._count)]
 
     def _run(self) -> None:
-        while (task := self._texts.get()) is not None:
+        while not self._is_over and (task := self._texts.get()) is not None:
             number, text = task
             try:
                 self._done[number] = self._work(text)
-            except Exception as failure:  # whatever LLVM finds is raised by `results`
+            except BaseException as failure:  # whatever it is, `results` raises it
                 self._failures[number] = failure
+                self._is_over = True
+        self._texts.put(None)
+
+    def _hire(self) -> None:
+        thread = Thread(target=self._run)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread to give, or Python is about to end
+            return
+        self._threads.append(thread)
 
 
 @cache
