@@ -7,6 +7,7 @@ offsets, largest first; buffers of symbolic size share slots with those of the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,17 +32,32 @@ class Lifetime(Struct, frozen=True):
     nbytes: Dim
 
 
-class MemoryPlan(Struct, frozen=True):
-    """Where the intermediate buffers lie.
+class MemoryPlan(Struct, frozen=True, eq=False, dict=True):
+    """Where the intermediate buffers lie; `arena` is the bytes of scratch memory.
 
-    `arena` is the bytes of scratch memory, `lower_bound` the most that is alive at one time, and
-    `unshared` what it would take if nothing were reused.
+    What tells how good the plan is, is worked out when asked for: no program needs it.
     """
 
     lifetimes: tuple[Lifetime, ...]
     arena: Dim
-    lower_bound: Dim
-    unshared: Dim
+    alignment: int
+
+    @cached_property
+    def lower_bound(self) -> Dim:
+        """The most bytes that some launch finds alive: no plan for this order can do with less."""
+        return maximum(0, *dict.fromkeys(map(self._alive, {life.first for life in self.lifetimes})))
+
+    @cached_property
+    def unshared(self) -> Dim:
+        """What it would take if nothing were reused."""
+        return _total(_aligned(life.nbytes, self.alignment) for life in self.lifetimes)
+
+    def _alive(self, at: int) -> Dim:
+        """The bytes that a launch finds alive; a result written over an operand counts once."""
+        alive = {
+            life.offset: life.nbytes for life in self.lifetimes if life.first <= at <= life.last
+        }
+        return _total(alive.values())
 
 
 def plan_memory(
@@ -67,10 +83,7 @@ def plan_memory(
     symbolic = [block for block in blocks if not isinstance(block.nbytes, int)]
     placed, arena = _slots(symbolic, placed, arena, alignment)
     lifetimes = tuple(life for one in placed for life in one.lifetimes())
-    unshared: Dim = 0
-    for life in lifetimes:
-        unshared = unshared + _aligned(life.nbytes, alignment)
-    return MemoryPlan(lifetimes, arena, _most_alive(placed, len(flat)), unshared)
+    return MemoryPlan(lifetimes, arena, alignment)
 
 
 def buffer_bytes(buffer: Buffer) -> Dim:
@@ -206,16 +219,11 @@ def _slots(
     return done, arena
 
 
-def _most_alive(blocks: Sequence[_Block], launches: int) -> Dim:
-    """The most bytes that some launch finds alive: no plan for this order can do with less."""
-    most: Dim = 0
-    for at in range(launches):
-        alive: Dim = 0
-        for block in blocks:
-            if block.first <= at <= block.last:
-                alive = alive + block.nbytes
-        most = maximum(most, alive)
-    return most
+def _total(sizes: Iterable[Dim]) -> Dim:
+    total: Dim = 0
+    for nbytes in sizes:
+        total = total + nbytes
+    return total
 
 
 def _aligned(nbytes: Dim, alignment: int) -> Dim:

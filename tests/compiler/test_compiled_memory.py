@@ -51,7 +51,16 @@ def test_the_planned_peak_is_what_a_run_touches(name: str, rng: np.random.Genera
     compiled.check(*arrays_of(graph, rng), tolerance=1e-4)
     plan = compiled.compilation.memory
     assert compiled.alone.last_high_water == plan.arena
-    assert plan.lower_bound <= plan.unshared
+    assert plan.lower_bound <= min(plan.arena, plan.unshared)
+
+
+def test_what_only_explains_a_plan_waits_until_it_is_asked_for() -> None:
+    function, types = MODELS["layers"]
+    plan = Compiled(make_graph(function, *types)).compilation.memory
+    assert not plan.__dict__
+    matrix = 40 * 64 * 4
+    assert plan.lower_bound == 2 * matrix < plan.unshared
+    assert set(plan.__dict__) == {"lower_bound", "unshared"}
 
 
 def test_dead_buffers_are_used_again() -> None:
