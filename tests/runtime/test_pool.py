@@ -198,6 +198,33 @@ def test_a_forked_child_has_a_pool_of_its_own(pool: Pool) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*_at_fork:pytest.PytestUnraisableExceptionWarning")
+def test_children_may_be_forked_in_the_middle_of_jobs(pool: Pool) -> None:
+    end, verdicts = threading.Event(), list[bool]()
+
+    def call_until_the_end(threads: int) -> None:
+        fine = True
+        while not end.is_set():
+            fine &= pool.marks_all(chunks=40, threads=threads)
+        verdicts.append(fine)
+
+    callers = [threading.Thread(target=call_until_the_end, args=(n,)) for n in (2, 3, 9)]
+    for caller in callers:
+        caller.start()
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            fine = all(pool.marks_all(chunks=32, threads=4) for _ in range(20))
+            os._exit(0 if fine else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    end.set()
+    for caller in callers:
+        caller.join()
+    assert verdicts == [True] * 3
+
+
 def test_the_environment_and_the_options_limit_the_threads(
     environment: Callable[..., None],
 ) -> None:

@@ -4,8 +4,9 @@ There the two would only take turns. Linux puts them there on virtual machines, 
 that the host has given away does not count as free: a product of half a millisecond took as long
 with two threads as with one whenever the worker had slept. So the caller takes its own core from
 those that sleep, before it raises `jobs`, and each gives it back to itself when it has seen the new
-number; a change of the affinity by others in the meantime stays. Who happens to wake up while its
-core is taken gives it back after its next sleep: until then nothing more is taken from it.
+number; what others change of its affinity in the meantime stays, but for that one core. Who wakes
+up while its core is being taken gives it back before it sleeps again, which may be for long: until
+then nothing more is taken from it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _CORES = 1024  # bits of `cpu_set_t`
 
 def beds_ir() -> str:
     """`@pool.part(threads)`, which a caller calls first, and `@pool.reunite(bed)`, which a worker
-    calls when it has risen from its place in `@pool.beds`; `@pool.workers` is how many there are.
+    calls when it has risen from its place in `@pool.beds`, and before it lies down; `@pool.workers`
+    is how many there are.
     """
     words = {"places": PLACES, "cores": _CORES, "mask_bytes": _CORES // 8}
     return Template(_TEXT).substitute(words)
@@ -103,7 +105,7 @@ finished:
   ret void
 }
 
-; Gives the worker the core back that was taken from it while it slept.
+; Gives the worker the core back that has been taken from it.
 define internal void @pool.reunite(ptr %bed) #0 {
 entry:
   %taken_at = getelementptr %pool.bed, ptr %bed, i32 0, i32 2

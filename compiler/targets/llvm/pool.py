@@ -172,6 +172,7 @@ spin:
   %patient = icmp ult i32 %more, $idle_spins
   br i1 %patient, label %watch, label %lie
 lie:
+  call void @pool.reunite(ptr %bed)
   store atomic i32 1, ptr %asleep release, align 4
   %up = atomicrmw add ptr @pool.sleepers, i32 1 seq_cst
   br label %sleep
