@@ -120,15 +120,16 @@ class Caller:
         given = None if out is None else take_outputs(self.program, shapes, out)
         outputs = self.make_outputs(arrays, shapes, given)
         own = [x for x, r in zip(outputs, self.program.outputs, strict=True) if r.alias_of is None]
-        donated = [x for x, a in zip(arrays, self.program.inputs, strict=True) if a.donated]
-        written = [*own, *donated]
         if given is not None and any(x is not y for x, y in zip(outputs, given, strict=True)):
             raise GuardError(
                 "a result that takes over a donated argument cannot go to out",
                 fix="bind without out: the donated arrays are the results",
             )
-        for array in (*arrays, *own):
-            if any(array is not x and np.may_share_memory(array, x) for x in written):
+        every = [*arrays, *own]
+        donated = (k for k, argument in enumerate(self.program.inputs) if argument.donated)
+        for written in (*donated, *range(len(arrays), len(every))):
+            others = (other for k, other in enumerate(every) if k != written)
+            if any(np.may_share_memory(every[written], other) for other in others):
                 raise GuardError(
                     "a bound call writes to memory that it also reads",
                     fix="pass separate arrays for arguments and results",

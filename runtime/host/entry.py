@@ -6,6 +6,7 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from itertools import chain
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -131,11 +132,21 @@ class Descriptor:
 class Bound:
     """A call whose arguments, results and arena are fixed; it keeps all of them."""
 
-    __slots__ = ("_arrays", "_pointers", "_sizes", "_words", "caller", "definition", "result")
+    __slots__ = (
+        "_arrays",
+        "_busy",
+        "_pointers",
+        "_sizes",
+        "_words",
+        "caller",
+        "definition",
+        "result",
+    )
 
     def __init__(self, caller: Caller, values: Sequence[Any], out: Any) -> None:
         self.caller = caller
         self.definition: Any = None
+        self._busy = Lock()
         inputs, outputs, self._sizes, arena = _fixed_arrays(caller, values, out)
         scratch = empty((arena,), np.uint8)
         self._arrays = [*inputs, *outputs, scratch]
@@ -164,7 +175,12 @@ class Bound:
 
     def __call__(self) -> Any:
         """Run once more; the arrays of the result are the same at each call."""
-        self.caller.run(self._arrays[:-1], self._sizes, self._arrays[-1].nbytes)
+        if not self._busy.acquire(blocking=False):
+            _raise_busy()
+        try:
+            self.caller.run(self._arrays[:-1], self._sizes, self._arrays[-1].nbytes)
+        finally:
+            self._busy.release()
         return self.result
 
 

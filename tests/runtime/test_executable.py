@@ -157,8 +157,20 @@ def test_bind_refuses_results_over_arguments(add: Executable) -> None:
         add.bind(memory[:4], memory[1:5], out=memory[2:])
 
 
-def test_a_bound_call_is_for_one_thread_at_a_time() -> None:
-    bound = Executable(sleeping()).bind(*vectors(1))
+def test_bind_refuses_one_array_as_a_donated_and_as_another_argument() -> None:
+    (state,) = vectors(1)
+    with pytest.raises(GuardError, match="also reads"):
+        Executable(update()).bind(state, state)
+
+
+def test_bind_takes_one_array_for_two_arguments_that_are_only_read(add: Executable) -> None:
+    (x,) = vectors(1)
+    assert add.bind(x, x)().tolist() == [2.0] * 4
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_bound_call_is_for_one_thread_at_a_time(verify: bool) -> None:
+    bound = Executable(sleeping(), verify=verify).bind(*vectors(1))
     thread = threading.Thread(target=bound)
     thread.start()
     with pytest.raises(DeviceError, match="running in another thread"):
