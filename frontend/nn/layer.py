@@ -18,7 +18,7 @@ from .policies import Policy, policy
 from .scope import Declared, Row, Run, Scope
 from .symbolic import called, is_symbolic
 
-__all__ = ["Layer", "Stepwise", "Variables"]
+__all__ = ["Layer", "Stepwise", "Variables", "drawn"]
 
 Tree = Any
 DEFAULT = "float32"
@@ -96,8 +96,8 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
     def init(self, key: Any, *specs: Any, **options: Any) -> tuple[Tree, Tree]:
         """The params and the state before training, for inputs of these specs."""
         declared, _ = self.declared(*specs, **options)
-        drawn = map_leaves(lambda one: one.drawn(key), declared)
-        return drawn.params, drawn.state
+        params, state = drawn(declared, key)
+        return params, state
 
     def apply(
         self,
@@ -238,6 +238,12 @@ class Stepwise(Layer):
     """A layer that leaves the steps of sequences where they are: results have the inputs' masks."""
 
     supports_masking = True
+
+
+def drawn(declared: Variables, key: Any) -> Variables:
+    """The first values of the arrays that a layer asks for."""
+    found: Variables = map_leaves(lambda one: one.drawn(key), declared)
+    return found
 
 
 def _has_specs(value: Any) -> bool:

@@ -13,7 +13,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError
 
 from ..callbacks.callback import Callbacks
-from ..nn.layer import Layer, Variables
+from ..nn.layer import Layer, Variables, drawn
 from ..nn.plots import layer_picture
 from ..nn.symbolic import batched, is_symbolic
 from ..optim import get as optimizer_of
@@ -93,8 +93,9 @@ class Module(Layer):
     def build(self, *specs: Any, seed: int | None = None) -> None:
         """Draw the weights for inputs of these specs; layers that have theirs keep them."""
         given = seed if seed is not None else self.__dict__.get("seed", 0)
-        params, state = self.init(fold_in(key(given), _INIT), *specs)
-        self.hold(Variables(params, state), keep=True)
+        programs = self.__dict__.get("programs")
+        declared, _ = (self.declared if programs is None else programs.declare)(*specs)
+        self.hold(drawn(declared, fold_in(key(given), _INIT)), keep=True)
         self.built_for = map_leaves(_as_spec, specs)
 
     def fit(

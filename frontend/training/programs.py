@@ -13,7 +13,7 @@ from symfuse.compiler.ir.dims import is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
-from ..nn.layer import Layer
+from ..nn.layer import Layer, Variables
 from ..nn.symbolic import BATCH
 from ..optim.freezing import freeze
 from ..staging.aot import CompiledFunction, compile
@@ -40,6 +40,7 @@ class Programs(Struct, eq=False):
     known: dict[Any, CompiledFunction] = field(default_factory=dict)
     routes: dict[Any, CompiledFunction] = field(default_factory=dict)
     goals: dict[Any, Goals] = field(default_factory=dict)
+    declarations: dict[Any, tuple[Variables, Tree]] = field(default_factory=dict)
     _fixed: Any = UNSET
     _moving: Any = UNSET
 
@@ -75,7 +76,8 @@ class Programs(Struct, eq=False):
         key = _types(batch)
         if key not in self.goals:
             specs = batch_specs(self.model, batch)
-            outputs = self._declare(specs["x"])
+            x = specs["x"]
+            _, outputs = self.declarations.get(_signature((x,))) or self.declare(x)
             names = output_names(self.model, outputs)
             self.goals[key] = self.objectives.goals(names, specs.get("y"), outputs)
         return self.goals[key]
@@ -83,15 +85,17 @@ class Programs(Struct, eq=False):
     def frozen(self) -> Any:
         """The optimiser of the weights that move: of layers that were trainable when compiled."""
         if self._moving is UNSET:
-            self._declare(*self.model.input_specs("build"))
+            self.declare(*self.model.input_specs("build"))
         moves = flatten(self._moving)[0]
         return self.optimizer if all(moves) else freeze(self.optimizer, self._moving)
 
-    def _declare(self, *specs: Any) -> Tree:
-        """The specs of the outputs; and for later which weights move."""
-        declared, outputs = self.model.declared(*specs, flags=self.flags)
+    def declare(self, *specs: Any) -> tuple[Variables, Tree]:
+        """What the model asks for with inputs of these specs, and the specs of what it gives; both
+        are kept, as a deep model takes long to be traced."""
+        found = declared, _ = self.model.declared(*specs, flags=self.flags)
         self._moving = map_leaves(lambda one: one.moves, declared.params)
-        return outputs
+        self.declarations[_signature(specs)] = found
+        return found
 
     @property
     def fixed(self) -> int | None:
@@ -109,8 +113,7 @@ class Programs(Struct, eq=False):
         route = (what, _types(batch), None if is_open else example_count(batch))
         if route not in self.routes:
             specs = batch_specs(self.model, batch) if self.dynamic_batch else batch
-            leaves, tree = flatten(specs)
-            key = (what, tree, tuple(str(describe([leaf])[0].type) for leaf in leaves))
+            key = (what, _signature(specs))
             if key not in self.known:
                 self.known[key] = make(specs)
             self.routes[route] = self.known[key]
@@ -178,6 +181,12 @@ def _as_declared(given: Spec, declared: Spec) -> Spec:
     pairs = zip(given.shape[1:], declared.shape[1:], strict=True)
     tail = (n if isinstance(own, int) else own for n, own in pairs)
     return Spec((given.shape[0], *tail), given.dtype)
+
+
+def _signature(specs: Tree) -> Any:
+    """What tells specs apart: containers and types, with the bounds of sizes that are open."""
+    leaves, tree = flatten(specs)
+    return tree, tuple(one.type for one in describe(leaves))
 
 
 def _types(batch: Tree) -> Any:

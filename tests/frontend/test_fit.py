@@ -62,6 +62,35 @@ def test_a_step_is_one_program_for_batches_of_every_size(trained: Any, digits: A
     assert history.history["val_accuracy"][-1] > 0.8
 
 
+def test_a_model_is_traced_once_to_be_declared_and_once_for_each_program(
+    rng: np.random.Generator,
+) -> None:
+    calls = []
+
+    class Noted(nn.Layer):
+        def call(self, scope: Any, x: Any) -> Any:
+            calls.append(scope.training)
+            return x * scope.weight("scale", x.shape[-1], "ones")
+
+    model = nn.Sequential([Noted(), nn.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    x, y = rng.normal(size=(8, 3)).astype("f4"), np.ones((8, 1), "f4")
+    model.fit(x, y, epochs=2, batch_size=3, **KEPT)
+    assert calls == [True, True]
+    model.evaluate(x, y)
+    model.predict(x)
+    assert calls == [True, True, False, False]
+
+
+def test_a_layer_may_be_added_between_build_and_fit(rng: np.random.Generator) -> None:
+    model = nn.Sequential([nn.Input(3), nn.Dense(4)])
+    model.compile("sgd", "mse")
+    model.build("f32[N,3]")
+    model.add(nn.Dense(1))
+    model.fit(rng.normal(size=(8, 3)).astype("f4"), np.ones((8, 1), "f4"), **KEPT)
+    assert [leaf.shape for leaf in flatten(model.params)[0]] == [(4,), (3, 4), (1,), (4, 1)]
+
+
 def test_evaluate_and_predict_are_those_of_numpy(trained: Any, digits: Any) -> None:
     model, _ = trained
     x, y = (part[:200] for part in digits)
