@@ -20,7 +20,7 @@ __all__ = ["Key", "Record", "Store", "explain", "key", "store"]
 
 _MAGIC = b"SFCACHE1"
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_ENTRY, _LATEST = ".entry", ".latest"
+_ENTRY, _LATEST, _PART = ".entry", ".latest", ".part"
 _LIMIT = 512 << 20
 _KEPT_AFTER_EVICTION = 0.75
 _RECORDS = 1000
@@ -148,7 +148,7 @@ class Store:
     def _write(self, path: Path, content: bytes) -> None:
         """Make the file appear whole or not at all, whatever other processes do."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=_PART)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -165,15 +165,19 @@ class Store:
 
     def _evict(self) -> None:
         self._bytes = self._size()
-        entries = sorted(self._files(_ENTRY), key=_last_use)
-        for path in entries[:-1]:
+        for path in sorted(self._all(), key=_last_use)[:-1]:
             if self._bytes <= self.limit * _KEPT_AFTER_EVICTION:
                 return
             self._bytes -= _bytes_of(path)
             _drop(path)
 
     def _size(self) -> int:
-        return sum(map(_bytes_of, self._files(_ENTRY)))
+        return sum(map(_bytes_of, self._all()))
+
+    def _all(self) -> Iterator[Path]:
+        """The entries, and parts of such that processes which were ended have left."""
+        yield from self._files(_ENTRY)
+        yield from self._files(_PART)
 
     def _files(self, suffix: str) -> Iterator[Path]:
         with suppress(OSError):  # another process may remove folders meanwhile
@@ -184,7 +188,7 @@ class Store:
 def _store_in(folder: Path | None, is_on: bool) -> Store:
     if folder is None and is_on:
         warn("cache", "compiled code is not kept: this user has no home; set SYMFUSE_CACHE_DIR")
-    return Store(folder or Path(), is_on=is_on and folder is not None)
+    return Store(folder or Path(os.devnull), is_on=is_on and folder is not None)
 
 
 def _users_folder() -> Path | None:

@@ -33,19 +33,23 @@ _state: list[_Installed] = []
 
 def install(image: Image) -> LoadedImage:
     """Load the helpers, if that has not been done; they stay until the process ends."""
-    if _state:
-        return _state[0].loaded
+    if not _state:
+        # Other threads use them from here on; of two that come here at once, the first counts.
+        _state.append(_loaded(image))
+    threads.install(_state[0].loaded)
+    return _state[0].loaded
+
+
+def _loaded(image: Image) -> _Installed:
     slots = _numpy_functions()
     for name, slot in _NUMPY_SLOTS.items():
         library.register(name, slots[slot])
     loaded = load_image(image, resident=True)
-    threads.install(loaded)
+    _close_ring(loaded.address(_CACHE))
     reason = why_not_native()
     if slots[_NDARRAY_SLOT] != id(np.ndarray):
         reason = "this NumPy has a different table of C functions"
-    _state.append(_Installed(image, loaded, reason))
-    _close_ring(loaded.address(_CACHE))
-    return loaded
+    return _Installed(image, loaded, reason)
 
 
 def installed() -> Image | None:

@@ -83,6 +83,17 @@ def test_the_newest_entry_stays_though_it_is_larger_than_the_limit(tmp_path: Pat
     assert len(entries(tmp_path)) == 1
 
 
+def test_parts_of_entries_that_nobody_goes_on_with_are_evicted(tmp_path: Path) -> None:
+    left = tmp_path / "aa" / "tmp123.part"
+    left.parent.mkdir()
+    left.write_bytes(bytes(3_000))
+    os.utime(left, (1, 1))
+    kept = Store(tmp_path, limit=4_000)
+    kept.put(named(1), bytes(2_000))
+    assert not left.exists()
+    assert kept.get(named(1)) == bytes(2_000)
+
+
 def test_a_folder_that_cannot_be_made_only_earns_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,6 +171,7 @@ def test_a_user_without_a_home_keeps_nothing_and_is_told_once(
     with caplog.at_level("WARNING", logger="symfuse.cache"):
         store().put(named(1), b"code")
         assert store().get(named(1)) is None
+    assert not store().folder.is_dir()
     assert [line.message for line in caplog.records] == [
         "compiled code is not kept: this user has no home; set SYMFUSE_CACHE_DIR"
     ]

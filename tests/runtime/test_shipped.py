@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ import pytest
 from symfuse.compiler.targets.llvm.machine import llvm_version
 from symfuse.compiler.targets.llvm.shared import shared_image
 from symfuse.compiler.targets.llvm.support import load_support
-from symfuse.runtime.host import shipped
+from symfuse.runtime.host import shipped, support
 from symfuse.runtime.host.image import Image
-from symfuse.runtime.host.loader import architecture
+from symfuse.runtime.host.loader import LoadedImage, architecture
 from symfuse.runtime.host.support import installed
 
 TOOL = Path(__file__).parents[2] / "tools" / "shared_code.py"
@@ -63,6 +65,51 @@ def test_programs_run_with_it() -> None:
     helpers = installed()
     assert helpers is not None
     assert helpers.to_bytes() == image.to_bytes()
+
+
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[LoadedImage]:
+    """In a process that seems to have no helpers yet: those whose pool programs are given."""
+    load_support()
+    given: list[LoadedImage] = []
+    monkeypatch.setattr(support, "_state", [])
+    monkeypatch.setattr(support.threads, "install", given.append)
+    return given
+
+
+def test_no_thread_sees_the_helpers_before_they_are_complete(
+    monkeypatch: pytest.MonkeyPatch, pools: list[LoadedImage]
+) -> None:
+    seen = []
+    close = support._close_ring
+
+    def watched(cache: int) -> None:
+        seen.append(support.native())
+        close(cache)
+
+    monkeypatch.setattr(support, "_close_ring", watched)
+    loaded = support.install(shared_image(architecture()))
+    assert seen == [None]
+    assert support.native() is loaded
+    assert pools == [loaded]
+
+
+def test_threads_that_load_the_helpers_at_once_get_the_same(
+    monkeypatch: pytest.MonkeyPatch, pools: list[LoadedImage]
+) -> None:
+    both = threading.Barrier(2)
+    load = support.load_image
+
+    def together(*given: Any, **settings: Any) -> LoadedImage:
+        both.wait(60)
+        return load(*given, **settings)
+
+    monkeypatch.setattr(support, "load_image", together)
+    image = shared_image(architecture())
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(support.install, (image, image))
+    assert one is other
+    assert set(pools) == {one}
 
 
 def test_a_machine_that_nothing_was_made_for_generates_its_own(
