@@ -47,9 +47,15 @@ def read_features(root: Path) -> HostFeatures:
 
 def available_cores(root: Path = Path("/")) -> int:
     """How many cores this process may keep busy: its affinity, cut by the quota of its cgroups."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min([allowed, *_cgroup_quotas(root)]))
+    return max(1, min([_allowed_cores(), *_cgroup_quotas(root)]))
+
+
+def _allowed_cores() -> int:
+    """The cores of the affinity, or all where the system has none or a sandbox does not tell."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:

@@ -61,6 +61,17 @@ def test_affinity_limits_the_cores(tmp_path: Path) -> None:
     assert available_cores(tmp_path) == 8
 
 
+def test_a_sandbox_that_hides_the_affinity_leaves_all_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: int) -> set[int]:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_getaffinity", forbidden)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert available_cores(tmp_path) == 5
+
+
 def test_the_quota_of_a_version_2_cgroup_limits_the_cores(tmp_path: Path) -> None:
     write(tmp_path, proc__self__cgroup="0::/jobs/one\n")
     write(tmp_path, sys__fs__cgroup__jobs__one__cpu_DOT_max="250000 100000\n")
