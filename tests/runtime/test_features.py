@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    host_features()  # which is kept, for other tests as well
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
 
 
