@@ -61,13 +61,19 @@ def square(z: Pair) -> Pair:
     return Pair((z.re - z.im) * (z.re + z.im), 2 * z.re * z.im)
 
 
+def _divisor(y: Pair) -> tuple[Any, Any, Any]:
+    """Whether the real part is the greater one, what the other is of it, and |y|² by it."""
+    first = real.greater_equal(real.abs(y.re), real.abs(y.im))
+    great, small = real.select(first, y.re, y.im), real.select(first, y.im, y.re)
+    ratio = small / great
+    return first, ratio, great + small * ratio
+
+
 def quotient(x: Pair, y: Pair) -> Pair:
     """Smith's: divided by the greater part of y first, so that nothing overflows on the way."""
     size = y.each(real.abs)
-    first = real.greater_equal(size.re, size.im)
-    great, small = real.select(first, y.re, y.im), real.select(first, y.im, y.re)
-    ratio = small / great
-    scale = 1 / (great + small * ratio)
+    first, ratio, divisor = _divisor(y)
+    scale = 1 / divisor
     above = real.select(first, x.re + x.im * ratio, x.re * ratio + x.im)
     below = real.select(first, x.im - x.re * ratio, x.im * ratio - x.re)
     is_zero = real.equal(real.maximum(size.re, size.im), 0)
@@ -75,8 +81,11 @@ def quotient(x: Pair, y: Pair) -> Pair:
 
 
 def reciprocal(z: Pair) -> Pair:
-    """One by z."""
-    return quotient(Pair(like(1, z.re), like(0, z.re)), z)
+    """One by z, Smith's; of zero no number, as NumPy has it, which 1 / z does not."""
+    first, ratio, divisor = _divisor(z)
+    one = like(1, z.re)
+    above, below = real.select(first, one, ratio), real.select(first, ratio, one)
+    return Pair(above / divisor, -below / divisor)
 
 
 def _far_out(z: Pair, limit: Any, found: Any) -> Any:

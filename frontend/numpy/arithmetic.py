@@ -91,10 +91,21 @@ def clip(
     low = min if min is not None else a_min
     high = max if max is not None else a_max
     if low is not None and high is not None:
-        return call("minimum", call("maximum", a, low), high)
+        return _between(a, low, high)
     if low is None and high is None:
         return traced(a)
     return call("maximum", a, low) if high is None else call("minimum", a, high)
+
+
+def _between(x: Any, low: Any, high: Any) -> Any:
+    """x within its bounds: where it equals one that is a number x itself, as NumPy has it.
+
+    That is a matter of the sign of zeros, of which `maximum` gives the second, of halves the first.
+    """
+    are_numbers = not traced(low).ndim and not traced(high).ndim
+    if are_numbers and common_dtype(x, low, high) is not DType.F16:
+        return call("minimum", high, call("maximum", low, x))
+    return call("minimum", call("maximum", x, low), high)
 
 
 @numpy_like(np.round, np.around)
@@ -166,6 +177,9 @@ def nan_to_num(
 ) -> Any:
     """NaN as zero, infinities as the largest numbers."""
     x = traced(x)
+    if common_dtype(x).is_complex:
+        parts = (call(part, x) for part in ("real", "imag"))
+        return call("complex", *(nan_to_num(part, True, nan, posinf, neginf) for part in parts))
     if not common_dtype(x).is_float:
         return x
     limits = common_dtype(x).limits

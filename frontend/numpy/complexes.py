@@ -10,7 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
-from .shared import call, common_dtype, convert, traced
+from .shared import as_numbers, call, common_dtype, convert, traced
 
 __all__ = [
     "angle", "conj", "conjugate", "imag", "iscomplex", "iscomplexobj", "isreal", "isrealobj",
@@ -41,7 +41,7 @@ def imag(val: Any) -> Any:
 def conj(x: Any, /) -> Any:
     """The complex conjugate; real arrays are themselves."""
     x = traced(x)
-    return call("conjugate", x) if is_complex(x) else x
+    return call("conjugate", x) if is_complex(x) else as_numbers(x)[0]
 
 
 conjugate = conj
@@ -91,12 +91,20 @@ def size(x: Any) -> Any:
 
 
 def direction(x: Any) -> Any:
-    """Complex numbers divided by their absolute values; every zero gives 0 + 0j."""
-    far = size(x)
+    """Complex numbers divided by their absolute values; every zero gives 0 + 0j, and a single
+    infinite part its sign."""
+    nears = [call("select", either("isinf", x), _outermost(part), part) for part in parts(x)]
+    far = call("select", both("isinf", x), math.nan, call("hypot", *nears))
     is_zero = call("equal", far, 0)
     safe = call("select", is_zero, 1, far)
-    found = (call("select", is_zero, 0, call("divide", part, safe)) for part in parts(x))
+    found = (call("select", is_zero, 0, call("divide", part, safe)) for part in nears)
     return call("complex", *found)
+
+
+def _outermost(part: Any) -> Any:
+    """The sign of what is infinite, 0 of all else."""
+    sign = call("copysign", convert(traced(1), common_dtype(part)), part)
+    return call("select", call("isinf", part), sign, 0)
 
 
 def either(test: str, x: Any) -> Any:

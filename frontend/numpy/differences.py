@@ -93,7 +93,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     What follows f is one distance, one for each axis, or the coordinates along each.
     """
     x = traced(f)
-    x = x if common_dtype(x).is_float else convert(x, DType.F64)
+    x = x if common_dtype(x).is_inexact else convert(x, DType.F64)
     axes = normal_axes(axis, x.ndim)
     steps = varargs or (1.0,)
     steps = steps * len(axes) if len(steps) == 1 else steps

@@ -15,6 +15,7 @@ from symfuse.runtime.errors import DTypeError, UnsupportedError
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
 from .shared import (
+    as_numbers,
     as_reals,
     call,
     common_dtype,
@@ -74,6 +75,17 @@ def _plain(op: str, args: tuple[Any, ...]) -> Any:
     return call(op, *args)
 
 
+def _number(op: str, args: tuple[Any, ...]) -> Any:
+    """Truth values are small integers."""
+    return call(op, *as_numbers(*args))
+
+
+def _nearest(op: str, args: tuple[Any, ...]) -> Any:
+    """Of complex numbers each part by itself."""
+    is_complex = common_dtype(*args).is_complex
+    return FUNCTIONS["round"](*args) if is_complex else _real(op, args)
+
+
 def _real(op: str, args: tuple[Any, ...]) -> Any:
     """Integers become floating-point numbers first."""
     if any(isinstance(a, Tracer) and a._node.dtype.is_inexact for a in args):
@@ -126,7 +138,9 @@ def _bits(op: str, args: tuple[Any, ...]) -> Any:
         )
     logical = {"bitwise_and": "logical_and", "bitwise_or": "logical_or",
                "bitwise_xor": "logical_xor", "bitwise_invert": "logical_not"}  # fmt: skip
-    return call(logical.get(op, op) if dtype.is_bool else op, *args)
+    if dtype.is_bool and op in logical:
+        return call(logical[op], *args)
+    return call(op, *as_numbers(*args))
 
 
 def as_bool(x: Any) -> Any:
@@ -141,16 +155,14 @@ def _reciprocal(op: str, args: tuple[Any, ...]) -> Any:
     dtype = common_dtype(*args)
     if dtype.is_inexact:
         return call(op, *args)
-    x = convert(traced(args[0]), DType.I8 if dtype.is_bool else dtype)
+    (x,) = as_numbers(traced(args[0]))
     is_unit = call("logical_or", call("equal", x, 1), call("equal", x, -1))
     return call("select", is_unit, x, 0)
 
 
 def _power(op: str, args: tuple[Any, ...]) -> Any:
     """The exponents that NumPy computes otherwise, too; truth values are small integers."""
-    if common_dtype(*args).is_bool:
-        args = tuple(convert(traced(a), DType.I8) for a in args)
-    x, exponent = args
+    x, exponent = as_numbers(*args)
     if type(exponent) in (int, float) and isinstance(x, Tracer) and x._node.dtype.is_inexact:
         if exponent == 2:
             return call("square", x)
@@ -159,9 +171,9 @@ def _power(op: str, args: tuple[Any, ...]) -> Any:
         if exponent == -1:
             return call("reciprocal", x)
     if type(exponent) is int and exponent == 2:
-        x = convert(x, common_dtype(*args))
+        x = convert(x, common_dtype(x, exponent))
         return call("multiply", x, x)
-    return call(op, *args)
+    return call(op, x, exponent)
 
 
 def _test(op: str, args: tuple[Any, ...]) -> Any:
@@ -195,9 +207,9 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("subtract", np.subtract, "subtract", _numeric(""), ""),
     ("multiply", np.multiply, "multiply", _numeric("logical_and"), ""),
     ("divide", np.divide, "divide", _real, "true_divide"),
-    ("floor_divide", np.floor_divide, "floor_divide", _plain, ""),
-    ("remainder", np.remainder, "remainder", _plain, "mod"),
-    ("fmod", np.fmod, "fmod", _plain, ""),
+    ("floor_divide", np.floor_divide, "floor_divide", _number, ""),
+    ("remainder", np.remainder, "remainder", _number, "mod"),
+    ("fmod", np.fmod, "fmod", _number, ""),
     ("power", np.power, "power", _power, "pow"),
     ("maximum", np.maximum, "maximum", _numeric("logical_or"), ""),
     ("minimum", np.minimum, "minimum", _numeric("logical_and"), ""),
@@ -206,7 +218,7 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("abs", np.absolute, "abs", _of_complex("size"), "absolute"),
     ("fabs", np.fabs, "abs", _real, ""),
     ("sign", np.sign, "sign", _of_complex("direction"), ""),
-    ("square", np.square, "square", _plain, ""),
+    ("square", np.square, "square", _number, ""),
     ("reciprocal", np.reciprocal, "reciprocal", _reciprocal, ""),
     ("sqrt", np.sqrt, "sqrt", _real, ""),
     ("cbrt", np.cbrt, "cbrt", _real, ""),
@@ -237,7 +249,7 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
     ("floor", np.floor, "floor", _whole, ""),
     ("ceil", np.ceil, "ceil", _whole, ""),
     ("trunc", np.trunc, "trunc", _whole, ""),
-    ("rint", np.rint, "round", _real, ""),
+    ("rint", np.rint, "round", _nearest, ""),
     ("equal", np.equal, "equal", _plain, ""),
     ("not_equal", np.not_equal, "not_equal", _plain, ""),
     ("less", np.less, "less", _plain, ""),
@@ -261,3 +273,12 @@ _TABLE: tuple[tuple[str, Any, str, _Prepare, str], ...] = (
 )
 for _row in _TABLE:
     _define(*_row)
+
+
+def _raised(x: Any, exponent: Any) -> Any:
+    """`x ** exponent`, which of truth values and 2 is `numpy.square`, and not `numpy.power`."""
+    is_square = type(exponent) is int and exponent == 2 and common_dtype(x).is_bool
+    return FUNCTIONS["square"](x) if is_square else FUNCTIONS["power"](x, exponent)
+
+
+FUNCTIONS["**"] = _raised

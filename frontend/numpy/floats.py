@@ -13,7 +13,7 @@ from symfuse.runtime.errors import DTypeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import as_reals, common_dtype, convert, traced
+from .shared import as_numbers, as_reals, common_dtype, convert, traced
 
 __all__ = ["divmod", "fix", "float_power", "frexp", "ldexp", "logaddexp2", "modf", "spacing"]
 
@@ -59,7 +59,7 @@ def modf(x: Any, /) -> tuple[Any, Any]:
 @numpy_like(np.ldexp)
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """x1 · 2^x2, rounded once."""
-    (x,), exponent = as_reals(x1), traced(x2)
+    (x,), (exponent,) = as_reals(x1), as_numbers(traced(x2))
     if not common_dtype(exponent).is_integer:
         raise DTypeError(
             f"ldexp: exponents of type {exponent.dtype}", fix="use integers", loc=user_location()

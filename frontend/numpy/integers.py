@@ -13,7 +13,7 @@ from symfuse.runtime.errors import DTypeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import common_dtype, convert, normal_axis, traced
+from .shared import as_numbers, common_dtype, convert, normal_axis, traced
 
 __all__ = ["bitwise_count", "gcd", "lcm", "packbits", "unpackbits"]
 
@@ -59,7 +59,7 @@ def lcm(x1: Any, x2: Any, /) -> Any:
 @numpy_like(np.bitwise_count)
 def bitwise_count(x: Any, /) -> Any:
     """How many bits of |x| are 1."""
-    (whole,) = _whole("bitwise_count", x)
+    (whole,) = _whole("bitwise_count", *as_numbers(traced(x)))
     bits = convert(_size(whole), DType.U64)
     one, two, four = (np.uint64(n) for n in (0x5555555555555555, 0x3333333333333333,
                                             0x0F0F0F0F0F0F0F0F))  # fmt: skip

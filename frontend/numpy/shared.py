@@ -21,6 +21,7 @@ __all__ = [
     "DEVICE",
     "LAYOUT",
     "LIKE",
+    "as_numbers",
     "as_reals",
     "broadcast_shape_to",
     "broadcast_shapes",
@@ -113,6 +114,13 @@ def floating(dtype: DType) -> DType:
     if dtype.is_inexact:
         return dtype
     return DType.F32 if dtype.itemsize < 4 else DType.F64
+
+
+def as_numbers(*values: Any) -> tuple[Any, ...]:
+    """The values; where all are truth values the small integers that NumPy computes with."""
+    if not common_dtype(*values).is_bool:
+        return values
+    return tuple(convert(traced(v), DType.I8) for v in values)
 
 
 def as_reals(*values: Any) -> list[Any]:

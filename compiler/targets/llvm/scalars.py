@@ -177,6 +177,8 @@ def _extreme(strict: str, weak: str) -> Callable[[LlvmScalars, Value, Value], Va
             return s.emit("select", (s.emit(weak, (y, x)), y, x))
         # One machine instruction; it gives y where either is NaN.
         better = s.emit("select", (s.emit(strict, (x, y)), x, y))
+        if _is_known_number(x):
+            return better
         return s.emit("select", (s.emit("isnan", (x,)), x, better))
 
     return chosen
