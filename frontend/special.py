@@ -17,10 +17,10 @@ from .numpy.shared import call, common_dtype, convert, expect, floating, rounded
 from .tracing.dispatch import FUNCTIONS, has_tracer
 
 __all__ = [
-    "beta", "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit",
-    "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "lgamma",
-    "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr", "ndtri", "polygamma",
-    "psi", "rel_entr", "softmax", "softplus", "xlog1py", "xlogy", "zeta",
+    "beta", "betainc", "betaincc", "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx",
+    "erfinv", "expit", "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
+    "kl_div", "lgamma", "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr",
+    "ndtri", "polygamma", "psi", "rel_entr", "softmax", "softplus", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
 
@@ -199,12 +199,28 @@ def beta(a: Any, b: Any) -> Any:
     >>> float(sf.special.beta(1.0, 2.0))
     0.5
     """
-    return call("beta", *_both_real(a, b))
+    return call("beta", *_all_real(a, b))
 
 
 def betaln(a: Any, b: Any) -> Any:
     """log(abs(beta(a, b)))."""
-    return call("betaln", *_both_real(a, b))
+    return call("betaln", *_all_real(a, b))
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """The share of the integral for beta(a, b) that lies below x: the distribution function of the
+    beta distribution. It has derivatives in all arguments.
+
+    >>> import symfuse as sf
+    >>> float(sf.special.betainc(2.0, 2.0, 0.5))
+    0.5
+    """
+    return call("betainc", *_all_real(a, b, x))
+
+
+def betaincc(a: Any, b: Any, x: Any) -> Any:
+    """1 - betainc(a, b, x), with all digits where that is close to 1."""
+    return call("betaincc", *_all_real(a, b, x))
 
 
 def gammainc(a: Any, x: Any) -> Any:
@@ -215,12 +231,12 @@ def gammainc(a: Any, x: Any) -> Any:
     >>> float(sf.special.gammainc(1.0, 0.5)) == 1 - float(sf.numpy.exp(-0.5))
     True
     """
-    return call("gammainc", *_both_real(a, x))
+    return call("gammainc", *_all_real(a, x))
 
 
 def gammaincc(a: Any, x: Any) -> Any:
     """1 - gammainc(a, x), with all digits where that is close to 1."""
-    return call("gammaincc", *_both_real(a, x))
+    return call("gammaincc", *_all_real(a, x))
 
 
 def zeta(x: Any, q: Any = None, out: None = None) -> Any:
@@ -233,7 +249,7 @@ def zeta(x: Any, q: Any = None, out: None = None) -> Any:
     True
     """
     expect(out is None, "zeta writes into no array", "leave out out=")
-    return call("zeta", *_both_real(x, 1.0 if q is None else q))
+    return call("zeta", *_all_real(x, 1.0 if q is None else q))
 
 
 def i0(x: Any) -> Any:
@@ -256,11 +272,11 @@ def i1e(x: Any) -> Any:
     return call("i1e", _real(x))
 
 
-def _both_real(x: Any, y: Any) -> tuple[Any, Any]:
-    """Two arguments in the type of float that they meet in."""
-    x, y = traced(x), traced(y)
-    dtype = floating(common_dtype(x, y))
-    return convert(x, dtype), convert(y, dtype)
+def _all_real(*values: Any) -> tuple[Any, ...]:
+    """Arguments in the type of float that they meet in."""
+    arrays = [traced(value) for value in values]
+    dtype = floating(common_dtype(*arrays))
+    return tuple(convert(x, dtype) for x in arrays)
 
 
 def xlogy(x: Any, y: Any) -> Any:
@@ -296,13 +312,13 @@ def rel_entr(x: Any, y: Any) -> Any:
     >>> float(sf.special.rel_entr(0.0, 2.0)), float(sf.special.rel_entr(1.0, 0.0))
     (0.0, inf)
     """
-    x, y = _both_real(x, y)
+    x, y = _all_real(x, y)
     return _where_positive(x, y, _times_log_ratio, call("multiply", x, 0.0))
 
 
 def kl_div(x: Any, y: Any) -> Any:
     """x * log(x / y) - x + y, the terms of a Kullback-Leibler divergence: y where x is 0."""
-    x, y = _both_real(x, y)
+    x, y = _all_real(x, y)
     return _where_positive(x, y, lambda p, q: _times_log_ratio(p, q) - p + q, y)
 
 

@@ -73,6 +73,11 @@ class Number(Struct, frozen=True, eq=False):
     def format(self) -> Format:
         return FORMATS[self.dtype]
 
+    @property
+    def plain(self) -> Number:
+        """The number without its derivatives, where it has some."""
+        return self
+
     def of(self, other: Number | float) -> Number:
         """The plain number as a constant of this type."""
         if isinstance(other, Number):

@@ -45,6 +45,7 @@ from .exponential import exp, exp2, expm1, log, log1p, log2, log10, logaddexp
 from .fourier import fft, irfft, rfft
 from .gamma import beta, betaln, digamma, gamma, gammaln, polygamma
 from .incomplete import gammainc, gammainc_derivative, gammaincc, zeta
+from .incomplete_beta import betainc, betainc_derivative, betaincc
 from .indexing import scatter_add, scatter_add_along_axis, take, take_along_axis
 from .linalg import cholesky, eig, eigh, lu, qr, svd, triangular_solve
 from .logic import (
@@ -112,6 +113,9 @@ __all__ = [
     "atan2",
     "atanh",
     "beta",
+    "betainc",
+    "betainc_derivative",
+    "betaincc",
     "betaln",
     "bitwise_and",
     "bitwise_invert",

@@ -33,11 +33,14 @@ def by_steps(name: str, where: str, *, operands: int = 1, **facts: Any) -> Op:
     def binary(s: Any, x: Any, y: Any, **attrs: Any) -> Any:
         return _steps(where, name)(s, x, y, **attrs)
 
+    def ternary(s: Any, x: Any, y: Any, z: Any, **attrs: Any) -> Any:
+        return _steps(where, name)(s, x, y, z, **attrs)
+
     def reference(*arrays: Any, **attrs: Any) -> Any:
         found = _steps(where, name)(_NUMPY, *map(np.asarray, arrays), **attrs)
         return np.asarray(found, arrays[0].dtype)
 
-    body = (unary, binary)[operands - 1]
+    body = (unary, binary, ternary)[operands - 1]
     facts.setdefault("dtypes", (DType.F32, DType.F64))  # halves are f32 before steps are taken
     return mapped(name, body=body, reference=reference, **facts)
 

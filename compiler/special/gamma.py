@@ -12,7 +12,8 @@ from ..kernel.number import Number, polynomial, select
 from .steps import PI, in_double, is_odd, sine_of_pi, within
 
 __all__ = [
-    "beta", "betaln", "binet", "gamma", "gamma_factors", "gammaln", "log_gamma_after_one",
+    "beta", "betaln", "binet", "binet_fall", "gamma", "gamma_factors", "gammaln",
+    "log_gamma_after_one",
 ]  # fmt: skip
 
 _LARGE = 4.0
@@ -176,6 +177,17 @@ def binet(x: Number) -> Number:
     """What Stirling's formula lacks, for x ≥ 4."""
     inverse = 1.0 / x
     return inverse * polynomial(inverse * inverse, _BINET)
+
+
+def binet_fall(x: Number, step: Number) -> Number:
+    """binet(x) - binet(x + step), with all digits for a small step."""
+    left, right = 1.0 / x, 1.0 / (x + step)
+    first, second = left * left, right * right
+    slope, before, behind = x.of(0.0), x.of(_BINET[-1]), x.of(_BINET[-1])
+    for coefficient in reversed(_BINET[:-1]):
+        slope = slope * second + before
+        before, behind = before * first + coefficient, behind * second + coefficient
+    return step * left * right * (left * (left + right) * slope + behind)
 
 
 @in_double

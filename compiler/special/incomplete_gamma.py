@@ -16,7 +16,7 @@ from .gamma import binet, gamma_factors, log_gamma_after_one
 from .series import Series
 from .steps import in_double, within
 
-__all__ = ["gammainc", "gammainc_derivative", "gammaincc"]
+__all__ = ["deviation", "gammainc", "gammainc_derivative", "gammaincc"]
 
 _LARGE = 20.0  # the parameter from which Temme's expansion serves
 _CORNER = 1.6  # below it, of both, the logarithm of x**a has to be taken apart
@@ -238,7 +238,7 @@ def _shares(a: Number, x: Number) -> tuple[Number, Number]:
 def _inside(a: Number, x: Number) -> tuple[Number, Number]:
     """P and Q of positive numbers."""
     large, corner = a >= _LARGE, (a < _CORNER) & (x < _CORNER)
-    exponent, eta, close = _exponent(a, x)
+    exponent, eta, close = _exponent(a, x, x - a)
     near = large & (exponent * 2.0 <= a) & close
     power, weight = _weights(a, x, exponent)
     left = x <= a
@@ -255,10 +255,16 @@ def _inside(a: Number, x: Number) -> tuple[Number, Number]:
     return select(corner, small[0], lower), select(corner, small[1], upper)
 
 
-def _exponent(a: Number, x: Number) -> tuple[Number, Number, Number]:
-    """x - a - a log(x / a), without cancellation near zero; the root of 2 / a times this, with the
-    sign of x - a; and whether x is so close to a that the root is known."""
-    difference, total = x - a, x + a
+def deviation(a: Number, x: Number, difference: Number) -> Number:
+    """x - a - a log(x / a), without cancellation near zero, where the difference of x and a is
+    known."""
+    return _exponent(a, x, difference)[0]
+
+
+def _exponent(a: Number, x: Number, difference: Number) -> tuple[Number, Number, Number]:
+    """The same; the root of 2 / a times this, with the sign of x - a; and whether x is so close to
+    a that the root is known."""
+    total = x + a
     ratio = difference / total
     close = ratio * ratio < 0.3
     inner = within(close, ratio, 0.0)

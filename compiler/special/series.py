@@ -141,8 +141,9 @@ _RULES: dict[str, Callable[..., Series]] = {
     "neg": _negative,
     "abs": _size,
     "exp": _composed("exp", lambda x, out: out),
-    "expm1": _composed("expm1", lambda x, out: out + 1.0),
+    "expm1": _composed("expm1", lambda x, out: x.emit("exp")),
     "log": _composed("log", lambda x, out: 1.0 / x),
+    "log1p": _composed("log1p", lambda x, out: 1.0 / (x + 1.0)),
     "sqrt": _composed("sqrt", lambda x, out: 0.5 / out),
     "pow": _power,
 }

@@ -14,7 +14,7 @@ from symfuse.runtime.dtypes import DType
 
 from ..kernel.number import Number, select
 
-__all__ = ["in_double", "is_odd", "reduced", "sine_of_pi", "split_square", "within"]
+__all__ = ["in_double", "is_odd", "reduced", "sine_of_pi", "split", "split_square", "within"]
 
 PI = 3.141592653589793
 _LOW_BITS = -(1 << 27)  # keeps the upper half of a mantissa, whose square is exact
@@ -59,7 +59,13 @@ def sine_of_pi(x: Number) -> Number:
     return select(is_odd(whole), -sine, sine)
 
 
+def split(x: Number) -> tuple[Number, Number]:
+    """x as a sum of two, whose products are exact."""
+    high = (x.bits() & _LOW_BITS).as_float(x.dtype)
+    return high, x - high
+
+
 def split_square(x: Number) -> tuple[Number, Number]:
     """x² as a sum of two, of which the greater is exact."""
-    high = (x.bits() & _LOW_BITS).as_float(x.dtype)
-    return high * high, (x - high) * (x + high)
+    high, low = split(x)
+    return high * high, low * (x + high)

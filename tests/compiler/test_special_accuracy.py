@@ -103,13 +103,14 @@ VALUES = {
 
 
 PAIRS = ("beta", "betaln", "gammainc", "gammainc_derivative", "gammaincc", "zeta")
+TRIPLES = ("betainc", "betainc_derivative", "betaincc")
 
 
 @pytest.fixture(scope="module")
 def compiled():
     """Every function as vectors of both precisions."""
     described = {}
-    for name in (*CASES, *PAIRS):
+    for name in (*CASES, *PAIRS, *TRIPLES):
         body = operations[name].body
         for dtype in (DType.F32, DType.F64):
             operands = [dtype] * (body.__code__.co_argcount - 1)
@@ -301,6 +302,114 @@ def test_functions_of_a_parameter_have_their_limits(compiled, name, a, x, wanted
             np.array([a], dtype), np.array([x], dtype)
         )
         np.testing.assert_array_equal(found, [wanted])
+
+
+def _triples(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Arguments of the incomplete beta function: near the mean, in both tails, at both ends."""
+    a, b = 10 ** rng.uniform(-8, 8, (2, 6 * COUNT))
+    a[::2], b[::2] = 10 ** rng.uniform(-1, 3, (2, 3 * COUNT))
+    mean, width = a / (a + b), np.sqrt(a * b / (a + b) ** 3)
+    powers = 10 ** -rng.uniform(0, 6, a.size)
+    places = [
+        rng.uniform(0, 1, a.size),
+        mean + 3 * width * rng.normal(size=a.size),
+        mean * powers,
+        1 - (1 - mean) * powers,
+        10 ** -rng.uniform(0, 300, a.size),
+    ]
+    x = np.choose(np.arange(a.size) // 2 % 5, places)
+    inside = (x > 0) & (x < 1)
+    return a[inside], b[inside], x[inside]
+
+
+def _beta_fraction(a: mpf, b: mpf, x: mpf) -> mpf:
+    """The share below x left of the mean: the continued fraction of DLMF 8.17.22."""
+    value, above, below, k = mpf(1), mpf(1), mpf(0), 0
+    while k == 0 or abs(above * below - 1) > mpf(10) ** -40:
+        m, odd = divmod(k + 1, 2)
+        step = -(a + m) * (a + b + m) if odd else m * (b - m)
+        step *= x / ((a + k) * (a + k + 1))
+        below, above, k = 1 / (1 + step * below), 1 + step / above, k + 1
+        value *= above * below
+    terms = a * mpmath.log(x) + b * mpmath.log1p(-x) - mpmath.log(a) - _betaln(a, b)
+    return mpmath.exp(terms) / value
+
+
+def _beta_shares(a: mpf, b: mpf, x: mpf) -> tuple[mpf, mpf]:
+    if x * (a + b + 2) < a + 1:
+        return (lower := _beta_fraction(a, b, x)), 1 - lower
+    return 1 - (upper := _beta_fraction(b, a, 1 - x)), upper
+
+
+def test_incomplete_beta_functions_are_within_their_bounds(compiled, rng):
+    given = _triples(rng)
+    found = [compiled[f"{name}_f64"](*given) for name in ("betainc", "betaincc")]
+    with mpmath.workdps(90):
+        for *at, lower, upper in zip(*given, *found, strict=True):
+            for value, true in zip((lower, upper), _beta_shares(*map(mpf, at)), strict=True):
+                if true > 1e-290:
+                    error = abs(mpf(float(value)) - true) / true
+                    assert error <= 16 * EPSILON * (1 - mpmath.log(true)), (at, value)
+
+
+def _beta_grown(a: mpf, b: mpf, x: mpf, orders: tuple[int, int]) -> mpf:
+    """The first derivative in a or b of the share below x, from the smaller share."""
+    upper = x * (a + b + 2) >= a + 1
+    step = (a if orders[0] else b) * mpf(10) ** -20
+    more, less = (
+        _beta_shares(a + s * step * orders[0], b + s * step * orders[1], x)[upper] for s in (1, -1)
+    )
+    return (less - more if upper else more - less) / (2 * step)
+
+
+@pytest.mark.parametrize("orders", [(1, 0), (0, 1)])
+def test_derivatives_of_the_incomplete_beta_function_are_within_their_bound(compiled, rng, orders):
+    given = tuple(p[::8] for p in _triples(rng))
+    found = operations["betainc_derivative"].reference(*given, orders=orders)
+    shares = [compiled[f"{name}_f64"](*given) for name in ("betainc", "betaincc")]
+    size = 1 - np.log(np.maximum(np.minimum(*shares), 1e-290))
+    with mpmath.workdps(90):
+        for *at, value, scale in zip(*(map(mpf, p) for p in given), found, size, strict=True):
+            if scale < 600:
+                true = _beta_grown(*at, orders)
+                assert abs(mpf(float(value)) - true) <= 64 * EPSILON * scale * abs(true), at
+
+
+def test_incomplete_beta_functions_of_f32_are_those_of_f64_rounded(compiled, rng):
+    given = [p.astype(np.float32) for p in _triples(rng)]
+    for name in TRIPLES:
+        wide = compiled[f"{name}_f64"](*(p.astype(np.float64) for p in given))
+        with np.errstate(all="ignore"):
+            rounded = wide.astype(np.float32)
+        np.testing.assert_array_equal(compiled[f"{name}_f32"](*given), rounded)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "x", "wanted", "slope"),
+    [
+        (2.0, 3.0, 0.0, 0.0, 0.0),
+        (2.0, 3.0, 1.0, 1.0, 0.0),
+        (0.0, 3.0, 0.5, 1.0, NAN),
+        (2.0, 0.0, 0.5, 0.0, NAN),
+        (INF, 3.0, 0.5, 0.0, 0.0),
+        (2.0, INF, 0.5, 1.0, 0.0),
+        (0.0, 0.0, 0.5, NAN, NAN),
+        (INF, INF, 0.5, NAN, NAN),
+        (2.0, 3.0, -0.1, NAN, NAN),
+        (2.0, 3.0, 1.1, NAN, NAN),
+        (-1.0, 3.0, 0.5, NAN, NAN),
+        (2.0, -1.0, 0.5, NAN, NAN),
+        (NAN, 3.0, 0.5, NAN, NAN),
+        (2.0, 3.0, NAN, NAN, NAN),
+    ],
+)
+def test_incomplete_beta_functions_have_their_limits(compiled, a, b, x, wanted, slope):
+    expected = {"betainc": wanted, "betaincc": 1 - wanted, "betainc_derivative": slope}
+    for dtype in (np.float64, np.float32):
+        given = [np.array([p], dtype) for p in (a, b, x)]
+        for name, value in expected.items():
+            found = compiled[f"{name}_f{8 * dtype().itemsize}"](*given)
+            np.testing.assert_array_equal(found, [value])
 
 
 def test_the_zeta_function_is_within_its_bound(compiled, rng):

@@ -24,10 +24,12 @@ OF_SHARES = ["erfcinv", "erfinv", "logit", "ndtri"]
 TWO = [
     "beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
+THREE = ["betainc", "betaincc"]
 CASES = [
     *((name, (X,)) for name in ONE),
     *((name, (SHARES,)) for name in OF_SHARES),
     *((name, (X, Y)) for name in TWO),
+    *((name, (X, Y, SHARES)) for name in THREE),
 ]
 EVERY = pytest.mark.parametrize(("name", "args"), CASES, ids=[name for name, _ in CASES])
 
@@ -89,6 +91,52 @@ def test_incomplete_gamma_functions_have_derivatives_in_both_arguments(a):
         step = 1e-4 * a
         wanted = (second(a + step, x[1]) - second(a - step, x[1])) / (2 * step)
         np.testing.assert_allclose(third(a, x[1]), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.4), (2.0, 1.0), (4.0, 30.0), (0.6, 4.0)])
+def test_incomplete_beta_functions_have_derivatives_in_all_arguments(a, b):
+    x = a / (a + b) * np.array([0.1, 0.9, 1.0, 1.2, 1.4])
+    for function in (sf.special.betainc, sf.special.betaincc):
+        check_grads(function, (np.full(5, a), np.full(5, b), x), order=2)
+
+
+def _across(function, at, which, step):
+    """The central difference of a function in one argument."""
+    ends = [[p + s * step * (k == which) for k, p in enumerate(at)] for s in (1, -1)]
+    return (function(*ends[0]) - function(*ends[1])) / (2 * step)
+
+
+def test_third_derivatives_of_the_incomplete_beta_function_are_mixed():
+    at = (2.5, 3.5, 0.3)
+    second = sf.grad(sf.grad(sf.special.betainc, 0), 1)
+    for which in range(3):
+        wanted = _across(second, at, which, 1e-4)
+        np.testing.assert_allclose(sf.grad(second, which)(*at), wanted, rtol=1e-5)
+
+
+def test_batches_of_the_incomplete_beta_function_are_its_values():
+    a, b = X[:3], Y[:4]
+    found = sf.vmap(lambda a: sf.vmap(lambda b: sf.special.betainc(a, b, 0.3))(b))(a)
+    np.testing.assert_array_equal(found, sf.special.betainc(a[:, None], b, 0.3))
+    slopes = sf.grad(sf.special.betainc, (0, 1, 2))
+    for k, found in enumerate(sf.vmap(slopes, in_axes=(0, None, None))(a, 2.0, 0.3)):
+        np.testing.assert_allclose(found, [slopes(p, 2.0, 0.3)[k] for p in a], rtol=1e-13)
+
+
+def test_distribution_functions_follow_from_the_incomplete_beta_function():
+    t, df = X - 3, 2.5
+    tail = sf.special.betainc(df / 2, 0.5, df / (df + t * t)) / 2
+    np.testing.assert_allclose(np.where(t < 0, tail, 1 - tail), scipy.special.stdtr(df, t))
+    below = sf.special.betainc(1.5, 3.5, 3 * X / (3 * X + 7))
+    np.testing.assert_allclose(below, scipy.special.fdtr(3, 7, X), rtol=1e-13)
+
+
+def test_slopes_of_the_incomplete_beta_function_where_no_power_is_left():
+    slope = sf.grad(sf.special.betainc, 2)
+    assert (slope(1.0, 3.0, 0.0), slope(3.0, 1.0, 1.0), slope(3.0, 3.0, 0.0)) == (3, 3, 0)
+    assert slope(0.5, 3.0, 0.0) == slope(3.0, 0.5, 1.0) == np.inf
+    assert sf.grad(slope, 1)(1.0, 3.0, 0.0) == sf.grad(slope, 0)(3.0, 1.0, 1.0) == 1
+    assert sf.grad(sf.special.betainc, 0)(3.0, 3.0, 0.0) == 0
 
 
 def test_slopes_of_incomplete_gamma_functions_where_no_power_is_left():

@@ -17,7 +17,7 @@ from symfuse.runtime.dtypes import DType
 _UNSTABLE = """signbit copysign nextafter floor ceil trunc round floor_divide remainder fmod sign
 tan asin acos acosh atanh power reciprocal divide rsqrt log log2 log10 log1p exp exp2 expm1 sinh
 cosh reduce_prod cumprod beta betaln gamma gammaln digamma polygamma ndtri erfinv erfcinv i0 i1
-erfcx gammainc gammaincc zeta"""
+erfcx gammainc gammaincc betainc betaincc betainc_derivative zeta"""
 STABLE = frozenset({*MAKERS, *(n for n, o in operations.items() if o.body is not None)})
 STABLE -= frozenset(_UNSTABLE.split())
 KINDS = (DType.F32, DType.F64, DType.I32, DType.I64, DType.U8, DType.BOOL)
