@@ -145,7 +145,6 @@ def _maker(
     function: Callable[..., Array],
     title: str,
     sentence: str,
-    counts: Callable[..., Array | None] | None = None,
     **defaults: Any,
 ) -> Callable[..., Loss]:
     """The class-like function that Keras users call for a loss."""
@@ -164,12 +163,18 @@ def _maker(
         for key in settings.keys() & LIMITS.keys():
             LIMITS[key].expect(settings[key], title, key)
         _checked(reduction)
-        return Loss(name, function, {**defaults, **settings}, reduction, counts=counts)
+        return Loss(name, function, {**defaults, **settings}, reduction, counts=_counts(function))
 
     make.__name__ = make.__qualname__ = title
     shown = ", ".join(f"{key}={value!r}" for key, value in defaults.items())
     make.__doc__ = f"{sentence} over a batch{f'; settings: {shown}' if shown else ''}."
     return remembered(make)
+
+
+def _counts(function: Callable[..., Array]) -> Callable[..., Array | None] | None:
+    """What tells which losses of a function count, if not all do."""
+    ignores = function is entropies.sparse_categorical_crossentropy
+    return entropies.counted if ignores else None
 
 
 def _negative_cosine(y_true: Array, y_pred: Array, axis: int) -> Array:
@@ -225,7 +230,6 @@ SparseCategoricalCrossentropy = _maker(
     entropies.sparse_categorical_crossentropy,
     "SparseCategoricalCrossentropy",
     "Cross-entropies of numbered classes",
-    entropies.counted,
     from_logits=False,
     ignore_class=None,
     axis=-1,
@@ -258,5 +262,6 @@ def get(identifier: Any) -> Loss:
     if isinstance(identifier, Loss):
         return identifier
     if callable(identifier):
-        return Loss(getattr(identifier, "__name__", "loss"), identifier)
+        name = getattr(identifier, "__name__", "loss")
+        return Loss(name, identifier, counts=_counts(identifier))
     return by_name("loss", identifier, _KNOWN, _SHORT)()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..losses.loss import Loss
 from ..names import by_name
 from . import accuracies, counts, means
 from .means import MeanMetricWrapper
@@ -38,8 +37,6 @@ def get(identifier: Any) -> Metric:
     """
     if isinstance(identifier, Metric):
         return identifier
-    if isinstance(identifier, Loss):
-        return MeanMetricWrapper(identifier.function, identifier.name, **identifier.settings)
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     return by_name("metric", identifier, _KNOWN, _SHORT)()

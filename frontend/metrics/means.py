@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from symfuse.runtime.dtypes import DType
 
+from ..losses import loss as losses
 from ..losses.distances import mean_absolute_error, mean_squared_error
+from ..losses.loss import Loss
 from ..names import remembered
 from ..numpy.shared import convert, traced
 from .metric import Metric, State, quotient, weights_like
@@ -49,16 +52,22 @@ def Sum(name: str = "sum") -> Metric:
 
 
 @remembered
-def MeanMetricWrapper(fn: Callable[..., Array], name: str | None = None, **settings: Any) -> Metric:
-    """The mean of what a function of (y_true, y_pred) gives for each example.
+def MeanMetricWrapper(
+    fn: Callable[..., Array] | Loss, name: str | None = None, **settings: Any
+) -> Metric:
+    """The mean of what a loss or a function of (y_true, y_pred) gives for each example; those of a
+    class that a loss ignores do not count.
 
     >>> import symfuse as sf
     >>> metric = sf.metrics.MeanMetricWrapper(sf.losses.huber, delta=2.0)
     >>> float(metric([[0.0], [0.0]], [[1.0], [2.0]]))
     1.25
     """
-    title = name or str(getattr(fn, "__name__", "mean"))
-    return _averaged(title, lambda *values: fn(*values, **settings), _mean)
+    loss = losses.get(fn)
+    title = name or (loss.name if isinstance(fn, Loss) else str(getattr(fn, "__name__", "mean")))
+    given = {**loss.settings, **settings}
+    counts = None if loss.counts is None else partial(loss.counts, **given)
+    return _averaged(title, partial(loss.function, **given), _mean, counts)
 
 
 @remembered
@@ -99,9 +108,13 @@ def _mean(state: State) -> Array:
 
 
 def _averaged(
-    name: str, function: Callable[..., Array], result: Callable[[State], Array]
+    name: str,
+    function: Callable[..., Array],
+    result: Callable[[State], Array],
+    counts: Callable[..., Array | None] | None = None,
 ) -> Metric:
-    """Sums in f64 of what a function gives for each example, and of the weights."""
+    """Sums in f64 of what a function gives for each example, and of the weights; those of examples
+    that do not count are 0."""
 
     def init() -> State:
         return {"total": np.asarray(0.0), "count": np.asarray(0.0)}
@@ -109,6 +122,8 @@ def _averaged(
     def update(state: State, *values: Array, sample_weight: Array | None = None) -> State:
         found = convert(traced(function(*values)), DType.F64)
         weights = weights_like(found, sample_weight)
+        if counts is not None and (own := counts(*values)) is not None:
+            weights = weights * weights_like(found, own)
         return {
             "total": state["total"] + np.sum(found * weights),
             "count": state["count"] + np.sum(weights),

@@ -116,6 +116,25 @@ def test_ignored_classes_count_in_no_mean() -> None:
     np.testing.assert_allclose(total([1, -1], PROBABILITIES), -np.log(0.3))
 
 
+def test_ignored_classes_count_in_no_metric() -> None:
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    plain = losses.sparse_categorical_crossentropy
+    wrapped = metrics.MeanMetricWrapper
+    for metric in (metrics.get(loss), wrapped(plain, ignore_class=-1), wrapped(loss)):
+        np.testing.assert_allclose(metric([-1, 1], PROBABILITIES), -np.log(0.3))
+        found = metric([0, -1, 1], PROBABILITIES[[0, 0, 0]], sample_weight=[3.0, 9.0, 1.0])
+        np.testing.assert_allclose(found, -(3 * np.log(0.2) + np.log(0.3)) / 4)
+        assert metric([-1, -1], PROBABILITIES) == 0
+    np.testing.assert_allclose(metrics.get(plain)([0, 1], PROBABILITIES), -np.log(0.06) / 2)
+
+
+def test_a_loss_and_the_same_as_a_metric_ignore_the_same() -> None:
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=-1, name="again")
+    model = two(loss, "softmax", metrics=[loss])
+    found = model.evaluate(np.ones((4, 3)), np.array([0, 1, -1, -1]), verbose=0, return_dict=True)
+    np.testing.assert_allclose(found["again"], found["loss"], rtol=1e-6)
+
+
 @pytest.mark.peer("torch")
 def test_ignored_classes_are_those_of_pytorch(rng: np.random.Generator) -> None:
     import torch
