@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from symfuse.runtime import options
 
-from ..ir.dims import Dim, product
+from ..ir.dims import Dim, Symbol, product
 from ..ir.node import Literal, Node
 from .build import build_contraction, build_rows
 from .domain import Domain, own_domain
 from .merge import merge_axes
-from .phases import Access, Buffer, Kernel, Part, Serial, body_cost
+from .phases import Access, Buffer, Kernel, Part, Phase, Serial, body_cost
 from .scan import build_scan
 from .scatter import build_scatter
 from .schedules import Schedules, Step
@@ -174,7 +174,8 @@ def _buffers(parts: tuple[Part, ...]) -> tuple[tuple[Buffer, ...], tuple[Buffer,
 
 
 def _work(part: Part) -> Dim:
-    """Scalar additions that all points of all phases are worth."""
+    """Scalar additions that all points of all phases are worth, and what they move: a byte from
+    beyond the nearest cache takes as long as one."""
     total: Dim = 0
     extents = {axis.symbol: axis.extent for axis in part.axes}
     cut = [a.symbol for a in part.axes if a.tile is not None and a.tiles != 1]
@@ -185,5 +186,15 @@ def _work(part: Part) -> Dim:
             walked = {*cut, *(loop.symbol for loop in phase.loops)}
             counts = {**extents, **own}
             points = product(tuple(counts[symbol] for symbol in counts if symbol in walked))
-            total = total + points * max(1, body_cost(phase.body))
+            total = total + points * max(1, body_cost(phase.body)) + _bytes(phase, counts)
+    return total
+
+
+def _bytes(phase: Phase, extents: Mapping[Symbol, Dim]) -> Dim:
+    """Bytes that a phase reads and writes, each once for all points that share it."""
+    total: Dim = 0
+    for instr in phase.body:
+        if isinstance(instr.detail, Access):
+            elements = product(tuple(extents[s] for s in extents if s in instr.axes))
+            total = total + elements * instr.detail.buffer.dtype.itemsize
     return total

@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from importlib.util import find_spec
@@ -25,6 +26,8 @@ __all__ = ["CONTENDERS", "Result", "available", "markdown", "run_suite", "save_r
 CONTENDERS = ("symfuse", "numpy", "torch", "torch.compile", "jax")
 _PACKAGES = ("numpy", "symfuse", "jax", "torch", "llvmlite")
 TIE = 1.25  # ratios within this are ties on a shared machine
+REST = 0.05  # seconds before each sample, for threads of other contenders that watch for work and
+# take a core while they do: they have gone to sleep by then
 
 
 class Result(Struct):
@@ -131,6 +134,7 @@ def _measured(name: str, processes: Sequence[_Process], rounds: int) -> Result:
     seconds: dict[str, list[float]] = {process.name: [] for process in ready}
     for order in orders(ready, rounds):
         for process in order:
+            time.sleep(REST)
             answer = process.ask(do="time")
             if "failed" in answer:
                 result.failed[process.name] = answer["failed"]

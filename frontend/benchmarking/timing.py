@@ -1,7 +1,7 @@
 """Times of several callables in interleaved rounds, so that all meet the same disturbances.
 
-A sample of a short call is many of them in a row, after one that is not counted: what is measured is
-a program that is called again and again, and not how its threads wake up after those of others.
+A sample of a short call is many of them in a row, after one that is not counted: what is measured
+is a program that is called again and again, and not how its threads wake up after those of others.
 """
 
 from __future__ import annotations

@@ -32,6 +32,17 @@ def test_every_launch_has_its_time(count):
     assert json.loads(json.dumps(found.as_dict()))["rounds"] >= 10
 
 
+def test_kernels_that_only_move_are_shared_as_soon_as_they_leave_the_nearest_cache():
+    def chunks(function, *args):
+        return [row.chunks for row in sf.compile(function, *args).profile(*args).rows]
+
+    small, large = (np.ones(n, "f") for n in (20_000, 80_000))
+    assert chunks(np.add, small, small) == [1]
+    assert chunks(np.add, large, large) == [2]
+    x, weights = np.ones((64, 784), "f"), np.ones((784, 512), "f")  # read from panels
+    assert min(chunks(np.matmul, x, weights)) > 1
+
+
 def test_the_arithmetic_of_each_launch_is_counted():
     exe = sf.compile(lambda x, w: np.tanh(x @ w).sum(axis=0), "f32[8,32]", "f32[32,16]")
     x, w = np.ones((8, 32), "f"), np.ones((32, 16), "f")

@@ -64,9 +64,9 @@ def part_text(name: str, part: Part, sizes: tuple[Symbol, ...], declarations: se
 
 
 def chunks_of(kernel: Kernel) -> Dim:
-    """Enough for threads to share evenly, each worth more than it costs to claim."""
+    """Enough for threads to share evenly, in pairs, each worth more than it costs to claim."""
     most = minimum(_shared(kernel), MOST_CHUNKS)
-    return minimum(most, maximum(kernel.work // CHUNK_WORK, 1))
+    return minimum(most, maximum(2 * (kernel.work // (2 * CHUNK_WORK)), 1))
 
 
 def _shared(kernel: Kernel) -> Dim:
