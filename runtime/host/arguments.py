@@ -95,7 +95,11 @@ def _check_host(argument: Argument, value: Any) -> None:
     tell = getattr(type(value), "__dlpack_device__", None)
     if tell is None or isinstance(value, np.ndarray | np.generic):
         return
-    if tell(value)[0] != _CPU:
+    try:
+        device, _ = tell(value)
+    except Exception as error:
+        raise _unreadable(argument, value, error) from error
+    if device != _CPU:
         raise DeviceError(
             f"argument {argument.name!r} is in the memory of a device, and the program runs on "
             "the CPU",
@@ -134,10 +138,14 @@ def _from_array_like(argument: Argument, value: Any) -> Array:
         else:
             array = np.from_dlpack(value)
     except Exception as error:
-        raise wrong_dtype(argument, f"a {type(value).__name__} ({error})") from error
+        raise _unreadable(argument, value, error) from error
     if array.dtype.hasobject or not is_numeric(array.dtype):
         raise wrong_dtype(argument, f"{_short(value)}")
     return array
+
+
+def _unreadable(argument: Argument, value: Any, error: Exception) -> DTypeError:
+    return wrong_dtype(argument, f"a {type(value).__name__} ({error})")
 
 
 def wrong_dtype(argument: Argument, came: str) -> DTypeError:
@@ -216,8 +224,9 @@ def check_apart(given: Sequence[Array]) -> None:
 
 def check_output(result: Result, shape: tuple[int, ...], array: Any) -> None:
     expected = f"{result.dtype}{list(shape)}"
-    if not isinstance(array, np.ndarray) or array.dtype != result.dtype.numpy:
-        came = getattr(array, "dtype", type(array).__name__)
+    is_plain = isinstance(array, np.ndarray) and not isinstance(array, np.ma.MaskedArray)
+    if not is_plain or array.dtype != result.dtype.numpy:
+        came = array.dtype if is_plain else type(array).__name__
         raise DTypeError(
             f"out for {result.name!r} has to be an array {expected}, not {came}",
             fix=f"pass np.empty({shape}, {result.dtype.numpy.name!r})",

@@ -313,6 +313,13 @@ def test_an_object_that_fails_to_offer_its_array_is_named(add: Executable) -> No
     with pytest.raises(DTypeError, match=r"argument 'x' is a Broken \(still on the device\)"):
         add.entry(Broken(), Broken())
 
+    class Nowhere:
+        def __dlpack_device__(self) -> Any:
+            raise ValueError("it has no memory")
+
+    with pytest.raises(DTypeError, match=r"argument 'x' is a Nowhere \(it has no memory\)"):
+        add.entry(Nowhere(), Nowhere())
+
 
 def test_a_program_that_reports_an_error_raises_and_leaks_nothing() -> None:
     executable = Executable(failing())

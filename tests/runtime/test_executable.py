@@ -81,6 +81,7 @@ def test_a_donated_result_is_copied_to_out() -> None:
         (np.zeros(4), DTypeError, r"has to be an array f32\[4\], not float64"),
         ([1, 2, 3, 4], ArgumentError, "4 arrays for 1 results"),
         ("here", DTypeError, "not str"),
+        (np.ma.zeros(4, np.float32), DTypeError, "not MaskedArray"),
         (np.zeros(5, np.float32), GuardError, r"shape \(5,\), but the result is f32\[4\]"),
         (np.zeros(8, np.float32)[::2], GuardError, "not contiguous"),
         (np.broadcast_to(np.float32(0), 4), GuardError, "writeable"),
