@@ -8,11 +8,12 @@ be 0 divides, the code that divides by it runs only when it is not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from math import inf
 from numbers import Integral
 from typing import ClassVar, TypeVar
+
+from msgspec import Struct
 
 from symfuse.runtime.errors import ShapeError
 
@@ -67,51 +68,32 @@ class _Integer(Operators["Dim"]):
         return division(given, mine)[which] if swapped else division(mine, given)[which]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Symbol(_Integer):
+class Symbol(_Integer, Struct, frozen=True, cache_hash=True, dict=True):
     """A named integer with inclusive bounds, which may be expressions, and a divisor."""
 
     name: str
     lower: Dim = 0
     upper: Dim | None = None
     multiple_of: int = 1
-    interval: Interval = field(init=False, repr=False, compare=False)
-    _hash: int = field(init=False, repr=False, compare=False)
-    _key: str = field(init=False, repr=False, compare=False, default="")
 
     kind: ClassVar[str] = "symbol"
     is_call: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def interval(self) -> Interval:
         low = self.lower if isinstance(self.lower, int) else self.lower.interval[0]
         high = self.upper if isinstance(self.upper, int) else inf
         if isinstance(self.upper, Expr):
             high = self.upper.interval[1]
-        object.__setattr__(self, "interval", step_interval(low, high, self.multiple_of))
-        known = (self.name, self.lower, self.upper, self.multiple_of)
-        object.__setattr__(self, "_hash", hash(known))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if self is other or type(other) is not Symbol or self._hash != other._hash:
-            return self is other
-        mine = (self.name, self.lower, self.upper, self.multiple_of)
-        return mine == (other.name, other.lower, other.upper, other.multiple_of)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Symbol, (self.name, self.lower, self.upper, self.multiple_of)
+        return step_interval(low, high, self.multiple_of)
 
     @property
     def terms(self) -> Terms:
         return {(self,): 1}
 
-    @property
+    @cached_property
     def key(self) -> str:
-        if not self._key:
-            object.__setattr__(self, "_key", self.declaration())
-        return self._key
+        return self.declaration()
 
     def operands(self) -> tuple[Terms, ...]:
         """None: a symbol is no call."""
@@ -135,30 +117,23 @@ class Symbol(_Integer):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, cache_hash=True, dict=True):
     """floordiv, mod, max or min of expressions, which does not come apart into a polynomial."""
 
     kind: str
     args: tuple[Dim, ...]
-    interval: Interval = field(init=False, repr=False, compare=False)
-    key: str = field(init=False, repr=False, compare=False)
-    _hash: int = field(init=False, repr=False, compare=False)
 
     is_call: ClassVar[bool] = True
     multiple_of: ClassVar[int] = 1
 
-    def __post_init__(self) -> None:
-        bounds = [interval(terms_of(arg)) for arg in self.args]
-        object.__setattr__(self, "interval", INTERVALS[self.kind](*bounds))
-        object.__setattr__(self, "key", f"{self.kind}({', '.join(map(str, self.args))})")
-        object.__setattr__(self, "_hash", hash((self.kind, self.args)))
+    @cached_property
+    def interval(self) -> Interval:
+        bounds: Interval = INTERVALS[self.kind](*(interval(terms_of(arg)) for arg in self.args))
+        return bounds
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Call, (self.kind, self.args)
+    @cached_property
+    def key(self) -> str:
+        return f"{self.kind}({', '.join(map(str, self.args))})"
 
     def operands(self) -> tuple[Terms, ...]:
         """The polynomials of the arguments."""
@@ -179,23 +154,23 @@ class Call:
 class Expr(_Integer):
     """A polynomial with at least one symbol; equal expressions have equal terms."""
 
-    __slots__ = ("_hash", "_interval", "_terms", "has_calls")
+    __slots__ = ("_hash", "_interval", "has_calls", "terms")
 
     def __init__(self, terms: Terms, has_calls: bool = False) -> None:
-        self._terms = terms
+        self.terms = terms  # type: ignore[misc]  # a field: it is read a million times
         self.has_calls = has_calls
         self._hash: int | None = None
         self._interval: Interval | None = None
 
     def __add__(self, other: object) -> Dim:
         if type(other) is Expr:
-            total = plus(self._terms, other._terms)
+            total = plus(self.terms, other.terms)
             if len(total) > 1 and not self.has_calls and not other.has_calls:
                 return Expr(total)
             return expression(total)
         if type(other) is not int:
             return self._plus(other, 1)
-        terms = self._terms.copy()
+        terms = self.terms.copy()
         constant = terms.pop((), 0) + other
         if constant:
             terms[()] = constant
@@ -203,16 +178,11 @@ class Expr(_Integer):
 
     def __mul__(self, other: object) -> Dim:
         if type(other) is int and other and not self.has_calls:
-            return Expr({monomial: c * other for monomial, c in self._terms.items()})
+            return Expr({monomial: c * other for monomial, c in self.terms.items()})
         return self._times(other)
 
     __radd__ = __add__
     __rmul__ = __mul__
-
-    @property
-    def terms(self) -> Terms:
-        """The polynomial, which must not be changed."""
-        return self._terms
 
     @property
     def interval(self) -> Interval:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
+from ..ir.dims import Symbol
 from .phases import Access, Buffer, Instr, Kernel, Local, Part
 
 __all__ = ["first_of_each_form", "operands", "part_functions", "part_operands"]
-
-_BY_IDENTITY = (Buffer, Instr, Local)
-_NUMBERS = (bool, int, float, np.generic)
 
 
 def operands(kernel: Kernel) -> tuple[Buffer, ...]:
@@ -91,24 +90,43 @@ class _Form:
         self._numbers: dict[Any, int] = {}
 
     def __call__(self, value: Any) -> Hashable:
-        if isinstance(value, _BY_IDENTITY):
-            return self._numbered(value)
-        if isinstance(value, Struct):
-            return self._fields(value)
-        if isinstance(value, tuple):
-            return tuple(map(self, value))
-        if isinstance(value, _NUMBERS):
-            return type(value), repr(value)  # -0.0 is not 0.0, nor 1 True, and NaN is NaN
-        found: Hashable = value
-        return found
+        return _reading(type(value))(self, value)
 
-    def _numbered(self, value: Any) -> Hashable:
+    def numbered(self, value: Any) -> Hashable:
         number = self._numbers.get(value)
         if number is not None:
             return number
         self._numbers[value] = len(self._numbers)
-        return self._fields(value)
+        return self.record(value)
 
-    def _fields(self, value: Struct) -> Hashable:
-        kept = (f for f in value.__struct_fields__ if f != "name")
-        return type(value), *(self(getattr(value, field)) for field in kept)
+    def record(self, value: Struct) -> Hashable:
+        kind = type(value)
+        return kind, *[self(getattr(value, field)) for field in _fields(kind)]
+
+    def items(self, value: tuple[Any, ...]) -> Hashable:
+        return tuple(map(self, value))
+
+    def number(self, value: Any) -> Hashable:
+        return type(value), repr(value)  # -0.0 is not 0.0, nor 1 True, and NaN is NaN
+
+    def itself(self, value: Hashable) -> Hashable:
+        return value
+
+
+@cache
+def _reading(kind: type) -> Callable[[_Form, Any], Hashable]:
+    """What becomes of values of a type, found once for each; the names of symbols matter."""
+    readings = (
+        ((Buffer, Instr, Local), _Form.numbered),
+        ((Symbol,), _Form.itself),
+        ((Struct,), _Form.record),
+        ((tuple,), _Form.items),
+        ((bool, int, float, np.generic), _Form.number),
+    )
+    return next((read for kinds, read in readings if issubclass(kind, kinds)), _Form.itself)
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[str, ...]:
+    """The fields of records of a type that decide what code is."""
+    return tuple(field for field in kind.__struct_fields__ if field != "name")
