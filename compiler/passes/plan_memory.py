@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -207,16 +208,16 @@ def _slots(
     blocks: Sequence[_Block], placed: list[_Block], arena: Dim, alignment: int
 ) -> tuple[list[_Block], Dim]:
     """Behind the packed part, one slot for each set of equal sizes that are alive together."""
-    done = list(placed)
+    known: dict[Dim, list[_Block]] = {}
     for block in sorted(blocks, key=lambda b: b.first):
-        same = [other for other in done if other.nbytes == block.nbytes]
+        same = known.setdefault(block.nbytes, [])
         taken = {other.offset for other in same if other.overlaps(block)}
         free = [other.offset for other in same if other.offset not in taken]
         offset = free[0] if free else _aligned(arena, alignment)
         if not free:
             arena = offset + block.nbytes
-        done.append(replace(block, offset=offset))
-    return done, arena
+        same.append(replace(block, offset=offset))
+    return [*placed, *chain.from_iterable(known.values())], arena
 
 
 def _total(sizes: Iterable[Dim]) -> Dim:
