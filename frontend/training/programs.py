@@ -92,10 +92,10 @@ class Programs(Struct, eq=False):
     def declare(self, *specs: Any) -> tuple[Variables, Tree]:
         """What the model asks for with inputs of these specs, and the specs of what it gives; both
         are kept, as a deep model takes long to be traced."""
-        found = declared, _ = self.model.declared(*specs, flags=self.flags)
+        declared, outputs = self.model.declared(*specs, flags=self.flags)
         self._moving = map_leaves(lambda one: one.moves, declared.params)
-        self.declarations[_signature(specs)] = found
-        return found
+        self.declarations[_signature(specs)] = declared, outputs
+        return declared, outputs
 
     @property
     def fixed(self) -> int | None:
