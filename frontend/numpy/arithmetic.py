@@ -70,6 +70,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     counts = (len(condlist), len(choicelist))
     expect(counts[0] == counts[1], f"select: {counts[0]} conditions and {counts[1]} choices",
            "give one choice for each condition")  # fmt: skip
+    are_truths = all(common_dtype(condition).is_bool for condition in condlist)
+    expect(are_truths, "conditions that are no truth values", "compare them: x != 0")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         result = FUNCTIONS["where"](condition, choice, result)

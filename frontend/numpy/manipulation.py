@@ -92,6 +92,7 @@ def _missing_size(shape: Sequence[Any], rest: list[Any], wanted: Any) -> Any:
 @numpy_like(np.ravel, view=True)
 def ravel(a: Any, order: str = "C") -> Any:
     """All elements along one axis."""
+    expect(order in ("C", "F", "A", "K"), f"order={order!r}", "use 'C', 'F', 'A' or 'K'")
     x = transpose(a) if order == "F" else traced(a)
     return x if x.ndim == 1 else call("reshape", x, shape=(product(x.shape),))
 

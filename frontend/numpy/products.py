@@ -17,6 +17,7 @@ from .shared import (
     call,
     common_dtype,
     convert,
+    expect_rank,
     traced,
 )
 
@@ -154,13 +155,18 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 @numpy_like(*([np.matvec] if hasattr(np, "matvec") else []))
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors."""
-    return matmul(x1, FUNCTIONS["expand_dims"](x2, -1))[..., 0]
+    matrices = traced(x1)
+    expect_rank(matrices, 2)
+    return matmul(matrices, FUNCTIONS["expand_dims"](x2, -1))[..., 0]
 
 
 @numpy_like(*([np.vecmat] if hasattr(np, "vecmat") else []))
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors times matrices, the vectors conjugated."""
-    return matmul(FUNCTIONS["expand_dims"](FUNCTIONS["conj"](x1), -2), x2)[..., 0, :]
+    matrices = traced(x2)
+    expect_rank(matrices, 2)
+    rows = FUNCTIONS["expand_dims"](FUNCTIONS["conj"](x1), -2)
+    return matmul(rows, matrices)[..., 0, :]
 
 
 @numpy_like(np.kron)

@@ -10,10 +10,10 @@ import numpy as np
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ArgumentError, ShapeError
+from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 
 from .. import numpy as snp
-from ..tracing.dispatch import numpy_like
+from ..tracing.dispatch import has_tracer, numpy_like
 from ..tracing.tracer import Tracer
 from .shared import call, convert, expect, normal_axis, product, size_number, traced
 
@@ -128,6 +128,12 @@ def _cut(x: Any, axis: int, *bounds: Any) -> Any:
 @numpy_like(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the parts at places along an axis, which must not be traced."""
+    if has_tracer((obj,)):
+        raise UnsupportedError(
+            "by traced places: how many elements are left is known only when it runs",
+            fix="keep those wanted: symfuse.numpy.compress(condition, x, size=n)",
+            loc=user_location(),
+        )
     x, at = _line(arr, axis)
     size = x.shape[at]
     if not isinstance(obj, int) and isinstance(size, int):

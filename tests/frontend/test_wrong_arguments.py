@@ -25,6 +25,11 @@ WRONG = [
     ("moveaxis", lambda x: np.moveaxis(x, [0, 1], [0]), ValueError),
     ("rot90", lambda x: np.rot90(x, axes=(0,)), ValueError),
     ("add", lambda x: snp.add(x), TypeError),
+    ("delete", lambda x: np.delete(x[0], x[0] > 1), TypeError),
+    ("ravel", lambda x: np.ravel(x, order="X"), TypeError),
+    ("select", lambda x: np.select([x], [x]), TypeError),
+    ("matvec", lambda x: snp.matvec(x[0], x[0]), ValueError),
+    ("vecmat", lambda x: snp.vecmat(x[0], x[0]), ValueError),
     ("sum", lambda x: x.sum(0, wrong=1), TypeError),
 ]
 
