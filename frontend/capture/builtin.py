@@ -6,6 +6,7 @@ import builtins
 import operator
 from collections.abc import Callable
 from functools import reduce
+from importlib import import_module
 from typing import Any
 
 from symfuse.compiler.ir.dims import Expr
@@ -19,6 +20,7 @@ from .attempt import inlined
 from .choices import choose
 from .comprehensions import extreme as extreme_of
 from .comprehensions import folded, listed, mapped, started
+from .effects import traced_within
 from .iterables import enumerate_, range_, reversed_, walk_over, zip_
 from .logic import and_, or_, truth_of
 from .states import decided
@@ -141,6 +143,38 @@ def _picked(test: Any, one: Any, other: Any) -> Any:
     return choose(test, lambda: one, lambda: other)
 
 
+def _print(*values: Any, sep: str | None = " ", **options: Any) -> None:
+    """`print`; in a branch or loop of the graph, when the program comes to it."""
+    if traced_within() is None:
+        print(*values, sep=sep, **options)
+        return
+    if options:
+        _refuse("print", " with " + ", ".join(options))
+    reports = import_module("symfuse.debug.reports")
+    reports.print((" " if sep is None else sep).join("{}" for _ in values), *values)
+
+
+def _outside(name: str) -> Function:
+    """A function that reaches out of the program, as a part of the graph cannot."""
+    python = getattr(builtins, name)
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if traced_within() is not None:
+            _refuse(name, "")
+        return python(*args, **kwargs)
+
+    return called
+
+
+def _refuse(name: str, more: str) -> None:
+    raise UnsupportedError(
+        f"{name}{more} in {traced_within()} that a traced value decides on, which runs while it is "
+        "traced and not when the program does",
+        fix="print by sf.debug.print, and do the rest outside of the branch or loop",
+        loc=user_location(),
+    )
+
+
 BUILTINS: dict[int, Function] = {
     id(all): _all,
     id(any): _any,
@@ -151,6 +185,9 @@ BUILTINS: dict[int, Function] = {
     id(map): mapped,
     id(max): _extreme("max"),
     id(min): _extreme("min"),
+    id(input): _outside("input"),
+    id(open): _outside("open"),
+    id(print): _print,
     id(range): range_,
     id(reduce): _reduce,
     id(reversed): reversed_,

@@ -12,7 +12,9 @@ from symfuse.runtime.errors import TraceError
 from ..tracing.dispatch import ACTIVE, FUNCTIONS
 from ..tracing.rows import Rows
 from ..tracing.specs import describe
+from ..tracing.trace import Trace
 from ..tracing.tree import flatten, map_leaves
+from .lending import Lent, Turn, lent, returned
 from .names import shown
 from .states import UNDEFINED, is_array, is_same, owned
 
@@ -32,14 +34,36 @@ class Carry:
 
     def __init__(self, what: str, names: Words, state: State) -> None:
         self._what, self._names = what, [shown(name) for name in names]
+        self._state = state
         self._parts = [flatten(value) for value in state]
         self.start = [leaf for leaves, _ in self._parts for leaf in leaves if is_array(leaf)]
         self._given: list[Any] = []
         self.appended: dict[str, tuple[Any, ...]] = {}  # in one turn, by the name of the list
         self._rows: dict[str, Rows] = {}
+        self._lent: tuple[Lent, ...] = ()
+        self._turn: Turn | None = None
+        self._tests: list[Trace] = []
+
+    def tested(self, truth: Any) -> Any:
+        """The truth that decides on a turn; what it reads, no turn may write by another name."""
+        self._tests.append(ACTIVE.get())
+        return truth
+
+    def ended(self, leaves: Iterable[Any]) -> State:
+        """The variables after the loop, with these arrays."""
+        values = self._made(leaves)
+        if self._turn is None:
+            return values
+        self._turn.expect_one_name(*self._tests)
+        return returned([self._turn], range(len(values)), values)
 
     def values(self, leaves: Iterable[Any], *, grows: Container[str] = ()) -> State:
-        """The variables for these arrays; lists that are named may grow in the turn."""
+        """The variables of a turn for these arrays; lists that are named may grow in it."""
+        found = self._made(leaves, grows)
+        self._lent = tuple(map(lent, self._state, found))
+        return found
+
+    def _made(self, leaves: Iterable[Any], grows: Container[str] = ()) -> State:
         arrays = self._given = list(leaves)
         rest = iter(arrays)
         found = []
@@ -62,6 +86,9 @@ class Carry:
         arrays: list[Any] = []
         given = iter(self._given)
         self.appended = {}
+        self._turn = Turn(self._lent, state, ACTIVE.get(), repeats=True)
+        self._turn.expect_one_name()
+        self._turn.expect_steady()
         for name, value, (known, tree) in zip(self._names, state, self._parts, strict=True):
             if isinstance(value, _Growing):
                 value = self._kept(name, value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,9 +17,11 @@ from symfuse.runtime.errors import TraceError
 
 from ..control.branches import alike, chosen
 from ..control.regions import Region, trace_region
+from ..tracing.dispatch import ACTIVE
 from ..tracing.trace import call
 from ..tracing.tree import Structure, flatten
 from .effects import unchanged
+from .lending import Lent, Turn, expect_one_name, lent, returned, with_other_names
 from .names import shown
 from .states import (
     NOTHING,
@@ -32,13 +35,13 @@ from .states import (
     is_same,
     owned,
     scalar,
-    updated,
 )
 
 __all__ = ["branch", "choose", "joined", "leave"]
 
 Function = Callable[..., Any]
 Words = Sequence[str]
+_RETURNED = "what is returned"
 
 
 def branch(
@@ -56,14 +59,13 @@ def branch(
         (then if truth else otherwise)()
         return
     variables = Variables.of(reader)
-    sides = [variables.running(side, results) for side in (then, otherwise)]
-    with unchanged("a branch", then, otherwise), variables.kept() as state:
+    used = {*results, *_known_elsewhere(variables, written)}
+    sides = [variables.running(side) for side in (then, otherwise)]
+    with variables.kept() as state:
         check_effects("a branch", effects)
-        known = dict(zip(variables.names, state, strict=True))
         take = _taking(variables.names, written, state)
-        found, stay = _chosen(test, sides, _some(results), take, variables.names)
-    for name, value in zip(results, found, strict=True):
-        variables.write([updated(known[name], value) if name in stay else value], [name])
+        found = _chosen(test, sides, used, take, variables.names)
+    variables.write(found.values(), list(found))
 
 
 def leave(
@@ -79,43 +81,36 @@ def leave(
     if truth is not None:
         return (then if truth else otherwise)()
     variables = Variables.of(reader)
+    results = {_RETURNED, *_known_elsewhere(variables, written)}
 
     def returning(side: Function) -> Function:
-        def run(*state: Any) -> tuple[Any]:
+        def run(*state: Any) -> tuple[Any, ...]:
             variables.write(state)
-            return (side(),)
+            value = side()
+            return *variables.read(), value
 
         return run
 
-    with unchanged("a branch", then, otherwise), variables.kept() as state:
+    with variables.kept() as state:
         check_effects("a branch", effects)
         sides = (returning(then), returning(otherwise))
         take = _taking(variables.names, written, state)
-        return _chosen(test, sides, ("what is returned",), take)[0][0]
+        found = _chosen(test, sides, results, take, (*variables.names, _RETURNED))
+    return found[_RETURNED]
+
+
+def _known_elsewhere(variables: Variables, written: Words) -> set[str]:
+    """The variables whose lists and dicts have other names, which see what a branch changes."""
+    expect_one_name(variables, written, np.ndarray)
+    return with_other_names(variables, list, dict)
 
 
 def joined(
-    test: Any,
-    sides: Sequence[Function],
-    names: Words,
-    written: Words,
-    state: Sequence[Any],
-    results: Words,
+    test: Any, sides: Sequence[Function], names: Words, written: Words, state: Sequence[Any]
 ) -> tuple[Any, ...]:
-    """The values of the variables `results` after a branch, each side of which takes the state."""
-    return _chosen(test, sides, _some(results), _taking(names, written, state))[0]
-
-
-def _some(results: Words) -> Words:
-    """The variables that a branch gives, of which there must be some."""
-    if results:
-        return results
-    raise TraceError(
-        "this branch assigns no variable that is used later, and can do nothing else, as a "
-        "traced value decides on it",
-        fix="give a value to a variable, and use it after the branch",
-        loc=user_location(),
-    )
+    """The values of variables after a branch, each side of which takes and returns them."""
+    found = _chosen(test, sides, names, _taking(names, written, state), names)
+    return tuple(found[name] for name in names)
 
 
 def choose(test: Any, then: Function, otherwise: Function) -> Any:
@@ -124,28 +119,30 @@ def choose(test: Any, then: Function, otherwise: Function) -> Any:
     if truth is not None:
         return (then if truth else otherwise)()
     sides = (lambda: (then(),), lambda: (otherwise(),))
-    with unchanged("a branch", then, otherwise):
-        return _chosen(test, sides, ("the value",), lambda: ())[0][0]
+    return _chosen(test, sides, ["the value"], lambda: (), ["the value"])["the value"]
 
 
-def _taking(names: Words, written: Words, state: Sequence[Any]) -> Callable[[], tuple[Any, ...]]:
+def _taking(names: Words, written: Words, state: Sequence[Any]) -> Callable[[], tuple[Lent, ...]]:
     """What a side is called with, made inside of its trace."""
     check_writable(names, written, state)
     pairs = list(zip(names, state, strict=True))
-    return lambda: tuple(
-        owned(value) if name in written else copied(value) for name, value in pairs
-    )
+
+    def take() -> tuple[Lent, ...]:
+        own: dict[int, Any] = {}
+        return tuple(
+            lent(value, owned(value, own) if name in written else copied(value))
+            for name, value in pairs
+        )
+
+    return take
 
 
 class _Side(Struct, frozen=True):
-    """One side, traced: the value of each variable after it, and the nodes of the arrays."""
+    """One side, traced: the nodes of its arrays, and the variables before and after it."""
 
     region: Region
-    given: tuple[Any, ...]
-    values: tuple[Any, ...]
-
-    def leaves(self) -> list[tuple[list[Any], Structure]]:
-        return [flatten(value) for value in self.values]
+    turn: Turn
+    places: tuple[int, ...]  # of the variables whose arrays the nodes are
 
 
 class _Slot(Struct, frozen=True):
@@ -159,46 +156,63 @@ class _Slot(Struct, frozen=True):
 def _chosen(
     test: Any,
     functions: Sequence[Function],
+    results: Container[str],
+    take: Callable[[], tuple[Lent, ...]],
     names: Words,
-    take: Callable[[], Any],
-    state: Words = (),
-) -> tuple[tuple[Any, ...], set[str]]:
-    """The values after a branch that a traced value decides on, and the names of those that are
-    on both sides what was given for this name of the state: the same object, as it is now."""
-    sides = tuple(_traced(function, take) for function in functions)
+) -> dict[str, Any]:
+    """Of the variables that both sides return, those that are used after a branch.
+
+    With them come those whose arrays both sides keep, and may write to.
+    """
+    with unchanged("a branch", *functions):
+        sides = tuple(_traced(function, take, results, names) for function in functions)
+    common = set.intersection(*(set(side.places) for side in sides))
     slots: list[_Slot] = []
     trees: list[Structure] = []
-    seen = [0, 0]
-    for name, one, other in zip(names, *(side.values for side in sides), strict=True):
-        tree, found = _joined(shown(name), one, other, seen)
+    places = sorted(common)
+    if not places:
+        raise TraceError(
+            "this branch assigns no variable that is used later, and can do nothing else, as a "
+            "traced value decides on it",
+            fix="give a value to a variable, and use it after the branch",
+            loc=user_location(),
+        )
+    for at in places:
+        seen = [_count(side, at) for side in sides]
+        one, other = (side.turn.after[at] for side in sides)
+        tree, found = _joined(shown(names[at]), one, other, seen)
         slots += found
         trees.append(tree)
-    results = iter(_results(test, sides, [slot for slot in slots if slot.arrays]))
-    leaves = iter([next(results) if slot.arrays else slot.value for slot in slots])
-    values = tuple(tree.unflatten([next(leaves) for _ in range(tree.count)]) for tree in trees)
-    return values, set.intersection(*(_kept(side, names, state) for side in sides))
+    arrays = iter(_results(test, sides, [slot for slot in slots if slot.arrays]))
+    leaves = iter([next(arrays) if slot.arrays else slot.value for slot in slots])
+    values = [tree.unflatten([next(leaves) for _ in range(tree.count)]) for tree in trees]
+    found_values = returned([side.turn for side in sides], places, values)
+    return dict(zip([names[at] for at in places], found_values, strict=True))
 
 
-def _kept(side: _Side, names: Words, state: Words) -> set[str]:
-    given = dict(zip(state, side.given, strict=False))
-    return {
-        name
-        for name, value in zip(names, side.values, strict=True)
-        if name in given and value is given[name]
-    }
+def _count(side: _Side, at: int) -> int:
+    """How many arrays the variables before this one have."""
+    before = [place for place in side.places if place < at]
+    return sum(map(is_array, flatten(side.turn.at(before))[0]))
 
 
-def _traced(function: Function, take: Callable[[], Any]) -> _Side:
-    kept: list[Any] = []
-    given: list[Any] = []
+def _traced(
+    function: Function, take: Callable[[], tuple[Lent, ...]], results: Container[str], names: Words
+) -> _Side:
+    found: list[Any] = []
 
     def inside(_: Any) -> list[Any]:
-        given[:] = take()
-        kept[:] = function(*given)
-        return [leaf for leaf in flatten(tuple(kept))[0] if is_array(leaf)]
+        given = take()
+        after = function(*(one.inside for one in given))
+        more = (lent(None, NOTHING) for _ in after[len(given) :])  # a value that is made inside
+        turn = Turn((*given, *more), after, ACTIVE.get())
+        turn.expect_one_name()
+        places = tuple(at for at, name in enumerate(names) if name in results or turn.keeps(at))
+        found[:] = turn, places
+        return [leaf for leaf in flatten(turn.at(places))[0] if is_array(leaf)]
 
     region = trace_region(_named(function), (), lambda _, given: inside(given))
-    return _Side(region, tuple(given), tuple(kept))
+    return _Side(region, *found)
 
 
 def _named(function: Function) -> Function:

@@ -97,8 +97,7 @@ def folded(step: Function, values: Walk, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (item if found is NOTHING else step(found, item),)
 
-    with unchanged("a comprehension", step, values.item):
-        return turns(values, turn, (what,), (), (NOTHING,))[0]
+    return turns(values, turn, (what,), (), (NOTHING,))[0]
 
 
 def started(step: Function, values: Walk, start: Any, what: str) -> Any:
@@ -107,8 +106,7 @@ def started(step: Function, values: Walk, start: Any, what: str) -> Any:
     def turn(item: Any, found: Any) -> tuple[Any]:
         return (step(found, item),)
 
-    with unchanged("a comprehension", step, values.item):
-        return turns(values, turn, (what,), (), (start,))[0]
+    return turns(values, turn, (what,), (), (start,))[0]
 
 
 def extreme(name: str, values: Walk) -> Any:

@@ -10,6 +10,7 @@ import dis
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache, partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -23,14 +24,22 @@ from ..tracing.dispatch import unanswered
 from ..tracing.places import raised_at
 from ..tracing.tracer import Tracer
 from .names import HANDLE
+from .progress import has_place, place
 from .source import is_installed
 
-__all__ = ["unchanged"]
+__all__ = ["traced_within", "unchanged"]
+
+_WITHIN: ContextVar[str | None] = ContextVar("symfuse_within", default=None)
 
 _MOST = 4096  # objects that are looked at
 _LONG = 1024  # elements of what is not looked into
 _Parts = list[tuple[str, Any]]  # each with how it is written behind the whole
 _Held = Callable[[], _Parts]
+
+
+def traced_within() -> str | None:
+    """The kind of code of the graph that is being traced, where that is a part of a function."""
+    return _WITHIN.get()
 
 
 class unchanged:
@@ -41,9 +50,11 @@ class unchanged:
         self._before: list[tuple[str, _Held, _Parts]] = []
 
     def __enter__(self) -> None:
+        self._token = _WITHIN.set(self._what)
         self._before = [(path, held, held()) for path, held in _reached(self._functions)]
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        _WITHIN.reset(self._token)
         if error is not None:
             self._expect_traced(error)
         for path, held, parts in self._before if error is None else ():
@@ -138,7 +149,7 @@ def _global(known: dict[str, Any], name: str) -> _Parts:
 
 def _can_change(one: Any) -> bool:
     kinds = (Tracer, np.ndarray, list, dict, set, deque, bytearray)
-    return isinstance(one, kinds) or _has_fields(one)
+    return isinstance(one, kinds) or _has_fields(one) or has_place(one)
 
 
 def _has_fields(one: Any) -> bool:
@@ -159,6 +170,8 @@ def _held(one: Any) -> _Parts:
     """What an object holds."""
     if isinstance(one, Tracer):
         return [("", one._node)]
+    if has_place(one):
+        return [("", part) for part in place(one)]
     if isinstance(one, np.ndarray | bytearray):
         is_short = len(one) < _LONG if isinstance(one, bytearray) else one.size < _LONG
         return [("", bytes(one))] if is_short else []

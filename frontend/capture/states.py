@@ -32,7 +32,6 @@ __all__ = [
     "is_same",
     "owned",
     "scalar",
-    "updated",
 ]
 
 _CONTAINERS = (list, dict, set, bytearray, np.ndarray)
@@ -155,31 +154,20 @@ def scalar(test: Tracer) -> Tracer:
     )
 
 
-def owned(value: Any) -> Any:
-    """The value for a region that may write to it: its arrays belong to the running trace."""
-    return map_leaves(_own, value)
+def owned(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """The value for a region that may write to it: its arrays belong to the running trace.
+
+    With `known` one array has one that stands in for it, however many names it has.
+    """
+    if known is None:
+        return map_leaves(_own, value)
+    return map_leaves(lambda leaf: known.setdefault(id(leaf), _own(leaf)), value)
 
 
 def copied(value: Any) -> Any:
     """The value in containers of its own, which may change."""
     leaves, tree = flatten(value)
     return tree.unflatten(leaves)
-
-
-def updated(old: Any, new: Any) -> Any:
-    """The old object with the contents of the new one, for whoever has another name for it."""
-    if isinstance(old, Tracer) and isinstance(new, Tracer):
-        if new._node is not old._node:
-            old._write(new)
-        return old
-    if type(old) is list and type(new) is list:
-        old[:] = new
-        return old
-    if type(old) is dict and type(new) is dict:
-        old.clear()
-        old.update(new)
-        return old
-    return new
 
 
 def check_writable(names: Iterable[str], written: Container[str], state: Iterable[Any]) -> None:
@@ -195,8 +183,10 @@ def _own(leaf: Any) -> Any:
     trace = ACTIVE.get()
     if not isinstance(leaf, Tracer | np.ndarray) or trace is None:
         return leaf
-    weak = isinstance(leaf, Tracer) and leaf._weak
-    return Tracer(trace, trace.lift(leaf), weak=weak, owned=True)
+    weak, read = isinstance(leaf, Tracer) and leaf._weak, trace.read
+    found = Tracer(trace, trace.lift(leaf), weak=weak, owned=True)
+    trace.read = read  # what stands in for an array is no other name for it
+    return found
 
 
 def check_effects(what: str, effects: Sequence[tuple[str, str, Callable[[], Any]]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
@@ -22,6 +23,7 @@ from .carry import Carry
 from .choices import branch, joined
 from .effects import unchanged
 from .iterables import Walk, walk_over
+from .lending import expect_one_name
 from .logic import and_, not_, truth_of
 from .names import shown
 from .states import (
@@ -56,7 +58,8 @@ def while_loop(
         variables.write(state)
         return test()
 
-    with unchanged("a loop", test, body), variables.kept() as state:
+    expect_one_name(variables, written, np.ndarray)
+    with variables.kept() as state:
         check_effects("a loop", effects)
         turn = variables.running(body)
         found = _while("while", asks, turn, variables.names, written, state, None)
@@ -88,7 +91,9 @@ def for_loop(
                 return
         return
     flag = None if broken is None else variables.names.index(broken)
-    with unchanged("a loop", body), variables.kept() as state:
+    expect_one_name(variables, written, np.ndarray)
+    expect_one_name(variables, grows, np.ndarray, list)
+    with variables.kept() as state:
         check_effects("a loop", effects)
         turn = variables.running(body)
         found = turns(walked, turn, variables.names, written, state, flag, grows)
@@ -125,14 +130,14 @@ def _while(
 
     def run(carry: Carry) -> list[Any]:
         found: list[Any] = native_while(
-            lambda leaves: truth_of(test(*carry.values(leaves))),
+            lambda leaves: carry.tested(truth_of(test(*carry.values(leaves)))),
             lambda leaves: carry.after(body(*carry.values(leaves))),
             carry.start,
             bound=bound,
         )
         return found
 
-    return _looped(what, body, names, written, state, run)
+    return _looped(what, (body, test), names, written, state, run)
 
 
 def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tuple[Walk, Function]:
@@ -148,7 +153,7 @@ def _filtered(walked: Walk, body: Function, names: Words, written: Words) -> tup
         known = decided(test)
         if known is not None:
             return inside(*state) if known else state
-        return joined(test, (inside, _unchanged), names, written, state, names)
+        return joined(test, (inside, _unchanged), names, written, state)
 
     return replace(walked, item=lambda *rows: rows, kept=None), asks
 
@@ -173,8 +178,8 @@ def _counted(
         carry.grow(more, walked.length)
         return last  # type: ignore[no-any-return]
 
-    first = (lambda *given: body(walked.first(), *given)) if walked.length != 0 else None
-    return _looped("for", body, names, written, state, run, first)
+    first = (lambda *given: body(walked.first(), *given)) if walked.length != 0 else body
+    return _looped("for", (first, body), names, written, state, run)
 
 
 def _until_broken(
@@ -221,7 +226,8 @@ def _rest(
         step = iterable.step
         walked = Walk(len(items), (), lambda at, _: items[0] + at * step)
         flag = variables.names.index(broken)
-        with unchanged("a loop", body), variables.kept() as state:
+        expect_one_name(variables, written, np.ndarray)
+        with variables.kept() as state:
             check_effects("a loop", effects)
             turn = variables.running(body)
             found = _until_broken(walked, turn, variables.names, written, state, flag)
@@ -242,14 +248,13 @@ def _unchanged(*state: Any) -> State:
 
 def _looped(
     what: str,
-    body: Function,
+    functions: Sequence[Function],
     names: Words,
     written: Words,
     state: State,
     run: Callable[[Carry], list[Any]],
-    first: Function | None = None,
 ) -> State:
-    """The variables after a loop of the graph."""
+    """The variables after a loop of the graph; the first function tells what a turn is like."""
     for name, value in zip(names, state, strict=True):
         if value is UNDEFINED:
             raise TraceError(
@@ -260,9 +265,11 @@ def _looped(
             )
     check_writable(names, written, state)
     if any(value is NOTHING for value in state):
-        state = _filled(first or body, state)
+        state = _filled(functions[0], state)
     carry = Carry(what, names, state)
-    return carry.values(run(carry))
+    with unchanged("a loop", *functions):
+        leaves = run(carry)
+    return carry.ended(leaves)
 
 
 def _filled(body: Function, state: State) -> State:

@@ -47,6 +47,7 @@ class Trace:
         self.parameters: list[Node] = []
         self.captured: dict[Node, Any] = {}
         self.told: Node | None = None  # the token of the last operation that tells of values
+        self.read: dict[int, tuple[Tracer, Loc | None]] = {}  # from outside, by identity, and where
         self._hidden: dict[int, tuple[Any, Node]] = {}
 
     @contextmanager
@@ -178,6 +179,7 @@ class Trace:
             return tracer._node
         if not self._is_inside(tracer._trace):
             raise leaked(tracer)
+        self._note_read(tracer)
         node = tracer._node
         if node.is_constant:
             return copied_constant(self.builder, node)
@@ -186,6 +188,14 @@ class Trace:
             inner = self.builder.parameter(name, node.type, Source(node.source.loc, name))
             self._hide(node, inner, Tracer(tracer._trace, node))
         return self._hidden[id(node)][1]
+
+    def _note_read(self, tracer: Tracer) -> None:
+        """Note for all traces around this one that the array is read, and whose memory it is."""
+        trace: Trace | None = self
+        found = {id(base): (base, user_location()) for base in tracer._bases()}
+        while trace is not None and trace is not tracer._trace:
+            trace.read = {**found, **trace.read}
+            trace = trace.parent
 
     def _hide(self, key: Any, node: Node, value: Any) -> None:
         self._hidden[id(key)] = (key, node)

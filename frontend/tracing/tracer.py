@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from symfuse.compiler.ir.node import Node
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError, SymfuseError, TraceError, UnsupportedError, nearest
 
-from .dispatch import FUNCTIONS, HOMES, Traceable, call_numpy, unanswered, unsupported
+from .dispatch import FUNCTIONS, HOMES, call_numpy, unanswered, unsupported
 from .hints import rewritten
+from .memory import Memory
 from .methods import METHODS
 from .refusals import NoValueError
 from .sizes import shown_to_users
@@ -88,13 +90,10 @@ def _no_value(what: str) -> Callable[..., Any]:
     return convert
 
 
-class Tracer(Traceable):
+class Tracer(Memory):
     """A value of the graph that is being traced; it has a shape and a dtype but no elements."""
 
-    __slots__ = (
-        "__weakref__", "_awaited", "_is_owned", "_node", "_pending", "_trace", "_version", "_view",
-        "_weak",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_weak")
     __array_priority__ = 1000
     __symfuse_leaf__ = True
 
@@ -113,6 +112,10 @@ class Tracer(Traceable):
         self._version = 0  # counts in-place writes
         self._pending: Tracer | None = None  # the array that `x[i] += 1` is about to write
         self._awaited: Tracer | None = None  # and there, what it is about to be written
+        self._shares: tuple[
+            tuple[ref[Tracer], int], ...
+        ] = ()  # what a branch may have given, likewise
+        self._lost: Any = None  # where it was written by another name, which has its elements
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -275,41 +278,6 @@ class Tracer(Traceable):
     def _for(self, base: Tracer) -> Tracer:
         self._pending, base._awaited = base, self
         return self
-
-    def _write(self, value: Tracer) -> None:
-        self._node, self._trace = value._node, value._trace
-        self._version += 1
-
-    def _check_writable(self) -> None:
-        reason, fix = "", ""
-        if self._node.is_parameter and not self._is_owned:
-            reason, fix = "is an argument, which belongs to the caller", "x = x.copy()"
-        elif self._view is not None:
-            reason, fix = (
-                "shares the memory of another array",
-                "write to that array, or x = x.copy()",
-            )
-        if reason:
-            raise TraceError(
-                f"in-place write to {self!r}, which {reason}",
-                fix=f"before the write: {fix}; or use x.at[i].set(v)",
-                loc=user_location(),
-            )
-
-    def _check_usable(self) -> None:
-        if self._view is not None and self._view[0]._version != self._view[1]:
-            raise TraceError(
-                f"{self!r} is a view of an array that has been written to since",
-                fix="copy it before the write: x[i].copy()",
-                loc=user_location(),
-            )
-        changed = self if self._pending is not None else self._awaited
-        if changed is not None:
-            raise TraceError(
-                f"{changed!r} is a view of another array and was changed in place",
-                fix="index in the same statement: x[i] += v",
-                loc=user_location(),
-            )
 
     def __iter__(self) -> Iterator[Any]:
         """The parts along the first axis, where they are few; a loop over many is no iteration."""

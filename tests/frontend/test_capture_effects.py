@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import random
+
 import numpy as np
 import pytest
 
@@ -111,6 +114,42 @@ def traced_array(x):
     return (one() if x.sum() > 0 else -x) + y
 
 
+def generator(x):
+    numbers = (value for value in [1.0, 2.0, 3.0])
+    y = x * next(numbers) if x.sum() > 0 else x
+    return y * next(numbers)
+
+
+def iterator(x):
+    values, turns = iter(range(9)), 0
+    while x.sum() < 50 and turns < 3:
+        x, turns = x + next(values), turns + 1
+    return x + next(values)
+
+
+def enumerated(x):
+    pairs = enumerate([1.0, 2.0])
+    y = x * next(pairs)[1] if x.sum() > 0 else x
+    return y * next(pairs)[1]
+
+
+def random_numbers(x):
+    numbers, turns = random.Random(0), 0
+    while x.sum() < 50 and turns < 3:
+        x, turns = x + numbers.random(), turns + 1
+    return x
+
+
+def file(x):
+    text = io.StringIO()
+    if x.sum() > 0:
+        text.write("positive")
+        y = x
+    else:
+        y = -x
+    return y
+
+
 def loop(x):
     total = 0.0 * x
     for value in x * np.ones((20, 1)):
@@ -127,7 +166,9 @@ CASES = [
     (method, "counter"), (attribute, "counter"), (function_that_logs, "LOG"),
     (second_operand, "LOG"), (set_of_values, "kept"), (nonlocal_variable, "count"),
     (global_variable, "TOTAL"), (attribute_of_a_class, "Counter"), (array_of_numpy, "COUNTS"),
-    (traced_array, "y"), (loop, "LOG"), (comprehension, "LOG"),
+    (loop, "LOG"), (comprehension, "LOG"),
+    (generator, "numbers"), (iterator, "values"), (enumerated, "pairs"),
+    (random_numbers, "numbers"), (file, "text"),
 ]  # fmt: skip
 
 
@@ -137,6 +178,46 @@ def test_the_change_is_refused_by_its_name(function, name):
         sf.trace(function, "f64[3]")
     assert caught.value.what.startswith(f"{name} changes in a ")
     assert caught.value.user_frame[0] == __file__
+
+
+def test_a_write_to_an_array_from_outside_is_refused_at_its_line():
+    with pytest.raises(sf.TraceError, match="from outside of the branch") as caught:
+        sf.trace(traced_array, "f64[3]")
+    assert caught.value.loc.source() == "y[0] = 7.0"
+
+
+def test_a_file_is_opened_in_no_branch(tmp_path):
+    def opening(x):
+        if x.sum() > 0:
+            open(tmp_path / "made", "w").close()
+            x = x + 1
+        return x
+
+    with pytest.raises(sf.UnsupportedError, match="open in a branch"):
+        sf.trace(opening, "f64[3]")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", ["interpret", "cpu"])
+def test_print_in_branches_and_loops_prints_when_the_program_runs(target, capfd):
+    def printing(x):
+        turns = 0
+        while x.sum() < 50 and turns < 3:
+            if x[0] > 5:
+                print("large", x[0])
+                x = x + 8
+            print(turns, x.sum(), sep=": ")
+            x, turns = x + 4, turns + 1
+        return x
+
+    for x in (np.arange(3.0), np.full(3, 6.0), np.full(3, 99.0)):
+        wanted = printing(x)
+        told = capfd.readouterr().out
+        compiled = sf.jit(printing, target=target)
+        compiled(x)
+        capfd.readouterr()
+        np.testing.assert_array_equal(compiled(x), wanted)
+        assert capfd.readouterr().out == told
 
 
 def test_what_is_made_inside_may_change():
