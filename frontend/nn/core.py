@@ -118,6 +118,9 @@ class Maxout(Stepwise):
 class Embedding(Stepwise):
     """The row of a table for each whole number; with `mask_zero`, 0 is a step that does not count.
 
+    Numbers outside of the table, which only the compiled program sees, are given the nearest row,
+    as `symfuse.numpy.take` has it; `sf.debug.check(x < 10)` before the layer makes them errors.
+
     >>> import numpy as np
     >>> import symfuse as sf
     >>> layer = sf.nn.Embedding(10, 4)

@@ -40,12 +40,18 @@ def getitem(x: Tracer, key: Any) -> Any:
     result = admitted(_cut_axes(x, found), found)
     if not found.indexed:
         shape = tuple(1 if part is None else result.shape[part] for part in found.layout)
-        if shape == tuple(result.shape):
-            return result if result is not x else call("reshape", x, shape=shape)
-        return call("reshape", result, shape=shape)
+        if result is x or shape != tuple(result.shape):
+            result = call("reshape", result, shape=shape)
+        if not shape and not _has_ellipsis(key):
+            result._view = None  # an element, which is a number of its own in NumPy
+        return result
     taken = _taken(result, found)
     taken._view = None
     return taken
+
+
+def _has_ellipsis(key: Any) -> bool:
+    return any(part is Ellipsis for part in (key if isinstance(key, tuple) else (key,)))
 
 
 def _cut_axes(x: Tracer, found: Subscript) -> Any:
@@ -105,6 +111,8 @@ def _combined(places: list[Any], sizes: Any) -> Any:
 
 def places_of(index: Any, size: Any) -> Any:
     """An index array with negative places counted from the end; known ones are checked."""
+    if isinstance(index, Tracer) and (number := index._node.number) is not None:
+        index = np.asarray(number)
     if isinstance(index, Tracer):
         wide = convert(index, DType.I64)
         if index._node.dtype.is_unsigned:
@@ -124,7 +132,13 @@ def places_of(index: Any, size: Any) -> Any:
 
 @numpy_like(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: None = None, mode: str = "raise") -> Any:
-    """The elements at places along an axis; traced places outside are clipped."""
+    """The elements at places along an axis.
+
+    Places that are known and outside raise OutOfRangeError at the user's line. Traced ones outside,
+    which only the program sees, give the nearest element of the axis, as with `mode="clip"`
+    (negative ones count from the end first). To have them raise, write
+    `sf.debug.check((i >= 0) & (i < n), "place {}", i)`.
+    """
     x, at = line(traced(a), axis)
     places = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if not np.issubdtype(places.dtype, np.integer):

@@ -118,6 +118,14 @@ where Python can decide, it does, as without symfuse. So `for i in range(3)` is 
   an array or a `range` of sizes, with `break` or without. Others have forward mode.
 - A branch or loop of the graph changes variables and nothing else: what changes an object or a
   variable from outside, by a function that it calls as well, is refused.
+- What a loop or branch writes to an array, list or dict is seen by all of its names, as in Python.
+  Where that cannot be, it is refused: another name that reads the array inside of the code that
+  writes to it, names that are for one array in some turns only, and later use of an array that may
+  have been written by another name. `y = x.copy()` makes an array of its own.
+- `print` prints when the program comes to it. Iterators, files and random generators from outside,
+  `open` and `input` are refused, as they would move on while the function is traced.
+- A traced number that picks an element of an array, list or tuple, and is outside of it, gives the
+  nearest element; known numbers outside raise. `sf.debug.check(i < n)` makes it an error.
 - A comprehension, and a list to which every turn of a loop appends, is one array that a loop
   fills; it is read like a list, and NumPy's functions take it as the array that it is.
 - What cannot be rewritten are generators, code without source, and `match` of classes and keys.
