@@ -45,6 +45,8 @@ def test_partials_are_the_derivatives_of_the_formula(op: Op) -> None:
         if which in op.constant_in:
             continue
         chosen = _partial(op, which)
+        if not _has_numbers(chosen):
+            continue
         for point in _points(op):
             at = dict(zip(variables(op), point, strict=True))
             found, wanted = (sympy.N(e.subs(at), DIGITS) for e in (chosen, derived))
@@ -53,6 +55,8 @@ def test_partials_are_the_derivatives_of_the_formula(op: Op) -> None:
 
 @pytest.mark.parametrize("op", WRITTEN, ids=lambda op: op.name)
 def test_the_reference_computes_the_formula(op: Op) -> None:
+    if not _has_numbers(formula(op)):
+        pytest.skip("SymPy has no numbers of a derivative that it does not know")
     for point in _points(op):
         at = dict(zip(variables(op), point, strict=True))
         if op.name == "select":
@@ -74,6 +78,12 @@ def test_the_tool_prints_partials(capsys: pytest.CaptureFixture[str]) -> None:
         "partials=lambda x, out: (greater(x, 0),),",
     ]
     assert main(["no_such_operation"]) == 2
+
+
+def _has_numbers(expression: Any) -> bool:
+    """Whether SymPy knows all derivatives in it; of betainc it knows none in the parameters, which
+    the tests of derivatives compare with differences."""
+    return not expression.has(sympy.Derivative, sympy.Subs)
 
 
 def _partial(op: Op, which: int) -> Any:
