@@ -77,11 +77,12 @@ class Body(Scalars):
 
     def value(self, node: Node, index: Index) -> Instr:
         """The element of a node at an index."""
-        values = self._values
-        if (node, index) not in values:
+        found = self._values.get((node, index))
+        if found is None:
             for waiting in self._waiting(node, index):
-                values[(waiting, index)] = self._compute(waiting, index)
-        return values[(node, index)]
+                found = self._values[(waiting, index)] = self._compute(waiting, index)
+        assert found is not None  # the node itself comes last
+        return found
 
     def let(self, node: Node, index: Index, value: Instr) -> None:
         """Take this for the element of a node at an index, up to the end of the body."""

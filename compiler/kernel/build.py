@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ WORTH_KEEPING = 12  # cost from which a value is kept rather than computed again
 Storage = Callable[[Node], Buffer]
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, dict=True):
     """Bodies of phases over axes; which axes a body loops over follows from its symbols.
 
     `lasting` is memory that stays the same for many launches: what is made of it is made once.
@@ -34,7 +35,7 @@ class Draft(Struct, frozen=True):
     bodies: tuple[tuple[Instr, ...], ...]
     lasting: frozenset[Buffer] = frozenset()
 
-    @property
+    @cached_property
     def reduced(self) -> frozenset[Symbol]:
         """The axes that some phase folds."""
         folds = (i for body in self.bodies for i in body if i.is_fold)

@@ -188,20 +188,17 @@ def _blocks(
 
 def _pack(blocks: Sequence[_Block], alignment: int) -> list[_Block]:
     """Largest first, each at the lowest offset that is free for its whole life."""
-    placed: list[_Block] = []
+    placed: list[tuple[int, int, _Block]] = []  # with where they begin and end
     for block in sorted(blocks, key=lambda b: (-_number(b.nbytes), b.first)):
-        busy = sorted(
-            (_number(other.offset), _number(_aligned(other.offset + other.nbytes, alignment)))
-            for other in placed
-            if other.overlaps(block)
-        )
+        size = _number(_aligned(block.nbytes, alignment))
+        busy = sorted((start, stop) for start, stop, other in placed if other.overlaps(block))
         offset = 0
         for start, stop in busy:
-            if offset + _number(_aligned(block.nbytes, alignment)) <= start:
+            if offset + size <= start:
                 break
             offset = max(offset, stop)
-        placed.append(replace(block, offset=offset))
-    return placed
+        placed.append((offset, offset + size, replace(block, offset=offset)))
+    return [block for _, _, block in placed]
 
 
 def _slots(
