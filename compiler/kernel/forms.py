@@ -90,7 +90,7 @@ class _Form:
         self._numbers: dict[Any, int] = {}
 
     def __call__(self, value: Any) -> Hashable:
-        return _reading(type(value))(self, value)
+        return _reading(type(value))(self, value)  # type: ignore[arg-type]  # types are hashable
 
     def numbered(self, value: Any) -> Hashable:
         number = self._numbers.get(value)
