@@ -192,7 +192,11 @@ class Trace:
     def _note_read(self, tracer: Tracer) -> None:
         """Note for all traces around this one that the array is read, and whose memory it is."""
         trace: Trace | None = self
-        found = {id(base): (base, user_location()) for base in tracer._bases()}
+        bases = [base for base in tracer._bases() if id(base) not in self.read]
+        if not bases:
+            return
+        loc = user_location()
+        found = {id(base): (base, loc) for base in bases}
         while trace is not None and trace is not tracer._trace:
             trace.read = {**found, **trace.read}
             trace = trace.parent
