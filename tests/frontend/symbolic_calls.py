@@ -177,7 +177,7 @@ special.beta(d, d) + special.betaln(d, d)
 special.kl_div(d, d) + special.rel_entr(d, d)
 special.polygamma(1, d) + special.zeta(d + 1, d)
 special.gammainc(d, d) + special.gammaincc(d, d)
-special.betainc(d, d, q) + special.betaincc(d, d, q)
+special.betainc(d, d, d / (d + 1)) + special.betaincc(d, d, d / (d + 1))
 """
 
 LINES = [
