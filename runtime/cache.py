@@ -176,12 +176,11 @@ class Store:
 
     def _all(self) -> Iterator[Path]:
         """The entries, and parts of such that processes which were ended have left."""
-        yield from self._files(_ENTRY)
-        yield from self._files(_PART)
+        return self._files(_ENTRY, _PART)
 
-    def _files(self, suffix: str) -> Iterator[Path]:
-        with suppress(OSError):  # another process may remove folders meanwhile
-            yield from self.folder.rglob(f"*{suffix}")
+    def _files(self, *suffixes: str) -> Iterator[Path]:
+        for folder, _, names in os.walk(self.folder):  # whatever other processes remove meanwhile
+            yield from (Path(folder, name) for name in names if name.endswith(suffixes))
 
 
 @cache
