@@ -175,7 +175,7 @@ def _buffers(parts: tuple[Part, ...]) -> tuple[tuple[Buffer, ...], tuple[Buffer,
 
 def _work(part: Part) -> Dim:
     """Scalar additions that all points of all phases are worth, and what they move: a byte from
-    beyond the nearest cache takes as long as one."""
+    beyond the nearest cache counts as one, about 30 ps."""
     total: Dim = 0
     extents = {axis.symbol: axis.extent for axis in part.axes}
     cut = [a.symbol for a in part.axes if a.tile is not None and a.tiles != 1]
@@ -192,9 +192,10 @@ def _work(part: Part) -> Dim:
 
 def _bytes(phase: Phase, extents: Mapping[Symbol, Dim]) -> Dim:
     """Bytes that a phase reads and writes, each once for all points that share it."""
-    total: Dim = 0
-    for instr in phase.body:
-        if isinstance(instr.detail, Access):
-            elements = product(tuple(extents[s] for s in extents if s in instr.axes))
-            total = total + elements * instr.detail.buffer.dtype.itemsize
-    return total
+    moved = (
+        product(tuple(extents[s] for s in extents if s in instr.axes))
+        * instr.detail.buffer.dtype.itemsize
+        for instr in phase.body
+        if isinstance(instr.detail, Access)
+    )
+    return sum(moved, 0)

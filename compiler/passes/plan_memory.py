@@ -51,14 +51,14 @@ class MemoryPlan(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def unshared(self) -> Dim:
         """What it would take if nothing were reused."""
-        return _total(_aligned(life.nbytes, self.alignment) for life in self.lifetimes)
+        return sum((_aligned(life.nbytes, self.alignment) for life in self.lifetimes), 0)
 
     def _alive(self, at: int) -> Dim:
         """The bytes that a launch finds alive; a result written over an operand counts once."""
         alive = {
             life.offset: life.nbytes for life in self.lifetimes if life.first <= at <= life.last
         }
-        return _total(alive.values())
+        return sum(alive.values(), 0)
 
 
 def plan_memory(
@@ -215,13 +215,6 @@ def _slots(
             arena = offset + block.nbytes
         same.append(replace(block, offset=offset))
     return [*placed, *chain.from_iterable(known.values())], arena
-
-
-def _total(sizes: Iterable[Dim]) -> Dim:
-    total: Dim = 0
-    for nbytes in sizes:
-        total = total + nbytes
-    return total
 
 
 def _aligned(nbytes: Dim, alignment: int) -> Dim:
