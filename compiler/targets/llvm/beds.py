@@ -6,8 +6,8 @@ with two threads as with one whenever the worker had slept. So the caller takes 
 those that sleep, before it raises `jobs`, and each gives it back to itself when it has seen the new
 number; what others change of its affinity in the meantime stays, but for that one core. Who wakes
 up while its core is being taken gives it back before it sleeps again, which may be for long: until
-then nothing more is taken from it. Taking costs the caller a microsecond for each: of many workers
-the first few are moved only, and by then most of the rest have cores of their own.
+then nothing more is taken from it. Taking costs the caller about a microsecond for each, so of many
+workers only the first few are moved.
 """
 
 from __future__ import annotations
