@@ -121,6 +121,7 @@ def compile_graph(
     if kept is not None:
         log("cache", "%s comes from the cache", graph.name)
         return _told(Compilation(kept, graph, numerics, chosen, True, clock.seconds))
+    TARGETS[target].begin()
     with shown(graph.name):
         stages = _part("stages").run_stages(graph, numerics, clock, chosen)
         with clock.time("generate"):

@@ -13,7 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from symfuse.compiler.targets.llvm.machine import baseline_machine, llvm_version
+from symfuse.compiler.targets.llvm.library import llvm_version
+from symfuse.compiler.targets.llvm.machine import baseline_machine
 from symfuse.compiler.targets.llvm.shared import shared_image, shared_ir
 from symfuse.runtime.host.shipped import FOLDER, file_name, packed
 

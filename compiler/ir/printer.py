@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -32,13 +32,6 @@ RESERVED = frozenset({"True", "False", "None", "inf", "nan", "graph", *(d.value 
 
 _LONG = 16  # literals of more elements are written as bytes
 _UNPRINTABLE = re.compile(r"[^\w.]+")
-
-
-@runtime_checkable
-class _Nested(Protocol):
-    """A graph inside an attribute."""
-
-    def text(self, *, locations: bool = True) -> str: ...
 
 
 def format_graph(graph: Dataflow, *, locations: bool = True) -> str:
@@ -134,8 +127,8 @@ def format_attribute(value: Any, *, locations: bool = False) -> str:
     if isinstance(value, tuple):
         comma = "," if len(value) == 1 else ""
         return f"({', '.join(format_attribute(v, locations=locations) for v in value)}{comma})"
-    if isinstance(value, _Nested):
-        return value.text(locations=locations).replace("\n", "\n  ")
+    if isinstance(value, Dataflow):
+        return format_graph(value, locations=locations).replace("\n", "\n  ")
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 

@@ -21,13 +21,15 @@ class Listed(Struct, frozen=True):
     """A target: the folder of its code, the stages that it writes, and the machine at hand.
 
     `machine` gives the architecture that is compiled for where none is asked for, and `identity`
-    all that decides what code comes out for an architecture.
+    all that decides what code comes out for an architecture. `begin` starts what takes long and
+    nobody waits for, as soon as there is something to compile.
     """
 
     folder: str
     texts: tuple[str, ...]
     machine: Callable[[], str]
     identity: Callable[[str], str]
+    begin: Callable[[], None] = lambda: None
 
 
 def load_target(name: str, arch: str) -> Target:
@@ -61,6 +63,10 @@ def _processor_identity(arch: str) -> str:
     return f"{arch} {host_features().vector_bytes}"
 
 
+def _begin_loading() -> None:
+    importlib.import_module(".llvm.machine", __name__).begin_loading()
+
+
 def _device() -> str:
     found: str = importlib.import_module(".cuda.machine", __name__).architecture()
     return found
@@ -72,6 +78,6 @@ def _device_identity(arch: str) -> str:
 
 
 TARGETS: Mapping[str, Listed] = {
-    "cpu": Listed("llvm", ("llvm", "asm"), _processor, _processor_identity),
+    "cpu": Listed("llvm", ("llvm", "asm"), _processor, _processor_identity, _begin_loading),
     "cuda": Listed("cuda", ("cuda", "ptx", "sass"), _device, _device_identity),
 }

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.explain.text import bytes_text, seconds_text
-from symfuse.compiler.targets.llvm.machine import host_machine, llvm_version
+from symfuse.compiler.targets.llvm.library import llvm_version
+from symfuse.compiler.targets.llvm.machine import host_machine
 from symfuse.runtime import options
 from symfuse.runtime.cache import store
 from symfuse.runtime.cuda.inspect import inspect_cuda

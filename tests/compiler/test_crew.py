@@ -55,7 +55,7 @@ def test_what_fails_while_texts_are_written_is_raised_and_no_further_text_is_beg
     kind: type[BaseException],
 ) -> None:
     itself: list[_Crew] = []
-    itself.append(crew := _Crew(until_over(itself)))
+    itself.append(crew := _Crew(lambda: until_over(itself)))
     with pytest.raises(kind), crew:
         for text in TEXTS:
             crew.add(text)
@@ -71,7 +71,7 @@ def test_the_first_failure_of_a_thread_is_raised(kind: type[BaseException]) -> N
             raise kind(text)
         return b""
 
-    crew = _Crew(work)
+    crew = _Crew(lambda: work)
     with crew:
         for number in range(50):
             crew.add(str(number))
@@ -89,7 +89,7 @@ def test_a_caller_that_is_interrupted_while_it_waits_leaves_at_once() -> None:
             _thread.interrupt_main()
         return wait(text)
 
-    itself.append(crew := _Crew(work))
+    itself.append(crew := _Crew(lambda: work))
     with pytest.raises(KeyboardInterrupt), crew:
         for number in range(50):
             crew.add(str(number))

@@ -144,12 +144,9 @@ def masks() -> set[frozenset[int]]:
     return {frozenset(os.sched_getaffinity(thread)) for thread in threads}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are not moved elsewhere")
-def test_woken_workers_get_back_the_core_that_their_caller_took_from_them(pool: Pool) -> None:
-    for _ in range(20):
-        pool.marks_all(chunks=64, threads=4)
-        time.sleep(0.005)
-    for _ in range(1000):  # who was woken last may not have had its turn yet
+def wait_for_cores() -> None:
+    """Until all threads have the cores of this one, which who was woken last may not have yet."""
+    for _ in range(1000):
         if masks() == {frozenset(os.sched_getaffinity(0))}:
             return
         time.sleep(0.01)
@@ -157,9 +154,18 @@ def test_woken_workers_get_back_the_core_that_their_caller_took_from_them(pool: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are not moved elsewhere")
+def test_woken_workers_get_back_the_core_that_their_caller_took_from_them(pool: Pool) -> None:
+    for _ in range(20):
+        pool.marks_all(chunks=64, threads=4)
+        time.sleep(0.005)
+    wait_for_cores()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are not moved elsewhere")
 @pytest.mark.skipif(available_cores() < 2, reason="takes two cores")
 def test_workers_stay_where_the_program_has_put_them(pool: Pool) -> None:
     pool.marks_all(chunks=64, threads=4)
+    wait_for_cores()
     own = {thread.native_id for thread in threading.enumerate()}
     workers = [t for t in map(int, os.listdir("/proc/self/task")) if t not in own]
     allowed = os.sched_getaffinity(0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from symfuse.compiler.targets.llvm.machine import llvm_version
+from symfuse.compiler.targets.llvm.library import llvm_version
 from symfuse.compiler.targets.llvm.shared import shared_image
 from symfuse.compiler.targets.llvm.support import load_support
 from symfuse.runtime.host import shipped, support

@@ -10,8 +10,9 @@ from ...ir.dims import Dim, Symbol, maximum, minimum
 from ...kernel.forms import operands, part_operands
 from ...kernel.phases import Axis, Buffer, Kernel, Part, Serial
 from .addresses import Indices
-from .loops import Nest, Range
+from .loops import Nest
 from .memory import Memory
+from .positions import Range
 from .records import call
 from .routines import write_routines
 from .scalars import LlvmScalars

@@ -16,31 +16,11 @@ from ...kernel.phases import Access, Instr, Local, Loop, Phase, Reduce
 from .addresses import Indices
 from .folds import Key, State, Totals, across_lanes, identity, renamed, tree
 from .memory import Memory
-from .positions import Position
+from .positions import Position, Range
 from .scalars import LlvmScalars
 from .writer import Value, Writer
 
-__all__ = ["Nest", "Range"]
-
-
-class Range(Struct, frozen=True):
-    """The indices of an axis inside the current tile."""
-
-    start: Dim | str
-    stop: Dim | str
-    tile: int | None
-    extent: Dim
-    may_end_early: bool  # the tile can be cut off by the end of the axis
-    length: int | None = None
-
-    @property
-    def known_length(self) -> int | None:
-        """How many indices there are, if that is a number."""
-        if self.length is not None:
-            return self.length
-        if isinstance(self.start, int) and isinstance(self.stop, int):
-            return self.stop - self.start
-        return None
+__all__ = ["Nest"]
 
 
 class Copy(Struct, frozen=True):
@@ -142,20 +122,30 @@ class Nest:
         *,
         tail: bool = False,
     ) -> Totals:
+        masked = stop if tail and loop.lanes > 1 else None
+        if _is_one_turn(start, stop, step):
+            return self._turn(loop, start, masked, inner, totals)
         keys = [(key, n) for key, state in totals.items() for n in range(len(state))]
         carried = [(totals[key][n].type, totals[key][n].name) for key, n in keys]
         with self.w.loop(start, stop, step, carried, hint=loop.symbol.name) as turn:
-            self.at.open()
-            self.at.bind(loop.symbol, turn.index)
-            if tail and loop.lanes > 1:
-                self.mask = {0: self._mask(self._sub(stop, turn.index), loop.lanes)}
-            self._hoist()
             inside = renamed(totals, keys, turn.carried)
-            after = self._walk(inner, inside)
+            after = self._turn(loop, turn.index, masked, inner, inside)
             turn.hand_on(*(after[key][n].name for key, n in keys))
-            self.at.close()
-            self.mask = {}
         return renamed(totals, keys, turn.results)
+
+    def _turn(
+        self, loop: Loop, index: str, stop: str | None, inner: Sequence[Loop], totals: Totals
+    ) -> Totals:
+        """One turn of a loop, its lanes masked where they have a `stop`."""
+        self.at.open()
+        self.at.bind(loop.symbol, index)
+        if stop is not None:
+            self.mask = {0: self._mask(self._sub(stop, index), loop.lanes)}
+        self._hoist()
+        after = self._walk(inner, totals)
+        self.at.close()
+        self.mask = {}
+        return after
 
     def _copies(self, loop: Loop) -> int:
         """How many copies of an unrolled axis the tile has room for."""
@@ -381,7 +371,13 @@ class Nest:
         return right if left == "0" else self.w.once(f"add nsw i64 {left}, {right}")
 
     def _sub(self, left: str, right: str) -> str:
+        if left.isdigit() and right.isdigit():
+            return str(int(left) - int(right))
         return left if right == "0" else self.w.once(f"sub nsw i64 {left}, {right}")
+
+
+def _is_one_turn(start: str, stop: str, step: int) -> bool:
+    return start.isdigit() and stop.isdigit() and 0 < int(stop) - int(start) <= step
 
 
 def _text(value: Dim | str) -> str:

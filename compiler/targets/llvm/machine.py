@@ -1,14 +1,15 @@
-"""The code generator: LLVM text in, object files out. The one place that loads llvmlite."""
+"""The processors that code is generated for, and the threads that do it: LLVM text in, object
+files out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from ctypes import string_at
+from contextlib import suppress
 from functools import cache, partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -17,15 +18,16 @@ from symfuse.runtime.host.features import host_features
 from symfuse.runtime.host.loader import architecture
 
 from ...interpreter import quick_turns
+from .library import CodeGenerator, LLVMError, host_processor
 
 __all__ = [
     "Level",
     "Machine",
     "baseline_machine",
+    "begin_loading",
     "converts_f16",
     "emit_objects",
     "host_machine",
-    "llvm_version",
 ]
 
 Level: TypeAlias = Literal["fast-compile", "default", "max"]
@@ -64,21 +66,21 @@ class Machine(Struct, frozen=True):
 
     def emit_object(self, text: str, *, level: Level = "default") -> bytes:
         """The ELF object file of a module; all its addresses are relative to one another."""
-        target, module = self._compile(text, level)
-        return _emitted(target, module)
+        return self.generator(level)(text)
 
     def assembly(self, text: str, *, level: Level = "default") -> str:
         """The same code as `emit_object` gives, as assembly text."""
-        target, module = self._compile(text, level)
-        emitted: str = target.emit_assembly(module)
-        return emitted
+        return self.generator(level, assembly=True)(text).decode()
 
-    def _compile(self, text: str, level: Level) -> tuple[Any, Any]:
-        target = _target_machine(self, level)
-        facts = f'target triple = "{self.triple}" target datalayout = "{_data_layout(self)}" '
-        module = _parse(f"{facts}{text}\n{self.attributes}\n")
-        _optimise(module, target, level)
-        return target, module
+    def generator(self, level: Level, *, assembly: bool = False) -> Callable[[str], bytes]:
+        """What makes object files of texts, or assembly; for one thread."""
+        try:
+            generator = CodeGenerator(self.triple, self.cpu, self.features, _EFFORT[level])
+        except LLVMError as error:
+            fix = "update llvmlite, which brings LLVM"
+            raise CompileError(f"LLVM does not know this processor: {error}", fix=fix) from error
+        emit = partial(generator.emit, assembly=assembly, thorough=level == "max")
+        return partial(_emitted, emit, self.attributes)
 
 
 def emit_objects(
@@ -89,7 +91,7 @@ def emit_objects(
 ) -> list[bytes]:
     """The object files of modules: threads work on them while later ones are written, and while
     what else there is to do is done `meanwhile`."""
-    crew = _Crew(partial(machine.emit_object, level=level))
+    crew = _Crew(partial(machine.generator, level))
     with quick_turns(), crew:
         for text in texts:
             crew.add(text)
@@ -98,13 +100,14 @@ def emit_objects(
 
 
 class _Crew:
-    """Threads that do one thing with each text, at most as many as there are cores; left when all
-    is done, or, after a failure, what has been begun. Where the system gives no thread, the caller
-    does it all at the end. `concurrent.futures` does more, and loads the standard logging for it.
+    """Threads that get ready and do one thing with each text, at most as many as there are cores;
+    left when all is done, or, after a failure, what has been begun. Where the system gives no
+    thread, the caller does it all at the end. `concurrent.futures` does more, and loads the
+    standard logging for it.
     """
 
-    def __init__(self, work: Callable[[str], bytes]) -> None:
-        self._work, self._threads = work, list[Thread]()
+    def __init__(self, ready: Callable[[], Callable[[str], bytes]]) -> None:
+        self._ready, self._threads = ready, list[Thread]()
         self._texts: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
         self._done: dict[int, bytes] = {}
         self._failures: dict[int, BaseException] = {}
@@ -138,10 +141,12 @@ class _Crew:
         return [self._done[number] for number in range(self._count)]
 
     def _run(self) -> None:
+        work: Callable[[str], bytes] | None = None
         while not self._is_over and (task := self._texts.get()) is not None:
             number, text = task
             try:
-                self._done[number] = self._work(text)
+                work = work or self._ready()
+                self._done[number] = work(text)
             except BaseException as failure:  # whatever it is, `results` raises it
                 self._failures[number] = failure
                 self._is_over = True
@@ -157,11 +162,21 @@ class _Crew:
 
 
 @cache
+def begin_loading() -> None:
+    """Load LLVM in a thread and let it generate something, of which the first time takes long."""
+    with suppress(RuntimeError):  # no thread to be had: who needs LLVM loads it
+        Thread(target=_load).start()
+
+
+def _load() -> None:
+    with suppress(ImportError, OSError, CompileError):  # which who needs LLVM will meet again
+        host_machine().emit_object("define void @nothing() #0 { ret void }")
+
+
+@cache
 def host_machine() -> Machine:
     """The processor of this computer, with all it can do."""
-    llvm = _llvm()
-    features = llvm.get_host_cpu_features().flatten()
-    return Machine(_triple(architecture()), llvm.get_host_cpu_name(), features)
+    return Machine(_triple(architecture()), *host_processor())
 
 
 @cache
@@ -172,7 +187,7 @@ def converts_f16() -> bool:
 
 
 def baseline_machine(name: str = "") -> Machine:
-    """The least processor of an architecture, else of this computer's; llvmlite is not loaded.
+    """The least processor of an architecture, else of this computer's; LLVM is not loaded.
 
     Its code runs on all processors of that architecture.
     """
@@ -180,108 +195,24 @@ def baseline_machine(name: str = "") -> Machine:
     return Machine(_triple(name), *_BASELINES[name])
 
 
-@cache
-def llvm_version() -> str:
-    """The versions that decide what code comes out, for the keys of caches."""
-    llvm = _llvm()
-    return ".".join(map(str, llvm.llvm_version_info))
-
-
-@cache
-def _llvm() -> Any:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
-
-
-@cache
-def _all_targets() -> None:
-    llvm = _llvm()
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-
-
 def _triple(name: str) -> str:
     # The linker reads ELF, so ELF is what is written on every operating system.
     return f"{name}-unknown-linux-gnu"
 
 
-@cache
-def _data_layout(machine: Machine) -> str:
-    return str(_target_machine(machine, "default").target_data)
-
-
-def _target_machine(machine: Machine, level: Level) -> Any:
-    """What generates code, which serves one thread only."""
-    llvm = _llvm()
-    if not machine.triple.startswith(architecture()):
-        _all_targets()
-    return llvm.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu,
-        features=machine.features,
-        opt=_EFFORT[level],
-        reloc="pic",
-        codemodel="small",
-    )
-
-
-def _optimise(module: Any, target: Any, level: Level) -> None:
-    llvm = _llvm()
-    if level == "fast-compile":
-        return
-    tuning = llvm.create_pipeline_tuning_options(speed_level=_EFFORT[level])
-    builder = llvm.create_pass_builder(target, tuning)
-    if level == "max":
-        builder.getModulePassManager().run(module, builder)
-        return
-    passes = llvm.create_new_module_pass_manager()
-    # The text has no variables, no common subexpressions and whole vectors: constants are what
-    # is left to find, such as what a formula makes of an operand that is a number.
-    passes.add_sccp_pass()
-    passes.add_dead_code_elimination_pass()
-    passes.run(module, builder)
-
-
-def _emitted(target: Any, module: Any) -> bytes:
-    """The object file. llvmlite lets one thread at a time into LLVM; as nothing of this module and
-    of what generates its code is known to others, this call need not wait for them."""
-    ffi = _llvm().ffi
-    emit = ffi.lib.LLVMPY_TargetMachineEmitToMemory
-    emit = getattr(emit, "_cfn", emit)  # the function without the lock
-    with ffi.OutputString() as message:
-        buffer = emit(target, module, 1, message)
-        if not buffer:
-            raise CompileError(
-                f"LLVM cannot generate code: {message}",
-                fix="report this as a defect of symfuse, with the function that was compiled",
-            )
+def _emitted(emit: Callable[[str], bytes], attributes: str, text: str) -> bytes:
     try:
-        return string_at(
-            ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
-        )
-    finally:
-        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
-
-
-def _parse(text: str) -> Any:
-    """The module, in a context of its own."""
-    llvm = _llvm()
-    try:
-        module = llvm.parse_assembly(text, llvm.create_context())
-        module.verify()
-    except RuntimeError as error:
+        return emit(f"{text}\n{attributes}\n")
+    except LLVMError as error:
         raise CompileError(
             f"LLVM refuses the generated code: {_explain(str(error), text)}",
             fix="report this as a defect of symfuse, with the function that was compiled",
         ) from error
-    return module
 
 
 def _explain(message: str, text: str) -> str:
     """LLVM's message, followed by the lines that it is about."""
-    message = message.removeprefix("LLVM IR parsing error").strip()
+    message = message.strip()
     place = re.match(r"<string>:(\d+):\d+: (?:error: )?(.*)", message)
     if not place:
         return message

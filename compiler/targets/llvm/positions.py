@@ -1,4 +1,5 @@
-"""Where one copy of an unrolled body stands, and what its lanes have in common."""
+"""Where the loops of a tile run, where one copy of an unrolled body stands, and what its lanes
+have in common."""
 
 from __future__ import annotations
 
@@ -10,9 +11,29 @@ from ...ir.dims import Dim, Symbol, coefficient, symbols
 from ...kernel.phases import Access, Loop
 from .writer import Value
 
-__all__ = ["Position"]
+__all__ = ["Position", "Range"]
 
 LINE = 64  # bytes that come from memory together
+
+
+class Range(Struct, frozen=True):
+    """The indices of an axis inside the current tile."""
+
+    start: Dim | str
+    stop: Dim | str
+    tile: int | None
+    extent: Dim
+    may_end_early: bool  # the tile can be cut off by the end of the axis
+    length: int | None = None
+
+    @property
+    def known_length(self) -> int | None:
+        """How many indices there are, if that is a number."""
+        if self.length is not None:
+            return self.length
+        if isinstance(self.start, int) and isinstance(self.stop, int):
+            return self.stop - self.start
+        return None
 
 
 class Position(Struct, frozen=True):

@@ -1,0 +1,171 @@
+"""LLVM's functions, called without llvmlite's packages: the same functions, the same code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from ctypes import POINTER, _Pointer, c_void_p
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import pytest
+
+from symfuse.compiler.targets.llvm import library
+from symfuse.compiler.targets.llvm.library import (
+    CodeGenerator,
+    LLVMError,
+    host_processor,
+    llvm_version,
+)
+from symfuse.compiler.targets.llvm.machine import Machine, begin_loading, host_machine
+from symfuse.runtime.errors import CompileError
+
+TEXT = """
+declare <4 x float> @llvm.fma.v4f32(<4 x float>, <4 x float>, <4 x float>)
+define void @f(ptr %p, i64 %n) {
+entry:
+  br label %h
+h:
+  %i = phi i64 [ 0, %entry ], [ %j, %b ]
+  %c = icmp slt i64 %i, %n
+  br i1 %c, label %b, label %x
+b:
+  %q = getelementptr float, ptr %p, i64 %i
+  %v = load <4 x float>, ptr %q, align 4
+  %w = call <4 x float> @llvm.fma.v4f32(<4 x float> %v, <4 x float> %v, <4 x float> %v)
+  store <4 x float> %w, ptr %q, align 4
+  %j = add nsw i64 %i, 4
+  br label %h
+x:
+  ret void
+}
+"""
+
+
+def kind(type_: Any) -> Any:
+    """Objects of LLVM are plain addresses here, and pointers to named structures there."""
+    opaque = isinstance(type_, type(_Pointer)) and type_ is not POINTER(library.c_char_p)
+    return c_void_p if opaque else type_
+
+
+@pytest.mark.parametrize("name", library._SIGNATURES)
+def test_functions_are_declared_as_llvmlite_declares_them(name: str) -> None:
+    theirs = getattr(llvm.ffi.lib, library._PREFIX + name)._cfn
+    result, *parameters = library._SIGNATURES[name]
+    if theirs.argtypes is not None:
+        assert list(map(kind, theirs.argtypes)) == parameters
+    if theirs.restype is not library.c_int:  # what ctypes takes for granted
+        assert kind(theirs.restype) is result
+
+
+def test_this_release_of_llvmlite_is_known() -> None:
+    assert llvmlite.__version__.startswith(library._KNOWN)
+
+
+@pytest.fixture
+def wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a release that is not known."""
+    functions = library._wrapped()
+    monkeypatch.setattr(library, "_functions", lambda: functions)
+
+
+@pytest.mark.parametrize("effort", range(4))
+@pytest.mark.parametrize("thorough", [False, True])
+def test_releases_that_are_not_known_make_the_same_code(
+    request: pytest.FixtureRequest, effort: int, thorough: bool
+) -> None:
+    host = host_machine()
+    make = partial(CodeGenerator, host.triple, host.cpu, host.features, effort)
+    generator = make()
+    plain = [generator.emit(TEXT, assembly=kind, thorough=thorough) for kind in (False, True)]
+    request.getfixturevalue("wrapped")
+    generator = make()
+    assert plain == [
+        generator.emit(TEXT, assembly=kind, thorough=thorough) for kind in (False, True)
+    ]
+    assert (*host_processor(), llvm_version()) == (host.cpu, host.features, llvm_version())
+
+
+@pytest.mark.parametrize("version", ["0.44.0", "0.51.0dev0", "0.500.0", "1.0.0"])
+def test_other_releases_are_used_as_llvmlite_declares_them(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(llvmlite, "__version__", version)
+    monkeypatch.setattr(library, "_declared", lambda library: pytest.fail("its own declarations"))
+    assert isinstance(library._functions.__wrapped__(), SimpleNamespace)
+
+
+def test_a_library_in_another_place_is_found_by_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library.os.path, "exists", lambda path: False)
+    monkeypatch.setattr(library, "_declared", lambda library: pytest.fail("its own declarations"))
+    assert isinstance(library._functions.__wrapped__(), SimpleNamespace)
+
+
+def test_the_processor_is_the_one_that_llvmlite_finds() -> None:
+    name, features = host_processor()
+    assert name == llvm.get_host_cpu_name()
+    assert features == llvm.get_host_cpu_features().flatten()
+    assert llvm_version() == ".".join(map(str, llvm.llvm_version_info))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("define void @f() {\n  retvoid\n}", r"<string>:2:3: error: expected instruction opcode"),
+        ("define i32 @f() {\n  ret void\n}", "match function result type"),
+        ("define i32 @f() {\n  %x = add i32 %y, 1\n  %y = add i32 %x, 1\n  ret i32 %x\n}", "domin"),
+    ],
+)
+@pytest.mark.parametrize("way", ["", "wrapped"])
+def test_what_llvm_says_of_a_wrong_text_is_handed_on(
+    request: pytest.FixtureRequest, text: str, message: str, way: str
+) -> None:
+    if way:
+        request.getfixturevalue(way)
+    generator = CodeGenerator(host_machine().triple, "", "", 2)
+    with pytest.raises(LLVMError, match=message):
+        generator.emit(text)
+    assert generator.emit(TEXT)  # and the generator goes on
+
+
+def test_a_processor_that_llvm_does_not_know_is_named() -> None:
+    with pytest.raises(CompileError, match="nonsense") as caught:
+        Machine("nonsense-unknown-linux-gnu", "", "").emit_object(TEXT)
+    assert "update llvmlite" in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_is_forked_while_llvm_is_loaded_can_compile() -> None:
+    with library._LOCK:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if library._LOCK.acquire(timeout=10) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_compiling_loads_none_of_the_packages_of_llvmlite(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy as np, symfuse as sf\n"
+        "assert sf.jit(lambda x: x + 1)(np.zeros(3)).tolist() == [1, 1, 1]\n"
+        "assert 'llvmlite' in sys.modules and 'llvmlite.binding' not in sys.modules\n"
+    )
+    empty = {**os.environ, "SYMFUSE_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=empty)
+
+
+def test_where_there_is_no_thread_to_be_had_llvm_is_loaded_when_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    begin_loading.__wrapped__()
+    assert host_machine().emit_object(TEXT)
