@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,7 @@ def _chosen(
     slots: list[_Slot] = []
     trees: list[Structure] = []
     places = sorted(common)
+    numbers = [_numbers(side) for side in sides]
     if not places:
         raise TraceError(
             "this branch assigns no variable that is used later, and can do nothing else, as a "
@@ -178,7 +180,7 @@ def _chosen(
             loc=user_location(),
         )
     for at in places:
-        seen = [_count(side, at) for side in sides]
+        seen = [known[at] for known in numbers]
         one, other = (side.turn.after[at] for side in sides)
         tree, found = _joined(shown(names[at]), one, other, seen)
         slots += found
@@ -190,10 +192,10 @@ def _chosen(
     return dict(zip([names[at] for at in places], found_values, strict=True))
 
 
-def _count(side: _Side, at: int) -> int:
-    """How many arrays the variables before this one have."""
-    before = [place for place in side.places if place < at]
-    return sum(map(is_array, flatten(side.turn.at(before))[0]))
+def _numbers(side: _Side) -> dict[int, int]:
+    """For each variable, how many arrays those before it have."""
+    counts = (sum(map(is_array, flatten(value)[0])) for value in side.turn.at(side.places))
+    return dict(zip(side.places, accumulate(counts, initial=0), strict=False))
 
 
 def _traced(

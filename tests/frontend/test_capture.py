@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import symfuse as sf
-from symfuse.capture import attempt
+from symfuse.capture import attempt, choices
 
 
 def name_of(function):
@@ -284,6 +284,20 @@ def test_rows_of_any_number_take_one_program(function):
 def test_the_graph_of_a_comprehension_does_not_grow_with_the_rows():
     sizes = {len(sf.trace(idioms.list_that_grows, f"f64[{n},3]").nodes) for n in (20, 500)}
     assert len(sizes) == 1
+
+
+def test_each_variable_of_a_branch_is_looked_at_as_often_however_many_there_are(monkeypatch):
+    seen, is_array = [], choices.is_array
+    monkeypatch.setattr(choices, "is_array", lambda leaf: seen.append(leaf) or is_array(leaf))
+    sides = [lambda *given: tuple(x + 1 for x in given), lambda *given: tuple(-x for x in given)]
+
+    def looks(count):
+        names = [f"x{n}" for n in range(count)]
+        seen.clear()
+        sf.trace(lambda x: choices.joined(x[0] > 0, sides, names, (), [x] * count), "f64[3]")
+        return len(seen)
+
+    assert looks(36) - looks(24) == looks(24) - looks(12) > 0
 
 
 def test_comprehensions_are_batched():
