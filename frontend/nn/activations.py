@@ -37,8 +37,6 @@ def _linear(x: Any) -> Any:
 
 _KNOWN: dict[str, Function] = {
     "linear": _linear,
-    "softmax": partial(functional.softmax, axis=-1),
-    "log_softmax": partial(functional.log_softmax, axis=-1),
     "gelu": partial(functional.gelu, approximate=False),
     "leaky_relu": partial(functional.leaky_relu, negative_slope=0.2),
     "exponential": np.exp,
@@ -46,8 +44,9 @@ _KNOWN: dict[str, Function] = {
     **{
         name: getattr(functional, name)
         for name in (
-            "celu", "elu", "glu", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "mish",
-            "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "tanh",
+            "celu", "elu", "glu", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid",
+            "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
+            "softplus", "tanh",
         )
     },
 }  # fmt: skip

@@ -7,7 +7,9 @@ from typing import Any
 
 from ..numpy.indexing import one_hot
 from ..numpy.shared import call, common_dtype, convert, floating, rounded_once, traced
-from ..special import expit, log_softmax, logsumexp, softmax, softplus
+from ..special import expit, logsumexp, softplus
+from ..special import log_softmax as log_softmax_along
+from ..special import softmax as softmax_along
 from .convolution import (
     conv,
     conv1d,
@@ -115,6 +117,22 @@ def mish(x: Any) -> Any:
     """x * tanh(softplus(x))."""
     x = _real(x)
     return call("multiply", x, call("tanh", call("softplus", x)))
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis, the last one as in JAX and Keras, without overflow.
+
+    >>> import symfuse as sf
+    >>> sf.nn.functional.softmax([[1000.0, 1000.0], [0.0, 0.0]])
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    return softmax_along(x, axis=axis)
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """log(softmax(x)) along an axis, exact where softmax is too small to be stored."""
+    return log_softmax_along(x, axis=axis)
 
 
 def tanh(x: Any) -> Any:

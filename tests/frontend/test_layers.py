@@ -408,3 +408,14 @@ def test_errors_say_what_and_where(call: Any, words: str) -> None:
         call()
     assert words in str(caught.value)
     assert "test_layers.py" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_of_a_batch_is_taken_row_by_row(name: str) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    function, along = getattr(nn.functional, name), getattr(sf.special, name)
+    np.testing.assert_array_equal(function(x), along(x, axis=-1))
+    layer = nn.Activation(function)
+    np.testing.assert_array_equal(layer.apply({}, {}, x)[0], along(x.astype("f4"), axis=-1))
+    np.testing.assert_array_equal(function(x, axis=0), along(x, axis=0))
+    np.testing.assert_array_equal(function(x, axis=None), along(x))
