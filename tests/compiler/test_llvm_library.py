@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from ctypes import POINTER, _Pointer, c_void_p
 from functools import partial
 from pathlib import Path
+from threading import Semaphore, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +55,16 @@ def kind(type_: Any) -> Any:
     """Objects of LLVM are plain addresses here, and pointers to named structures there."""
     opaque = isinstance(type_, type(_Pointer)) and type_ is not POINTER(library.c_char_p)
     return c_void_p if opaque else type_
+
+
+def needs_fork(test: Any) -> Any:
+    """Threads that a fork must respect are what these tests are about."""
+    for mark in (
+        pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+        pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    ):
+        test = mark(test)
+    return test
 
 
 @pytest.mark.parametrize("name", library._SIGNATURES)
@@ -139,15 +153,69 @@ def test_a_processor_that_llvm_does_not_know_is_named() -> None:
     assert "update llvmlite" in str(caught.value)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_that_is_forked_while_llvm_is_loaded_can_compile() -> None:
-    with library._LOCK:
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if library._LOCK.acquire(timeout=10) else 1)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+def status_of_child(work: Callable[[], object]) -> int:
+    """How a child ends that was forked now, and does this."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if work() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@needs_fork
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_fork_waits_until_other_threads_have_left_llvm(threads: int) -> None:
+    generator = CodeGenerator(host_machine().triple, "", "", 2)
+    left, entered = list[int](), Semaphore(0)
+
+    def be_inside(number: int) -> None:
+        with library._ROOM:
+            entered.release()
+            while not library._ROOM._is_closed:
+                time.sleep(0.001)
+            with library._ROOM:  # who is inside already goes on
+                left.append(number)
+
+    others = [Thread(target=be_inside, args=(number,)) for number in range(threads)]
+    for thread in others:
+        thread.start()
+        entered.acquire()
+    assert status_of_child(lambda: len(left) == threads and generator.emit(TEXT)) == 0
+    for thread in others:
+        thread.join()
+    assert generator.emit(TEXT)
+
+
+@needs_fork
+def test_who_is_inside_may_fork() -> None:
+    with library._ROOM:
+        assert status_of_child(lambda: CodeGenerator(host_machine().triple, "", "", 2)) == 0
+
+
+@needs_fork
+def test_a_child_can_compile_whenever_it_was_forked() -> None:
+    """In a process of its own, where LLVM has not been loaded yet."""
+    program = (
+        "import os, signal, sys, time, threading\n"
+        "from symfuse.compiler.targets.llvm.machine import host_machine\n"
+        "TEXT = 'define void @f() #0 { ret void }'\n"
+        "def work(): host_machine().emit_object(TEXT)\n"
+        "for moment in range(20):\n"
+        "    first = os.fork()\n"
+        "    if first == 0:\n"
+        "        thread = threading.Thread(target=work)\n"
+        "        thread.start()\n"
+        "        time.sleep(0.002 * moment)\n"
+        "        child = os.fork()\n"
+        "        if child == 0:\n"
+        "            signal.alarm(60)\n"
+        "            work()\n"
+        "            os._exit(0)\n"
+        "        thread.join()\n"
+        "        os._exit(0 if os.waitpid(child, 0)[1] == 0 else 1)\n"
+        "    assert os.waitpid(first, 0)[1] == 0, moment\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
 def test_compiling_loads_none_of_the_packages_of_llvmlite(tmp_path: Path) -> None:

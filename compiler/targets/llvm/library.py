@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from ctypes import (
     CDLL,
     POINTER,
@@ -26,7 +26,7 @@ from ctypes import (
 )
 from functools import cache, partial
 from importlib import import_module
-from threading import Lock
+from threading import Condition, RLock, get_ident
 from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
@@ -74,7 +74,47 @@ _SIGNATURES: Mapping[str, tuple[Any, ...]] = {  # the result, and the parameters
 }
 _KNOWN = ("0.45.", "0.46.", "0.47.", "0.48.", "0.49.", "0.50.")  # releases that have these
 _NAMES = {"darwin": "libllvmlite.dylib", "win32": "llvmlite.dll"}
-_LOCK = Lock()  # LLVM's list of targets is not made for several threads
+_LOCK = RLock()  # LLVM's list of targets is not made for several threads; taken inside of `_ROOM`
+
+
+class _Room(ContextDecorator):
+    """Threads are in it while LLVM works for them, and a fork waits until all others have left.
+
+    A child has the thread alone that forked: what others were in the middle of, such as what LLVM
+    sets up once and shares, would stay half done there.
+    """
+
+    def __init__(self) -> None:
+        self._changed, self._inside, self._is_closed = Condition(), list[int](), False
+
+    def __enter__(self) -> None:
+        me = get_ident()
+        with self._changed:
+            self._changed.wait_for(lambda: me in self._inside or not self._is_closed)
+            self._inside.append(me)
+
+    def __exit__(self, *failure: object) -> None:
+        with self._changed:
+            self._inside.remove(get_ident())
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait until no other thread is inside; none comes in until it is opened."""
+        me = get_ident()
+        self._changed.acquire()
+        self._is_closed = True
+        self._changed.wait_for(lambda: all(thread == me for thread in self._inside))
+
+    def open(self) -> None:
+        """Let threads in again: those of the parent, or of the child."""
+        self._is_closed = False
+        self._changed.notify_all()
+        self._changed.release()
+
+
+_ROOM = _Room()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_ROOM.close, after_in_parent=_ROOM.open, after_in_child=_ROOM.open)
 
 
 class LLVMError(Exception):
@@ -87,6 +127,7 @@ class CodeGenerator:
     One thread at a time may use it. `effort` is from 0 to 3.
     """
 
+    @_ROOM
     def __init__(self, triple: str, cpu: str, features: str, effort: int) -> None:
         llvm = self._llvm = _library()
         self._effort, name = effort, triple.encode()
@@ -103,6 +144,7 @@ class CodeGenerator:
         finalize(self, llvm.DisposeTargetMachine, self._machine)
         self._facts = f'target triple = "{triple}" target datalayout = "{self._layout()}" '
 
+    @_ROOM
     def emit(self, text: str, *, assembly: bool = False, thorough: bool = False) -> bytes:
         """The object file of a module without facts about the target, or its assembly text.
 
@@ -158,6 +200,7 @@ class CodeGenerator:
         llvm.DisposePipelineTuningOptions(tuning)
 
 
+@_ROOM
 def host_processor() -> tuple[str, str]:
     """LLVM's name of this computer's processor, and all that it can and cannot do."""
     _, name = _told(_library().GetHostCPUName)
@@ -184,7 +227,7 @@ def _told(function: Callable[[Any], Any]) -> tuple[Any, str]:
 
 def _library() -> Any:
     """The functions, by their names without prefix; they can make code for this computer."""
-    with _LOCK:
+    with _ROOM, _LOCK:
         return _functions()
 
 
@@ -219,16 +262,6 @@ def _wrapped() -> SimpleNamespace:
     """As llvmlite declares and locks them: slower, but right for releases that are not known."""
     library = import_module("llvmlite.binding").ffi.lib
     return SimpleNamespace(**{name: getattr(library, _PREFIX + name) for name in _SIGNATURES})
-
-
-def _unlock() -> None:
-    """For a child that was forked while another thread was in here."""
-    if _LOCK.locked():
-        _LOCK.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
 
 
 @cache
