@@ -11,6 +11,7 @@ from symfuse.compiler.ir.dims import Expr, is_at_most, maximum
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer, numpy_like
+from ..tracing.sizes import whole
 from ..tracing.trace import constant
 from ..tracing.tracer import Tracer
 from .shared import (
@@ -25,6 +26,7 @@ from .shared import (
     expect,
     expect_rank,
     size_number,
+    sizes_of,
     traced,
 )
 
@@ -112,12 +114,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
     """An array of one number."""
     wanted = element_type(dtype) if dtype is not None else common_dtype(fill_value)
     value = traced(convert(fill_value, wanted))
-    return broadcast_shape_to(value, _shape(shape))
-
-
-def _shape(shape: Any) -> tuple[Any, ...]:
-    sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
-    return tuple(size if isinstance(size, Expr) else size.__index__() for size in sizes)
+    return broadcast_shape_to(value, sizes_of(shape))
 
 
 def zeros(shape: Any, dtype: Any = float, *, device: Any = None) -> Any:
@@ -149,7 +146,7 @@ def full_like(
     """An array of one number with the shape and element type of another."""
     a = traced(a)
     value = traced(convert(fill_value, element_type(a.dtype if dtype is None else dtype)))
-    return broadcast_shape_to(value, a.shape if shape is None else _shape(shape))
+    return broadcast_shape_to(value, a.shape if shape is None else sizes_of(shape))
 
 
 @numpy_like(np.zeros_like, np.empty_like, idle=LIKE)
@@ -219,6 +216,7 @@ def linspace(
     if not has_tracer((start, stop)) and not isinstance(num, Expr):
         found = _eager_linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (constant(found[0]), constant(found[1])) if retstep else constant(found)
+    num = whole(num)
     expect(is_at_most(0, num), f"linspace of {num} numbers", "use 0 or more")
     own = common_dtype(traced(start), traced(stop), 1.0)
     wide = DType.C128 if own.is_complex else DType.F64

@@ -19,6 +19,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.sizes import whole
 from ..tracing.trace import constant
 from .shared import (
     DEVICE,
@@ -80,7 +81,7 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = N
     """The inverse of `rfft`: n real numbers, 2·(m - 1) of m where n is not given."""
     x = _complex(traced(a))
     at = normal_axis(axis, x.ndim)
-    size = 2 * (x.shape[at] - 1) if n is None else n
+    size = 2 * (x.shape[at] - 1) if n is None else whole(n)
     _expect_elements("irfft", size)
     half = _resized(x, at, size // 2 + 1)
     return _divided(call("irfft", half, axis=at, size=size), size, norm, inverse=True)
@@ -117,7 +118,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None =
 def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
     """`rfft` along the last of the axes, and `fft` along the others."""
     x = traced(a)
-    sizes, chosen = _sizes(x, s, axes)
+    sizes, chosen = _sizes(x, s, axes, 1)
     found = rfft(x, sizes[-1], chosen[-1], norm)
     return _along(fft, found, sizes[:-1], chosen[:-1], norm)
 
@@ -126,7 +127,7 @@ def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None =
 def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: None = None) -> Any:
     """The inverse of `rfftn`."""
     x = traced(a)
-    sizes, chosen = _sizes(x, s, axes)
+    sizes, chosen = _sizes(x, s, axes, 1)
     found = _along(ifft, x, sizes[:-1], chosen[:-1], norm)
     return irfft(found, None if s is None else sizes[-1], chosen[-1], norm)
 
@@ -247,7 +248,7 @@ def _complex_type(x: Any) -> Any:
 
 def _size(what: str, x: Any, n: Any, axis: int) -> Any:
     """How many elements are transformed."""
-    size = x.shape[axis] if n is None else n
+    size = x.shape[axis] if n is None else whole(n)
     _expect_elements(what, size)
     return size
 
@@ -278,19 +279,23 @@ def _cut(x: Any, axis: int, size: Any) -> Any:
     return call("slice", x, starts=(0,) * x.ndim, stops=stops, steps=(1,) * x.ndim)
 
 
-def _sizes(x: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:
+def _sizes(x: Any, s: Any, axes: Any, least: int = 0) -> tuple[list[Any], list[int]]:
     """The sizes that are asked for, and the axes that they belong to."""
-    first = 0 if s is None else x.ndim - len(s)
-    given = range(first, x.ndim) if axes is None else axes
-    chosen = [normal_axis(axis, x.ndim) for axis in given]
-    sizes = [None] * len(chosen) if s is None else [None if n == -1 else n for n in s]
-    if len(sizes) != len(chosen):
+    given = [None] * (x.ndim if axes is None else len(axes)) if s is None else list(s)
+    last = range(max(x.ndim - len(given), 0), x.ndim)
+    chosen = [normal_axis(axis, x.ndim) for axis in (last if axes is None else axes)]
+    if len(given) != len(chosen) or len(given) < least:
         raise ShapeError(
-            f"{len(sizes)} sizes for {len(chosen)} axes",
-            fix="give a size for each axis",
+            f"{len(given)} sizes for {len(chosen)} axes",
+            fix="give a size for each axis, and at least one axis",
             loc=user_location(),
         )
-    return sizes, chosen
+    return [_size_of(x, n, at) for n, at in zip(given, chosen, strict=True)], chosen
+
+
+def _size_of(x: Any, n: Any, axis: int) -> Any:
+    """The size that is asked for; -1 is that of the array."""
+    return None if n is None else x.shape[axis] if whole(n) == -1 else whole(n)
 
 
 def _along(transform: Any, x: Any, s: Any, axes: Sequence[int] | None, norm: Any) -> Any:

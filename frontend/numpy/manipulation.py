@@ -20,6 +20,7 @@ from .shared import (
     normal_axes,
     normal_axis,
     product,
+    sizes_of,
     traced,
 )
 
@@ -58,8 +59,7 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any
     if order == "F":
         turned = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
         return transpose(reshape(transpose(x), turned))
-    sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
-    known = [s if isinstance(s, Expr) else s.__index__() for s in sizes]
+    known = list(sizes := sizes_of(shape))
     if -1 in [s for s in known if isinstance(s, int)]:
         at = next(i for i, s in enumerate(known) if isinstance(s, int) and s == -1)
         known[at] = _missing_size(x.shape, [s for i, s in enumerate(known) if i != at], sizes)
@@ -193,8 +193,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 @numpy_like(np.broadcast_to, view=True)
 def broadcast_to(array: Any, shape: Any) -> Any:
     """Copies along new axes and axes of size 1."""
-    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    return broadcast_shape_to(traced(array), sizes)
+    return broadcast_shape_to(traced(array), sizes_of(shape))
 
 
 @numpy_like(np.broadcast_arrays, view=True)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError
+from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
+from ..tracing.sizes import whole
 from ..tracing.tracer import Tracer
 from .shared import call, common_dtype, convert, size_number, traced
 
@@ -55,9 +56,14 @@ def _widths(pad_width: Any, rank: int) -> Any:
     """A pair of widths for each axis."""
     if isinstance(pad_width, dict):
         named = {at % rank: width for at, width in pad_width.items()}
-        pad_width = [named.get(at, 0) for at in range(rank)]
-        return [(w, w) if isinstance(w, int) else tuple(w) for w in pad_width]
-    return np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
+        given = [named.get(at, 0) for at in range(rank)]
+        pad_width = [w if isinstance(w, tuple | list) else (w, w) for w in given]
+    pairs = np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
+    found = [tuple(map(whole, pair)) for pair in pairs]
+    if any(isinstance(width, int) and width < 0 for pair in found for width in pair):
+        what = f"a negative number of elements cannot be added: {pad_width}"
+        raise ShapeError(what, fix="use slice to cut", loc=user_location())
+    return found
 
 
 def _pairs(given: Any, rank: int) -> Any:

@@ -11,6 +11,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.sizes import whole
 from .shared import (
     broadcast_shape_to,
     broadcast_shapes,
@@ -203,7 +204,7 @@ def cross(
 @numpy_like(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The elements whose two indices differ by `offset`, along the last axis."""
-    x = FUNCTIONS["moveaxis"](traced(a), (axis1, axis2), (-2, -1))
+    x, offset = FUNCTIONS["moveaxis"](traced(a), (axis1, axis2), (-2, -1)), whole(offset)
     rows, columns = x.shape[-2] + min(offset, 0), x.shape[-1] - max(offset, 0)
     count = maximum(minimum(rows, columns), 0)
     row = FUNCTIONS["arange"](count) - min(offset, 0)

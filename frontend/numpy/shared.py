@@ -14,6 +14,7 @@ from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..tracing.dispatch import ACTIVE
+from ..tracing.sizes import whole
 from ..tracing.trace import as_array, call, current, dtype_of, size_value, weak_dtype
 from ..tracing.tracer import Tracer
 
@@ -38,6 +39,7 @@ __all__ = [
     "product",
     "rounded_once",
     "size_number",
+    "sizes_of",
     "traced",
 ]
 
@@ -212,6 +214,12 @@ def product(sizes: Sequence[Any]) -> Any:
     for size in sizes:
         total = total * size
     return total
+
+
+def sizes_of(shape: Any) -> tuple[Any, ...]:
+    """The sizes that a user's shape argument means: one, or a row of them."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
+    return tuple(map(whole, sizes))
 
 
 def size_number(size: Any) -> Any:

@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
 from ..tracing.refusals import OutOfRangeError
+from ..tracing.sizes import whole
 from ..tracing.tracer import Tracer
 from .sizes import at_least, clipped, may_count_back, required
 
@@ -206,11 +207,12 @@ def _out_of_range(at: int, size: int) -> ShapeError:
 
 
 def _cut(part: slice, size: Any) -> Cut:
-    step = 1 if part.step is None else part.step.__index__()
+    step = 1 if part.step is None else whole(part.step)
     if step == 0:
         raise ShapeError("a slice with step 0", loc=user_location())
+    part = slice(_whole(part.start), _whole(part.stop), step)
     if not any(isinstance(v, Expr) for v in (part.start, part.stop, size)):
-        start, stop, step = slice(_whole(part.start), _whole(part.stop), step).indices(size)
+        start, stop, step = part.indices(size)
         count = len(range(start, stop, step))
         if count == 0:
             return Cut(0, 0, 1)
@@ -221,7 +223,7 @@ def _cut(part: slice, size: Any) -> Cut:
 
 
 def _whole(bound: Any) -> Any:
-    return None if bound is None else bound.__index__()
+    return None if bound is None else whole(bound)
 
 
 def _symbolic_cut(part: slice, size: Any, step: int) -> Cut:

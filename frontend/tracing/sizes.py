@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from symfuse.compiler.ir.dims import Dim, Expr, is_at_most, is_equal, is_less
 from symfuse.compiler.ir.location import is_ours, user_location
-from symfuse.runtime.errors import TraceError
+from symfuse.runtime.errors import ArgumentError, ShapeError, TraceError
 
-__all__ = ["Size", "plain", "shown_to_users"]
+__all__ = ["Size", "given_attributes", "plain", "shown_to_users", "whole"]
+
+_IN_SIZES = frozenset({"shape", "starts", "stops", "steps", "low", "high", "interior"})
 
 
 class Size(Expr):
@@ -51,6 +55,32 @@ def plain(value: Any) -> Any:
     if isinstance(value, Size):
         return Expr(value.terms, value.has_calls)
     return tuple(map(plain, value)) if type(value) is tuple else value
+
+
+def given_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of an operation as the compiler takes them: sizes are whole numbers."""
+    found = {name: plain(value) for name, value in attrs.items()}
+    for name in found.keys() & _IN_SIZES:
+        if type(found[name]) is tuple:
+            found[name] = tuple(map(whole, found[name]))
+    negative = [n for n in found.get("shape", ()) if type(n) is int and n < 0]
+    if negative:
+        fix = "give one of at least 0; reshape finds one size out by -1"
+        raise ShapeError(f"a size is {negative[0]}", fix=fix, loc=user_location())
+    return found
+
+
+def whole(size: Any) -> Any:
+    """A size that a user gave, or a bound of one, as the compiler takes it."""
+    if type(size) is int or isinstance(size, Expr):
+        return plain(size)
+    if not hasattr(size, "__index__"):
+        raise ArgumentError(
+            f"{size!r} stands where a whole number is needed",
+            fix="give an int",
+            loc=user_location(),
+        )
+    return operator.index(size)
 
 
 def _decided(size: Size, known: bool | None, question: str) -> bool:

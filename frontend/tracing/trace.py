@@ -24,7 +24,7 @@ from symfuse.runtime.dtypes import DType, promoted
 from symfuse.runtime.errors import DTypeError, Loc, SymfuseError, TraceError
 
 from .dispatch import ACTIVE
-from .sizes import plain
+from .sizes import given_attributes, plain
 from .tracer import Tracer
 
 __all__ = ["Trace", "call", "call_graph", "constant", "current", "dtype_of", "size_value", "tells"]
@@ -73,7 +73,7 @@ class Trace:
         operands = tuple(self._operands(op, args))
         token = CURRENT.set(self.builder)
         try:
-            node = self.builder.apply(op, operands, {k: plain(v) for k, v in attrs.items()})
+            node = self.builder.apply(op, operands, given_attributes(attrs))
         finally:
             CURRENT.reset(token)
         view = None

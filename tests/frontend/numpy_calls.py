@@ -524,6 +524,15 @@ np.multiply.reduceat(x, [0, 2], axis=1)
 j2 = j.copy(); np.add.at(j2, [0, 0, 2], 1); j2
 d2 = d.copy(); np.maximum.at(d2, [0, 1, 1], [5.0, 1.0, 3.0]); d2
 d2 = d.copy(); np.subtract.at(d2, [0, 1, 1], [5.0, 1.0, 3.0]); d2
+# sizes and places that are integers of NumPy's
+np.linspace(z, 3, np.int64(4))
+np.diagonal(x, np.int64(1)), np.diag(r, np.int8(-1)), np.trace(s, np.int64(1))
+np.fft.fft(d, np.int64(3)), np.fft.irfft(d, np.int32(4)), np.fft.rfft(d, np.int64(7))
+np.fft.irfftn(x, (3, -1), (0, 1)), np.fft.rfftn(x, (-1, np.int64(2)), (0, 1))
+np.fft.fftn(x, (2, 5), (1, 0))
+np.pad(r, np.int64(1)), np.pad(r, np.array([2, 1]), mode="edge"), np.pad(x, {0: (1, 2)})
+np.zeros_like(r, shape=np.int64(2)), np.full_like(r, 2, shape=np.array([2, 1]))
+x[np.int64(1):, np.int8(-2)]
 """
 
 LINES = [line for line in CALLS.splitlines() if line and not line.startswith("#")]
@@ -608,5 +617,29 @@ np.copyto(i.copy(), i * 1.5)
 x[[True, False]]
 x[:, np.array([True, False, True])]
 c[..., np.ones((2, 3), bool)]
+np.reshape(x, (2.0, 6))
+np.reshape(x, (-1, -1))
+np.reshape(x, (-2, -6))
+np.broadcast_to(r, (3.0,))
+np.broadcast_to(r, (-1, 3))
+np.full_like(r, 2, shape=(2.5,))
+np.full_like(r, 2, shape=-1)
+np.tile(r, -1)
+np.tile(r, 2.0)
+np.linspace(z, 3, 5.0)
+np.diagonal(x, 1.0)
+np.trace(s, 1.0)
+np.diag(r, 1.0)
+np.pad(r, 1.0, mode="linear_ramp")
+np.pad(r, (1.0, 2))
+np.pad(r, -1, mode="edge")
+np.pad(r, [1, 2, 3])
+np.fft.fft(d, 2.0)
+np.fft.rfft(d, "a")
+np.fft.fftn(x, (2.0, 3), (0, 1))
+np.fft.fftn(x, (2, 3, 4), (0, 1))
+np.fft.rfftn(z)
+x[1.0:]
+x[:, ::1.5]
 """.strip().splitlines()
 """Calls that NumPy refuses."""

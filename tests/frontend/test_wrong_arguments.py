@@ -100,3 +100,24 @@ def test_a_number_has_the_axis_that_numpy_gives_it(name, axis):
 def test_a_number_has_no_axis_to_move(name):
     with pytest.raises(sf.ShapeError, match="axis 0 is out of range for an array of rank 0"):
         sf.trace(lambda x: getattr(np, name)(x, 0, 0), NUMBER)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: snp.zeros(2.5),
+        lambda: snp.ones((2, 1.5)),
+        lambda: snp.full(None, 1.0),
+        lambda: snp.zeros(-1),
+        lambda: snp.eye(2.5),
+        lambda: snp.eye((2, 3)),
+        lambda: snp.identity(-1),
+    ],
+)
+def test_what_is_no_size_is_refused_where_an_array_is_made(make):
+    with pytest.raises((TypeError, ValueError)):
+        make()
+    with pytest.raises(sf.SymfuseError, match=r"whole number|a size is -1") as caught:
+        sf.trace(lambda x: x + make(), NUMBER)
+    assert caught.value.user_frame[0] == __file__
+    assert caught.value.fix
