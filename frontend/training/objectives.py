@@ -19,7 +19,7 @@ from ..names import unique
 from ..numpy.shared import convert, size_number, traced
 from ..tracing.tree import flatten, map_leaves
 
-__all__ = ["Goal", "Goals", "Objectives"]
+__all__ = ["Goal", "Goals", "Objectives", "in_order"]
 
 Array = Any
 Tree = Any
@@ -141,7 +141,7 @@ class Objectives(Struct, frozen=True, eq=False):
     def goals(self, names: Sequence[str], y_true: Tree, y_pred: Tree) -> Goals:
         """What each output is trained for, from the specs of targets and outputs."""
         preds = flatten(y_pred)[0]
-        trues = _in_order(y_true, names, len(preds))
+        trues = in_order(y_true, names, len(preds))
         many = len(preds) > 1
         losses = _each("loss", self.loss, names, shared=True)
         factors = _each("loss_weights", self.loss_weights, names, shared=True)
@@ -191,7 +191,8 @@ def _is_nested(y_pred: Tree, names: Sequence[str]) -> bool:
     return isinstance(y_pred, Mapping) and set(y_pred) != set(names)
 
 
-def _in_order(y_true: Tree, names: Sequence[str], count: int) -> list[Any]:
+def in_order(y_true: Tree, names: Sequence[str], count: int) -> list[Any]:
+    """The target of each output, from one, a list, or a dict by name; None where there is none."""
     if y_true is None:
         return [None] * count
     if isinstance(y_true, Mapping):

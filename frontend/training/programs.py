@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET, Struct, field
 
-from symfuse.compiler.ir.dims import is_equal
+from symfuse.compiler.ir.dims import Expr, is_equal
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
@@ -20,7 +20,7 @@ from ..staging.aot import CompiledFunction, compile
 from ..tracing.specs import Spec, describe
 from ..tracing.tree import flatten, map_leaves
 from .batches import example_count
-from .objectives import Goals, Objectives
+from .objectives import Goals, Objectives, in_order
 from .steps import predict_step, test_step, train_step
 
 __all__ = ["Programs", "batch_specs", "expect_declared", "fixed_batch", "output_names"]
@@ -76,11 +76,30 @@ class Programs(Struct, eq=False):
         key = _types(batch)
         if key not in self.goals:
             specs = batch_specs(self.model, batch)
-            x = specs["x"]
-            _, outputs = self.declarations.get(_signature((x,))) or self.declare(x)
+            outputs = self._outputs(specs["x"])
             names = output_names(self.model, outputs)
             self.goals[key] = self.objectives.goals(names, specs.get("y"), outputs)
         return self.goals[key]
+
+    def specs(self, batch: Tree) -> Tree:
+        """The types of a batch with open sizes; targets and weights are as long as the outputs."""
+        found = batch_specs(self.model, batch)
+        if "y" not in found:
+            return found
+        outputs = self._outputs(found["x"])
+        preds, names = flatten(outputs)[0], output_names(self.model, outputs)
+        pairs = zip(in_order(found["y"], names, len(preds)), preds, strict=False)
+        own = {id(true): _as_long(true, pred) for true, pred in pairs if true is not None}
+        found["y"] = map_leaves(lambda leaf: own.get(id(leaf), leaf), found["y"])
+        weight = found.get("weight")
+        if isinstance(weight, Spec) and preds and 1 not in weight.shape:  # a 1 is for every step
+            found["weight"] = _as_long(weight, preds[0])
+        return found
+
+    def _outputs(self, x: Tree) -> Tree:
+        """The specs of what the model gives for inputs of these specs."""
+        _, outputs = self.declarations.get(_signature((x,))) or self.declare(x)
+        return outputs
 
     def frozen(self) -> Any:
         """The optimiser of the weights that move: of layers that were trainable when compiled."""
@@ -112,7 +131,7 @@ class Programs(Struct, eq=False):
         is_open = self.dynamic_batch and self.fixed is None
         route = (what, _types(batch), None if is_open else example_count(batch))
         if route not in self.routes:
-            specs = batch_specs(self.model, batch) if self.dynamic_batch else batch
+            specs = self.specs(batch) if self.dynamic_batch else batch
             key = (what, _signature(specs))
             if key not in self.known:
                 self.known[key] = make(specs)
@@ -181,6 +200,13 @@ def _as_declared(given: Spec, declared: Spec) -> Spec:
     pairs = zip(given.shape[1:], declared.shape[1:], strict=True)
     tail = (n if isinstance(own, int) else own for n, own in pairs)
     return Spec((given.shape[0], *tail), given.dtype)
+
+
+def _as_long(given: Spec, output: Any) -> Spec:
+    """Sizes that are open in an output are the same ones in what belongs to it."""
+    pairs = zip(given.shape[1:], output.shape[1:], strict=False)
+    tail = [own if isinstance(own, Expr) else n for n, own in pairs]
+    return Spec((given.shape[0], *tail, *given.shape[1 + len(tail) :]), given.dtype)
 
 
 def _signature(specs: Tree) -> Any:

@@ -504,3 +504,45 @@ def test_errors_say_what_and_where(call: Any, words: str) -> None:
         call(model)
     assert words in str(caught.value)
     assert "test_fit.py" in str(caught.value)
+
+
+def test_targets_of_every_step_share_one_program_for_all_lengths() -> None:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(
+        [
+            nn.Input((None,), dtype="int64"),
+            nn.Embedding(9, 4, mask_zero=True),
+            nn.GRU(5, return_sequences=True),
+            nn.Dense(9),
+        ]
+    )
+    loss = sf.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"], weighted_metrics=["accuracy"])
+    for length in (6, 3, 1):
+        words = rng.integers(1, 9, (10, length + 1))
+        model.fit(words[:, :-1], words[:, 1:], batch_size=4, **KEPT)
+        if length > 1:  # weights of size 1 are for every step
+            weight = rng.random((10, length)).astype("float32")
+            model.fit(words[:, :-1], words[:, 1:], sample_weight=weight, **KEPT)
+    assert [key[0] for key in model.programs.known] == ["train", "train"]
+
+    z = model.predict(words[:, :-1]).astype("float64")
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    wanted = -np.take_along_axis(log_p, words[:, 1:, None], -1).mean()
+    found = model.evaluate(words[:, :-1], words[:, 1:], verbose=0)[0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    with pytest.raises(sf.GuardError, match="S1 is 1 in argument"):
+        model.evaluate(words[:, :-1], words, verbose=0)
+
+
+def test_targets_are_as_large_as_what_open_images_become() -> None:
+    image = nn.Input((None, None, 1))
+    full = nn.Conv2D(2, 3, padding="same", name="full")(image)
+    half = nn.Conv2D(1, 3, strides=2, padding="same", name="half")(full)
+    model = nn.Model(image, [full, half])
+    model.compile("sgd", "mse")
+    for size in (8, 12):
+        x = np.ones((3, size, size, 1), "float32")
+        wanted = np.zeros((3, size, size, 2), "float32"), np.zeros((3, size // 2, size // 2, 1))
+        model.fit(x, {"half": wanted[1], "full": wanted[0]}, **KEPT)
+    assert len(model.programs.known) == 1
