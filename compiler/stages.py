@@ -19,7 +19,6 @@ from .kernel.lower import Buffers
 from .kernel.phases import Buffer, Kernel
 from .kernel.regions import leaves
 from .passes.drop_copies import drop_copies, handed_on
-from .passes.expand_sorts import expand_sorts
 from .passes.group_kernels import Grouping, group_kernels
 from .passes.manager import PassRecord
 from .passes.order_launches import order_launches
@@ -72,7 +71,7 @@ def run_stages(
     target = load_target(*machine or ("cpu", ""))
     with clock.time("simplify"):
         simplified, passes = run_pipeline(traced, numerics=numerics)
-        expanded = target.prepared(expand_sorts(simplified))
+        expanded = target.prepared(simplified)
         graph = separate_operands(separate_outputs(expanded))
     with clock.time("group"):
         assignment = target.assign(graph, group_kernels(graph), numerics)

@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "Report",
     "Scratch",
+    "Sort",
     "Step",
     "Transform",
     "Triangle",
@@ -133,7 +134,17 @@ class Transform(Struct, frozen=True):
     found: Line
 
 
-Step = Copy | Widen | Triangle | Call | Order | Report | Transform | Zeros
+class Sort(Struct, frozen=True):
+    """Rows of `size` elements in ascending order, by NumPy: the elements themselves, or the
+    `positions` that they have had, equal ones as they stand."""
+
+    source: Memory
+    target: Memory
+    size: Dim
+    positions: bool = False
+
+
+Step = Copy | Widen | Triangle | Call | Order | Report | Sort | Transform | Zeros
 
 
 class Plan(Struct, frozen=True):

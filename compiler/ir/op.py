@@ -75,7 +75,7 @@ class Op(Struct, frozen=True, eq=False, kw_only=True):
     contraction: bool = False
     scatter: bool = False
     overwrites: bool = False  # the first operand, a piece of which the second replaces
-    sorts: bool = False  # as a loop of comparisons: `passes/expand_sorts.py`
+    sorts: bool = False  # where no library does, by comparisons: `passes/expand_sorts.py`
     regional: Any = None  # loops and branches (`ir/regions.py`): graphs among the attributes
 
     parts: Callable[..., Any] | None = None  # (node, operands) on complex numbers: `ops/pairs.py`

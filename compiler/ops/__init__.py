@@ -77,7 +77,7 @@ from .rounding import (
 from .scan import argmax, argmin, cumprod, cumsum
 from .shape import broadcast, iota, reshape, reverse, transpose
 from .slicing import concatenate, pad, slice
-from .sort import argsort
+from .sort import argsort, sort
 from .special import erf, erfc, erfinv, relu, sigmoid, softplus
 from .trigonometric import (
     acos,
@@ -240,6 +240,7 @@ __all__ = [
     "sinh",
     "slice",
     "softplus",
+    "sort",
     "sqrt",
     "square",
     "stop_gradient",

@@ -26,6 +26,7 @@ from ..ops.compare import equal, isnan, less, select
 from ..ops.conversion import convert
 from ..ops.indexing import take_along_axis
 from ..ops.logic import (
+    bitwise_invert,
     bitwise_right_shift,
     bitwise_xor,
     logical_and,
@@ -33,26 +34,58 @@ from ..ops.logic import (
     logical_or,
     logical_xor,
 )
-from ..ops.shape import broadcast, iota, reshape
+from ..ops.shape import broadcast, iota, reshape, reverse
 from ..ops.slicing import slice
+from ..ops.sort import argsort, sort
 
-__all__ = ["expand_sorts"]
+__all__ = ["ascend_sorts", "expand_sorts"]
 
 _NUMBER = TensorType((), DType.I64)
 
 
 def expand_sorts(graph: Graph) -> Graph:
-    """The graph with a loop in place of each argsort, in the graphs inside it as well."""
+    """The graph with a loop in place of each sort, in the graphs inside it as well."""
     if not any(node.op.sorts or node.op.regional for node in graph.nodes):
         return graph
     inside = cache(expand_sorts)  # the results of a loop share its body
 
     def change(node: Node) -> Node:
-        if node.op.sorts:
-            return _positions(node.inputs[0], bool(node.attr("descending")))
-        return with_inner(graph.builder, node, inside)
+        if not node.op.sorts:
+            return with_inner(graph.builder, node, inside)
+        (x,) = node.inputs
+        places = _positions(x, bool(node.attrs.get("descending")))
+        return places if node.op is argsort else take_along_axis(x, places, axis=x.rank - 1)
 
     return graph.with_each(change)
+
+
+def ascend_sorts(graph: Graph) -> Graph:
+    """The graph with sorts that NumPy has, and does fast: ascending ones, and none of halves."""
+    if not any(node.op.sorts or node.op.regional for node in graph.nodes):
+        return graph
+    inside = cache(ascend_sorts)
+
+    def change(node: Node) -> Node:
+        if not node.op.sorts:
+            return with_inner(graph.builder, node, inside)
+        (x,) = node.inputs
+        keys = convert(x, dtype=DType.F32) if x.dtype.is_half else x
+        if node.op is sort:
+            found: Node = convert(sort(keys), dtype=x.dtype) if x.dtype.is_half else sort(keys)
+            return found
+        places: Node = argsort(keys)
+        return _from_the_end(keys) if node.attrs.get("descending") else places
+
+    return graph.with_each(change)
+
+
+def _from_the_end(x: Node) -> Node:
+    """The positions in descending order: ascending ones, all of them counted from the end."""
+    axis = x.rank - 1
+    places = argsort(reverse(x, axes=(axis,)))
+    size = broadcast(_number(x.shape[-1]), shape=x.shape, axes=())
+    found: Node = reverse(size + bitwise_invert(places), axes=(axis,))
+    return found
 
 
 def _positions(x: Node, descending: bool) -> Node:

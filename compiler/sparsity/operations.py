@@ -29,7 +29,7 @@ Operands = Sequence[Elements]
 def elements_of(node: Node, operands: Operands) -> Elements:
     """What is known of the result of an operation, given the same of its operands."""
     op = node.op
-    if op.library is None and all(x.is_known for x in operands):
+    if (op.library is None or op.sorts) and all(x.is_known for x in operands):
         return Elements.of(evaluate_node(node, _arrays(node, operands), {}), node.dtype)
     if all(x.is_blank for x in operands):
         return Elements.unknown(node.dtype, prod(sizes(node)))

@@ -98,8 +98,8 @@ def sort(
     array([3, 2, 1])
     """
     x, at = _line(a, axis)
-    places = call("argsort", x, descending=bool(descending))
-    return _back(call("take_along_axis", x, places, axis=x.ndim - 1), at)
+    found = call("sort", x)
+    return _back(call("reverse", found, axes=(x.ndim - 1,)) if descending else found, at)
 
 
 @numpy_like(np.argsort, eager=_eager_argsort, idle=_SORTS)

@@ -8,7 +8,7 @@ import sys
 from functools import cache
 
 from ..errors import DeviceError
-from . import fourier, lapack, reporting
+from . import fourier, lapack, reporting, sorting
 
 __all__ = ["address", "register"]
 
@@ -32,6 +32,8 @@ def address(name: str) -> int:
         return lapack.routine(name.removeprefix(lapack.PREFIX))
     if name.startswith(fourier.PREFIX):
         return fourier.address(name.removeprefix(fourier.PREFIX))
+    if name.startswith(sorting.PREFIX):
+        return sorting.address(name.removeprefix(sorting.PREFIX))
     if name == reporting.NAME:
         return reporting.address()
     found = _search(name)

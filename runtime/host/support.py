@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from . import library, threads
 from .image import Image
 from .layout import BLOCK, CACHE, why_not_native
 from .loader import LoadedImage, load_image
+from .numpy_functions import numpy_functions
 
 __all__ = ["install", "installed", "native", "set_cache_limit"]
 
@@ -41,7 +42,7 @@ def install(image: Image) -> LoadedImage:
 
 
 def _loaded(image: Image) -> _Installed:
-    slots = _numpy_functions()
+    slots = numpy_functions()
     for name, slot in _NUMPY_SLOTS.items():
         library.register(name, slots[slot])
     loaded = load_image(image, resident=True)
@@ -90,10 +91,3 @@ def _memory() -> int:
     except OSError:
         return physical
     return min(physical, int(text)) if text.isdigit() else physical
-
-
-def _numpy_functions() -> Any:
-    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-    of_capsule = pointer(("PyCapsule_GetPointer", ctypes.pythonapi))
-    table = of_capsule(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
-    return ctypes.cast(table, ctypes.POINTER(ctypes.c_void_p))

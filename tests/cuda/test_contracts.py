@@ -18,7 +18,8 @@ Array = np.ndarray[Any, Any]
 Case = tuple[Op, DType, Sample]
 
 AT_ONCE = 5  # operations in one program
-COMPUTED = [op for op in OPERATIONS if op.library is None]  # LAPACK is the processor's
+# LAPACK is the processor's; sorts become loops of comparisons.
+COMPUTED = [op for op in OPERATIONS if op.library is None or op.sorts]
 BATCHES = [COMPUTED[at : at + AT_ONCE] for at in range(0, len(COMPUTED), AT_ONCE)]
 EVERY_BATCH = pytest.mark.parametrize(
     "batch", BATCHES, ids=["-".join(op.name for op in batch) for batch in BATCHES]

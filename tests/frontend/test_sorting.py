@@ -153,3 +153,23 @@ def test_without_a_size_a_traced_call_says_what_to_give(name):
 def test_sorting_a_number_is_refused():
     with pytest.raises(sf.ShapeError, match="no axis"):
         sf.trace(lambda x: snp.sort(x), "f32[]")
+
+
+@pytest.mark.parametrize(
+    "function", [snp.sort, snp.argsort, lambda x: snp.sort(x, descending=True)]
+)
+def test_a_processor_sorts_all_rows_in_one_call_of_the_library(function):
+    compiled = sf.compile(lambda x: function(x), "f32[R,N]")
+    kinds = [kernel.kind for kernel in compiled.kernels]
+    assert kinds.count("library") == 1
+    assert len(kinds) <= 2  # descending: what is in order is turned round
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", "float64"])
+@pytest.mark.parametrize("values", [1, 3, 200])
+def test_positions_of_many_equal_elements_stay_as_they_stand(dtype, values):
+    x = RNG.integers(0, values, (3, 5000)).astype(dtype)
+    if dtype.startswith("float"):
+        x[:, ::7], x[0, ::5] = np.nan, -0.0
+    found = sf.jit(lambda x: np.argsort(x, axis=1))(x)
+    np.testing.assert_array_equal(found, np.argsort(x, axis=1, stable=True))

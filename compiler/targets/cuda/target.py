@@ -18,6 +18,7 @@ from ...kernel.device.schedules import DeviceSchedules
 from ...kernel.lower import Buffers
 from ...kernel.phases import Kernel
 from ...kernel.processor import Device
+from ...passes.expand_sorts import expand_sorts
 from ...passes.expand_transforms import expand_transforms, is_counted
 from ...passes.group_kernels import Group, Grouping, group_kernels
 from ...passes.unroll_regions import unroll_regions
@@ -66,9 +67,9 @@ class CudaTarget(Struct, frozen=True):
         return DeviceSchedules(self.device, numerics == "fast")
 
     def prepared(self, graph: Graph) -> Graph:
-        """The graph with loops and branches written out, and derivatives of attention in the form
-        that needs no scores; an error if it needs LAPACK."""
-        found = expand_transforms(unroll_regions(graph), is_counted)
+        """The graph with sorts, loops and branches written out, and derivatives of attention in
+        the form that needs no scores; an error if it needs LAPACK."""
+        found = expand_transforms(unroll_regions(expand_sorts(graph)), is_counted)
         if not why_no_cudnn(self.arch):
             found = in_library_form(found, always=options.get("cudnn") == "always")
         found = without_sums_over_keys(found, self.device, available=has_products(self.arch))

@@ -22,6 +22,7 @@ from ...ir.library import (
     Order,
     Plan,
     Report,
+    Sort,
     Step,
     Transform,
     Triangle,
@@ -33,6 +34,7 @@ from ...kernel.phases import Buffer, Kernel
 from ...passes.separate_operands import in_memory
 from .addresses import Indices
 from .records import call
+from .sorting import write_positions, write_sorted
 from .writer import Writer, llvm_type
 
 __all__ = ["Routines", "routine_kernel", "write_routines"]
@@ -161,6 +163,8 @@ class _Matrix:
             self._transform(step)
         elif isinstance(step, Zeros):
             self._zeros(step)
+        elif isinstance(step, Sort):
+            self._sort(step)
         else:
             self._call(step)
 
@@ -280,6 +284,21 @@ class _Matrix:
         for parity, test in (("even", "eq"), ("odd", "ne")):
             with w.when(w.emit(f"icmp {test} i64 {odd}, 0")):
                 self._call_loop(f"rfft_n_{parity}", tables)
+
+    def _sort(self, step: Sort) -> None:
+        """The rows of the share, one after the other."""
+        w, line = self.w, Line(step.size, 1, step.size)
+        size, dtype = self.at.at_base(step.size), self.calls.areas[step.source.name].dtype
+        sides = [self._rows(memory, line) for memory in (step.source, step.target)]
+        write = write_positions if step.positions else write_sorted
+        with w.loop(self.first, self.last, hint="row") as row:
+            number = w.emit(f"sub i64 {row.index}, {self.first}")
+            offsets = [w.emit(f"mul i64 {number}, {apart}") for _, (apart, _) in sides]
+            source, target = (
+                w.emit(f"getelementptr i8, ptr {first}, i64 {offset}")
+                for (first, _), offset in zip(sides, offsets, strict=True)
+            )
+            write(w, dtype, source, target, size)
 
     def _rows(self, memory: Memory, line: Line) -> tuple[str, tuple[str, str]]:
         """Where the rows of the share begin, and the distances of these and of their elements."""
