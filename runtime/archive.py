@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .convert import converted
 from .errors import ArtifactError
 from .version import VERSION
 
@@ -20,15 +21,20 @@ __all__ = ["Kind", "digest"]
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "manifest.json"
+_COMMON = ("format", "schema", "symfuse", "sha256")
 
 
 class Kind(NamedTuple):
-    """One kind of file: what its manifest says it is, what errors call it, and what then to do."""
+    """One kind of file: what its manifest says it is, what errors call it, and what then to do.
+
+    `facts` is the record of what else the manifest says, which is checked against it.
+    """
 
     format: str
     schema: int
     title: str
     again: str
+    facts: Any
     others: str = ""  # who reads files of other kinds
 
     def pack(self, facts: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
@@ -48,8 +54,8 @@ class Kind(NamedTuple):
             archive.comment = digest(text).encode()
         return buffer.getvalue()
 
-    def unpack(self, data: bytes, name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The manifest and the members of a file, which errors call `name`; all are checked."""
+    def unpack(self, data: bytes, name: str) -> tuple[Any, dict[str, bytes]]:
+        """The facts and the members of a file, which errors call `name`; all are checked."""
         comment, members = self._members(data, name)
         manifest = self._manifest(members.pop(_MANIFEST, None), comment, name)
         digests = manifest.get("sha256")
@@ -60,7 +66,10 @@ class Kind(NamedTuple):
         changed = [member for member, part in members.items() if digest(part) != digests[member]]
         if changed:
             raise self.damaged(name, f"these members have been changed: {', '.join(changed)}")
-        return manifest, members
+        try:
+            return converted(_facts(manifest), self.facts), members
+        except ValueError as error:
+            raise self.damaged(name, f"in its manifest, {error}") from error
 
     def damaged(self, name: str, how: str) -> ArtifactError:
         """The error that a file is not what it should be."""
@@ -103,6 +112,11 @@ class Kind(NamedTuple):
         if comment.decode("ascii", "replace") != digest(text):
             raise self.damaged(name, "its manifest has been changed")
         return dict(manifest)
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest says beyond that which all kinds of files have."""
+    return {key: value for key, value in manifest.items() if key not in _COMMON}
 
 
 def digest(data: bytes) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import safetensors
 from .archive import Kind
+from .convert import plain
 from .dtypes import DType
 from .errors import ArtifactError
 from .header import header
@@ -22,7 +23,8 @@ from .host import support
 from .host.image import Image
 from .host.layout import fingerprint
 from .host.loader import architecture
-from .program import Argument, Launch, Program, Result
+from .manifest import Manifest, Memory
+from .program import Program
 
 if TYPE_CHECKING:
     from .cuda.code import DeviceCode
@@ -39,9 +41,8 @@ _TEXTS = ("graph.txt", "explanation.json")
 _COMPILE_AGAIN = (
     "compile the graph inside again on this machine, by symfuse.load(path, recompile=True)"
 )
-_KIND = Kind(
-    "symfuse program", SCHEMA, "symfuse artifact", "save the program again with this version"
-)
+_AGAIN = "save the program again with this version"
+_KIND = Kind("symfuse program", SCHEMA, "symfuse artifact", _AGAIN, Manifest)
 # What generated code may contain instructions of; the rest is for operating systems.
 _USED = (
     *("avx", "sse", "bmi", "fma", "f16c", "popcnt", "lzcnt", "movbe", "gfni", "vaes", "amx"),
@@ -103,7 +104,7 @@ def from_bytes(data: bytes, name: str, *, to_run: bool = True) -> Artifact:
         _check_machine(name, manifest)
     try:
         return _artifact(manifest, members, to_run=to_run)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, ValueError) as error:
         raise _KIND.damaged(name, f"it does not describe a program ({error})") from error
 
 
@@ -150,21 +151,23 @@ def _members(artifact: Artifact) -> dict[str, bytes]:
 def _facts(artifact: Artifact) -> dict[str, Any]:
     """What the manifest says of the program."""
     program = artifact.program
-    return {
-        "target": program.target,
-        "architecture": program.image.architecture if program.image else None,
-        "device": _stored().facts_of(program.device) if program.device else None,
-        "features": program.features,
-        "layout": fingerprint(),
-        "inputs": [argument._asdict() for argument in program.inputs],
-        "outputs": [result._asdict() for result in program.outputs],
-        "symbols": program.symbols,
-        "memory": {"arena": program.arena, "peak": program.peak},
-        "guards": program.guards,
-        "launches": [launch._asdict() for launch in program.launches],
-        "work": program.work,
-        "metadata": dict(program.metadata),
-    }
+    manifest = Manifest(
+        target=program.target,
+        layout=fingerprint(),
+        features=program.features,
+        inputs=program.inputs,
+        outputs=program.outputs,
+        symbols=program.symbols,
+        memory=Memory(program.arena, program.peak),
+        guards=program.guards,
+        launches=program.launches,
+        work=program.work,
+        metadata=dict(program.metadata),
+        architecture=program.image.architecture if program.image else None,
+        device=_stored().facts_of(program.device) if program.device else None,
+    )
+    facts: dict[str, Any] = plain(manifest)
+    return facts
 
 
 def _named(program: Program) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
@@ -179,16 +182,16 @@ def _named(program: Program) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
 # Reading -------------------------------------------------------------------------------------
 
 
-def _check_machine(name: str, manifest: Mapping[str, Any]) -> None:
+def _check_machine(name: str, manifest: Manifest) -> None:
     here = architecture()
-    if manifest.get("architecture") is None and manifest.get("device"):
+    if manifest.architecture is None and manifest.device:
         return  # nothing of it is for the processor; loading the modules compares the device
-    if manifest.get("architecture") != here:
+    if manifest.architecture != here:
         raise ArtifactError(
-            f"{name} holds code for {manifest.get('architecture')}, this machine is {here}",
+            f"{name} holds code for {manifest.architecture}, this machine is {here}",
             fix=_COMPILE_AGAIN,
         )
-    missing = missing_features(tuple(manifest.get("features", ())), _cpu_flags())
+    missing = missing_features(manifest.features, _cpu_flags())
     if missing:
         raise ArtifactError(
             f"{name} needs processor features that this machine ({platform.machine()}) lacks: "
@@ -207,29 +210,27 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset(next(listed, "").split())
 
 
-def _artifact(
-    manifest: Mapping[str, Any], members: Mapping[str, bytes], *, to_run: bool
-) -> Artifact:
+def _artifact(manifest: Manifest, members: Mapping[str, bytes], *, to_run: bool) -> Artifact:
     # Helpers that lay out their records differently would misread ours; Python serves without.
-    if to_run and "support.bin" in members and manifest["layout"] == fingerprint():
+    if to_run and "support.bin" in members and manifest.layout == fingerprint():
         support.install(Image.from_bytes(members["support.bin"]))
+    memory = manifest.memory if isinstance(manifest.memory, Memory) else Memory(manifest.memory)
     program = Program(
-        target=manifest["target"],
+        target=manifest.target,
         image=Image.from_bytes(members["image.bin"]) if "image.bin" in members else None,
-        inputs=tuple(Argument(**_typed(row)) for row in manifest["inputs"]),
-        outputs=tuple(Result(**_typed(row)) for row in manifest["outputs"]),
-        symbols=tuple(manifest["symbols"]),
+        inputs=manifest.inputs,
+        outputs=manifest.outputs,
+        symbols=manifest.symbols,
         hidden=_arrays("hidden", members),
         constants=_arrays("constants", members),
-        **_memory(manifest["memory"]),
-        guards=tuple(manifest["guards"]),
-        launches=tuple(
-            Launch(**{**row, "lines": tuple(row["lines"])}) for row in manifest["launches"]
-        ),
-        features=tuple(manifest["features"]),
-        work=manifest["work"],
-        metadata=manifest["metadata"],
-        device=_device(manifest.get("device"), members),
+        arena=memory.arena,
+        peak=memory.peak,
+        guards=manifest.guards,
+        launches=manifest.launches,
+        features=manifest.features,
+        work=manifest.work,
+        metadata=manifest.metadata,
+        device=_device(manifest.device, members),
     )
     files = {n.removeprefix("files/"): d for n, d in members.items() if n.startswith("files/")}
     graph, explanation = (members[name].decode() for name in _TEXTS)
@@ -247,15 +248,6 @@ def _device(facts: Mapping[str, Any] | None, members: Mapping[str, bytes]) -> De
 def _stored() -> Any:
     """What turns device code into text and back, which programs for the processor do without."""
     return importlib.import_module(".cuda.stored", __package__)
-
-
-def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "dtype": DType(row["dtype"]), "dims": tuple(row["dims"])}
-
-
-def _memory(stored: Mapping[str, int | str] | int | str) -> dict[str, Any]:
-    """The formulas of the memory; until schema 3 that of the arena was the only one."""
-    return dict(stored) if isinstance(stored, Mapping) else {"arena": stored}
 
 
 def _arrays(kind: str, members: Mapping[str, bytes]) -> tuple[np.ndarray[Any, Any], ...]:

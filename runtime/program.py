@@ -1,6 +1,7 @@
-"""A compiled program as a value: its code, its signature, and what explains it."""
+"""A compiled program as a value: its code, its signature, and what explains it.
 
-from __future__ import annotations
+Annotations are types, not their texts: files are checked against them, in every start.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .cuda.code import DeviceCode
 
 __all__ = ["Argument", "Launch", "Program", "Result", "Spec"]
+
+_NUMBERS = 1 << 63  # sizes are 64-bit numbers with a sign
 
 
 class Spec(NamedTuple):
@@ -103,7 +106,7 @@ class Program:
     features: tuple[str, ...] = ()
     work: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    device: DeviceCode | None = None
+    device: "DeviceCode | None" = None
 
     def __post_init__(self) -> None:
         """Keep the arrays as own read-only copies wherever someone else could write to them."""
@@ -158,15 +161,12 @@ class Program:
                 yield f"{value.dtype}{value.shape} as the hidden input {argument.spec}"
             if argument.donated:
                 yield f"a hidden input that is donated ({argument.name})"
-        for result in self.outputs:
-            source = None if result.alias_of is None else self.inputs[result.alias_of]
-            if source and (not source.donated or source.spec != result.spec):
-                yield f"a result {result.spec} in the memory of {source.name}: {source.spec}"
-        if len({r.alias_of for r in self.outputs} - {None}) != sum(
-            r.alias_of is not None for r in self.outputs
-        ):
-            yield "two results in the memory of one input"
+        yield from self._alias_problems()
         specs = [x.spec for x in self.inputs] + [x.spec for x in self.outputs]
+        numbers = (*(dim for spec in specs for dim in spec.dims), self.arena, self.peak, self.work)
+        for number in numbers:
+            if isinstance(number, int) and not 0 <= number < _NUMBERS:
+                yield f"a size of {number}"
         if self.is_static and not all(spec.is_static for spec in specs):
             yield "symbolic sizes but no symbols"
         if self.image is None and (self.device is None or not self.is_static):
@@ -174,6 +174,18 @@ class Program:
         if self.device is not None:
             buffers = len(self.inputs) + len(self.outputs) + len(self.constants)
             yield from self.device.problems(buffers, self.symbols)
+
+    def _alias_problems(self) -> Iterator[str]:
+        aliases = [(r, r.alias_of) for r in self.outputs if r.alias_of is not None]
+        if len({alias for _, alias in aliases}) != len(aliases):
+            yield "two results in the memory of one input"
+        for result, alias in aliases:
+            if not 0 <= alias < len(self.inputs):
+                yield f"a result in the memory of input {alias} of {len(self.inputs)}"
+                continue
+            source = self.inputs[alias]
+            if not source.donated or source.spec != result.spec:
+                yield f"a result {result.spec} in the memory of {source.name}: {source.spec}"
 
 
 def _frozen(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

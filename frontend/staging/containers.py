@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from symfuse.runtime.errors import UnsupportedError
+from symfuse.runtime.errors import ArtifactError, UnsupportedError
 
-__all__ = ["build", "described", "flat", "is_flat", "leaves_of", "shown"]
+__all__ = [
+    "build",
+    "described",
+    "expect_arguments",
+    "expect_results",
+    "flat",
+    "is_flat",
+    "leaves_of",
+    "shown",
+]
 
 _KEYS = (str, int, bool)
 
@@ -51,6 +60,59 @@ def is_flat(form: Any) -> bool:
         and form[0] == "tuple"
         and all(type(part) is int for part in form[1:])
     )
+
+
+def expect_arguments(form: Any, count: int) -> None:
+    """Raise an ArtifactError unless this describes arguments that hold so many leaves."""
+    match form:
+        case ["tuple", ["tuple", *_], ["dict", *_]]:
+            _expect(form, count, "arguments")
+        case _:
+            raise _undescribed("arguments", f"{form!r} is no tuple of a tuple and a dict")
+
+
+def expect_results(form: Any, count: int) -> None:
+    """Raise an ArtifactError unless this describes results that hold so many leaves."""
+    _expect(form, count, "results")
+
+
+def _expect(form: Any, count: int, what: str) -> None:
+    try:
+        numbers = sorted(_numbers(form))
+    except (ValueError, RecursionError) as error:
+        raise _undescribed(what, str(error)) from error
+    if numbers != list(range(count)):
+        raise _undescribed(what, f"{form!r} does not have the {count} leaves of the program")
+
+
+def _undescribed(what: str, how: str) -> ArtifactError:
+    return ArtifactError(
+        f"the file does not describe the {what} of a function: {how}",
+        fix="save the function again with this version",
+    )
+
+
+def _numbers(form: Any) -> Iterator[int]:
+    """The numbers of the leaves; a ValueError says what is no form."""
+    if form is None or type(form) is int:
+        yield from () if form is None else (form,)
+        return
+    match form:
+        case ["list" | "tuple", *parts]:
+            pass
+        case ["dict", *rows] if all(map(_is_row, rows)):
+            parts = [part for _, part in rows]
+        case ["namedtuple", str(name), *rows] if all(map(_is_row, rows)):
+            _namedtuple(name, tuple(field for field, _ in rows))
+            parts = [part for _, part in rows]
+        case _:
+            raise ValueError(f"{form!r} is no container of arrays")
+    for part in parts:
+        yield from _numbers(part)
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 2 and type(row[0]) in _KEYS
 
 
 def build(form: Any, leaves: Sequence[Any]) -> Any:

@@ -16,7 +16,7 @@ from symfuse.runtime.errors import ArgumentError, GuardError, Loc, OptionError, 
 from symfuse.runtime.executable import load as load_program
 from symfuse.runtime.program import Program
 
-from .containers import build, flat, is_flat, leaves_of, shown
+from .containers import build, expect_arguments, expect_results, flat, is_flat, leaves_of, shown
 
 __all__ = ["LoadedFunction", "load"]
 
@@ -32,6 +32,8 @@ class LoadedFunction:
         plain = ["tuple", flat(len(program.arguments)), ["dict"]]
         self._arguments = program.metadata.get("arguments", plain)
         self._results = program.metadata.get("results", flat(len(program.outputs), one=True))
+        expect_arguments(self._arguments, len(program.arguments))
+        expect_results(self._results, len(program.outputs))
         _, positional, keyword = self._arguments
         self._returns_flat = self._results == flat(len(program.outputs), one=True)
         self._is_flat = is_flat(positional) and len(keyword) == 1 and self._returns_flat

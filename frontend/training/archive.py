@@ -18,7 +18,9 @@ __all__ = ["SCHEMA", "contents", "damaged", "read", "tensors_from", "write"]
 
 SCHEMA = 1
 _AGAIN = "save the model again with this version, or use an earlier checkpoint"
-_KIND = Kind("symfuse model", SCHEMA, "model", _AGAIN, "; programs are read by sf.load")
+_KIND = Kind(
+    "symfuse model", SCHEMA, "model", _AGAIN, Mapping[str, Any], "; programs are read by sf.load"
+)
 Tensors = Mapping[str, np.ndarray[Any, Any]]
 
 

@@ -1,12 +1,14 @@
-"""Position-independent machine code as bytes: made by the linker, cached, mapped by the loader."""
+"""Position-independent machine code as bytes: made by the linker, cached, mapped by the loader.
 
-from __future__ import annotations
+Annotations are types, not their texts: files are checked against them, in every start.
+"""
 
 import json
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..convert import converted
 from ..errors import ArtifactError
 
 __all__ = ["POINTER_BYTES", "Image"]
@@ -45,19 +47,18 @@ class Image(NamedTuple):
         return _PREFIX.pack(_MAGIC, _VERSION, len(header)) + header + self.code
 
     @staticmethod
-    def from_bytes(data: bytes) -> Image:
+    def from_bytes(data: bytes) -> "Image":
         """The image that `to_bytes` wrote."""
         try:
             magic, version, length = _PREFIX.unpack_from(data)
             if (magic, version) != (_MAGIC, _VERSION):
                 raise ValueError(f"it begins with {magic!r}, version {version}")
             start = _PREFIX.size + length
-            facts = dict(json.loads(data[_PREFIX.size : start]))
-            externals = tuple(facts.pop("externals"))
-            image = Image(code=data[start:], externals=externals, **facts)
+            facts = json.loads(data[_PREFIX.size : start])
+            image: Image = converted({**dict(facts), "code": data[start:]}, Image)
             image._check()
             return image
-        except (struct.error, AttributeError, ValueError, KeyError, TypeError) as error:
+        except (struct.error, ValueError, TypeError, RecursionError) as error:
             raise ArtifactError(
                 f"these {len(data)} bytes are no code image of version {_VERSION}: {error}",
                 fix="compile the program again with this version of symfuse",

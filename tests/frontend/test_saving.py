@@ -251,14 +251,57 @@ def test_files_of_others_and_of_the_future_are_refused(tmp_path, file):
 
 
 def _change(path, **changes):
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    _rewrite(path, {**manifest, **changes})
+
+
+def _rewrite(path, manifest):
     """The file with another manifest, consistent in itself."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    manifest = json.dumps({**json.loads(members["manifest.json"]), **changes}).encode()
+    text = json.dumps(manifest).encode()
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in {**members, "manifest.json": manifest}.items():
+        for name, data in {**members, "manifest.json": text}.items():
             archive.writestr(name, data)
-        archive.comment = digest(manifest).encode()
+        archive.comment = digest(text).encode()
+
+
+OTHERS = (None, True, -1, 2**70, 0.5, "?", [[]], {"?": 1})
+
+
+def _others(value, above=()):
+    """Every place in plain data, and the data with something else there."""
+    rows = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in rows:
+        for other in OTHERS:
+            if other != part or type(other) is not type(part):
+                copied = value.copy()
+                copied[key] = other
+                yield (*above, key), copied
+        if isinstance(part, dict | list):
+            for place, inside in _others(part, (*above, key)):
+                copied = value.copy()
+                copied[key] = inside
+                yield place, copied
+
+
+def test_every_other_value_in_a_manifest_is_accepted_or_refused_as_such(tmp_path):
+    spec = {"x": "f32[N]"}
+    file = sf.export(lambda given: [given["x"] + 1], spec, path=tmp_path / "f.sfz")
+    with zipfile.ZipFile(file) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    refused = set()
+    for place, changed in _others(manifest):
+        _rewrite(file, changed)
+        try:
+            sf.load(file)
+        except sf.ArtifactError as error:
+            assert error.fix and error.user_frame[0] == __file__
+            refused.add(place)
+    declared = {(key,) for key in manifest} - {("symfuse",)}
+    assert declared <= refused
+    assert {("inputs", 0, "dims"), ("outputs", 0, "dtype"), ("metadata", "arguments", 1)} <= refused
 
 
 @pytest.mark.parametrize("changes", [{"features": ["avx9000"]}, {"architecture": "vax"}])

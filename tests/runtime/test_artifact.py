@@ -148,10 +148,13 @@ def test_code_is_not_mapped_before_the_digests_have_been_compared(
         ({"format": "onnx"}, "of another kind"),
         ({"architecture": "riscv64"}, "holds code for riscv64, this machine is"),
         ({"features": ["quantum"]}, "processor features that this machine .* lacks: quantum"),
-        ({"inputs": [{"name": "x"}]}, "does not describe a program"),
+        ({"inputs": [{"name": "x"}]}, r"in its manifest, inputs\[0\] has no 'dims'"),
         ({"sha256": {}}, "members are missing or unknown"),
         ({"sha256": 5}, "no digests of the members"),
-        ({"device": "abc"}, "does not describe a program"),
+        ({"device": "abc"}, "in its manifest, device is 'abc', where an object or null belongs"),
+        ({"work": True}, "in its manifest, work is True, where a whole number belongs"),
+        ({"guards": "N <= 3"}, "in its manifest, guards is 'N <= 3', where a list belongs"),
+        ({"memory": {"arena": -1}}, "does not describe a program .*a size of -1"),
     ],
 )
 def test_a_foreign_manifest_is_refused(file: Path, changes: Any, message: str) -> None:
