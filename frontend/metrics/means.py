@@ -11,6 +11,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..losses import loss as losses
+from ..losses.arguments import alike
 from ..losses.distances import mean_absolute_error, mean_squared_error
 from ..losses.loss import Loss
 from ..names import remembered
@@ -72,35 +73,47 @@ def MeanMetricWrapper(
 
 @remembered
 def MeanSquaredError(name: str = "mean_squared_error") -> Metric:
-    """The mean of (y_true − y_pred)².
+    """The mean of (y_true − y_pred)²; arrays of one axis have one number for each example.
 
     >>> import symfuse as sf
     >>> float(sf.metrics.MeanSquaredError()([[0.0], [0.0]], [[1.0], [3.0]]))
     5.0
     """
-    return MeanMetricWrapper(mean_squared_error, name)
+    return _averaged(name, _apart(mean_squared_error), _mean)
 
 
 @remembered
 def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:
-    """The mean of |y_true − y_pred|.
+    """The mean of |y_true − y_pred|; arrays of one axis have one number for each example.
 
     >>> import symfuse as sf
     >>> float(sf.metrics.MeanAbsoluteError()([[0.0], [0.0]], [[1.0], [3.0]]))
     2.0
     """
-    return MeanMetricWrapper(mean_absolute_error, name)
+    return _averaged(name, _apart(mean_absolute_error), _mean)
 
 
 @remembered
 def RootMeanSquaredError(name: str = "root_mean_squared_error") -> Metric:
-    """The root of the mean of (y_true − y_pred)².
+    """The root of the mean of (y_true − y_pred)²; arrays of one axis have a number an example.
 
     >>> import symfuse as sf
     >>> float(sf.metrics.RootMeanSquaredError()([[0.0], [0.0]], [[3.0], [3.0]]))
     3.0
     """
-    return _averaged(name, mean_squared_error, lambda state: np.sqrt(_mean(state)))
+    return _averaged(name, _apart(mean_squared_error), lambda state: np.sqrt(_mean(state)))
+
+
+def _apart(loss: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """The loss of each example, also where these are not rows but numbers."""
+
+    def apart(y_true: Array, y_pred: Array) -> Array:
+        y_true, y_pred = alike(y_true, y_pred)
+        if y_pred.ndim == 1:
+            y_true, y_pred = y_true[..., None], y_pred[:, None]
+        return loss(y_true, y_pred)
+
+    return apart
 
 
 def _mean(state: State) -> Array:

@@ -36,6 +36,9 @@ CASES: dict[str, tuple[Any, Any, Any, Any]] = {
                   reference.precision_score(y, p > 0.5, sample_weight=sample_weight)),
     "recall": (metrics.Recall(), BITS, SCORES, lambda y, p, sample_weight:
                reference.recall_score(y, p > 0.5, sample_weight=sample_weight)),
+    "squares": (metrics.MeanSquaredError(), BITS, SCORES, reference.mean_squared_error),
+    "roots": (metrics.RootMeanSquaredError(), BITS, SCORES, reference.root_mean_squared_error),
+    "distances": (metrics.MeanAbsoluteError(), BITS, SCORES, reference.mean_absolute_error),
     "f1": (metrics.F1Score(), BITS, SCORES, lambda y, p, sample_weight:
            reference.f1_score(y, p > 0.5, sample_weight=sample_weight)),
     "auc": (metrics.AUC(1001), BITS, SCORES, reference.roc_auc_score),
