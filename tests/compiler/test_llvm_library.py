@@ -218,6 +218,40 @@ def test_a_child_can_compile_whenever_it_was_forked() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.3])
+def test_the_process_ends_well_while_daemon_threads_generate_code(seconds: float) -> None:
+    program = (
+        "import threading, time\n"
+        "from symfuse.compiler.targets.llvm.machine import host_machine\n"
+        "text = 'define void @f() #0 { ret void }\\n'\n"
+        "text += ''.join(text.replace('@f', f'@f{n}') for n in range(200))\n"
+        "def work():\n"
+        "    host_machine().emit_object(text)\n"
+        "    work()\n"
+        "for _ in range(3):\n"
+        "    threading.Thread(target=work, daemon=True).start()\n"
+        f"time.sleep({seconds})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_is_done_at_the_very_end_can_compile() -> None:
+    """By the thread that ends, whose own threads are no daemons."""
+    program = (
+        "import atexit, threading\n"
+        "from symfuse.compiler.targets.llvm.machine import emit_objects, host_machine\n"
+        "def work():\n"
+        "    texts = [f'define void @f{n}() #0 {{ ret void }}' for n in range(4)]\n"
+        "    print(len(emit_objects(host_machine(), texts, 'default')))\n"
+        "atexit.register(work)\n"
+        "from symfuse.compiler.targets.llvm import library\n"
+        "atexit.register(library._ROOM.end)\n"
+        "threading.Thread(target=host_machine, daemon=True).start()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert (ended.stdout, ended.stderr) == (b"4\n", b"")
+
+
 def test_compiling_loads_none_of_the_packages_of_llvmlite(tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np, symfuse as sf\n"

@@ -8,6 +8,7 @@ and without Python's lock, and threads work side by side, each with a context of
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ from ctypes import (
 )
 from functools import cache, partial
 from importlib import import_module
-from threading import Condition, RLock, get_ident
+from threading import Condition, RLock, current_thread, get_ident
 from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
@@ -81,16 +82,18 @@ class _Room(ContextDecorator):
     """Threads are in it while LLVM works for them, and a fork waits until all others have left.
 
     A child has the thread alone that forked: what others were in the middle of, such as what LLVM
-    sets up once and shares, would stay half done there.
+    sets up once and shares, would stay half done there. The end of the process waits for them as
+    well: it takes away from daemon threads what LLVM shares.
     """
 
     def __init__(self) -> None:
-        self._changed, self._inside, self._is_closed = Condition(), list[int](), False
+        self._changed, self._inside = Condition(), list[int]()
+        self._is_closed = self._is_over = False
 
     def __enter__(self) -> None:
         me = get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: me in self._inside or not self._is_closed)
+            self._changed.wait_for(lambda: me in self._inside or not self._keeps_out())
             self._inside.append(me)
 
     def __exit__(self, *failure: object) -> None:
@@ -111,8 +114,18 @@ class _Room(ContextDecorator):
         self._changed.notify_all()
         self._changed.release()
 
+    def end(self) -> None:
+        """As `close`, after which daemon threads stay outside for ever."""
+        self.close()
+        self._is_over = True
+        self.open()
+
+    def _keeps_out(self) -> bool:
+        return self._is_closed or (self._is_over and current_thread().daemon)
+
 
 _ROOM = _Room()
+atexit.register(_ROOM.end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_ROOM.close, after_in_parent=_ROOM.open, after_in_child=_ROOM.open)
 
@@ -141,7 +154,7 @@ class CodeGenerator:
         self._machine = llvm.CreateTargetMachine(target, *described)
         if not self._machine:
             raise LLVMError(f"there is no code generator for {triple}, {cpu}, {features}")
-        finalize(self, llvm.DisposeTargetMachine, self._machine)
+        finalize(self, llvm.DisposeTargetMachine, self._machine).atexit = False
         self._facts = f'target triple = "{triple}" target datalayout = "{self._layout()}" '
 
     @_ROOM
@@ -220,9 +233,9 @@ def _told(function: Callable[[Any], Any]) -> tuple[Any, str]:
     result = function(byref(text))
     if text.value is None:
         return result, ""
-    told = text.value.decode()
+    told = text.value
     _library().DisposeString(text)
-    return result, told
+    return result, told.decode()
 
 
 def _library() -> Any:
