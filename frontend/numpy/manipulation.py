@@ -17,6 +17,7 @@ from .shared import (
     broadcast_shape_to,
     call,
     expect,
+    folded_axes,
     normal_axes,
     normal_axis,
     product,
@@ -167,7 +168,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
             )
         dropped = tuple(at for at, n in enumerate(x.shape) if is_equal(n, 1) is True)
     else:
-        dropped = normal_axes(axis, x.ndim)
+        dropped = folded_axes(axis, x.ndim)
     wrong = [at for at in dropped if is_equal(x.shape[at], 1) is False]
     if wrong:
         raise ShapeError(

@@ -81,6 +81,8 @@ def nanvar(
     """The mean squared distance of the numbers from their mean, which may be given; NaN where they
     are too few."""
     x, less = traced(a), ddof if correction is None else correction
+    if not common_dtype(x).is_inexact:
+        return snp.var(x, axis, dtype, None, less, keepdims, where=where, mean=mean)
     there = snp.logical_and(_is_number(x), where)
     found = snp.var(_instead(x, 0), axis, dtype, None, less, keepdims, where=there, mean=mean)
     return snp.where(snp.sum(there, axis, keepdims=keepdims) > less, found, math.nan)

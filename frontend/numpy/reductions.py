@@ -20,6 +20,8 @@ from .shared import (
     convert,
     element_type,
     expect,
+    flag,
+    folded_axes,
     line,
     normal_axes,
     normal_axis,
@@ -35,10 +37,14 @@ __all__ = [
 ]  # fmt: skip
 
 
+_OF_TRUTHS = {"reduce_sum": "reduce_any", "reduce_prod": "reduce_all"}
+
+
 def _reduce(op: str, x: Any, axis: Any, keepdims: bool) -> Any:
-    axes = normal_axes(axis, x.ndim)
+    axes, is_kept = folded_axes(axis, x.ndim), flag("keepdims", keepdims)
+    op = _OF_TRUTHS.get(op, op) if common_dtype(x).is_bool else op
     result = call(op, x, axes=axes) if axes else x
-    if not keepdims or not axes:
+    if not is_kept or not axes:
         return result
     shape = tuple(1 if at in axes else size for at, size in enumerate(x.shape))
     return call("reshape", result, shape=shape)
@@ -46,7 +52,10 @@ def _reduce(op: str, x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _kept(x: Any, where: Any, neutral: Any) -> Any:
     """The elements that a reduction is told to include, a neutral number in place of others."""
-    return x if where is None or where is True else FUNCTIONS["where"](where, x, neutral)
+    if where is None or where is True:
+        return x
+    is_truth = type(neutral) is int and common_dtype(x).is_bool
+    return FUNCTIONS["where"](where, x, bool(neutral) if is_truth else neutral)
 
 
 def _first(initial: Any, dtype: DType) -> Any:
@@ -81,9 +90,9 @@ def sum(
 ) -> Any:  # fmt: skip
     """The sum along axes; integers are added in 64 bits."""
     x = traced(a)
-    x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
+    x = convert(x, wanted := _wide(common_dtype(x)) if dtype is None else element_type(dtype))
     total = _reduce("reduce_sum", _kept(x, where, 0), axis, keepdims)
-    return total if initial is None else call("add", total, _first(initial, common_dtype(x)))
+    return total if initial is None else FUNCTIONS["add"](total, _first(initial, wanted))
 
 
 @numpy_like(np.prod)
@@ -95,7 +104,9 @@ def prod(
     x = traced(a)
     x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
     total = _reduce("reduce_prod", _kept(x, where, 1), axis, keepdims)
-    return total if initial is None else call("multiply", total, _first(initial, common_dtype(x)))
+    return (
+        total if initial is None else FUNCTIONS["multiply"](total, _first(initial, common_dtype(x)))
+    )
 
 
 def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Any:
@@ -108,7 +119,7 @@ def _extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: 
         )
     first, is_bool = _first(initial, common_dtype(x)), common_dtype(x).is_bool
     x = _kept(x, where, first)
-    axes = normal_axes(axis, x.ndim)
+    axes = folded_axes(axis, x.ndim)
     empty = [at for at in axes if isinstance(x.shape[at], int) and x.shape[at] == 0]
     if empty and initial is None:
         raise ShapeError(
@@ -242,19 +253,27 @@ def average(
     if weights is None:
         weights = FUNCTIONS["ones_like"](a) if returned else None
     if weights is None:
-        return mean(a, axis, keepdims=keepdims)
+        return mean(a, tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
     (x, own), w = _float_of(a, None), traced(weights)
     wanted = promoted(own, common_dtype(w))
-    if w.ndim < x.ndim and axis is not None:
-        given = [normal_axis(at, x.ndim) for at in (axis if isinstance(axis, tuple) else (axis,))]
-        w = FUNCTIONS["transpose"](w, tuple(np.argsort(given).tolist()))
-        w = FUNCTIONS["expand_dims"](w, tuple(at for at in range(x.ndim) if at not in given))
-    total = sum(
-        FUNCTIONS["broadcast_to"](FUNCTIONS["divide"](w, 1), x.shape), axis, keepdims=keepdims
-    )
-    found = call("divide", sum(call("multiply", x, w), axis, keepdims=keepdims), total)
-    found = convert(found, wanted) if wanted.is_half else found
+    w = _weights(convert(w, wanted.computed), x.shape, axis)
+    axes = None if axis is None else normal_axes(axis, x.ndim)
+    total = sum(w, axes, keepdims=keepdims)
+    found = call("divide", sum(call("multiply", x, w), axes, keepdims=keepdims), total)
+    found, total = convert(found, wanted), convert(total, wanted)
     return (found, FUNCTIONS["broadcast_to"](total, found.shape)) if returned else found
+
+
+def _weights(w: Any, shape: Any, axis: Any) -> Any:
+    """Weights of the elements along axes, which are named in their order, as those of an array."""
+    if tuple(w.shape) == tuple(shape):
+        return w
+    expect(axis is not None, f"weights of shape {w.shape} for {shape}", "name their axes by axis=")
+    named = axis if isinstance(axis, tuple | list) else (axis,)
+    given = [normal_axis(at, len(shape)) for at in named]
+    w = FUNCTIONS["transpose"](w, tuple(np.argsort(given).tolist()))
+    w = FUNCTIONS["expand_dims"](w, tuple(at for at in range(len(shape)) if at not in given))
+    return FUNCTIONS["broadcast_to"](w, shape)
 
 
 @numpy_like(np.ptp)
@@ -289,8 +308,10 @@ def argmin(a: Any, axis: Any = None, out: None = None, *, keepdims: bool = False
 
 def _scan(op: str, a: Any, axis: Any, dtype: Any) -> Any:
     x = traced(a)
-    x = convert(x, _wide(common_dtype(x)) if dtype is None else element_type(dtype))
-    x, at = line(x, axis)
+    wanted = _wide(common_dtype(x)) if dtype is None else element_type(dtype)
+    x, at = line(convert(x, wanted), axis)
+    if wanted.is_bool:
+        return as_bool(call(op, convert(x, DType.I64), axis=at, reverse=False))
     return call(op, x, axis=at, reverse=False)
 
 

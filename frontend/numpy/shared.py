@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,9 @@ __all__ = [
     "element_type",
     "expect",
     "expect_rank",
+    "flag",
     "floating",
+    "folded_axes",
     "line",
     "normal_axes",
     "normal_axis",
@@ -75,6 +78,8 @@ def _stacked(rows: Sequence[Any]) -> Any:
 def element_type(dtype: Any) -> DType:
     """The element type that a user's dtype argument means."""
     try:
+        if isinstance(dtype, Tracer | np.ndarray):
+            raise TypeError("an array stands where an element type is needed: it has .dtype")
         return DType.of(dtype)
     except TypeError as error:
         fix = "name one of them, such as 'float32'"
@@ -183,14 +188,25 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
-    if not rank and axis in (0, -1):  # of a number, which NumPy allows
-        return ()
     found = tuple(normal_axis(a, rank) for a in axes)
     if len(set(found)) != len(found):
         raise ShapeError(
             f"an axis occurs twice in {axis}", fix="name each axis once", loc=user_location()
         )
     return tuple(sorted(found)) if len(found) > 1 else found
+
+
+def folded_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """Axes as ufuncs take them: an integer or a tuple, and 0 and -1 of a number too."""
+    if isinstance(axis, list | bool):
+        expect(False, f"axis={axis}", "give an integer, or a tuple of them")
+    return () if not rank and axis in (0, -1) else normal_axes(axis, rank)
+
+
+def flag(name: str, value: Any) -> bool:
+    """The truth of an argument that is True, False or an integer."""
+    expect(hasattr(value, "__index__"), f"{name}={value!r}", "give True or False")
+    return index(value) != 0
 
 
 def expect(holds: Any, what: str, fix: str) -> None:

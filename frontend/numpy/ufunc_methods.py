@@ -14,7 +14,7 @@ from symfuse.runtime.errors import UnsupportedError
 from .. import numpy as snp
 from ..tracing.dispatch import HOMES, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import convert, element_type, normal_axes, normal_axis, traced
+from .shared import convert, element_type, flag, folded_axes, normal_axis, traced
 
 __all__: list[str] = []
 
@@ -48,9 +48,10 @@ def _reducing(name: str) -> _Method:
                 fix="leave it out",
                 loc=user_location(),
             )
-        for at in sorted(normal_axes(axis, x.ndim), reverse=True):
+        axes, is_kept = folded_axes(axis, x.ndim), flag("keepdims", keepdims)
+        for at in sorted(axes, reverse=True):
             x = _running(name, x, at)[(*(slice(None),) * at, slice(-1, None))]
-        return x if keepdims else snp.squeeze(x, axis=normal_axes(axis, x.ndim))
+        return x if is_kept else snp.squeeze(x, axis=axes)
 
     return reduced
 

@@ -528,11 +528,18 @@ d2 = d.copy(); np.subtract.at(d2, [0, 1, 1], [5.0, 1.0, 3.0]); d2
 np.linspace(z, 3, np.int64(4))
 np.diagonal(x, np.int64(1)), np.diag(r, np.int8(-1)), np.trace(s, np.int64(1))
 np.fft.fft(d, np.int64(3)), np.fft.irfft(d, np.int32(4)), np.fft.rfft(d, np.int64(7))
-np.fft.irfftn(x, (3, -1), (0, 1)), np.fft.rfftn(x, (-1, np.int64(2)), (0, 1))
+np.abs(np.fft.irfftn(x, (3, -1), (0, 1))), np.abs(np.fft.rfftn(x, (-1, np.int64(2)), (0, 1)))
 np.fft.fftn(x, (2, 5), (1, 0))
 np.pad(r, np.int64(1)), np.pad(r, np.array([2, 1]), mode="edge"), np.pad(x, {0: (1, 2)})
 np.zeros_like(r, shape=np.int64(2)), np.full_like(r, 2, shape=np.array([2, 1]))
 x[np.int64(1):, np.int8(-2)]
+# reductions
+np.average(x, axis=[1]), np.average(x, axis=(1, 0), weights=x.T + 1)
+np.average(i, weights=i.astype("f4") / 3)
+np.average(x * 1j, axis=0, weights=np.abs(r), returned=True)
+np.sum(x, 0, dtype=bool), np.prod(x, dtype=bool), np.sum(n, 1, bool, initial=0, where=n)
+np.cumsum(j, dtype=bool), np.cumprod(n, 1, bool), np.mean(i, dtype=bool)
+np.nanvar(i, ddof=7), np.nanstd(n, axis=1, ddof=3)
 """
 
 LINES = [line for line in CALLS.splitlines() if line and not line.startswith("#")]
@@ -641,5 +648,20 @@ np.fft.fftn(x, (2, 3, 4), (0, 1))
 np.fft.rfftn(z)
 x[1.0:]
 x[:, ::1.5]
+np.sum(x, axis=[0])
+np.max(x, axis=True)
+np.sum(x, 0, keepdims=None)
+np.nanmean(x, 0, keepdims=1.0)
+np.any(x, 0, keepdims="a")
+np.bitwise_or.reduce(i, keepdims=None)
+np.mean(z, axis=0)
+np.std(z, axis=-1)
+np.median(z, axis=0)
+np.average(z, axis=0)
+np.linalg.vector_norm(z, axis=0)
+np.sum(x, dtype=x)
+np.zeros_like(x, dtype=x)
+x.astype(x)
+np.average(x, weights=r)
 """.strip().splitlines()
 """Calls that NumPy refuses."""
