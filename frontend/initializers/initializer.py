@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
 from symfuse.runtime.dtypes import DType
 
-from ..names import Origin
+from ..names import Made
 from ..numpy.shared import convert, element_type
 from ..random.arguments import plain_shape
 
@@ -18,7 +16,7 @@ __all__ = ["Initializer", "fans"]
 Make = Callable[[Any, tuple[Any, ...], DType], Any]
 
 
-class Initializer(Struct, frozen=True, eq=False):
+class Initializer(Made, frozen=True, eq=False):
     """`initializer(key, shape, dtype="float32")`: the first values of one parameter.
 
     >>> import symfuse as sf
@@ -28,7 +26,6 @@ class Initializer(Struct, frozen=True, eq=False):
 
     name: str
     make: Make
-    origin: Origin | None = None
 
     def __call__(self, key: Any, shape: Any, dtype: Any = "float32") -> Any:
         """An array of the shape; halves are drawn in f32 and rounded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..names import by_name
+from ..names import by_name, expect_made
 from . import fixed, scaled, spread
 from .initializer import Initializer
 
@@ -28,6 +28,7 @@ def get(identifier: Any) -> Initializer:
     """
     if isinstance(identifier, Initializer):
         return identifier
+    expect_made("initialiser", identifier)
     if callable(identifier):
         return Initializer(getattr(identifier, "__name__", "initializer"), identifier)
     return by_name("initialiser", identifier, _KNOWN)()

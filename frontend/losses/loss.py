@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import field
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
 from ..limits import SHARE, number, within
-from ..names import Origin, by_name, remembered
+from ..names import Made, by_name, expect_made, remembered
 from ..numpy.shared import convert, product, size_number, traced
 from ..tracing.trace import dtype_of
 from . import distances, entropies, hinges
@@ -47,7 +47,7 @@ LIMITS = within(label_smoothing=SHARE, alpha=SHARE, gamma=number(0), delta=numbe
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none")
 
 
-class Loss(Struct, frozen=True, eq=False):
+class Loss(Made, frozen=True, eq=False):
     """`loss(y_true, y_pred, sample_weight=None)`: losses of examples, weighed and reduced.
 
     >>> import symfuse as sf
@@ -60,7 +60,6 @@ class Loss(Struct, frozen=True, eq=False):
     function: Callable[..., Array]
     settings: Mapping[str, Any] = field(default_factory=dict)
     reduction: str | None = "sum_over_batch_size"
-    origin: Origin | None = None
     counts: Callable[..., Array | None] | None = None  # which losses do, of the same arguments
 
     def __call__(
@@ -261,6 +260,7 @@ def get(identifier: Any) -> Loss:
     """
     if isinstance(identifier, Loss):
         return identifier
+    expect_made("loss", identifier)
     if callable(identifier):
         name = getattr(identifier, "__name__", "loss")
         return Loss(name, identifier, counts=_counts(identifier))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..names import by_name
+from ..names import by_name, expect_made
 from . import accuracies, counts, means
 from .means import MeanMetricWrapper
 from .metric import Metric
@@ -37,6 +37,7 @@ def get(identifier: Any) -> Metric:
     """
     if isinstance(identifier, Metric):
         return identifier
+    expect_made("metric", identifier)
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     return by_name("metric", identifier, _KNOWN, _SHORT)()

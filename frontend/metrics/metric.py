@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
 
 from symfuse.runtime.dtypes import DType
 
 from ..losses.arguments import fitting_weights
-from ..names import Origin
+from ..names import Made
 from ..numpy.shared import convert, traced
 
 __all__ = ["Metric", "quotient", "weights_like"]
@@ -20,7 +19,7 @@ Array = Any
 State = dict[str, Array]
 
 
-class Metric(Struct, frozen=True, eq=False):
+class Metric(Made, frozen=True, eq=False):
     """`init()`, `update(state, y_true, y_pred, sample_weight=None)` and `result(state)`.
 
     >>> import symfuse as sf
@@ -35,7 +34,6 @@ class Metric(Struct, frozen=True, eq=False):
     init: Callable[[], State]
     update: Callable[..., State]
     result: Callable[[State], Array]
-    origin: Origin | None = None
 
     def __call__(self, *values: Array, sample_weight: Array | None = None) -> Array:
         """The metric of these examples alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..names import by_name
+from ..names import by_name, expect_made
 from . import factored, moments, plain
 
 __all__ = ["get"]
@@ -26,5 +26,6 @@ def get(identifier: Any) -> Any:
     """
     if hasattr(identifier, "init") and hasattr(identifier, "update"):
         return identifier
+    expect_made("optimiser", identifier)
     name = identifier.lower() if isinstance(identifier, str) else identifier
     return by_name("optimiser", name, _KNOWN)()

@@ -15,7 +15,7 @@ from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..limits import number as number_from
 from ..limits import within
-from ..names import Origin
+from ..names import Made, expect_made
 from ..numpy.creation import full
 from ..numpy.shared import convert, traced
 from ..tracing.trace import dtype_of
@@ -74,7 +74,7 @@ class Rule(Struct, frozen=True, eq=False):
     decay: str = "coupled"  # or "decoupled", or "own" where the direction has it
 
 
-class Optimizer(Struct, frozen=True, eq=False):
+class Optimizer(Made, frozen=True, eq=False):
     """A pure pair of functions: `init(params)` and `update(grads, state, params)`.
 
     The state is a dict: `step` counts updates, `learning_rate` is that of the next one, `settings`
@@ -87,9 +87,9 @@ class Optimizer(Struct, frozen=True, eq=False):
     learning_rate: float | Schedule
     settings: Mapping[str, float]
     clipping: str = ""
-    origin: Origin | None = None
 
     def __post_init__(self) -> None:
+        expect_made("schedule", self.learning_rate)
         given = {**self.settings, "learning_rate": self.learning_rate}
         for name, limit in LIMITS.items():
             if name in given and not callable(given[name]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -349,3 +350,32 @@ def test_one_cycle_may_begin_or_end_at_its_top(share: float, steps: int) -> None
     rates = [float(schedule(step)) for step in range(steps)]
     assert np.isfinite(rates).all() and max(rates) <= 1.0
     assert (rates[0] == 1.0) == (share * steps == 1)
+
+
+@pytest.mark.parametrize(
+    "call, what, fix",
+    [
+        (lambda: optim.Adam(lr=0.1), "'lr'", "learning_rate, .*clipnorm"),
+        (lambda: optim.CosineDecay(0.1), "'decay_steps'", "decay_steps"),
+        (lambda: sf.metrics.Precision(limit=0.3), "'limit'", "threshold, name"),
+        (lambda: sf.losses.Huber("sum", "name", 3), "too many", "reduction, name"),
+        (lambda: optim.get(optim.Adam), "Adam is given", r"Adam\(\)"),
+        (lambda: optim.SGD(optim.StepDecay), "StepDecay is given", r"StepDecay\(\)"),
+        (lambda: sf.losses.get(sf.losses.Huber), "Huber is given", r"Huber\(\)"),
+        (lambda: sf.metrics.get(sf.metrics.AUC), "AUC is given", r"AUC\(\)"),
+        (lambda: sf.initializers.get(sf.initializers.Ones), "Ones is given", r"Ones\(\)"),
+    ],
+)
+def test_makers_say_what_they_take_and_that_they_are_called(call: Any, what: str, fix: str) -> None:
+    with pytest.raises(sf.ArgumentError, match=what) as caught:
+        call()
+    assert re.search(fix, caught.value.fix)
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_what_is_made_is_shown_as_it_was_written() -> None:
+    made = optim.Adam(optim.StepDecay(0.1, 10), clipnorm=1.0)
+    rate = "StepDecay(initial_learning_rate=0.1, decay_steps=10)"
+    assert repr(made) == f"Adam(learning_rate={rate}, clipnorm=1.0)"
+    assert repr(sf.losses.Huber(delta=0.5)) == "Huber(delta=0.5)"
+    assert repr(sf.metrics.AUC(100)) == "AUC(num_thresholds=100)"
