@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from . import options
@@ -58,14 +58,18 @@ class Executable:
         if built:
             self._caller.native = weakref.ref(built)
 
-    def entry_or(self, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
+    def entry_or(
+        self, fallback: Callable[..., Any], numbers: Collection[int] = ()
+    ) -> Callable[..., Any] | None:
         """The native function that gives `fallback` every call it cannot serve as it is.
 
-        None where there is no native code. `fallback` must not refer to the function strongly.
+        It takes Python floats for the arguments `numbers`, which are of f64 and rank 0, and arrays
+        for all others. None where there is no native code. `fallback` must not refer to the
+        function strongly.
         """
-        if not self._is_native:
+        if not self._is_native or any(self.program.arguments[n].donated for n in numbers):
             return None
-        return native_entry(Descriptor(self._caller, fallback), self.name)
+        return native_entry(Descriptor(self._caller, fallback, numbers), self.name)
 
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
         """The results for these arguments, written to `out` where it is given."""

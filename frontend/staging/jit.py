@@ -241,7 +241,8 @@ class Jit:
         log("recompiles", "%s", one)
         kept = replace(recorded, arguments=replace(recorded.arguments, leaves=[]))
         plain = not kind.static and is_plain(found.tree, found.leaves, recorded.out_tree)
-        return Variant(loaded, kept, shapes, names, plain)
+        numbers = tuple(at for at, leaf in enumerate(found.leaves) if type(leaf) is float)
+        return Variant(loaded, kept, shapes, names, plain, numbers)
 
     def _is_fixed(self, found: Arguments, leaf: int, axis: int) -> bool:
         """Whether `static_dims` keeps this dimension a number."""
@@ -262,7 +263,7 @@ class Jit:
             self._route(None)
             return
         if variant.direct is None:
-            variant.direct = executable.entry_or(_weakly(self))
+            variant.direct = executable.entry_or(_weakly(self), variant.numbers)
         self._route(variant.direct)
 
     def _route(self, native: Callable[..., Any] | None) -> None:

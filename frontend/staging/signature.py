@@ -63,12 +63,23 @@ def is_array(leaf: Any) -> bool:
 
 
 def exact(tree: Structure, orders: tuple[Any, ...], leaves: Sequence[Any]) -> Any:
-    """What identifies a call down to its sizes, cheaply; None if not all leaves are arrays."""
-    if not all(map(is_array, leaves)):
-        return None
-    return (tree.spec, orders, *[(leaf.dtype, leaf.shape) for leaf in leaves])
+    """What identifies a call down to its sizes, cheaply; None if there are leaves that are neither
+    arrays nor numbers."""
+    types = [_exact_type(leaf) for leaf in leaves]
+    return None if None in types else (tree.spec, orders, *types)
 
 
+def _exact_type(leaf: Any) -> Any:
+    """Element type and shape of an array, the type of a number that tells its element type."""
+    if is_array(leaf):
+        return leaf.dtype, leaf.shape
+    kind: Any = type(leaf)
+    if kind is int:
+        return kind if -(2**63) <= leaf < 2**63 else None
+    return kind if kind in _NUMBERS or issubclass(kind, np.number) else None
+
+
+_NUMBERS = (float, bool, complex)  # the types of Python numbers that have one element type each
 _KNOWN: dict[Any, DType] = {}  # by NumPy's type: what arrays have come so far
 
 

@@ -71,7 +71,8 @@ class Variant(Struct):
     recorded: Recorded
     first: Shapes
     open: Mapping[tuple[int, int], str]
-    is_plain: bool = False  # arrays in order are all that goes in and comes out
+    is_plain: bool = False  # arrays and floats in order go in, arrays come out
+    numbers: tuple[int, ...] = ()  # the leaves that are Python floats
     direct: Callable[..., Any] | None = None  # native code that knows what to do otherwise
 
     def takes(self, shapes: Shapes) -> bool:
@@ -109,9 +110,9 @@ def first_line(error: Exception) -> str:
 
 
 def is_plain(tree: Structure, leaves: Sequence[Any], out_tree: Structure) -> bool:
-    """Whether a call passes arrays by position and gets an array or a tuple of several."""
+    """Whether arrays and floats come by position, and an array or a tuple of several goes out."""
     positional, keyword = tree.children()
     if keyword.count or not positional.is_flat_tuple or not leaves:
         return False
     is_flat = out_tree.is_leaf or (out_tree.is_flat_tuple and out_tree.count > 1)
-    return is_flat and all(map(is_array, leaves))
+    return is_flat and all(is_array(leaf) or type(leaf) is float for leaf in leaves)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,8 +119,13 @@ class CudaExecutable:
         with self._lock, self.device:
             return self._bound(moved, None)
 
-    def entry_or(self, fallback: Callable[..., Any]) -> Callable[..., Any] | None:
-        """A function that gives `fallback` every call whose arguments do not fit as they are."""
+    def entry_or(
+        self, fallback: Callable[..., Any], numbers: Collection[int] = ()
+    ) -> Callable[..., Any] | None:
+        """A function that gives `fallback` every call whose arguments do not fit as they are; None
+        where some of them are to be Python numbers."""
+        if numbers:
+            return None
         fits = self._fits
 
         def direct(*values: Any, **named: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..errors import DeviceError
@@ -38,7 +38,7 @@ class Unplaced:
         """Raise: there is nothing to run on."""
         raise self._refusal
 
-    def entry_or(self, fallback: Callable[..., Any]) -> None:
+    def entry_or(self, fallback: Callable[..., Any], numbers: Collection[int] = ()) -> None:
         """None: nothing can be called without Python."""
 
     @property

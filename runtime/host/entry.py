@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain, count
 from threading import Lock
 from typing import Any
 
@@ -26,6 +26,7 @@ Array = np.ndarray[Any, Any]
 _RELEASE_FROM = 64 << 10
 # Making an array costs more than filling one of this size.
 _KEEP_TO = 4096
+_NO_ARRAY = 0xFFFFFFFF  # flags that no array has
 _FASTCALL_KEYWORDS, _NOARGS = 0x0082, 0x0004
 
 
@@ -42,12 +43,18 @@ class Descriptor:
     """The words that `symfuse_call` reads for one program; it keeps all they point to.
 
     `fallback` gets the calls that native code cannot serve; without one, the caller does.
+    `numbers` are the arguments that have to be Python floats.
     """
 
-    __slots__ = ("_tables", "_words", "caller", "definition", "fallback")
+    __slots__ = ("_numbers", "_tables", "_words", "caller", "definition", "fallback")
 
-    def __init__(self, caller: Caller, fallback: Callable[..., Any] | None = None) -> None:
-        self.caller = caller
+    def __init__(
+        self,
+        caller: Caller,
+        fallback: Callable[..., Any] | None = None,
+        numbers: Collection[int] = (),
+    ) -> None:
+        self.caller, self._numbers = caller, numbers
         self.fallback = fallback or caller
         self.definition: Any = None
         self._tables: list[Array] = []
@@ -98,22 +105,28 @@ class Descriptor:
         return self._keep(list(chain.from_iterable(rows)))
 
     def _input_table(self, program: Program) -> int:
-        hidden = iter(program.hidden)
+        hidden, given = iter(program.hidden), count()
         return self._table(
-            self._input(program, argument, next(hidden) if argument.hidden else None)
+            self._input(program, argument, next(hidden), False)
+            if argument.hidden
+            else self._input(program, argument, None, next(given) in self._numbers)
             for argument in program.inputs
         )
 
-    def _input(self, program: Program, argument: Argument, value: Array | None) -> list[int]:
+    def _input(
+        self, program: Program, argument: Argument, value: Array | None, is_number: bool
+    ) -> list[int]:
         codes = map(program.match, argument.dims)
+        flags = CONTIGUOUS | ALIGNED | (WRITEABLE if argument.donated else 0)
         return INPUT.pack(
             descr=id(argument.dtype.numpy),
             rank=argument.spec.rank,
-            flags=CONTIGUOUS | ALIGNED | (WRITEABLE if argument.donated else 0),
+            flags=_NO_ARRAY if is_number else flags,
             dims=self._keep([DERIVED if code is None else code for code in codes]),
             data=0 if value is None else int(value.ctypes.data),
             itemsize=argument.dtype.itemsize,
             donated=argument.donated,
+            number=id(float) if is_number else 0,
         )
 
     def _output(self, program: Program, result: Result) -> list[int]:

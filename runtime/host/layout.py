@@ -25,6 +25,7 @@ __all__ = [
     "ENTRY",
     "HEAD",
     "INPUT",
+    "NUMBER",
     "OUTPUT",
     "REFERENCES",
     "TYPE",
@@ -39,6 +40,7 @@ __all__ = [
 HEAD = object.__basicsize__
 REFERENCES = HEAD - 16
 TYPE = HEAD - 8
+NUMBER = HEAD  # where a Python float has its value
 
 # Kind, type character, byte order, flags (one byte each) and type number of an element type.
 ELEMENT = HEAD + 8
@@ -104,7 +106,8 @@ ENTRY = Record(
         "scratch",  # words of stack that one call needs
     )
 )
-INPUT = Record(("descr", "rank", "flags", "dims", "data", "itemsize", "donated"))
+# `number` is the type that an argument has which is a Python float, and comes as nothing else.
+INPUT = Record(("descr", "rank", "flags", "dims", "data", "itemsize", "donated", "number"))
 OUTPUT = Record(("descr", "rank", "dims", "itemsize", "alias", "recent", "older"))
 
 # What `symfuse_run` reads: a call with all its arguments fixed.
@@ -129,6 +132,7 @@ CACHE = Record(
     ("next", "previous", "cached", "limit", "blocks", "hits", "misses", "live", "ndarray")
 )
 
+_FLOAT = 0.1
 _ARRAY = ("data", "nd", "dims", "strides", "base", "descr", "flags", "weak_references")
 
 
@@ -155,6 +159,8 @@ def why_not_native() -> str | None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     if any(_read(each) != _expected(each) for each in (array.base, array, array.T)):
         return "this NumPy lays out arrays differently"
+    if _word(id(_FLOAT) + NUMBER, ctypes.c_double) != _FLOAT:
+        return "this Python lays out floats differently"
     if not _tells_elements_apart():
         return "this NumPy describes element types differently"
     return None if _counts_references() else "this Python counts references differently"
@@ -173,8 +179,8 @@ def _tells_elements_apart() -> bool:
     return different and [word(x) for x in copies] == [word(x) for x in types]
 
 
-def _word(address: int, kind: Any = ctypes.c_int64) -> int:
-    return int(kind.from_address(address).value)
+def _word(address: int, kind: Any = ctypes.c_int64) -> Any:
+    return kind.from_address(address).value
 
 
 def _read(array: Any) -> tuple[int, ...]:

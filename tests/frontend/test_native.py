@@ -88,6 +88,37 @@ def test_known_calls_do_not_pass_through_python():
     assert exe.executable.counters.slow_calls == 0
 
 
+def test_python_floats_do_not_pass_through_python():
+    fast = sf.jit(lambda x, rate: (x * rate, x + 1))
+    for rate in (0.5, -0.0, 1e300, float("inf")):
+        found, _ = fast(X, rate)
+        assert found.dtype == X.dtype  # a Python float has no type of its own
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.testing.assert_array_equal(found, X * np.float32(rate))
+    assert inspect.isbuiltin(type(fast).__call__)
+    (family,) = fast._families.values()
+    assert family.variant.loaded.executable.counters.slow_calls == 1  # the one that compiled
+
+
+def test_a_place_of_a_float_takes_nothing_else():
+    fast = sf.jit(lambda x, rate: x * rate)
+    given = (0.5, np.array(0.5), np.float64(0.5), 2, 0.25, True, np.array(4.0), 0.125)
+    for _ in range(2):
+        for rate in given:
+            expected = X * rate
+            found = fast(X, rate)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+    assert fast.cache_info().compiles == 4  # a float, an array or scalar of f64, an int, a bool
+
+
+def test_a_donated_float_is_not_written_to():
+    fast = sf.jit(lambda x, rate: (x.sum(), rate * 2), donate_argnums=(0, 1))
+    rate = 0.375
+    assert [float(fast(X.copy(), rate)[1]) for _ in range(3)] == [0.75] * 3
+    assert rate == 0.375
+
+
 def test_a_jitted_training_step_learns():
     def loss(params, x, t):
         log_p = sf.special.log_softmax(np.tanh(x @ params["w"] + params["b"]), axis=-1)

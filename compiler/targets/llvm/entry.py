@@ -16,6 +16,7 @@ from symfuse.runtime.host.layout import (
     ELEMENT_MASK,
     ENTRY,
     INPUT,
+    NUMBER,
     TYPE,
 )
 from symfuse.runtime.host.layout import array_offset as field
@@ -131,13 +132,24 @@ def _take_inputs(w: Writer, stack: _Stack) -> str:
 def _checked_argument(w: Writer, record: str, argument: str) -> tuple[str, str, str]:
     """Data, shape, and the number of the next argument; a hidden input takes no argument."""
     held, codes = get(w, record, INPUT, "data", "ptr"), get(w, record, INPUT, "dims", "ptr")
-    visible, taken = w.label("visible"), w.label("taken")
+    visible, number, other, taken = (
+        w.label(hint) for hint in ("visible", "number", "other", "taken")
+    )
     before = w.block
     w.branch_if(w.emit(f"icmp eq ptr {held}, null"), visible, taken)
     w.start_block(visible)
+    following = w.emit(f"add i64 {argument}, 1")
     array = load(w, step(w, "%args", argument), 0, "ptr")
+    kind = load(w, array, TYPE, "ptr")
+    w.branch_if(
+        w.emit(f"icmp eq ptr {kind}, {get(w, record, INPUT, 'number', 'ptr')}"), number, other
+    )
+    w.start_block(number)
+    value = step(w, array, NUMBER, 1)
+    w.branch(taken)
+    w.start_block(other)
     ndarray = get(w, f"@{BLOCK_CACHE}", CACHE, "ndarray", "ptr")
-    require(w, w.emit(f"icmp eq ptr {load(w, array, TYPE, 'ptr')}, {ndarray}"), "slow")
+    require(w, w.emit(f"icmp eq ptr {kind}, {ndarray}"), "slow")
     _require_element_type(w, load(w, array, field("descr"), "ptr"), record)
     rank = load(w, array, field("nd"), "i32")
     require(w, w.emit(f"icmp eq i32 {rank}, {get(w, record, INPUT, 'rank', 'i32')}"), "slow")
@@ -145,12 +157,18 @@ def _checked_argument(w: Writer, record: str, argument: str) -> tuple[str, str, 
     present = w.emit(f"and i32 {load(w, array, field('flags'), 'i32')}, {needed}")
     require(w, w.emit(f"icmp eq i32 {present}, {needed}"), "slow")
     own, shape = load(w, array, field("data"), "ptr"), load(w, array, field("dims"), "ptr")
-    following, checked = w.emit(f"add i64 {argument}, 1"), w.block
+    checked = w.block
     w.branch(taken)
     w.start_block(taken)
-    pairs = (("ptr", own, held), ("ptr", shape, codes), ("i64", following, argument))
-    merged = (f"phi {t} [ {new}, %{checked} ], [ {old}, %{before} ]" for t, new, old in pairs)
-    data, dims, after = (w.emit(text) for text in merged)
+    ways = (
+        ("ptr", own, value, held),
+        ("ptr", shape, codes, codes),
+        ("i64", following, following, argument),
+    )
+    data, dims, after = (
+        w.emit(f"phi {t} [ {a}, %{checked} ], [ {b}, %{number} ], [ {c}, %{before} ]")
+        for t, a, b, c in ways
+    )
     return data, dims, after
 
 
