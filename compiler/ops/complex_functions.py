@@ -41,8 +41,8 @@ def _where(condition: Any, x: Pair, y: Pair) -> Pair:
 
 
 def _times(x: Any, y: Any) -> Any:
-    """The product, but ±0 times anything, even ∞ and NaN, is ±0."""
-    signed = y * real.copysign(like(1, x), x)
+    """The product, but ±0 times anything, even ∞ and NaN, is ±0; NaN has no sign."""
+    signed = real.select(real.isnan(x), y, y * real.copysign(like(1, x), x))
     return real.select(real.equal(y, 0), signed, x * y)
 
 
@@ -57,8 +57,8 @@ def not_equal(x: Pair, y: Pair) -> Any:
 
 
 def square(z: Pair) -> Pair:
-    """The square: nothing cancels that has been rounded."""
-    return Pair((z.re - z.im) * (z.re + z.im), 2 * z.re * z.im)
+    """The square: nothing cancels that has been rounded. A real part of zero is +0."""
+    return Pair((z.re - z.im) * (z.re + z.im) + 0, 2 * z.re * z.im)
 
 
 def _divisor(y: Pair) -> tuple[Any, Any, Any]:
@@ -88,10 +88,19 @@ def reciprocal(z: Pair) -> Pair:
     return Pair(above / divisor, -below / divisor)
 
 
+def _is_lost(z: Pair) -> Any:
+    """Whether the real part is ±∞ and the angle no number."""
+    return real.logical_and(real.isinf(z.re), real.logical_not(real.isfinite(z.im)))
+
+
 def _far_out(z: Pair, limit: Any, found: Any) -> Any:
     """The real part of what grows with that of z: at ±∞ its limit, if the angle is no number."""
-    lost = real.logical_and(real.isinf(z.re), real.logical_not(real.isfinite(z.im)))
-    return real.select(lost, limit, found)
+    return real.select(_is_lost(z), limit, found)
+
+
+def _is_infinite(z: Pair) -> Any:
+    """Whether some part is ±∞, whatever the other one is."""
+    return real.logical_or(real.isinf(z.re), real.isinf(z.im))
 
 
 def exp(z: Pair) -> Pair:
@@ -99,7 +108,7 @@ def exp(z: Pair) -> Pair:
     half = real.exp(0.5 * z.re)
     sine, cosine = _times(half, real.sin(z.im)), _times(half, real.cos(z.im))
     found = Pair(_far_out(z, z.re, _times(half, cosine)), _times(half, sine))
-    vanishes = real.logical_and(real.equal(half, 0), real.isinf(z.re))
+    vanishes = real.logical_and(real.equal(half, 0), _is_lost(z))
     found = _where(vanishes, Pair(half, half * real.copysign(like(1, half), z.im)), found)
     return _where(real.equal(z.im, 0), Pair(real.exp(z.re), z.im), found)
 
@@ -220,15 +229,27 @@ def _roots(z: Pair) -> tuple[Pair, Pair]:
 
 
 def asin(z: Pair) -> Pair:
-    """Kahan's: no difference of what has been rounded."""
+    """Kahan's: no difference of what has been rounded. On the imaginary axis the real part is that
+    of z; infinitely far out it is the angle, and the imaginary part infinite."""
     less, more = _roots(z)
-    return Pair(real.atan2(z.re, (less * more).re), real.asinh((less.conjugate * more).im))
+    found = Pair(real.atan2(z.re, (less * more).re), real.asinh((less.conjugate * more).im))
+    outside = Pair(real.atan2(z.re, real.abs(z.im)), _infinite(z.im))
+    found = Pair(real.select(real.equal(z.re, 0), z.re, found.re), found.im)
+    return _where(_is_infinite(z), outside, found)
+
+
+def _infinite(sign: Any) -> Any:
+    return real.copysign(like(math.inf, sign), sign)
 
 
 def acos(z: Pair) -> Pair:
-    """Kahan's: no difference of what has been rounded."""
+    """Kahan's, as `asin`."""
     less, more = _roots(z)
-    return Pair(2 * real.atan2(less.re, more.re), real.asinh((more.conjugate * less).im))
+    found = Pair(2 * real.atan2(less.re, more.re), real.asinh((more.conjugate * less).im))
+    outside = Pair(real.atan2(real.abs(z.im), z.re), -_infinite(z.im))
+    right = like(math.pi / 2, z.re)
+    found = Pair(real.select(real.equal(z.re, 0), right, found.re), found.im)
+    return _where(_is_infinite(z), outside, found)
 
 
 def asinh(z: Pair) -> Pair:
@@ -237,20 +258,29 @@ def asinh(z: Pair) -> Pair:
 
 
 def acosh(z: Pair) -> Pair:
-    """Kahan's: no difference of what has been rounded."""
-    less, more = sqrt(Pair(z.re - 1, z.im)), sqrt(Pair(z.re + 1, z.im))
-    return Pair(real.asinh((less.conjugate * more).re), 2 * real.atan2(less.im, more.re))
+    """The inverse cosine, turned into the right half."""
+    found = acos(z)
+    return Pair(real.abs(found.im), real.copysign(found.re, z.im))
 
 
 def atanh(z: Pair) -> Pair:
-    """By logarithm and angle of the quotient (1 + z) / (1 - z), in the first quadrant."""
+    """By logarithm and angle of the quotient (1 + z) / (1 - z), in the first quadrant. Far out it
+    is 1 / z and a right angle; beside the poles squares of distances would vanish."""
     x, y = _sizes(z)
-    is_far = real.isinf(real.maximum(x, y))
+    distance, right = real.hypot(1 - x, y), like(math.pi / 2, x)
     size = 0.25 * real.log1p(4 * (x / ((1 - x) * (1 - x) + y * y)))
-    size = real.select(is_far, like(0, x), size)
-    angle = 0.5 * real.atan2(2 * y, (1 - x) * (1 + x) - y * y)
-    angle = real.select(is_far, like(math.pi / 2, x), angle)
-    return Pair(real.copysign(size, z.re), real.copysign(angle, z.im))
+    near = 0.5 * (math.log(2) - real.log(distance))
+    found = Pair(
+        real.select(real.less(distance, 1e-17), near, size),
+        0.5 * real.atan2(2 * y, (1 - x) * (1 + x) - y * y),
+    )
+    far = reciprocal(z).each(real.abs)
+    is_far = real.greater(real.maximum(x, y), 1e9)
+    found = _where(is_far, Pair(far.re, right - far.im), found)
+    outside = Pair(like(0, x), real.select(real.isnan(y), y, right))
+    found = _where(_is_infinite(z), outside, found)
+    size = real.select(real.equal(x, 0), x, found.re)
+    return Pair(real.copysign(size, z.re), real.copysign(found.im, z.im))
 
 
 def atan(z: Pair) -> Pair:

@@ -15,7 +15,7 @@ INF, NAN = np.inf, np.nan
 TRUTHS = np.array([False, True])
 ZEROS = [complex(x, y) for x, y in itertools.product([0.0, -0.0], repeat=2)]
 CORNERS = [complex(x, y) for x, y in itertools.product([INF, -INF, NAN, 1.0, 0.0], repeat=2)]
-PLAIN = [1, 1j, -1, -1j, 1 + 1j, 2 - 3j]
+PLAIN = [1, 1j, -1, -1j, 1 + 1j, -1 + 1j, 2 - 3j]
 REALS = [0.0, -0.0, 0.5, 1.0, -1.0, 2.0, INF, -INF, NAN]
 
 
@@ -67,8 +67,8 @@ def test_clip_takes_the_zero_that_numpy_takes_of_bounds_that_are_arrays(dtype):
 @pytest.mark.parametrize("dtype", ["c8", "c16"])
 @pytest.mark.parametrize(
     "function",
-    [np.reciprocal, np.sign, np.nan_to_num, lambda z: 1 / z, lambda z: z**-1],
-    ids=["reciprocal", "sign", "nan_to_num", "quotient", "power"],
+    [np.reciprocal, np.sign, np.nan_to_num, np.square, lambda z: 1 / z, lambda z: z**-1],
+    ids=["reciprocal", "sign", "nan_to_num", "square", "quotient", "power"],
 )
 def test_complex_numbers_at_zeros_and_infinities(function, dtype):
     compiled_as_numpy(function, np.array(ZEROS + CORNERS + PLAIN, dtype))
@@ -89,3 +89,32 @@ def test_parts_are_rounded_one_by_one(dtype):
 def test_the_gradient_of_complex_values_is_complex(edge_order):
     z = np.array([1 + 2j, 2 - 1j, 4j, -3 + 0.5j])
     compiled_as_numpy(lambda z: np.gradient(z, 0.5, edge_order=edge_order), z)
+
+
+POINTS = [
+    complex(x, y)
+    for x, y in itertools.product(
+        [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, INF, -INF, NAN, 1e18, 1e-18], repeat=2
+    )
+]
+INVERSE = [np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh]
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("function", [*INVERSE, np.exp, np.log, np.sqrt])
+def test_complex_functions_at_the_points_of_annex_g_and_beside_their_poles(function, dtype):
+    compiled_as_numpy(function, np.array(POINTS, dtype))
+
+
+@pytest.mark.parametrize("function", [np.sin, np.cos, np.sinh, np.cosh, np.tan, np.tanh])
+def test_a_zero_part_keeps_its_sign_beside_nan(function):
+    points = [complex(x, y) for x, y in [(0.0, INF), (-0.0, INF), (0.0, NAN), (-0.0, NAN)]]
+    turned = function in (np.sin, np.tan)
+    z = np.array([complex(p.imag, p.real) if turned else p for p in points])
+    found, expected = (f(z) for f in (sf.compile(function, z), function))
+    for part in ("real", "imag"):
+        one, other = getattr(found, part), getattr(expected, part)
+        np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
+        if function not in (np.cos, np.cosh):  # where C99 leaves it open
+            known = ~np.isnan(other)
+            np.testing.assert_array_equal(np.signbit(one[known]), np.signbit(other[known]))
