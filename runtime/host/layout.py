@@ -159,7 +159,7 @@ def why_not_native() -> str | None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     if any(_read(each) != _expected(each) for each in (array.base, array, array.T)):
         return "this NumPy lays out arrays differently"
-    if _word(id(_FLOAT) + NUMBER, ctypes.c_double) != _FLOAT:
+    if ctypes.c_double.from_address(id(_FLOAT) + NUMBER).value != _FLOAT:
         return "this Python lays out floats differently"
     if not _tells_elements_apart():
         return "this NumPy describes element types differently"
@@ -179,8 +179,8 @@ def _tells_elements_apart() -> bool:
     return different and [word(x) for x in copies] == [word(x) for x in types]
 
 
-def _word(address: int, kind: Any = ctypes.c_int64) -> Any:
-    return kind.from_address(address).value
+def _word(address: int, kind: Any = ctypes.c_int64) -> int:
+    return int(kind.from_address(address).value)
 
 
 def _read(array: Any) -> tuple[int, ...]:
