@@ -72,7 +72,9 @@ def test_functions_are_declared_as_llvmlite_declares_them(name: str) -> None:
     theirs = getattr(llvm.ffi.lib, library._PREFIX + name)._cfn
     result, *parameters = library._SIGNATURES[name]
     if theirs.argtypes is not None:
-        assert list(map(kind, theirs.argtypes)) == parameters
+        of_earlier_releases = [library.c_int] * (name == "buildPerModuleDefaultPipeline")
+        declared = list(map(kind, theirs.argtypes))
+        assert parameters in (declared, declared + of_earlier_releases)
     if theirs.restype is not library.c_int:  # what ctypes takes for granted
         assert kind(theirs.restype) is result
 

@@ -65,7 +65,8 @@ _SIGNATURES: Mapping[str, tuple[Any, ...]] = {  # the result, and the parameters
     "DisposePipelineTuningOptions": (None, c_void_p),
     "CreatePassBuilder": (c_void_p, c_void_p, c_void_p),
     "DisposePassBuilder": (None, c_void_p),
-    "buildPerModuleDefaultPipeline": (c_void_p, c_void_p, c_int),
+    # before 0.48 it looks at a level of size as well
+    "buildPerModuleDefaultPipeline": (c_void_p, c_void_p, c_int, c_int),
     "RunNewModulePassManager": (None, c_void_p, c_void_p, c_void_p),
     "DisposeNewModulePassManger": (None, c_void_p),
     "TargetMachineEmitToMemory": (c_void_p, c_void_p, c_void_p, c_int, _MESSAGE),
@@ -206,7 +207,7 @@ class CodeGenerator:
         llvm = self._llvm
         tuning = llvm.CreatePipelineTuningOptions()
         builder = llvm.CreatePassBuilder(self._machine, tuning)
-        passes = llvm.buildPerModuleDefaultPipeline(builder, self._effort)
+        passes = llvm.buildPerModuleDefaultPipeline(builder, self._effort, 0)
         llvm.RunNewModulePassManager(passes, module, builder)
         llvm.DisposeNewModulePassManger(passes)
         llvm.DisposePassBuilder(builder)
