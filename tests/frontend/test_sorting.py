@@ -5,6 +5,8 @@ import pytest
 
 import symfuse as sf
 import symfuse.numpy as snp
+from symfuse.runtime.errors import DeviceError
+from symfuse.runtime.host import sorting
 
 RNG = np.random.default_rng(5)
 X = RNG.integers(0, 5, (4, 6)).astype("float64")
@@ -173,3 +175,20 @@ def test_positions_of_many_equal_elements_stay_as_they_stand(dtype, values):
         x[:, ::7], x[0, ::5] = np.nan, -0.0
     found = sf.jit(lambda x: np.argsort(x, axis=1))(x)
     np.testing.assert_array_equal(found, np.argsort(x, axis=1, stable=True))
+
+
+def test_where_numpy_has_no_such_sorts_elements_are_compared_in_loops(monkeypatch):
+    rows = np.array([[2.0, np.nan, -1.0, 2.0], [0.0, -0.0, 3.0, -np.inf]])
+    monkeypatch.setattr(sorting, "are_there", lambda: False)
+    executable = sf.compile(lambda x: (snp.sort(x), snp.argsort(x)), "f64[2,4]")
+    assert not any(name.startswith(sorting.PREFIX) for name in executable.program.image.externals)
+    values, places = executable(rows)
+    np.testing.assert_array_equal(values, np.sort(rows))
+    np.testing.assert_array_equal(places, np.argsort(rows, stable=True))
+
+
+def test_a_sort_that_numpy_does_not_have_is_an_error_and_no_jump_to_nowhere(monkeypatch):
+    monkeypatch.setattr(sorting, "_entry", lambda name: 0)
+    assert not sorting.are_there.__wrapped__()
+    with pytest.raises(DeviceError, match="has no sort 'f32_quick'"):
+        sorting.address("f32_quick")

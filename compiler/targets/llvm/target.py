@@ -8,6 +8,7 @@ from importlib import import_module
 
 from msgspec import Struct, field
 
+from symfuse.runtime.host import sorting
 from symfuse.runtime.host.features import host_features
 from symfuse.runtime.host.image import Image
 
@@ -20,7 +21,7 @@ from ...kernel.phases import Kernel
 from ...kernel.processor import Processor
 from ...kernel.regions import Region, leaves
 from ...ops.fourier import fft, irfft, length_of, rfft
-from ...passes.expand_sorts import ascend_sorts
+from ...passes.expand_sorts import ascend_sorts, expand_sorts
 from ...passes.expand_transforms import expand_transforms, is_one_product
 from ...passes.group_kernels import Group, Grouping
 from ..layout import Layout
@@ -57,8 +58,9 @@ class HostTarget(Struct, frozen=True):
         return HostSchedules(Processor(features.vector_bytes, registers, features.l2_bytes))
 
     def prepared(self, graph: Graph) -> Graph:
-        """The graph with short transforms written out, and sorts as the library has them."""
-        return ascend_sorts(expand_transforms(graph, is_one_product))
+        """The graph with short transforms written out, and sorts as NumPy has them, if it does."""
+        graph = expand_transforms(graph, is_one_product)
+        return ascend_sorts(graph) if sorting.are_there() else expand_sorts(graph)
 
     def assign(self, graph: Graph, grouping: Grouping, numerics: str) -> HostAssignment:
         """Everything to kernels and libraries; `numerics` has had its say before."""
