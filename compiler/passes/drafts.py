@@ -20,10 +20,12 @@ class Draft(Struct, eq=False):
     nodes: list[Node] = field(default_factory=list)
     helpers: list[Node] = field(default_factory=list)  # computed wherever a node reads them
     waits: int = 0
+    repeats: int = 0  # nodes that are computed at further positions, once for each of these
 
     @property
     def size(self) -> int:
-        return len(self.nodes) + len(self.helpers)
+        """How many nodes it computes, each counted as often as it is computed."""
+        return len(self.nodes) + len(self.helpers) + self.repeats
 
     @property
     def bit(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -165,7 +165,9 @@ class _Grouper:
 
     def _is_for(self, draft: Draft, node: Node) -> bool:
         """Whether the draft is a map that nothing else reads and that is not computed twice."""
-        if draft.domain.reduced or draft.anchor is not None or draft.size >= MOST_NODES:
+        if draft.domain.reduced or draft.anchor is not None:
+            return False
+        if draft.size >= MOST_NODES or self._times([node], draft) * draft.size > MOST_NODES:
             return False
         if is_at_most(product(visited_shape(node)), 2 * product(draft.domain.shape)) is not True:
             return False
@@ -185,11 +187,25 @@ class _Grouper:
         return True
 
     def _absorb(self, draft: Draft, host: Draft) -> None:
+        again = self._times(host.nodes, draft) - 1
+        host.repeats += draft.repeats + again * draft.size
         for helper in (*draft.nodes, *draft.helpers):
             self.home[helper] = host
             host.helpers.append(helper)
         self.drafts[draft.number] = None
         host.waits = (host.waits | draft.waits) & ~(draft.bit | host.bit)
+
+    def _times(self, nodes: Sequence[Node], draft: Draft) -> int:
+        """At how many positions nodes, each over its own domain, read what a draft computes."""
+        read_in = ((one, own_domain(one)) for one in nodes)
+        return len(
+            {
+                (domain, index)
+                for node, domain in read_in
+                for read, index in self._reads(node, domain)
+                if self.home.get(in_memory(read) if read.op.is_view else read) is draft
+            }
+        )
 
     def _candidates(self, node: Node) -> Iterator[tuple[Draft, Node]]:
         """The drafts that the node reads from: products first, as their results stay on chip."""
@@ -267,10 +283,12 @@ class _Grouper:
     def _merge(self, one: Draft, other: Draft) -> Draft:
         """Both drafts as one, under the number of the one with an anchor or reductions."""
         keep, gone = (one, other) if rank(one) >= rank(other) else (other, one)
+        size = self._merged_size(one, other)
         keep.nodes.extend(gone.nodes)
         keep.helpers.extend(gone.helpers)
         for node in (*gone.nodes, *gone.helpers):
             self.home[node] = keep
+        keep.repeats = size - len(keep.nodes) - len(keep.helpers)
         self.drafts[gone.number] = None
         waits = (keep.waits | gone.waits) & ~(keep.bit | gone.bit)
         keep.waits = waits
@@ -278,6 +296,11 @@ class _Grouper:
             if draft is not None and draft.waits & (gone.bit | keep.bit):
                 draft.waits = (draft.waits | keep.bit | waits) & ~gone.bit
         return keep
+
+    def _merged_size(self, one: Draft, other: Draft) -> int:
+        """The size of both as one: helpers have what they read computed wherever they read it."""
+        again = self._times(one.helpers, other) * other.size
+        return one.size + other.size + again + self._times(other.helpers, one) * one.size
 
     # the verdict
 
@@ -324,7 +347,7 @@ class _Grouper:
             return "a reduction over a product's result waits for all of it"
         if host.domain.index(guest.domain.shape) is None:
             return "the kernels run over different domains"
-        if draft.size + joined.size > MOST_NODES:
+        if self._merged_size(draft, joined) > MOST_NODES:
             return f"together they would compute more than {MOST_NODES} nodes"
         if reason := self._crossing(draft, joined) or self._crossing(joined, draft):
             return reason

@@ -307,3 +307,24 @@ def test_a_donated_array_is_written_in_place():
     found = exe(x, 3, np.ones(512))
     assert found[3].sum() == found.sum() == 512
     assert found.ctypes.data == x.ctypes.data
+
+
+def heated(u, turns):
+    u = u.copy()
+    for _ in range(turns):
+        old = u.copy()
+        around = old[2:, 1:-1] + old[:-2, 1:-1] + old[1:-1, 2:] + old[1:-1, :-2]
+        u[1:-1, 1:-1] = around / 4
+        u[0] = u[-1] = 0
+        u[:, 0] = u[:, -1] = 1
+    return u
+
+
+def test_kernels_of_stencils_that_write_pieces_grow_with_their_number():
+    u = np.random.default_rng(0).random((9, 11))
+    lines = []
+    for turns in (3, 6, 12):
+        compiled = sf.compile(lambda u, n=turns: heated(u, n), "f64[9,11]")
+        np.testing.assert_allclose(compiled(u), heated(u, turns), rtol=1e-12)
+        lines.append(compiled.as_text("kernels").count("\n"))
+    assert lines[2] < 3 * lines[1] < 9 * lines[0]
