@@ -149,11 +149,12 @@ def _is_same(made: CodeType, code: CodeType) -> bool:
 
 
 def _steps(code: CodeType) -> list[Any]:
-    """What a code does, but for how methods are found: that differs with the imports of a file."""
+    """What a code does, but for how methods are found: that differs with the imports of a file,
+    and with it how far jumps are, so that the long ones have prefixes."""
     return [
         ("LOAD_ATTR" if one.opname == "LOAD_METHOD" else one.opname, _argument(one))
         for one in dis.get_instructions(code)
-        if one.opname != "PUSH_NULL"
+        if one.opname not in ("PUSH_NULL", "EXTENDED_ARG")
     ]
 
 

@@ -400,3 +400,17 @@ def test_a_source_that_has_changed_since_is_not_taken_for_that_of_the_function()
     cell(2, text.format(4))
     with pytest.raises(sf.TraceError, match="<cell 2> has changed since scaled was defined"):
         sf.trace(older, "f64[3]")
+
+
+def test_imports_of_a_file_do_not_change_how_its_functions_are_found():
+    text = (
+        "import numpy as np\ndef scaled(x):\n    y = x\n    for at in range(2):\n"
+        "        if x.sum() < -at:\n            continue\n"
+    )
+    for lines in range(1, 30):  # the jump back gets longer than a byte
+        name = f"<long cell {lines}>"
+        whole = text + "        y = np.abs(y)\n" * lines + "    return y\n"
+        linecache.cache[name] = (len(whole), None, whole.splitlines(keepends=True), name)
+        scope = {}
+        exec(compile(whole, name, "exec"), scope)
+        np.testing.assert_array_equal(sf.jit(scope["scaled"])(X), np.abs(X))
