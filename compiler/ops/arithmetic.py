@@ -12,6 +12,7 @@ from symfuse.runtime.errors import DTypeError
 from ..ir.builder import Builder
 from ..ir.node import Node
 from ..ir.op import Op, Sample
+from ..kernel.numpy_scalars import NumpyScalars
 from . import complex_functions as of_complex
 from .alignment import as_one_type, as_quotient
 from .compare import equal, select
@@ -227,6 +228,9 @@ hypot: Op = mapped(
 )
 
 
+_NUMPY = NumpyScalars()
+
+
 def _as_powers(builder: Builder, args: tuple[Any, ...], attrs: Any) -> tuple[Node, ...]:
     base, exponent = as_one_type(builder, args, attrs)
     number = exponent.number
@@ -254,24 +258,30 @@ def _power_partials(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
     return (None if number == 0 else in_x), in_y
 
 
+def _power_reference(x: Any, y: Any) -> Any:
+    """NumPy's; where it refuses, an integer to a negative power, what kernels compute."""
+    return _NUMPY.pow(x, y) if np.asarray(x).dtype.kind == "i" else np.power(x, y)
+
+
 def _powers(rng: np.random.Generator, dtype: DType) -> list[Sample]:
     if dtype.is_inexact:
         return numbers(2, 0.5)(rng, dtype)
     small = (draw(rng, dtype, (3, 4)), draw(rng, dtype, (3, 4), 0, 5))
     wrapping = (np.array([3, 5, 7], dtype.numpy), np.array([2, 50, 127], dtype.numpy))
-    return [Sample(small), Sample(wrapping)]
+    below = [[1, -1, -1, 2, -3], [-2, -2, -3, -1, -2]] if dtype.is_signed else [[1], [0]]
+    return [Sample(small), Sample(wrapping), Sample(tuple(np.array(below, dtype.numpy)))]
 
 
 power: Op = mapped(
     "power",
-    doc="x to the power y; x⁰ = 1 for every x; integers wrap around",
+    doc="x to the power y; x⁰ = 1 for every x; integers wrap around, negative powers truncate",
     formula="x**y",
     takes=NUMBERS,
     align=_as_powers,
     body=lambda s, x, y: s.pow(x, y),
     partials=_power_partials,
     parts=formula(of_complex.power),
-    reference=np.power,
+    reference=_power_reference,
     samples=_powers,
     ulp=2,
 )

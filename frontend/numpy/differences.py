@@ -77,10 +77,20 @@ def _beside(x: Any, part: Any, axis: int) -> list[Any]:
 @numpy_like(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of neighbours in the flat array, between what is put at its ends."""
-    steps = diff(snp.ravel(traced(ary)))
-    ends = [None if part is None else snp.ravel(traced(part)) for part in (to_begin, to_end)]
-    parts = [part for part in (ends[0], steps, ends[1]) if part is not None]
-    return snp.concatenate(parts, dtype=steps.dtype)
+    x = snp.ravel(traced(ary))
+    steps = snp.subtract(x[1:], x[:-1])
+    begin, end = (_end_of(part, steps.dtype) for part in (to_begin, to_end))
+    return snp.concatenate([*begin, steps, *end], dtype=steps.dtype)
+
+
+def _end_of(part: Any, dtype: Any) -> list[Any]:
+    """What is put at an end of differences, which must be of their kind."""
+    if part is None:
+        return []
+    given = snp.ravel(snp.asarray(part))
+    what = f"{given.dtype} at an end of {dtype}"
+    expect(np.can_cast(given.dtype, dtype, "same_kind"), what, f"write .astype({dtype.name!r})")
+    return [given]
 
 
 # derivatives and integrals of samples
@@ -93,7 +103,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     What follows f is one distance, one for each axis, or the coordinates along each.
     """
     x = traced(f)
-    x = x if common_dtype(x).is_inexact else convert(x, DType.F64)
+    own = common_dtype(x)  # truth values have no difference
+    x = x if own.is_inexact or own.is_bool else convert(x, DType.F64)
     axes = normal_axes(axis, x.ndim)
     steps = varargs or (1.0,)
     steps = steps * len(axes) if len(steps) == 1 else steps
@@ -114,12 +125,12 @@ def _slope(x: Any, step: Any, axis: int, order: int) -> Any:
     middle = (_part(x, axis, 0, 2), _part(x, axis, 1, 1), _part(x, axis, 2, 0))
     if isinstance(step, int | float) or not traced(step).ndim:
         inner = (middle[2] - middle[0]) / (2.0 * step)
-        first, last = _even_end(at, step), -_even_end(back, step)
+        first, last = _even_end(at, step), 0 - _even_end(back, step)
     else:
         d = _along(diff(traced(step)), axis, x.ndim)
         inner = _weighted(middle, _part(d, axis, 0, 1), _part(d, axis, 1, 0))
         first = _end(at, *(_one(d, axis, i) for i in range(order)))
-        last = -_end(back, *(_one(d, axis, -1 - i) for i in range(order)))
+        last = 0 - _end(back, *(_one(d, axis, -1 - i) for i in range(order)))
     return snp.concatenate([first, inner, last], axis)
 
 
@@ -208,14 +219,16 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * mat
     """The array with multiples of the period added after jumps of more than half of it."""
     x = traced(p)
     at = normal_axis(axis, x.ndim)
-    whole = common_dtype(x).is_integer and isinstance(period, int)
-    x = x if whole else convert(x, common_dtype(x, 1.0))
-    half, odd = divmod(period, 2) if whole else (period / 2, 0)
-    steps = diff(x, axis=at)
+    steps = diff(x, axis=at)  # in the type of the array
+    dtype = common_dtype(steps, period)
+    fix = "convert the array to one that has"
+    expect(not dtype.is_unsigned, f"{dtype} has no negative numbers", fix)
+    x, steps = convert(x, dtype), convert(steps, dtype)
+    half, odd = divmod(period, 2) if dtype.is_integer else (period / 2, 0)
     nearest = snp.remainder(steps + half, period) - half
     if not odd:
         nearest = snp.where((nearest == -half) & (steps > 0), half, nearest)
     enough = period / 2 if discont is None else snp.maximum(discont, period / 2)
     correction = snp.where(snp.abs(steps) < enough, 0, nearest - steps)
     moved = _cut(x, at, 1, None) + snp.cumsum(correction, at, dtype=x.dtype)
-    return snp.concatenate([_cut(x, at, 0, 1), call("convert", moved, dtype=common_dtype(x))], at)
+    return snp.concatenate([_cut(x, at, 0, 1), call("convert", moved, dtype=dtype)], at)

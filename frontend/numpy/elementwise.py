@@ -173,6 +173,9 @@ def _power(op: str, args: tuple[Any, ...]) -> Any:
     if type(exponent) is int and exponent == 2:
         x = convert(x, common_dtype(x, exponent))
         return call("multiply", x, x)
+    if isinstance(exponent, np.ndarray | list) and common_dtype(x, exponent).is_integer:
+        what = f"integers to the powers {exponent} are no integers"
+        expect((np.asarray(exponent) >= 0).all(), what, "convert the base to a float type")
     return call(op, x, exponent)
 
 

@@ -27,6 +27,7 @@ from .shared import (
     common_dtype,
     convert,
     element_type,
+    expect_rank,
     normal_axis,
     size_number,
     traced,
@@ -195,9 +196,10 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
 
 
 def _shifted(x: Any, axes: Any, by: Any) -> Any:
-    chosen = range(x.ndim) if axes is None else [axes] if isinstance(axes, int) else list(axes)
-    sizes = tuple(by(x.shape[axis]) for axis in chosen)
-    return FUNCTIONS["roll"](x, sizes, tuple(chosen))
+    expect_rank(x, 1)
+    named = range(x.ndim) if axes is None else axes if isinstance(axes, tuple | list) else [axes]
+    chosen = tuple(normal_axis(axis, x.ndim) for axis in named)
+    return FUNCTIONS["roll"](x, tuple(by(x.shape[axis]) for axis in chosen), chosen)
 
 
 def _real_type(dtype: Any) -> Any:

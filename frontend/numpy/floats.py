@@ -98,8 +98,12 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 
 @numpy_like(np.spacing)
 def spacing(x: Any, /) -> Any:
-    """The distance from x to the next number away from zero."""
+    """The distance from x to the next number away from zero; of float16 to the next greater one,
+    as NumPy has it."""
     (x,) = as_reals(x)
+    if common_dtype(x) is DType.F16:
+        step = snp.nextafter(x, snp.full_like(x, np.inf)) - x
+        return snp.where(snp.isinf(x), math.nan, step)
     size = snp.abs(x)
     step = snp.nextafter(size, snp.full_like(size, np.inf)) - size
     return snp.where(x < 0, -step, step)

@@ -20,6 +20,7 @@ from .shared import (
     call,
     convert,
     element_type,
+    expect,
     line,
     normal_axis,
     product,
@@ -140,7 +141,10 @@ def take(a: Any, indices: Any, axis: Any = None, out: None = None, mode: str = "
     `sf.debug.check((i >= 0) & (i < n), "place {}", i)`.
     """
     x, at = line(traced(a), axis)
+    expect(mode in ("raise", "clip", "wrap"), f"mode={mode!r}", "use 'raise', 'clip' or 'wrap'")
     places = indices if isinstance(indices, Tracer) else np.asarray(indices)
+    if isinstance(indices, list) and not places.size:
+        places = places.astype(np.int64)  # of no elements, which Python has no type for
     if not np.issubdtype(places.dtype, np.integer):
         raise DTypeError(
             f"take: indices of type {places.dtype}", fix="use integers", loc=user_location()
@@ -161,6 +165,9 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     if axis is None:
         x, axis = FUNCTIONS["ravel"](x), 0
     at = normal_axis(axis, x.ndim)
+    what = f"indices {index.dtype}{list(index.shape)} for an array of rank {x.ndim}"
+    fits = index.ndim == x.ndim and np.issubdtype(index.dtype, np.integer)
+    expect(fits, what, "give integers, as many axes as the array has")
     places = places_of(index, x.shape[at])
     rest = [(*s[:at], *s[at + 1 :]) for s in (x.shape, places.shape)]
     common = broadcast_shapes(*rest)

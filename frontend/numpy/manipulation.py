@@ -150,8 +150,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 @numpy_like(np.rollaxis, view=True)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """One axis moved before another."""
-    at = normal_axis(axis, traced(a).ndim)
-    return moveaxis(a, at, start - 1 if start > at else start)
+    rank = traced(a).ndim
+    at, place = normal_axis(axis, rank), normal_axis(start, rank + (start >= 0))
+    return moveaxis(a, at, place - 1 if place > at else place)
 
 
 @numpy_like(np.squeeze, view=True)

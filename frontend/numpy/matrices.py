@@ -61,7 +61,7 @@ def _of_vectors(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> An
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """The norm of vectors along axes, over all elements where no axis is given."""
     x = _inexact(x)
-    return _of_vectors(x, ord, normal_axes(axis, x.ndim), keepdims)
+    return _of_vectors(x, 2 if ord is None else ord, normal_axes(axis, x.ndim), keepdims)
 
 
 @numpy_like(np.linalg.norm)

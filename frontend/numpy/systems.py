@@ -31,6 +31,7 @@ from .shared import (
     call,
     common_dtype,
     convert,
+    expect_rank,
     size_number,
     traced,
 )
@@ -189,6 +190,8 @@ def _pseudo_inverse_jvp(primals: Any, tangents: Any) -> Any:
 @numpy_like(np.linalg.matrix_rank, idle={"hermitian": (True, False)})
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """How many singular values are above `tol`, or above `rtol` times the greatest."""
+    if traced(A).ndim < 2:  # one row, or a number
+        return FUNCTIONS["astype"](FUNCTIONS["any"](traced(A)), np.int64)
     x = matrices(A)
     s = FUNCTIONS["svdvals"](x)
     if tol is None:
@@ -204,6 +207,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """The x of least norm that makes a @ x - b least, the squares that are left, the rank and the
     singular values. Traced, the squares are there wherever a has more rows than columns."""
     a, right = matrices(a), traced(b)
+    expect_rank(a, 2, 2)
+    expect_rank(right, 1, 2)
     columns = FUNCTIONS["expand_dims"](right, -1) if right.ndim == 1 else right
     columns = convert(columns, common_dtype(a))
     u, s, vh = FUNCTIONS["svd"](a, full_matrices=False)

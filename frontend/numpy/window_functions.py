@@ -62,6 +62,10 @@ def kaiser(M: Any, beta: Any) -> Any:
 
 @numpy_like(np.i0)
 def i0(x: Any) -> Any:
-    """The modified Bessel function of the first kind, of order 0."""
+    """The modified Bessel function of the first kind, of order 0.
+
+    At ±∞ it is NaN, as NumPy has it; `symfuse.special.i0` is ∞ there.
+    """
     x = traced(x)
-    return call("i0", x if common_dtype(x).is_float else convert(x, DType.F64))
+    x = x if common_dtype(x).is_float else convert(x, DType.F64)
+    return snp.where(snp.isinf(x), math.nan, call("i0", x))

@@ -118,3 +118,10 @@ def test_a_zero_part_keeps_its_sign_beside_nan(function):
         if function not in (np.cos, np.cosh):  # where C99 leaves it open
             known = ~np.isnan(other)
             np.testing.assert_array_equal(np.signbit(one[known]), np.signbit(other[known]))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8"])
+def test_negative_traced_powers_of_integers_truncate_compiled_and_interpreted(dtype):
+    x, y = np.array([[1, -1, -1, 2, -3, 5], [-2, -2, -3, -1, -2, 2]], dtype)
+    for found in (sf.trace(np.power, x, y)(x, y), sf.compile(np.power, x, y)(x, y)):
+        np.testing.assert_array_equal(found, np.array([1, 1, -1, 0, 0, 25], dtype))
