@@ -144,10 +144,12 @@ def _examples(x: Tree, y: Tree) -> int:
     leaves = [*flatten(x)[0], *flatten(y)[0]]
     sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in leaves}
     if len(sizes) != 1 or sizes == {0}:
-        shapes = ", ".join(str(leaf.shape) for leaf in leaves) or "no arrays"
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves[:8]) or "no arrays"
+        what = "differs" if len(sizes) > 1 else "is empty"
         raise ShapeError(
-            f"the examples lie along the first axis, which differs or is empty: {shapes}",
-            fix="give arrays with the same first size",
+            f"the examples lie along the first axis, which {what}:"
+            f" {shapes}{', …' if len(leaves) > 8 else ''}",
+            fix="give arrays with the same first size" if sizes != {0} else "give some examples",
             loc=user_location(),
         )
     return int(sizes.pop())

@@ -143,12 +143,25 @@ class Model(Module):
     def _names(self) -> list[str]:
         return named([call.layer for call in self.steps])
 
+    def arranged(self, x: Any) -> Any:
+        """The inputs in their order, where a dict gives them by name."""
+        if not isinstance(x, dict):
+            return x
+        by_name = isinstance(self.inputs, dict)
+        own = list(self.inputs) if by_name else [one.name for one in flatten(self.inputs)[0]]
+        if x.keys() != set(own):
+            raise ArgumentError(
+                f"inputs are given for {', '.join(map(repr, x))}, and the model has"
+                f" {', '.join(repr(name) if name else 'one without a name' for name in own)}",
+                fix="give an array for each by its name, or all in a list in their order",
+                loc=user_location(),
+            )
+        return x if by_name else [x[name] for name in own]
+
     def _given(self, x: Any) -> dict[Any, Any]:
         """The arrays of the inputs, which may come in a list or in a dict by name."""
         symbols = flatten(self.inputs)[0]
-        if isinstance(x, dict) and not isinstance(self.inputs, dict):
-            x = [x.get(symbol.name) for symbol in symbols]
-        arrays = flatten(x)[0]
+        arrays = flatten(self.arranged(x))[0]
         if len(arrays) != len(symbols):
             raise ArgumentError(
                 f"the model has {len(symbols)} inputs, and {len(arrays)} arrays are given",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, StructMeta
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
@@ -34,7 +34,21 @@ class Variables(NamedTuple):
     state: Tree
 
 
-class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
+class Described(StructMeta):
+    """The kind of classes whose fields are their settings, so that what they are can be saved."""
+
+    def __new__(cls, title: str, bases: Any, members: dict[str, Any], **options: Any) -> Any:
+        if "__init__" in members:
+            raise UnsupportedError(
+                f"{title} has an __init__, and the settings of a layer are fields",
+                fix="write each as a field, as in `units: int = 8`, without an __init__; layers"
+                " inside are fields too, or made in call and computed by scope(layer, x)",
+                loc=user_location(),
+            )
+        return super().__new__(cls, title, bases, members, **options)
+
+
+class Layer(Struct, metaclass=Described, kw_only=True, eq=False, dict=True, weakref=True):
     """A layer: fields that describe it, and `call(scope, *inputs)`, which is what it does.
 
     `call` asks the scope for weights: `init` writes down what it asks for and draws it, `apply`
@@ -80,8 +94,17 @@ class Layer(Struct, kw_only=True, eq=False, dict=True, weakref=True):
         return mask if self.supports_masking else None
 
     def expect_axes(self, inputs: Any) -> None:
-        """Raise ShapeError where the first input has more axes than the layer knows, or fewer."""
-        rank = getattr(inputs[0], "ndim", None) if inputs else None
+        """Raise ShapeError where the first input has more axes than the layer knows, or fewer;
+        ArgumentError where several are in its place."""
+        first = inputs[0] if inputs else None
+        rank = getattr(first, "ndim", None)
+        if isinstance(first, list | tuple | dict) and (self.input_ndim or self.min_input_ndim):
+            raise ArgumentError(
+                f"{self.name or type(self).__name__}: a {type(first).__name__} of"
+                f" {len(first)} is given for one input",
+                fix="give an array; a model of several inputs is sf.nn.Model([a, b], outputs)",
+                loc=user_location(),
+            )
         if rank is None or (self.input_ndim in (None, rank) and rank >= self.min_input_ndim):
             return
         wanted = self.input_ndim or f"at least {self.min_input_ndim}"

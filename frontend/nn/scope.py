@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -205,7 +206,12 @@ class Scope:
         layer.expect_axes(inputs)
         if layer.autocast:
             inputs, options = self._converted((inputs, options))
-        result = layer.call(self, *inputs, **options)
+        try:
+            result = layer.call(self, *inputs, **options)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                raise _uncallable(layer, error) from None  # it was not even begun
+            raise
         # What other layers gave stays: one of float32 may stand at the end of a model of halves.
         return result if self._layers else self._converted(result)
 
@@ -289,6 +295,16 @@ class Scope:
 
     def _shown(self) -> str:
         return "/".join(self._path) or "the layer"
+
+
+def _uncallable(layer: Any, error: TypeError) -> ArgumentError:
+    """What is wrong where `call` of a layer does not take what the layer is called with."""
+    taken = [one.replace(annotation=one.empty) for one in signature(layer.call).parameters.values()]
+    names = ", ".join(map(str, taken[1:]))
+    fix = "define call(self, scope, *inputs): what a layer needs it asks its scope for"
+    if [one.name for one in taken[:1]] == ["scope"]:
+        fix = f"its inputs are {names}"
+    return ArgumentError(str(error), fix=fix, loc=user_location())
 
 
 def _spec_of(leaf: Any) -> Any:

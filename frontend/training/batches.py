@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,22 @@ from msgspec import Struct
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
-from symfuse.runtime.errors import ArgumentError, DTypeError
+from symfuse.runtime.errors import ArgumentError, DTypeError, ShapeError
 
 from ..data.dataset import Dataset
 from ..limits import is_whole
 from ..tracing.tree import flatten, map_leaves
 
-__all__ = ["Batches", "Types", "array_of", "batches", "example_count", "leaves_of", "split"]
+__all__ = [
+    "Batches",
+    "Types",
+    "array_of",
+    "batches",
+    "example_count",
+    "leaves_of",
+    "split",
+    "stacked",
+]
 
 Array = Any
 Tree = Any
@@ -29,18 +39,20 @@ class Types(Struct, frozen=True, eq=False):
 
     dtype: DType
     inputs: Sequence[Any] | None = None
+    arranged: Callable[[Tree], Tree] = lambda x: x
 
     def prepared(self, batch: Mapping[str, Tree]) -> Batch:
         """Arrays of numbers; those of float64 stay where an `Input` asks for them."""
+        given = {key: stacked(part) for key, part in batch.items()}
         found = {
             key: map_leaves(lambda leaf: array_of(leaf, self.dtype), part)
-            for key, part in batch.items()
+            for key, part in given.items()
             if key != "x"
         }
-        return {"x": self._inputs(batch["x"]), **found} if "x" in batch else found
+        return {"x": self._inputs(given["x"]), **found} if "x" in given else found
 
     def _inputs(self, x: Tree) -> Tree:
-        leaves, tree = flatten(x)
+        leaves, tree = flatten(self.arranged(x))
         specs = flatten(self.inputs)[0]
         if len(specs) != len(leaves):
             specs = [None] * len(leaves)
@@ -143,6 +155,23 @@ def _rows(part: Tree, chosen: Any) -> Tree:
     return map_leaves(lambda leaf: leaf[chosen], part)
 
 
+def stacked(part: Tree) -> Tree:
+    """Nested lists of numbers as the array that they are; other containers as they are."""
+    first = part
+    while isinstance(first, list) and first:
+        first = first[0]
+    if first is part or not isinstance(first, Number | np.generic):
+        return part
+    try:
+        return np.asarray(part)
+    except ValueError:
+        raise ShapeError(
+            "lists of numbers of different lengths are no array",
+            fix="pad them to one length, or give a list of arrays for several inputs",
+            loc=user_location(),
+        ) from None
+
+
 def array_of(value: Any, dtype: DType) -> Array:
     """One argument as an array that a program takes, one of float64 in the type of the model.
 
@@ -181,7 +210,7 @@ def split(x: Tree, y: Tree, weight: Tree, fraction: float) -> tuple[Any, Any]:
             fix="split it before, as in Dataset.split, and pass validation_data",
             loc=user_location(),
         )
-    parts = tuple(map_leaves(np.asarray, part) for part in (x, y, weight))
+    parts = tuple(map_leaves(np.asarray, stacked(part)) for part in (x, y, weight))
     count = example_count(parts)
     cut = count - round(count * fraction)
     if not 0 < cut < count:

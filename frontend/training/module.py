@@ -359,7 +359,11 @@ class Module(Layer):
         return self._types().prepared({k: one for k, one in parts.items() if one is not None})
 
     def _types(self) -> Types:
-        return Types(self.policy.variable.computed, self._known_specs())
+        return Types(self.policy.variable.computed, self._known_specs(), self.arranged)
+
+    def arranged(self, x: Tree) -> Tree:
+        """The inputs as the model takes them; models of several know them by name."""
+        return x
 
     def _expect_compiled(self, what: str) -> None:
         if "programs" not in self.__dict__:

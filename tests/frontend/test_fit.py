@@ -546,3 +546,28 @@ def test_targets_are_as_large_as_what_open_images_become() -> None:
         wanted = np.zeros((3, size, size, 2), "float32"), np.zeros((3, size // 2, size // 2, 1))
         model.fit(x, {"half": wanted[1], "full": wanted[0]}, **KEPT)
     assert len(model.programs.known) == 1
+
+
+def test_lists_of_numbers_are_arrays() -> None:
+    model = nn.Sequential([nn.Input(2), nn.Dense(1)])
+    model.compile("sgd", "mse", seed=1)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=12)
+    wanted = model.evaluate(x, y, sample_weight=np.arange(12.0), verbose=0)
+    found = model.evaluate(x.tolist(), list(y), sample_weight=list(range(12)), verbose=0)
+    assert found == pytest.approx(wanted, rel=1e-6)
+    model.fit(x.tolist(), y.tolist(), validation_split=0.25, **KEPT)
+    with pytest.raises(sf.ShapeError, match="different lengths"):
+        model.predict([[1.0, 2.0], [3.0]])
+
+
+def test_inputs_are_found_by_their_names_alone() -> None:
+    late, early = nn.Input((None,), dtype="float64", name="z"), nn.Input(3, name="a")
+    total = nn.Lambda(lambda z, a: np.sum(z, axis=1, keepdims=True) - a, dtype="float64")
+    z, a = np.full((2, 5), 1 + 1e-12), np.ones((2, 3))
+    for inputs in ([late, early], {"z": late, "a": early}):
+        model = nn.Model(inputs, total(late, early))
+        np.testing.assert_allclose(model.predict({"a": a, "z": z}), 4 + 5e-12, rtol=1e-14)
+        for wrong in ({"a": a, "y": z}, {"a": a}, {"a": a, "z": z, "more": a}):
+            with pytest.raises(sf.ArgumentError, match="inputs are given for 'a'"):
+                model.predict(wrong)

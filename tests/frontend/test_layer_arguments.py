@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,46 @@ def test_sequences_of_every_length_have_places_and_an_order(rng: np.random.Gener
 def test_the_bias_of_an_lstm_begins_as_it_is_told() -> None:
     params, _ = nn.LSTM(2, bias_initializer=sf.initializers.Constant(0.5)).init(KEY, "f32[N,3,1]")
     assert params["bias"].tolist() == [0.5] * 2 + [1.0] * 2 + [0.5] * 4
+
+
+def test_a_layer_with_an_init_of_its_own_is_told_to_have_fields() -> None:
+    with pytest.raises(sf.UnsupportedError, match="Net has an __init__") as caught:
+
+        class Net(nn.Module):
+            def __init__(self) -> None:
+                self.inner = nn.Dense(3)
+
+    assert "as a field" in caught.value.fix
+    assert caught.value.user_frame[0] == __file__
+
+
+class Bare(nn.Layer):
+    def call(self, x: Any) -> Any:
+        return x
+
+
+class Failing(nn.Layer):
+    def call(self, scope: Any, x: Any) -> Any:
+        raise TypeError("of the layer itself")
+
+
+@pytest.mark.parametrize(
+    ("call", "words", "fix"),
+    [
+        (lambda: nn.MultiHeadAttention(2, 4)(nn.Input(STEPS)), "'value'", "query, value, key=None"),
+        (lambda: nn.Dense(3)(nn.Input(3), nn.Input(3)), "3 were given", "its inputs are x"),
+        (lambda: Bare().apply({}, {}, np.ones(3)), "2 positional", r"call\(self, scope"),
+        (lambda: nn.Dense(3)([nn.Input(3), nn.Input(3)]), "Dense: a list of 2", "nn.Model"),
+        (lambda: nn.LSTM(3)({"x": nn.Input(STEPS)}), "LSTM: a dict of 1", "give an array"),
+    ],
+)
+def test_layers_say_what_they_are_called_with(call: Any, words: str, fix: str) -> None:
+    with pytest.raises(ArgumentError, match=words) as caught:
+        call()
+    assert re.search(fix, caught.value.fix)
+    assert caught.value.user_frame[0] == __file__
+
+
+def test_errors_inside_of_a_layer_stay_what_they_are() -> None:
+    with pytest.raises(TypeError, match="of the layer itself"):
+        Failing().apply({}, {}, np.ones(3))
