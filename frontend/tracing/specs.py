@@ -70,7 +70,7 @@ def describe(values: Iterable[Any]) -> list[Described]:
     given = list(values)
     known: dict[str, Symbol] = {}
     for value in given:
-        for size in getattr(value, "shape", ()) if not isinstance(value, str) else ():
+        for size in _shape_of(value) or ():
             for symbol in symbols(size) if isinstance(size, Expr) else ():
                 _declare(known, symbol)
     return [_described(value, known) for value in given]
@@ -93,7 +93,7 @@ def _described(value: Any, known: dict[str, Symbol]) -> Described:
 
 
 def _type_of(value: Any) -> TensorType:
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    shape, dtype = _shape_of(value), getattr(value, "dtype", None)
     if shape is None or dtype is None or not _is_ours(dtype):  # as torch has types of its own
         if not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
             raise _not_an_array(value)
@@ -101,6 +101,12 @@ def _type_of(value: Any) -> TensorType:
         shape, dtype = array.shape, array.dtype
     native = in_native_order(dtype) if isinstance(dtype, np.dtype) else dtype
     return TensorType(tuple(_size(size) for size in shape), _dtype(native))
+
+
+def _shape_of(value: Any) -> Sequence[Any] | None:
+    """The sizes that a value says it has; a module and a class have something else of that name."""
+    shape = getattr(value, "shape", None)
+    return shape if isinstance(shape, Sequence) else None
 
 
 def _is_ours(dtype: Any) -> bool:

@@ -542,7 +542,7 @@ np.cumsum(j, dtype=bool), np.cumprod(n, 1, bool), np.mean(i, dtype=bool)
 np.nanvar(i, ddof=7), np.nanstd(n, axis=1, ddof=3)
 # less usual arguments
 np.ediff1d(p, np.uint8(3), to_begin=p[:1]), np.ediff1d(i, 2, [7, 8])
-np.gradient(0 * r * r), np.gradient(d, d * d, edge_order=2)
+np.gradient(0 * r * r), np.gradient(0 * r * r, edge_order=2)
 np.unwrap((j * 37 - 128).astype("int8")), np.unwrap(m, period=3), np.unwrap(p, period=3.0)
 np.spacing(np.negative(y).astype("float16")), np.spacing(w.astype("float16"))
 np.abs(np.i0(w))

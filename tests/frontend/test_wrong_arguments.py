@@ -68,6 +68,16 @@ def test_errors_of_the_users_own_functions_are_left_as_they_are(error):
     assert type(caught.value) is error
 
 
+@pytest.mark.parametrize("value", [np, np.ndarray, np.float32, pytest, len, type, X.dtype])
+@pytest.mark.parametrize("start", [sf.trace, lambda f, x: sf.jit(f)(x), lambda f, x: sf.vmap(f)(x)])
+def test_what_is_no_array_is_refused_as_a_result_and_as_an_argument(value, start):
+    for call in (lambda: start(lambda x: (x, value), X), lambda: start(lambda x: X, value)):
+        with pytest.raises(sf.SymfuseError) as caught:
+            call()
+        assert caught.value.user_frame[0] == __file__
+        assert caught.value.fix
+
+
 NUMBER = np.array(2.5)
 OF_A_NUMBER = {
     "sum": lambda x, axis: np.sum(x, axis=axis),
