@@ -19,6 +19,7 @@ __all__ = ["Vectors"]
 
 _SCALED_BYTES = 64
 _CURRENT_ROUNDING = 4
+_FIRST_ALONE = "<i1 1, i1 0"  # how the mask of one lane begins
 
 
 class Vectors(Scalars):
@@ -172,7 +173,13 @@ class Vectors(Scalars):
     def store(
         self, pointer: str, value: Value, *, mask: Value | None = None, align: int | None = None
     ) -> None:
-        """Write consecutive elements, but for the lanes that `mask` leaves out."""
+        """Write consecutive elements, but for the lanes that `mask` leaves out.
+
+        The first lane is written by itself: LLVM would write four bytes for it where a value has
+        just been narrowed to fewer, and the mask is known to have no other lane.
+        """
+        if mask is not None and mask.name.startswith(_FIRST_ALONE):
+            value, mask = self.extract(value, 0), None
         align = align or value.dtype.itemsize
         name, kind = self._to_memory(value), _memory_type(value.dtype, value.lanes)
         if mask is None:
