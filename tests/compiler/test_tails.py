@@ -1,0 +1,48 @@
+"""What is left of an axis behind its last whole vector: right, and nothing beside it is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from handmade import make_graph
+
+import symfuse.compiler.ops  # noqa: F401  (completes the registry)
+from symfuse.compiler.compile import compile_graph
+from symfuse.compiler.ir.op import operations as op
+from symfuse.runtime.dtypes import DType
+from symfuse.runtime.executable import Executable
+
+SIZES = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 18, 31, 33, 47, 49, 65, 129)
+BESIDE = 16  # elements behind each result
+TYPES = [DType.I8, DType.U8, DType.I16, DType.BF16, DType.F16, DType.I32, DType.F32, DType.F64]
+BODIES = {
+    "narrowed": lambda x, dtype: op["convert"](op["convert"](x, dtype=DType.F32) * 3, dtype=dtype),
+    "folded": lambda x, dtype: op["reduce_max"](x, axes=(0,)),
+    "summed": lambda x, dtype: op["reduce_sum"](x, axes=(0,)),
+    "running": lambda x, dtype: op["cumsum"](x, axis=0),
+    "compared": lambda x, dtype: op["less"](x, op["reverse"](x, axes=(1,))),
+}
+
+
+def with_room(result: Any) -> tuple[Any, Any]:
+    """Memory for a result, and that behind it."""
+    room = np.full(result.size + BESIDE, 7, result.dtype)
+    return room[: result.size].reshape(result.shape), room[result.size :]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_nothing_is_written_behind_the_end(body: str, dtype: DType) -> None:
+    def every(*arrays: Any) -> Any:
+        return tuple(BODIES[body](x, dtype) for x in arrays)
+
+    graph = make_graph(every, *(f"{dtype}[3,{size}]" for size in SIZES))
+    arrays = [(np.arange(3 * size) % 7).reshape(3, size).astype(dtype.numpy) for size in SIZES]
+    wanted = graph(*arrays)
+    rooms = [with_room(result) for result in wanted]
+    Executable(compile_graph(graph).program, threads=1)(*arrays, out=tuple(r for r, _ in rooms))
+    for (found, beside), expected in zip(rooms, wanted, strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert (beside == np.full(BESIDE, 7, beside.dtype)).all()
