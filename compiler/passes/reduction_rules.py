@@ -9,6 +9,7 @@ from ..ir.node import Node
 from ..ir.op import Op
 from ..ops.arithmetic import multiply
 from ..ops.contract import contract, free_axes
+from ..ops.kinds import zeros
 from ..ops.reduce import reduce_all, reduce_any, reduce_max, reduce_min, reduce_prod, reduce_sum
 from ..ops.shape import broadcast, reshape, transpose
 from ..rewrite.rule import RuleSet, step
@@ -41,6 +42,13 @@ def of_one_element(node: Node) -> Any:
     if any(x.shape[a] != 1 for a in _axes(node)):
         return None
     return reshape(x, shape=node.shape) if _axes(node) else x
+
+
+@step("argmax", "argmin")
+def place_of_one_element(node: Node) -> Any:
+    """What is alone along an axis is the first there, whatever it is."""
+    (x,) = node.inputs
+    return zeros(node.type) if x.shape[node.attr("axis")] == 1 else None
 
 
 @step(*_NAMES, numerics="accurate")

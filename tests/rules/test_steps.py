@@ -177,6 +177,10 @@ CASES = {
         (lambda x: op["reduce_prod"](x, axes=(0, 1)), "i8[1,1]"),
         (lambda x: op["reduce_any"](x, axes=()), "bool[2]"),
     ],
+    "place_of_one_element": [
+        (lambda x: op["argmax"](x, axis=0), "f32[1,7]"),
+        (lambda x: op["argmin"](x, axis=1), "u8[3,1]"),
+    ],
     "reduce_twice": [
         (lambda x: op["reduce_sum"](op["reduce_sum"](x, axes=(1,)), axes=(1,)), X),
         (lambda x: op["reduce_max"](op["reduce_max"](x, axes=(0, 2)), axes=(0,)), X),
