@@ -36,15 +36,13 @@ def capturing(function: Callable[..., Any], run: Callable[[Callable[..., Any]], 
         again = capture.captured(function)
     except TraceError as reason:
         raise _final(needed, f"; it cannot be rewritten: {reason.what}") from None
-    if again is function:
-        raise _final(needed) from None
     try:
-        found = _run(run, again)
+        found = _run(run, again)  # even if nothing of it is the user's: it may call what is
     except NoValueError as error:
         raise _final(error) from None
     except RecursionError as error:
         raise _endless(function, error) from None
-    if code is not None:
+    if code is not None and again is not function:
         _rewritten[id(code)] = code
     return found
 

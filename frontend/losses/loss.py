@@ -12,6 +12,7 @@ from msgspec import field
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
+from ..capture.attempt import inlined
 from ..limits import SHARE, number, within
 from ..names import Made, by_name, expect_made, remembered
 from ..numpy.shared import convert, product, size_number, traced
@@ -70,7 +71,7 @@ class Loss(Made, frozen=True, eq=False):
         mask: Array | None = None,
     ) -> Array:
         """The reduced loss; what a mask leaves out counts neither as loss nor in a mean."""
-        losses = self.function(y_true, y_pred, **self.settings)
+        losses = inlined(self.function)(y_true, y_pred, **self.settings)
         own = None if self.counts is None else self.counts(y_true, y_pred, **self.settings)
         if own is not None:
             mask = own if mask is None else own & traced(mask)

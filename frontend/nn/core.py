@@ -11,6 +11,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import DTypeError
 
+from ..capture.attempt import inlined
 from ..limits import SIZE, within
 from ..numpy import einsum, matmul
 from ..numpy.shared import common_dtype, convert
@@ -191,7 +192,7 @@ class Lambda(Layer):
     function: Callable[..., Any]
 
     def call(self, scope: Scope, *inputs: Any, **options: Any) -> Any:
-        return self.function(*inputs, **options)
+        return inlined(self.function)(*inputs, **options)
 
 
 def with_bias(layer: Any, scope: Scope, y: Any, axis: int = -1) -> Any:

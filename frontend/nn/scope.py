@@ -17,6 +17,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ArgumentError, ShapeError
 
+from ..capture.attempt import inlined
 from ..initializers import get as initializer_of
 from ..limits import is_whole
 from ..names import unique
@@ -207,7 +208,7 @@ class Scope:
         if layer.autocast:
             inputs, options = self._converted((inputs, options))
         try:
-            result = layer.call(self, *inputs, **options)
+            result = inlined(layer.call)(self, *inputs, **options)
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 raise _uncallable(layer, error) from None  # it was not even begun

@@ -419,3 +419,43 @@ def test_softmax_of_a_batch_is_taken_row_by_row(name: str) -> None:
     np.testing.assert_array_equal(layer.apply({}, {}, x)[0], along(x.astype("f4"), axis=-1))
     np.testing.assert_array_equal(function(x, axis=0), along(x, axis=0))
     np.testing.assert_array_equal(function(x, axis=None), along(x))
+
+
+class Halving(nn.Module):
+    def call(self, scope: Any, x: Any) -> Any:
+        h = scope(nn.Dense(3, kernel_initializer="orthogonal"), x)
+        if h.sum() > 0:
+            h = -h
+        for _ in range(3):
+            if (h**2).sum() > 1:
+                h = h / 2
+        return h
+
+
+def test_pythons_control_flow_in_layers_losses_and_functions_is_captured() -> None:
+    def loss(wanted: Any, found: Any) -> Any:
+        error = np.mean((wanted - found) ** 2)
+        if error > 1:
+            error = np.sqrt(error)
+        return error
+
+    model = nn.Sequential(
+        [nn.Input(4), Halving(), nn.Lambda(lambda x: x if x.max() > 0.3 else x - 1)]
+    )
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    dense = model.params["halving"]["dense"]
+    for given in (x, -x):
+        h = given @ dense["kernel"] + dense["bias"]
+        h = -h if h.sum() > 0 else h
+        for _ in range(3):
+            h = h / 2 if (h**2).sum() > 1 else h
+        h = h if h.max() > 0.3 else h - 1
+        np.testing.assert_allclose(model.predict(given), h, rtol=1e-5, atol=1e-6)
+
+    model.compile("sgd", loss)
+    for target in (h, h + 3):
+        found = model.evaluate(given, target, verbose=0)
+        np.testing.assert_allclose(found, loss(target, h), rtol=1e-5, atol=1e-6)
+    before = model.evaluate(given, h + 3, verbose=0)
+    model.fit(given, h + 3, epochs=3, verbose=0)
+    assert model.evaluate(given, h + 3, verbose=0) < before
