@@ -14,6 +14,7 @@ from symfuse.runtime.errors import ShapeError, TraceError
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from ..tracing.tracer import Tracer
+from .shared import normal_axis
 
 __all__ = ["Masked"]
 
@@ -40,6 +41,11 @@ class Masked:
         return self.whole.dtype
 
     @property
+    def ndim(self) -> int:
+        """The axes of the array, with one in place of those of the mask."""
+        return self._more + 1
+
+    @property
     def size(self) -> Any:
         """How many elements there are, as a traced number."""
         return snp.sum(self._wide_mask())
@@ -58,8 +64,8 @@ class Masked:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = function.__name__
-        if name in _SUMMARIES and len(args) == 1 and not kwargs:
-            return getattr(self, name)()
+        if name in _SUMMARIES and args[0] is self and len(args) <= 2:
+            return getattr(self, name)(*args[1:], **kwargs)
         raise self._unknown(f"np.{name}")
 
     def __getattr__(self, name: str) -> Any:
@@ -83,6 +89,13 @@ class Masked:
     def _more(self) -> int:
         return int(self.whole.ndim - self.mask.ndim)
 
+    def _axes(self, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Those of the mask, if the axis of x[mask] that they become is among these, and others."""
+        axes = range(self.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        found = [normal_axis(a, self.ndim) for a in axes]
+        own = self.mask.ndim
+        return tuple(range(own)) if 0 in found else (), tuple(a - 1 + own for a in found if a)
+
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise self._unknown("an array", self.loc)
 
@@ -96,15 +109,20 @@ class Masked:
         )
 
 
-def _summary(name: str) -> Callable[[Masked], Any]:
-    def summary(self: Masked) -> Any:
+def _summary(name: str) -> Callable[..., Any]:
+    def summary(self: Masked, axis: Any = None, **options: Any) -> Any:
+        if more := options.keys() - {"ddof", "dtype"}:
+            raise self._unknown(f".{name} with {', '.join(sorted(more))}")
+        masked, others = self._axes(axis)
+        if not masked:
+            return Masked(getattr(snp, name)(self.whole, axis=others, **options), self.mask)
         initial = {"max": "min", "min": "max"}.get(name)
-        given: dict[str, Any] = {"where": self._wide_mask()}
+        given: dict[str, Any] = {"where": self._wide_mask(), "axis": (*masked, *others)}
         if initial is not None:
             given["initial"] = _limit(self.whole.dtype, initial)
-        return getattr(snp, name)(self.whole, **given)
+        return getattr(snp, name)(self.whole, **given, **options)
 
-    summary.__doc__ = f"The {name} of the elements where the mask holds."
+    summary.__doc__ = f"The {name} of the elements where the mask holds; axis 0 is theirs."
     return summary
 
 
