@@ -28,13 +28,14 @@ from .shared import (
     traced,
 )
 from .sizes import at_least, required
-from .subscripts import Cut, Subscript, _out_of_range, admitted, subscript
+from .subscripts import Cut, Subscript, _out_of_range, admitted, joined, subscript
 
 __all__ = ["one_hot", "places_of", "take", "take_along_axis"]
 
 
 def getitem(x: Tracer, key: Any) -> Any:
     """x[key]: a view for numbers and slices, a copy for index arrays."""
+    key = joined(key)
     if has_traced_slice(key) and (piece := piece_of(key, x.shape)) is not None:
         return read(x, piece)
     found = subscript(key, x.shape)

@@ -11,12 +11,13 @@ from symfuse.compiler.ir.dims import Expr, is_at_most, maximum, minimum
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError, TraceError
 
+from ..tracing.dispatch import FUNCTIONS, has_tracer
 from ..tracing.refusals import OutOfRangeError
 from ..tracing.sizes import whole
 from ..tracing.tracer import Tracer
 from .sizes import at_least, clipped, may_count_back, required
 
-__all__ = ["Cut", "Index", "Subscript", "admitted", "expanded", "is_mask", "subscript"]
+__all__ = ["Cut", "Index", "Subscript", "admitted", "expanded", "is_mask", "joined", "subscript"]
 
 
 class Cut(Struct, frozen=True):
@@ -68,6 +69,13 @@ def admitted(x: Any, found: Subscript) -> Any:
     for bound in dict.fromkeys(bound for cut in cuts for bound in cut.not_negative):
         x = required(x, 0, bound)
     return x
+
+
+def joined(key: Any) -> Any:
+    """A subscript whose lists of places, some of them traced, are arrays."""
+    if type(key) is tuple:
+        return tuple(map(joined, key))
+    return FUNCTIONS["array"](key) if isinstance(key, list) and has_tracer(key) else key
 
 
 def is_mask(key: Any) -> bool:

@@ -18,7 +18,7 @@ from .bounds import beyond, fill_of, kept_inside, mode_of, padded
 from .indexing import getitem, places_of
 from .pieces import piece_of, written
 from .shared import broadcast_shape_to, call, convert, product, size_number, traced
-from .subscripts import Cut, Index, Subscript, admitted, is_mask, subscript
+from .subscripts import Cut, Index, Subscript, admitted, is_mask, joined, subscript
 
 __all__ = ["At", "updated"]
 
@@ -95,6 +95,7 @@ class AtIndex:
 def updated(x: Tracer, key: Any, values: Any, how: str, mode: Any = None) -> Any:
     """x with the elements at `key` set, added to, multiplied, or held against the values."""
     v = traced(convert(_listed(values), DType.of(x.dtype)))
+    key = joined(key)
     if is_mask(key):
         return _masked(x, key, v, how)
     name = mode_of(mode, "drop")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from traceback import walk_tb
 from typing import Any
 
+from symfuse.compiler.ir.dims import Expr
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import (
     ArgumentError,
@@ -45,13 +47,20 @@ def about_value(error: Exception) -> TraceError | None:
             fix=rewritten("conversion to a NumPy array", loc.source() if loc else ""),
             loc=loc,
         )
-    if isinstance(error, TypeError) and "'Expr'" in str(error):
+    if (isinstance(error, TypeError) and "'Expr'" in str(error)) or _is_given_a_size(error):
         return NoValueError(
             f"a symbolic size stands where a number is needed ({error})",
             fix="use symfuse.numpy here (snp.arange, snp.zeros), or give the spec a number",
             loc=raised_at(error) or user_location(),
         )
     return None
+
+
+def _is_given_a_size(error: Exception) -> bool:
+    """Whether a function of NumPy's that is written in Python has raised at a symbolic size."""
+    *_, (found, _) = walk_tb(error.__traceback__)
+    is_numpys = str(found.f_globals.get("__name__", "")).partition(".")[0] == "numpy"
+    return is_numpys and any(isinstance(value, Expr) for value in found.f_locals.values())
 
 
 def about_call(

@@ -286,3 +286,11 @@ def test_transforms_along_several_symbolic_axes_are_numpys(
     spec = f"{'f64' if name == 'rfftn' else 'c128'}[A,B,C]"
     graph = sf.trace(lambda x: transform(x, s, axes, norm), spec)
     assert_near(graph(x), transform(x, s, axes, norm))
+
+
+def test_numpys_frequencies_have_the_length_that_comes():
+    wave = sf.jit(lambda x: x * np.fft.fftfreq(len(x)))
+    for n in (6, 9, 4):
+        np.testing.assert_array_equal(wave(np.ones(n)), np.fft.fftfreq(n))
+    with pytest.raises(sf.TraceError, match="a symbolic size stands where a number is needed"):
+        sf.trace(lambda x: np.fft.rfftfreq(len(x)), "f64[N]")

@@ -140,7 +140,8 @@ def test_a_view_that_is_written_to_changes_its_array_or_says_so():
 
 @pytest.mark.parametrize("use", [
     lambda x: x[x > 0], lambda x: len(x[x > 0]), lambda x: x[x > 0][0], lambda x: x[x > 0] + X[0],
-    lambda x: np.sort(x[x > 0]), lambda x: x[x > 0].cumsum(), lambda x: np.sum(x[x > 0], axis=0),
+    lambda x: np.sort(x[x > 0]), lambda x: x[x > 0].cumsum(),
+    lambda x: np.sum(x[x > 0], keepdims=True),
     lambda x: list(x[x > 0]), lambda x: x[x > 0] + x[x < 0],
     lambda x: np.concatenate([x[x > 0], x[0, 0]]),
 ])  # fmt: skip
@@ -230,3 +231,29 @@ def test_sizes_for_which_a_bound_would_count_from_the_end_are_refused(function, 
 def test_a_piece_of_a_constant_may_begin_at_a_symbolic_size():
     exe = sf.compile(lambda x: snp.asarray(np.arange(5.0))[x.shape[0]] * x, "f64[N]")
     np.testing.assert_array_equal(exe(np.ones(3)), [3.0, 3.0, 3.0])
+
+
+def test_a_list_of_places_may_have_traced_ones():
+    def swapped(x, p):
+        x = x.copy()
+        x[[0, p]] = x[[p, 0]]
+        return x, x[[p, 1], [0, p - 1]], x.at[:, [p, -1]].add(1)
+
+    rows, some, added = sf.jit(swapped)(X, 2)
+    np.testing.assert_array_equal(rows, X[[2, 1, 0]])
+    np.testing.assert_array_equal(some, rows[[2, 1], [0, 1]])
+    np.testing.assert_array_equal(added, rows + np.array([[0], [0], [1], [1]]))
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_what_a_mask_selects_is_summed_up_along_its_axes(rank):
+    def summaries(x):
+        z = x[x.sum(axis=tuple(range(rank, 3))) > (500 if rank == 1 else 150)]
+        return (
+            z.mean(axis=0), z.std(0, ddof=1), np.sum(z, 0), z.max(axis=tuple(range(z.ndim))),
+            z.sum(axis=1).min(), np.var(z, axis=-z.ndim), z.prod(axis=0, dtype=np.float32),
+        )  # fmt: skip
+
+    for found, wanted in zip(sf.jit(summaries)(X), summaries(X), strict=True):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-6 if found.dtype == "f4" else 1e-13)
