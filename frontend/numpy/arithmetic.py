@@ -10,6 +10,7 @@ import numpy as np
 from symfuse.runtime.dtypes import DType
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.sizes import whole
 from .shared import (
     DEVICE,
     as_reals,
@@ -92,6 +93,10 @@ def clip(
     """The nearest values between two bounds; None leaves that side open."""
     low = min if min is not None else a_min
     high = max if max is not None else a_max
+    if common_dtype(a).is_integer:  # what bounds nothing may be any number
+        limits = np.iinfo(common_dtype(a).numpy)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
     if low is not None and high is not None:
         return _between(a, low, high)
     if low is None and high is None:
@@ -113,7 +118,7 @@ def _between(x: Any, low: Any, high: Any) -> Any:
 @numpy_like(np.round, np.around)
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """The nearest multiples of 10^-decimals, halves to even."""
-    x = traced(a)
+    x, decimals = traced(a), whole(decimals)
     if common_dtype(x).is_complex:
         return call("complex", *(round(call(part, x), decimals) for part in ("real", "imag")))
     if common_dtype(x).is_bool:

@@ -14,7 +14,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
 from .products import contract, shown
-from .shared import broadcast_shapes, call, traced
+from .shared import broadcast_shapes, call, common_dtype, traced
 
 __all__ = ["einsum", "einsum_path"]
 
@@ -212,4 +212,5 @@ def _summed(x: Any, letters: str, needed: set[str]) -> _Term:
     axes = tuple(i for i, c in enumerate(letters) if c not in needed)
     if not axes:
         return x, letters
-    return call("reduce_sum", x, axes=axes), "".join(c for c in letters if c in needed)
+    total = "reduce_any" if common_dtype(x).is_bool else "reduce_sum"
+    return call(total, x, axes=axes), "".join(c for c in letters if c in needed)

@@ -13,6 +13,7 @@ from symfuse.runtime.errors import ShapeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
+from ..tracing.sizes import whole
 from .shared import (
     call,
     common_dtype,
@@ -52,6 +53,7 @@ def _eager_diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append:
 @numpy_like(np.diff, eager=_eager_diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along an axis, of what is put before and after it as well."""
+    n = whole(n)
     expect(n >= 0, f"diff: n is {n}", "use 0 or more")
     x = traced(a)
     at = normal_axis(axis, x.ndim)

@@ -15,6 +15,7 @@ from symfuse.runtime.errors import DTypeError, UnsupportedError
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.tracer import Tracer
 from .shared import (
+    LAYOUT,
     as_numbers,
     as_reals,
     call,
@@ -34,9 +35,14 @@ _Prepare = Callable[[str, tuple[Any, ...]], Any]
 def _define(name: str, ufunc: Any, op: str, prepare: _Prepare, aliases: str) -> None:
     """Put a function of one, two or three arrays under its names into this module."""
 
-    def build(*args: Any, dtype: Any = None, where: Any = True, casting: str = "same_kind") -> Any:
+    def build(
+        *args: Any, dtype: Any = None, where: Any = True, casting: str = "same_kind",
+        order: Any = "K", subok: bool = True,
+    ) -> Any:  # fmt: skip
         if where is not True:
             raise _no_where(name)
+        is_layout = order in LAYOUT["order"] and subok in (True, False)
+        expect(is_layout, f"order={order!r}, subok={subok!r}", "leave them out")
         expect(casting == "same_kind", f"casting={casting!r}", "convert first, by x.astype(dtype)")
         if dtype is not None:
             args = tuple(convert(a, element_type(dtype)) for a in args)

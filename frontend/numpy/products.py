@@ -8,17 +8,21 @@ import numpy as np
 
 from symfuse.compiler.ir.dims import is_equal, maximum, minimum
 from symfuse.compiler.ir.location import user_location
+from symfuse.runtime.dtypes import DType
 from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
 from ..tracing.sizes import whole
+from .elementwise import as_bool
 from .shared import (
     broadcast_shape_to,
     broadcast_shapes,
     call,
     common_dtype,
     convert,
+    expect,
     expect_rank,
+    normal_axis,
     traced,
 )
 
@@ -29,8 +33,11 @@ __all__ = [
 
 
 def contract(x: Any, y: Any, batch: Any = ((), ()), contracting: Any = ((), ())) -> Any:
-    """The sum over paired axes; axes of the result: batch, then x's, then y's."""
+    """The sum over paired axes, of truth values whether some product is true; axes of the result:
+    batch, then x's, then y's."""
     dtype = common_dtype(x, y)
+    if dtype.is_bool:  # in the type whose products are fastest; a sum of ones is never zero
+        return as_bool(contract(convert(traced(x), DType.F32), y, batch, contracting))
     x, y = convert(traced(x), dtype), convert(traced(y), dtype)
     return call("contract", x, y, batch=_fixed(batch), contracting=_fixed(contracting))
 
@@ -99,12 +106,7 @@ def dot(a: Any, b: Any, out: None = None) -> Any:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """The sum of products over pairs of axes."""
     x, y = traced(a), traced(b)
-    if isinstance(axes, int):
-        pairs = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
-    else:
-        pairs = tuple((p,) if isinstance(p, int) else tuple(p) for p in axes)  # type: ignore[assignment]
-    first = tuple(i % x.ndim for i in pairs[0])
-    second = tuple(i % y.ndim for i in pairs[1])
+    first, second = _paired(axes, x.ndim, y.ndim)
     for i, j in zip(first, second, strict=True):
         if is_equal(x.shape[i], y.shape[j]) is False:
             raise ShapeError(
@@ -113,6 +115,21 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
                 loc=user_location(),
             )
     return contract(x, y, contracting=(first, second))
+
+
+def _paired(axes: Any, first: int, second: int) -> list[tuple[int, ...]]:
+    """The axes that `tensordot` sums over, of arrays of these ranks: so many, or those named."""
+    if hasattr(axes, "__index__"):
+        count = whole(axes)
+        named: Any = (range(-count, 0), range(count))
+    else:
+        named = [part if isinstance(part, tuple | list) else (part,) for part in axes]
+    pairs = [
+        tuple(normal_axis(at, rank) for at in part)
+        for part, rank in zip(named, (first, second), strict=True)
+    ]
+    expect(len(pairs[0]) == len(pairs[1]), f"axes={axes}", "name as many axes of each array")
+    return pairs
 
 
 @numpy_like(np.inner)
@@ -131,10 +148,14 @@ def outer(a: Any, b: Any, out: None = None) -> Any:
     return FUNCTIONS["multiply"](FUNCTIONS["reshape"](x, (-1, 1)), y)
 
 
+def _conjugate(x: Any) -> Any:
+    return FUNCTIONS["conj"](x) if common_dtype(x).is_complex else x
+
+
 @numpy_like(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """The sum of products of all elements, those of a conjugated."""
-    x, y = FUNCTIONS["conj"](FUNCTIONS["ravel"](a)), FUNCTIONS["ravel"](b)
+    x, y = _conjugate(FUNCTIONS["ravel"](a)), FUNCTIONS["ravel"](b)
     return contract(x, y, contracting=((0,), (0,)))
 
 
@@ -148,7 +169,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
             fix="pass vectors of equal length",
             loc=user_location(),
         )
-    products = FUNCTIONS["multiply"](FUNCTIONS["conj"](x), y)
+    products = FUNCTIONS["multiply"](_conjugate(x), y)
     total = "reduce_any" if common_dtype(products).is_bool else "reduce_sum"
     return call(total, products, axes=(products.ndim - 1,))
 
@@ -166,7 +187,7 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors times matrices, the vectors conjugated."""
     matrices = traced(x2)
     expect_rank(matrices, 2)
-    rows = FUNCTIONS["expand_dims"](FUNCTIONS["conj"](x1), -2)
+    rows = FUNCTIONS["expand_dims"](_conjugate(traced(x1)), -2)
     return matmul(rows, matrices)[..., 0, :]
 
 

@@ -551,6 +551,12 @@ np.rollaxis(c, 0, -1), np.rollaxis(c, 2, -3), np.rollaxis(c, 1, 3)
 np.take(x, []), np.take(x, [], axis=0)
 np.fft.fftshift(x, np.int64(1)), np.fft.ifftshift(x, [-1, 0])
 np.pow(2 * i, np.array([2]))
+# products of truth values, and bounds that bound nothing
+m @ m, np.dot(n, n.T), np.inner(n, n), np.vdot(m, m), np.vecdot(n, n)
+np.convolve(m, [True, False]), np.correlate(m, [True, True], "same"), np.einsum("ij,jl->i", n, n.T)
+np.tensordot(n, n, 2), np.tensordot(c, c, ((-1, 0), (2, 0))), np.tensordot(r, s, np.int64(1))
+np.clip(p, -5, 9), np.clip(p, 3, 300), np.clip(o, -(2**40), 5), np.clip(p, -1, None)
+np.sqrt(d, order="C"), np.add(d, d, subok=True, order="K")
 """
 
 LINES = [line for line in CALLS.splitlines() if line and not line.startswith("#")]
@@ -689,5 +695,12 @@ np.take(x, 0, mode="x")
 np.take_along_axis(x, np.array([0]), 0)
 np.take_along_axis(x, np.array([[0.0]]), 0)
 np.power(i, np.array([1, -1, 2]))
+np.tensordot(c, c, ((0, 5), (0, 1)))
+np.tensordot(d, z)
+np.tensordot(x, x, ((0, 1), (0,)))
+np.round(x, 2.0)
+np.diff(d, 1.0)
+np.clip(p, 300, 2)
+np.sqrt(d, order="X")
 """.strip().splitlines()
 """Calls that NumPy refuses."""
