@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..ir.dims import Symbol
 from ..ir.node import Node
 from .body import Body
 from .build import Draft, Storage
 from .domain import axis_symbols
 from .phases import Axis, Local, Loop, Part, Phase, Reduce
 from .processor import Processor
+from .schedule import copies_along
 
 __all__ = ["build_scan", "schedule_scan"]
 
@@ -35,15 +37,25 @@ def build_scan(node: Node, sees_through: Callable[[Node], bool], storage: Storag
 
 
 def schedule_scan(draft: Draft, processor: Processor) -> Part:
-    """A tile is a block of neighbouring rows, walked in step along the axis; or one row."""
+    """A tile is a block of neighbouring rows, walked in step along the axis: vectors of them where
+    they lie side by side, else one element of each, since none waits for those of the others."""
     (body,) = draft.bodies
-    over = draft.reduced
-    beside = draft.axes[-1] if draft.axes and draft.axes[-1] not in over else None
-    lanes = processor.lanes(body)
-    block = Loop(beside, lanes, rolled=False) if beside is not None and lanes > 1 else None
+    kept = [axis for axis in draft.axes if axis not in draft.reduced]
+    rows = kept[-1] if kept else None
+    beside = rows is not None and rows == draft.axes[-1]
+    lanes = processor.lanes(body) if beside else 1
+    copies = 1 if rows is None else copies_along(body, draft.extent(rows), lanes)
     axes = tuple(
-        Axis(symbol, extent, None if symbol in over else lanes if symbol == beside else 1)
+        Axis(
+            symbol, extent, None if symbol in draft.reduced else _tile(symbol, rows, lanes * copies)
+        )
         for symbol, extent in zip(draft.axes, draft.extents, strict=True)
     )
-    loops = tuple(Loop(symbol) for symbol in draft.axes if symbol in over)
-    return Part(axes, (Phase((*loops, block) if block else loops, body),))
+    loops = [Loop(symbol) for symbol in draft.axes if symbol in draft.reduced]
+    if rows is not None and lanes * copies > 1:
+        loops.append(Loop(rows, lanes, copies, rolled=False))
+    return Part(axes, (Phase(tuple(loops), body),))
+
+
+def _tile(symbol: Symbol, rows: Symbol | None, block: int) -> int:
+    return block if symbol == rows else 1

@@ -10,12 +10,13 @@ from .phases import Access, Axis, Instr, Loop, Part, Phase, Reduce, body_cost
 from .processor import Processor
 from .split import Piece
 
-__all__ = ["schedule_rows", "turns_ahead", "walked_axes"]
+__all__ = ["copies_along", "schedule_rows", "turns_ahead", "walked_axes"]
 
 TILE = 4096  # indices of one tile of a long axis of a map
 SQUARE = 64  # indices along both axes of a tile of a transposed map
 MOST_TURNED = 16  # vectors that are turned over together
 SMALL_BODY, LARGE_BODY = 24, 90  # costs that decide how many copies share a loop turn
+APART = 3  # scalar additions that one of several elements takes which do not lie side by side
 AHEAD = 8  # turns of a short loop after which what is fetched has come
 # Bytes of a row: shorter ones the processor sees coming, longer ones do not stay until then.
 LEAST_AHEAD, MOST_AHEAD = 1 << 10, 1 << 18
@@ -35,6 +36,9 @@ def schedule_rows(draft: Draft, processor: Processor, piece: Piece | None = None
         other = _square_with(draft, vector, lanes)
         if other is not None:
             return _in_squares(draft, vector, other, lanes)
+        longer = _longer_than(draft, vector, lanes)
+        if longer is not None:
+            return _across_short(draft, longer, vector, lanes)
         return _along(draft, vector, lanes, tile=_map_tile(draft.extent(vector)))
     if piece is not None:
         return _along(draft, piece.axis, lanes, tile=piece.length, number=piece.number)
@@ -59,7 +63,7 @@ def _along(
         walked = walked_axes(body)
         loops = [Loop(symbol) for symbol in inside if symbol in walked]
         if vector in walked:
-            copies = _copies(body, draft.extent(vector), lanes)
+            copies = copies_along(body, draft.extent(vector), lanes)
             loops.append(Loop(vector, lanes, copies))
         phases.append(Phase(tuple(loops), body))
     return Part(axes, _with_next_row(phases, draft, vector))
@@ -123,9 +127,49 @@ def _in_squares(draft: Draft, vector: Symbol, other: Symbol, lanes: int) -> Part
     return Part(axes, tuple(Phase(loops, body) for body in draft.bodies))
 
 
+def _longer_than(draft: Draft, vector: Symbol, lanes: int) -> Symbol | None:
+    """The axis to fill vectors along where the contiguous one would leave half of them empty, if
+    that is worth reading and writing across memory."""
+    short = draft.extent(vector)
+    if not isinstance(short, int) or 2 * short > lanes:
+        return None
+    longer = next((a for a in reversed(draft.axes) if not _is_below(draft.extent(a), lanes)), None)
+    if longer is None:
+        return None
+    (body,) = draft.bodies
+    is_worth = short * _cost_along(body, longer, lanes) < lanes * _cost_along(body, vector, lanes)
+    return longer if is_worth else None
+
+
+def _cost_along(body: tuple[Instr, ...], axis: Symbol, lanes: int) -> int:
+    """Scalar additions that a vector of points along an axis is worth."""
+    apart = sum(_is_apart(i, axis) for i in body if isinstance(i.detail, Access))
+    return body_cost(body) + apart * APART * lanes
+
+
+def _is_apart(instr: Instr, axis: Symbol) -> bool:
+    """Whether an access takes the elements of a vector one by one."""
+    step = coefficient(instr.detail.offset, axis)
+    alone = step == 0 and any(axis in arg.axes for arg in instr.args if instr.op == "load")
+    return alone or step not in (-1, 0, 1) or bool(instr.detail.strides)
+
+
+def _across_short(draft: Draft, vector: Symbol, short: Symbol, lanes: int) -> Part:
+    """Vectors along a longer axis, with all indices of the short one in each turn."""
+    sides = {vector: _map_tile(draft.extent(vector)), short: None}
+    axes = tuple(
+        Axis(symbol, extent, sides.get(symbol, 1))
+        for symbol, extent in zip(draft.axes, draft.extents, strict=True)
+    )
+    extent = draft.extent(short)
+    assert isinstance(extent, int)
+    loops = (Loop(short, copies=extent), Loop(vector, lanes))
+    return Part(axes, tuple(Phase(loops, body) for body in draft.bodies))
+
+
 def _beside(draft: Draft, vector: Symbol, lanes: int) -> Part:
     """Each tile is a block of neighbouring columns: folds run down the rows of the block."""
-    copies = min(_copies(body, draft.extent(vector), lanes) for body in draft.bodies)
+    copies = min(copies_along(body, draft.extent(vector), lanes) for body in draft.bodies)
     tile = lanes * copies
     axes = tuple(
         Axis(symbol, extent, tile if symbol == vector else _row_tile(draft, symbol))
@@ -172,7 +216,7 @@ def _map_tile(extent: Dim) -> int | None:
     return None if isinstance(extent, int) and extent <= TILE else TILE
 
 
-def _copies(body: tuple[Instr, ...], extent: Dim, lanes: int) -> int:
+def copies_along(body: tuple[Instr, ...], extent: Dim, lanes: int) -> int:
     """How many vectors share one loop turn: as many as registers and the axis allow."""
     cost = body_cost(body)
     wanted = 4 if cost <= SMALL_BODY else 2 if cost <= LARGE_BODY else 1

@@ -17,6 +17,8 @@ from .writer import Value, Writer, llvm_type
 
 __all__ = ["Memory"]
 
+NEAR = 4  # elements from lane to lane up to which whole vectors are read, and lanes chosen
+
 _TO_BE_READ = "i32 0, i32 3, i32 1"  # for reading, by the nearest cache, data
 
 
@@ -113,15 +115,18 @@ class Memory:
         dtype = access.buffer.dtype
         if position.slope(access.offset) == 0 and all(x.lanes == 1 for x in (*args, *picks)):
             found = self._load_one(access, picks, position, condition)
-        elif self._is_contiguous(access, picks, position) and position.vector:
+        elif self._is_beside(access, picks, position) and position.vector:
             pointer = self._element(access, picks, position)
             needed = None if access.padded else active
             mask = self._both(needed, condition, position.vector.lanes)
             found = self.s.load(pointer, dtype, position.vector.lanes, mask=mask)
-        elif self._is_of_pairs(access, position):
-            found = self._load_part(access, position, active)
+        elif self._is_beside(access, picks, position, -1) and position.vector:
+            mask = self._both(active, condition, position.vector.lanes)
+            found = self._load_backwards(access, picks, position, mask)
         elif (axis := position.square_along(access, active)) is not None:
             found = self._load_of_square(access, position, axis, active)
+        elif step := self._few_apart(access, picks, position):
+            found = self._load_spaced(access, position, step, active)
         else:
             places = self._offsets(access, picks, position)
             mask = self._both(active, condition, places.lanes)
@@ -141,7 +146,7 @@ class Memory:
         """Write an element, or one for each active lane."""
         if position.slope(access.offset) == 0 and value.lanes == 1:
             self.s.store(self._element(access, picks, position), value)
-        elif self._is_contiguous(access, picks, position) and position.vector:
+        elif self._is_beside(access, picks, position) and position.vector:
             whole = self.s.splat(value, position.vector.lanes)
             mask = None if access.padded else active
             self.s.store(self._element(access, picks, position), whole, mask=mask)
@@ -167,7 +172,7 @@ class Memory:
             return
         lanes = position.vector.lanes
         whole = self._side_by_side(*(self.s.splat(value, lanes) for value in values))
-        mask = self._of_both(active, access)
+        mask = self._of_each(active, access, 2)
         self.s.store(self._element(access, [], position), whole, mask=mask)
 
     def fetch(self, access: Access, positions: Iterable[Position]) -> None:
@@ -178,17 +183,46 @@ class Memory:
             place = self._element(access, [], position)
             self.w.line(f"call void @llvm.prefetch.p0(ptr {place}, {_TO_BE_READ})")
 
-    def _load_part(self, access: Access, position: Position, active: Value | None) -> Value:
-        """One part of the pair of each lane, out of a vector of whole pairs."""
-        assert access.part is not None and position.vector is not None
-        pointer = self._element(replace(access, offset=access.pair), [], position)
-        mask = self._of_both(active, access)
-        key = ("pairs", pointer, mask and mask.name)
-        lanes, dtype = 2 * position.vector.lanes, access.buffer.dtype
-        whole = self.at.find(key) or self.at.keep(
-            key, self.s.load(pointer, dtype, lanes, mask=mask)
-        )
-        return self.s.chosen([whole], range(access.part, lanes, 2))
+    def _load_backwards(
+        self, access: Access, picks: list[Value], position: Position, mask: Value | None
+    ) -> Value:
+        """A vector whose first lane lies last, turned round."""
+        assert position.vector is not None
+        lanes = position.vector.lanes
+        order = range(lanes - 1, -1, -1)
+        needed = None if mask is None else self.s.chosen([mask], order)
+        last = replace(access, offset=access.offset - (lanes - 1))
+        pointer = self._element(last, picks, position)
+        return self.s.chosen([self.s.load(pointer, access.buffer.dtype, lanes, mask=needed)], order)
+
+    def _few_apart(self, access: Access, picks: list[Value], position: Position) -> int:
+        """How far from each other the lanes lie, if whole vectors of what is there are as good."""
+        step = position.slope(access.offset)
+        if not isinstance(step, int) or picks or access.guarded:
+            return 0
+        return step if 1 < step <= NEAR else 0
+
+    def _load_spaced(
+        self, access: Access, position: Position, step: int, active: Value | None
+    ) -> Value:
+        """Every so many lanes of whole vectors. Where rows of just so many elements are read, those
+        that lie beside are read from the same vectors; else these end with the last lane."""
+        assert position.vector is not None
+        count, dtype, part = step * position.vector.lanes, access.buffer.dtype, 0
+        place = access.offset % step
+        in_rows = access.buffer.shape[-1:] == (step,) and isinstance(place, int)
+        if in_rows and isinstance(place, int):
+            access, part = replace(access, offset=access.offset - place), place
+        pointer = self._element(access, [], position)
+        key = ("spaced", pointer, step, active and active.name)
+        whole = self.at.find(key)
+        if whole is None:
+            mask = self._of_each(active, access, step)
+            if not in_rows:
+                end = self.s.mask_below(Value(str(count - step + 1), DType.I64), count)
+                mask = end if mask is None else self.s.bitand(end, mask)
+            whole = self.at.keep(key, self.s.load(pointer, dtype, count, mask=mask))
+        return self.s.chosen([whole], range(part, count, step))
 
     def _load_of_square(
         self, access: Access, position: Position, axis: Symbol, active: Value | None
@@ -224,9 +258,11 @@ class Memory:
         """Whether the lanes go from pair to pair."""
         return access.part is not None and position.slope(access.offset) == 2
 
-    def _of_both(self, active: Value | None, access: Access) -> Value | None:
-        """The lanes of pairs that may be touched."""
-        return None if active is None or access.padded else self._side_by_side(active, active)
+    def _of_each(self, active: Value | None, access: Access, step: int) -> Value | None:
+        """Which elements may be touched where so many belong to each lane."""
+        if active is None or access.padded:
+            return None
+        return self.s.chosen([active], [n // step for n in range(step * active.lanes)])
 
     def _side_by_side(self, first: Value, second: Value) -> Value:
         """The lanes of two values by turns."""
@@ -245,8 +281,11 @@ class Memory:
         before = self.load(access, picks, position, active)
         self.store(access, self.s.add(before, value), picks, position, active)
 
-    def _is_contiguous(self, access: Access, picks: list[Value], position: Position) -> bool:
-        return position.slope(access.offset) == 1 and all(pick.lanes == 1 for pick in picks)
+    def _is_beside(
+        self, access: Access, picks: list[Value], position: Position, step: int = 1
+    ) -> bool:
+        """Whether what the lanes touch lies side by side, or from the last lane to the first."""
+        return position.slope(access.offset) == step and all(pick.lanes == 1 for pick in picks)
 
     def _element(self, access: Access, picks: list[Value], position: Position) -> str:
         """The address of the element of the first lane."""
