@@ -36,7 +36,9 @@ class HostSchedules(Struct, frozen=True):
 
     def contraction(self, draft: Draft, scratch: Scratch) -> tuple[Step, ...]:
         """The product, after copies of operands, in f32 or in panels, where they are worth it;
-        long sums of few of them in pieces."""
+        long sums of few of them in pieces. What gives one number is walked as any other fold."""
+        if draft.reduced.issuperset(draft.axes):
+            return self.rows(draft, scratch)
         widened = widen(draft, scratch)
         copies = [schedule_rows(copy, self.processor) for copy in widened.copies]
         deep = cut_deep_product(widened.draft, self.processor, scratch)
