@@ -3,6 +3,7 @@
 All numbers that an optimiser has are arrays of its state, so that none of them is compiled in.
 """
 
+from .accumulating import Accumulated, accumulate
 from .averages import ExponentialMovingAverage
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from .factored import Adadelta, Adagrad, RMSprop
@@ -27,6 +28,7 @@ from .schedules import (
 __all__ = [
     "SGD",
     "AMSGrad",
+    "Accumulated",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -49,6 +51,7 @@ __all__ = [
     "RMSprop",
     "StepDecay",
     "WarmUp",
+    "accumulate",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",

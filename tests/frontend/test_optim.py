@@ -379,3 +379,46 @@ def test_what_is_made_is_shown_as_it_was_written() -> None:
     assert repr(made) == f"Adam(learning_rate={rate}, clipnorm=1.0)"
     assert repr(sf.losses.Huber(delta=0.5)) == "Huber(delta=0.5)"
     assert repr(sf.metrics.AUC(100)) == "AUC(num_thresholds=100)"
+
+
+@pytest.mark.parametrize("inner", [optim.SGD(0.1, momentum=0.9), optim.Adam(0.05)])
+def test_accumulated_gradients_move_parameters_as_one_batch_of_all(inner: Any) -> None:
+    optimizer = optim.accumulate(inner, 3)
+    small, large = {"w": START.copy()}, {"w": START.copy()}
+    state, whole = optimizer.init(small), inner.init(large)
+    update = sf.jit(optimizer.update)
+    for turn in range(4):
+        slopes = [HISTORY[3 * turn + at] for at in range(3)]
+        for slope in slopes:
+            np.testing.assert_array_equal(small["w"], before := small["w"])
+            small, state = update({"w": slope}, state, small)
+            moves = int(state["step"]) % 3 == 0
+            assert np.array_equal(small["w"], before) != moves
+        large, whole = inner.update({"w": sum(slopes) / 3}, whole, large)
+        np.testing.assert_allclose(small["w"], large["w"], rtol=1e-12)
+    assert (int(state["step"]), int(state["inner"]["step"])) == (12, 4)
+    assert update.cache_info().compiles == 1
+
+
+def test_a_model_accumulates_gradients_and_goes_on_from_a_file(tmp_path: Any) -> None:
+    def model() -> Any:
+        found = sf.nn.Sequential([sf.nn.Input(2), sf.nn.Dense(1)])
+        rate = optim.ExponentialDecay(0.1, 1, 0.5)
+        found.compile(optim.accumulate(optim.SGD(rate, momentum=0.9), 4), "mse", seed=2)
+        return found
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(24, 2)).astype("f"), rng.normal(size=(24, 1)).astype("f")
+    one, other = model(), model()
+    one.fit(x, y, batch_size=4, epochs=2, verbose=0)  # 6 batches: an update goes over the epoch
+    other.fit(x, y, batch_size=4, epochs=1, verbose=0)
+    other = sf.nn.load_model(other.save(tmp_path / "half.sfz"))
+    other.fit(x, y, batch_size=4, epochs=1, verbose=0)
+    assert int(one.optimizer_state["inner"]["step"]) == 3
+    assert one.learning_rate == pytest.approx(0.1 * 0.5**3)
+    np.testing.assert_array_equal(one.params["dense"]["kernel"], other.params["dense"]["kernel"])
+
+
+def test_a_number_of_steps_to_accumulate_is_whole() -> None:
+    with pytest.raises(sf.ArgumentError, match="steps=0"):
+        optim.accumulate(optim.SGD(), 0)
