@@ -17,6 +17,7 @@ from ..tracing.graph import Graph
 from ..tracing.record import Recorded, record
 from ..tracing.tree import flatten
 from .backend import Choices, Loaded, load
+from .draws import warning_of_draws
 from .saving import write
 
 __all__ = ["CompiledFunction", "Lowered", "compile", "export", "lower"]
@@ -220,9 +221,10 @@ def lower(
     """The traced function for arguments of these types; a graph is taken as it is."""
     if isinstance(function, Graph) and not specs and not named:
         return Lowered(function, choices)
-    recorded = record(
-        function, specs, named, static_argnums=static_argnums, static_argnames=static_argnames
-    )
+    with warning_of_draws(function):
+        recorded = record(
+            function, specs, named, static_argnums=static_argnums, static_argnames=static_argnames
+        )
     return Lowered(Graph.of(_with_donated(recorded, donated)), choices)
 
 

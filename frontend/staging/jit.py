@@ -34,6 +34,7 @@ from ..tracing.record import (
 from ..tracing.tree import flatten, key_orders
 from .aot import Lowered, lower
 from .backend import Choices, load
+from .draws import warning_of_draws
 from .signature import Kind, Shapes, changed, difference, exact, kind_of, merged
 from .variants import CacheInfo, Compilation, Family, Variant, described, first_line, is_plain
 
@@ -229,7 +230,8 @@ class Jit:
         start = time.perf_counter()
         types = [described(kind, leaf, shape, names) for leaf, shape in enumerate(shapes)]
         with without_collection():
-            recorded = record_flat(self._function, found, types)
+            with warning_of_draws(self._function):
+                recorded = record_flat(self._function, found, types)
             graph = replace(recorded.graph, donated=self._donated_nodes(found, recorded))
             loaded = load(graph, self._choices)
         one = Compilation(
