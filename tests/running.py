@@ -14,6 +14,7 @@ from symfuse.compiler.ir.graph import Graph
 from symfuse.compiler.ir.interpret import interpret
 from symfuse.compiler.kernel.interpret import interpret_kernels
 from symfuse.compiler.kernel.verify import verify_kernel
+from symfuse.compiler.targets.llvm.machine import Level
 from symfuse.runtime.dtypes import DType
 from symfuse.runtime.executable import Executable
 
@@ -31,9 +32,9 @@ def as_tuple(found: Any) -> tuple[Array, ...]:
 class Compiled:
     """A graph compiled once, and run on one thread, on two, and by the two interpreters."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, level: Level = "default") -> None:
         self.graph = graph
-        self.compilation: Compilation = compile_graph(graph)
+        self.compilation: Compilation = compile_graph(graph, level=level)
         program = self.compilation.program
         self.alone = Executable(program, threads=1, verify=True)
         self.shared = Executable(program, threads=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -20,6 +21,7 @@ from symfuse.compiler.ir.node import Node
 from symfuse.compiler.ir.op import Op, Sample, operations
 from symfuse.compiler.ir.types import TensorType
 from symfuse.compiler.ir.walk import topological
+from symfuse.compiler.kernel.domain import element_cost
 from symfuse.runtime.dtypes import DType
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "OPERATIONS",
     "Application",
     "assert_close",
+    "is_long",
     "linearised",
     "parameter",
     "pulled_back",
@@ -55,6 +58,8 @@ _BY_DTYPE = [pytest.param(op, d, id=f"{op.name}-{d}") for op in OPERATIONS for d
 _DIFFERENTIABLE = [op for op in OPERATIONS if op.jvp is not None and op.name != "hold"]
 _SMOOTH = [pytest.param(op, id=op.name) for op in _DIFFERENTIABLE]
 
+_LONG = 2000  # in additions
+
 EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 EVERY_CASE = pytest.mark.parametrize(("op", "dtype"), _BY_DTYPE)
 EVERY_DERIVATIVE = pytest.mark.parametrize("op", _SMOOTH)
@@ -64,6 +69,18 @@ def samples(op: Op, dtype: DType) -> list[Sample]:
     """The samples of an operation, the same in every run."""
     assert op.samples is not None, f"{op} has no samples"
     return op.samples(np.random.default_rng(7), dtype)
+
+
+@cache
+def is_long(op: Op) -> bool:
+    """Whether one element takes so many instructions that tests wait for their compiler.
+
+    Of such an operation one kernel takes all operands of an element type, and what NumPy computes
+    instruction by instruction gets fewer of them.
+    """
+    if op.body is None:
+        return False
+    return element_cost(Application.of(op, samples(op, op.dtypes[0])[0]).node) > _LONG
 
 
 @dataclass(frozen=True)

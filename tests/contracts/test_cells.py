@@ -1,4 +1,4 @@
-"""Every rule of every operation in f32, f64, c64 and c128, on operands that hypothesis draws.
+"""Every rule of every operation in f32, f64, c64 and c128, on operands that are drawn anew.
 
 A cell is an operation with an element type. What other modules compare with references and
 differences in the widest types, this one carries to all of them: narrow derivatives are wide ones
@@ -7,7 +7,7 @@ rounded, batches are loops, and symbols as sizes change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -16,6 +16,8 @@ import pytest
 from contracts.cases import (
     OPERATIONS,
     Application,
+    assert_close,
+    is_long,
     parameter,
     pulled_back,
     pushed_forward,
@@ -26,8 +28,6 @@ from contracts.cases import (
 from contracts.test_complex import OPERATIONS as COMPLEX
 from contracts.test_complex import assert_same, operand_type
 from contracts.test_symbolic import symbolic
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import symfuse as sf
 from symfuse.compiler.ir.node import Node
@@ -73,19 +73,24 @@ def drawn(op: Op, dtype: DType, seed: int) -> list[Sample]:
     return op.samples(np.random.default_rng(seed), operand_type(op, dtype))
 
 
-EVERY_CELL = _named(CELLS)
+def drawn_anew(op: Op, dtype: DType) -> Iterator[tuple[int, Sample]]:
+    """Samples of a cell, drawn with two seeds; of long operations with one, without all edges."""
+    for seed in (0,) if is_long(op) else (0, 20240229):
+        for sample in drawn(op, dtype, seed):
+            if sample.smooth or not is_long(op):
+                yield seed, sample
+
+
+ENDS = [(op, dtype) for op in OPERATIONS for dtype in (op.dtypes[0], op.dtypes[-1])]
+EVERY_BATCHED = _named(list(dict.fromkeys([*CELLS, *ENDS])))
 SMOOTH = [cell for cell in CELLS if _smooth(cell)]
 EVERY_NARROW = _named([cell for cell in SMOOTH if cell[1] in NARROW])
 EVERY_FREE = _named([cell for cell in CELLS if cell[0].name not in SIZED])
-SEEDS = given(seed=st.integers(0, 2**32 - 1))
-FEW = settings(max_examples=2, derandomize=True)  # the same in every run
 
 
-@EVERY_CELL
-@FEW
-@SEEDS
-def test_a_batch_is_a_loop(op: Op, dtype: DType, seed: int) -> None:
-    for sample in drawn(op, dtype, seed):
+@EVERY_BATCHED
+def test_a_batch_is_a_loop(op: Op, dtype: DType) -> None:
+    for _, sample in drawn_anew(op, dtype):
         for batched in product((False, True), repeat=len(sample.inputs)):
             if any(batched):
                 _compare_batch(op, sample, batched)
@@ -94,7 +99,7 @@ def test_a_batch_is_a_loop(op: Op, dtype: DType, seed: int) -> None:
 def _compare_batch(op: Op, sample: Sample, batched: tuple[bool, ...]) -> None:
     pairs = list(zip(map(np.asarray, sample.inputs), batched, strict=True))
     app = Application.of(op, sample)
-    operands = [np.stack([x, x[..., ::-1] if x.ndim else x]) if b else x for x, b in pairs]
+    operands = [np.stack([x, x.ravel()[::-1].reshape(x.shape)]) if b else x for x, b in pairs]
     parameters = tuple(parameter(app.builder, x) for x in operands)
     assert op.batch is not None
     with app.builder.active():
@@ -105,7 +110,11 @@ def _compare_batch(op: Op, sample: Sample, batched: tuple[bool, ...]) -> None:
         one = Sample(row, sample.attrs)
         with np.errstate(all="ignore"):
             wanted = np.asarray(op.reference(*row, **sample.attrs))
-        assert_same(signed(op, one, found[k]), signed(op, one, wanted), _tolerance(op, wanted))
+        pair = signed(op, one, found[k]), signed(op, one, wanted)
+        if wanted.dtype.kind == "c":
+            assert_same(*pair, _tolerance(op, wanted))
+        else:
+            assert_close(*pair, ulp=op.ulp + 64)
 
 
 def _tolerance(op: Op, values: Array) -> float:
@@ -153,10 +162,8 @@ def _derivatives(
 
 
 @EVERY_NARROW
-@FEW
-@SEEDS
-def test_narrow_derivatives_are_wide_ones_rounded(op: Op, dtype: DType, seed: int) -> None:
-    for sample in drawn(op, dtype, seed):
+def test_narrow_derivatives_are_wide_ones_rounded(op: Op, dtype: DType) -> None:
+    for seed, sample in drawn_anew(op, dtype):
         if not sample.smooth:
             continue
         narrow = Application.of(op, sample)
@@ -181,10 +188,8 @@ def _wider(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @EVERY_FREE
-@FEW
-@SEEDS
-def test_symbols_as_sizes_change_nothing(op: Op, dtype: DType, seed: int) -> None:
-    for sample in drawn(op, dtype, seed):
+def test_symbols_as_sizes_change_nothing(op: Op, dtype: DType) -> None:
+    for seed, sample in drawn_anew(op, dtype):
         static, free = Application.of(op, sample), symbolic(op, sample)
         with np.errstate(all="ignore"):
             values = [app.run([app.node])[0] for app in (free, static)]

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from contracts.cases import EVERY, EVERY_OP, OPERATIONS, Application, samples
+from contracts.cases import EVERY, EVERY_OP, OPERATIONS, Application, is_long, samples
 
 from symfuse.compiler.autodiff.jacobian import jacfwd_graph
 from symfuse.compiler.ir.graph import Graph
@@ -63,7 +63,7 @@ def test_elements_depend_on_no_others_than_those_that_are_found(op: Op, rng) -> 
             depends = np.zeros((before.size, x.size), bool)
             if found.depends is not None:
                 depends = found.depends.toarray()
-            for at in range(x.size):
+            for at in range(0, x.size, 5 if is_long(op) else 1):
                 moved = x.copy()
                 moved.flat[at] += moved.dtype.type(0.37)
                 values = [*app.values[:which], moved, *app.values[which + 1 :]]

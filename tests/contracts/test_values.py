@@ -1,19 +1,14 @@
-"""Types, batches and elements of every operation agree with its NumPy reference."""
+"""Types and elements of every operation agree with its NumPy reference."""
 
 from __future__ import annotations
-
-from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
 from contracts.cases import (
     EVERY_CASE,
-    EVERY_OP,
     OPERATIONS,
     Application,
     assert_close,
-    parameter,
     samples,
 )
 from contracts.elements import elements_of
@@ -68,39 +63,3 @@ def test_any_numbers_at_all_give_what_the_reference_gives(op: Op, data: st.DataO
             elements_of(node, inputs).reshape(-1), np.asarray(wanted).reshape(-1), strict=True
         ):
             assert_close(found, expected, ulp=op.ulp)
-
-
-@EVERY_OP
-def test_a_batch_is_what_a_loop_computes(op: Op) -> None:
-    for dtype in {op.dtypes[0], op.dtypes[-1]}:
-        for sample in samples(op, dtype):
-            for batched in product((False, True), repeat=len(sample.inputs)):
-                if any(batched):
-                    _compare_batch(op, sample, batched)
-
-
-def _compare_batch(op: Op, sample: Sample, batched: tuple[bool, ...]) -> None:
-    inputs = [
-        _stacked(x) if b else np.asarray(x) for x, b in zip(sample.inputs, batched, strict=True)
-    ]
-    app = Application.of(op, Sample(sample.inputs, sample.attrs))
-    parameters = tuple(parameter(app.builder, x) for x in inputs)
-    assert op.batch is not None
-    with app.builder.active():
-        out = op.batch(parameters, batched, dict(sample.attrs))
-    values = dict(zip(parameters, inputs, strict=True))
-    (found,) = app.run([out], values)
-    with np.errstate(all="ignore"):
-        one_by_one = [
-            op.reference(
-                *(x[k] if b else x for x, b in zip(inputs, batched, strict=True)), **sample.attrs
-            )
-            for k in range(2)
-        ]
-    assert_close(found, np.stack(one_by_one), ulp=op.ulp)
-
-
-def _stacked(x: Any) -> np.ndarray[Any, Any]:
-    """An operand beside itself in another order."""
-    values = np.asarray(x)
-    return np.stack([values, values.reshape(-1)[::-1].reshape(values.shape)])
