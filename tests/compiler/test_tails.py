@@ -46,3 +46,24 @@ def test_nothing_is_written_behind_the_end(body: str, dtype: DType) -> None:
     for (found, beside), expected in zip(rooms, wanted, strict=True):
         np.testing.assert_array_equal(found, expected)
         assert (beside == np.full(BESIDE, 7, beside.dtype)).all()
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16", "f32", "i32"])
+@pytest.mark.parametrize("shape", [(3, 17), (5, 1), (1, 40), (0, 7), (4, 0)], ids=str)
+def test_what_a_scan_of_copies_gives_is_not_computed_before_the_scan(
+    dtype: str, shape: tuple[int, int]
+) -> None:
+    def scanned(x: Any, y: Any) -> Any:
+        copies = op["broadcast"](x, shape=shape, axes=(0,))
+        counted = op["iota"](shape=shape, axis=0, dtype=x.dtype)
+        return (
+            op["cumsum"](copies, axis=0) * 2,
+            op["cumsum"](counted, axis=0),
+            op["cumsum"](y, axis=0) + op["cumprod"](copies, axis=0),
+        )
+
+    graph = make_graph(scanned, f"{dtype}[{shape[0]}]", f"{dtype}[{shape[0]},{shape[1]}]")
+    arrays = [np.ones(p.type.shape, p.dtype.numpy) * 2 for p in graph.parameters]
+    found = Executable(compile_graph(graph).program, threads=1)(*arrays)
+    for one, expected in zip(found, graph(*arrays), strict=True):
+        np.testing.assert_array_equal(one, expected)

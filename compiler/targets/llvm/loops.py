@@ -54,6 +54,7 @@ class Nest:
         self.phase: Phase = Phase((), ())
         self.vector: Loop | None = None
         self.own: dict[Instr, tuple[Symbol, ...]] = {}
+        self.late: set[Instr] = set()
 
     def write(self, phase: Phase) -> None:
         """The loops of a phase and its body."""
@@ -63,6 +64,7 @@ class Nest:
         self.vector = next((loop for loop in phase.loops if loop.lanes > 1), None)
         blocks = tuple(loop.symbol for loop in phase.loops if loop.step > 1)
         self.own = {i: tuple(a for a in blocks if a in i.axes) for i in phase.body}
+        self.late = _after_folds(phase.body)
         self.mask, self.clamped = {}, {}
         self.at.open()
         self._hoist()
@@ -192,7 +194,7 @@ class Nest:
         here = self._copy({})
         for instr in self.phase.body:
             settled = self.at.known(instr.axes) and not instr.axes & blocks
-            if not instr.is_effect and not instr.is_fold and settled:
+            if settled and not instr.is_effect and instr not in self.late:
                 self._value(instr, here)
 
     def _points(self, totals: Totals) -> Totals:
@@ -374,6 +376,15 @@ class Nest:
         if left.isdigit() and right.isdigit():
             return str(int(left) - int(right))
         return left if right == "0" else self.w.once(f"sub nsw i64 {left}, {right}")
+
+
+def _after_folds(body: Sequence[Instr]) -> set[Instr]:
+    """The folds, and what needs their state so far, which there is at the innermost point alone."""
+    late = set[Instr]()
+    for instr in body:
+        if instr.is_fold or not late.isdisjoint(instr.args):
+            late.add(instr)
+    return late
 
 
 def _is_one_turn(start: str, stop: str, step: int) -> bool:
