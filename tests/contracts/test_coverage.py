@@ -52,7 +52,7 @@ RULES: dict[str, list[tuple[Test, tuple[DType, ...]]]] = {
         (test_complex.test_the_text_reads_back, COMPLEX),
     ],
     "compiled": [
-        (test_compiled.test_samples_give_what_the_reference_gives, REAL),
+        (test_compiled.test_samples_and_special_values_give_what_the_reference_gives, REAL),
         (test_complex.test_compiled_code_gives_what_the_reference_gives, COMPLEX),
     ],
     "batch": [(test_cells.test_a_batch_is_a_loop, ())],
