@@ -73,9 +73,10 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
            "give one choice for each condition")  # fmt: skip
     are_truths = all(common_dtype(condition).is_bool for condition in condlist)
     expect(are_truths, "conditions that are no truth values", "compare them: x != 0")
-    result = default
+    dtype = common_dtype(*choicelist, default)
+    result = convert(traced(default), dtype)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        result = FUNCTIONS["where"](condition, choice, result)
+        result = FUNCTIONS["where"](condition, convert(traced(choice), dtype), result)
     return result
 
 

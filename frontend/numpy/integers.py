@@ -13,7 +13,7 @@ from symfuse.runtime.errors import DTypeError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
-from .shared import as_numbers, common_dtype, convert, normal_axis, traced
+from .shared import as_numbers, common_dtype, convert, expect, normal_axis, traced
 
 __all__ = ["bitwise_count", "gcd", "lcm", "packbits", "unpackbits"]
 
@@ -70,6 +70,7 @@ def bitwise_count(x: Any, /) -> Any:
 
 
 def _shifts(bitorder: str) -> Any:
+    expect(bitorder in ("big", "little"), f"bitorder={bitorder!r}", "use 'big' or 'little'")
     return np.arange(8, dtype=np.uint8)[:: -1 if bitorder == "big" else 1].copy()
 
 

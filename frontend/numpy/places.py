@@ -27,6 +27,8 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     found = []
     for at, one in enumerate(args):
         row = one if isinstance(one, Tracer) else np.ix_(one)[0]
+        is_mask = isinstance(row, Tracer) and row._node.dtype.is_bool
+        expect(not is_mask, f"argument {at} is a traced mask", "use nonzero(mask, size=n)[0]")
         if row.ndim != 1:
             raise ShapeError(
                 f"ix_: argument {at} has rank {row.ndim}", fix="pass rows", loc=user_location()

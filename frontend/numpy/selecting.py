@@ -15,7 +15,7 @@ from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 from .. import numpy as snp
 from ..tracing.dispatch import has_tracer, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, convert, expect, normal_axis, product, size_number, traced
+from .shared import call, convert, expect, normal_axis, product, size_number, sizes_of, traced
 
 __all__ = [
     "choose", "compress", "delete", "diagflat", "extract", "insert", "piecewise", "resize",
@@ -25,6 +25,7 @@ __all__ = [
 @numpy_like(np.choose)
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """For each element of a the element of that choice; traced numbers outside are clipped."""
+    expect(mode in ("raise", "clip", "wrap"), f"mode={mode!r}", "use 'raise', 'clip' or 'wrap'")
     parts = list(choices) if isinstance(choices, list | tuple) else list(snp.unstack(choices))
     number, *arrays = snp.broadcast_arrays(traced(a), *map(traced, parts))
     if mode == "wrap":
@@ -184,7 +185,9 @@ def _put_between(x: Any, axis: int, ordered: tuple[list[Any], list[int]], given:
 def resize(a: Any, new_shape: Any) -> Any:
     """The elements in another shape, again from the first where they are too few."""
     x = snp.ravel(traced(a))
-    shape = tuple(new_shape) if isinstance(new_shape, tuple | list) else (new_shape,)
+    shape = sizes_of(new_shape)
+    least = min((size for size in shape if isinstance(size, int)), default=0)
+    expect(least >= 0, f"a size is {least}", "give one of at least 0")
     places = snp.arange(product(shape))
     if x.shape[0] == 0:
         return snp.zeros(shape, x.dtype)

@@ -53,7 +53,7 @@ def cov(
         less = less * snp.sum(weights * parts[-1]) / total
     x = x - snp.average(x, 1, weights)[:, None]
     right = x if weights is None else x * weights
-    found = snp.matmul(x, right.T) / convert(traced(total - less), wanted)
+    found = snp.matmul(x, snp.conj(right.T)) / convert(traced(total - less), wanted)
     return found[0, 0] if x.shape[0] == 1 else found
 
 
@@ -63,8 +63,11 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     c = cov(traced(x), y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
-    size = snp.sqrt(snp.diagonal(c))
-    return snp.clip(c / size[:, None] / size, -1, 1)
+    size = snp.sqrt(snp.real(snp.diagonal(c)))
+    found = c / size[:, None] / size
+    if not common_dtype(found).is_complex:
+        return snp.clip(found, -1, 1)
+    return call("complex", *(snp.clip(part(found), -1, 1) for part in (snp.real, snp.imag)))
 
 
 def _eager_bincount(

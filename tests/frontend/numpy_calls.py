@@ -553,10 +553,13 @@ np.fft.fftshift(x, np.int64(1)), np.fft.ifftshift(x, [-1, 0])
 np.pow(2 * i, np.array([2]))
 # products of truth values, and bounds that bound nothing
 m @ m, np.dot(n, n.T), np.inner(n, n), np.vdot(m, m), np.vecdot(n, n)
-np.convolve(m, [True, False]), np.correlate(m, [True, True], "same"), np.einsum("ij,jl->i", n, n.T)
+np.convolve(m, [True]), np.correlate(m, [True], "same"), np.einsum("ij,jl->i", n, n.T)
 np.tensordot(n, n, 2), np.tensordot(c, c, ((-1, 0), (2, 0))), np.tensordot(r, s, np.int64(1))
 np.clip(p, -5, 9), np.clip(p, 3, 300), np.clip(o, -(2**40), 5), np.clip(p, -1, None)
 np.sqrt(d, order="C"), np.add(d, d, subok=True, order="K")
+# of complex numbers, and numbers that give way
+np.cov(r * 1j + 1, r * r), np.corrcoef(r + 1j * r * r, r)
+np.select([i > 4, i > 2], [i.astype("int8"), 2]), np.select([g > 1, g > 0], [g, 0.5], -1)
 """
 
 LINES = [line for line in CALLS.splitlines() if line and not line.startswith("#")]
@@ -702,5 +705,9 @@ np.round(x, 2.0)
 np.diff(d, 1.0)
 np.clip(p, 300, 2)
 np.sqrt(d, order="X")
+np.choose(k, [r, r, r], mode="x")
+np.resize(x, -1)
+np.resize(x, 2.0)
+np.packbits(n, bitorder="x")
 """.strip().splitlines()
 """Calls that NumPy refuses."""

@@ -131,3 +131,9 @@ def test_what_is_no_size_is_refused_where_an_array_is_made(make):
         sf.trace(lambda x: x + make(), NUMBER)
     assert caught.value.user_frame[0] == __file__
     assert caught.value.fix
+
+
+def test_a_traced_mask_is_no_row_of_indices():
+    with pytest.raises(sf.ArgumentError, match="argument 0 is a traced mask") as caught:
+        sf.trace(lambda x: np.ix_(x > 1, [0]), X[0])
+    assert "nonzero" in caught.value.fix
