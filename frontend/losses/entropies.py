@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 Array = Any
+NO_CLASS = "label_of_no_class"
+"""The scope in which a loss is made NaN for a label that is no class."""
 
 
 def binary_crossentropy(
@@ -87,7 +89,7 @@ def sparse_categorical_crossentropy(
     logs = _log_share(y_pred, from_logits, axis)
     places = np.expand_dims(np.minimum(np.maximum(labels, 0), last), axis)
     chosen = np.squeeze(np.take_along_axis(logs, places, axis=axis), axis=axis)
-    with scope("label_of_no_class"):
+    with scope(NO_CLASS):
         zero = np.where((labels >= 0) & (labels <= last), 0.0, np.nan)
         found = convert(zero, common_dtype(chosen)) - chosen
     is_counted = counted(labels, y_pred, ignore_class=ignore_class, axis=axis)

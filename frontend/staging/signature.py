@@ -160,9 +160,20 @@ def difference(new: Kind, known: Sequence[Kind], names: Sequence[str]) -> str:
     return _differences(new, old, names)[0]
 
 
+def _restructured(new: Any, old: Any) -> str:
+    """What is given that was not before, or the other way round."""
+    now, before = (
+        [f"argument{path[3:]}" for path in Structure(spec).paths("")]  # behind [0], or [1] by name
+        for spec in (new, old)
+    )
+    parts = [f"{one} is new" for one in now if one not in before]
+    parts += [f"{one} is not there" for one in before if one not in now]
+    return ", ".join(parts[:2]) or "the arguments are in other containers than before"
+
+
 def _differences(new: Kind, old: Kind, names: Sequence[str]) -> list[str]:
     if new.tree != old.tree:
-        return [f"the arguments have the structure {new.tree}, before {old.tree}"] * 9
+        return [_restructured(new.tree, old.tree)] * 9
     found = []
     for at, name in enumerate(names):
         if new.ranks[at] != old.ranks[at]:

@@ -14,6 +14,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.compiler.ir.node import Node
 from symfuse.runtime.errors import SymfuseError
 
+from ..losses.entropies import NO_CLASS
 from ..random import fold_in
 from ..tracing.graph import trace
 from ..tracing.tree import flatten
@@ -22,6 +23,10 @@ from .steps import loss_of
 __all__ = ["DivergedError", "expect_finite"]
 
 _FIX = "lower the learning rate, clip gradients (clipnorm=1.0), or look at the data"
+_LABELS = (
+    "a label is no number of a class",
+    "give whole numbers from 0, less than the scores of a row are, or ignore_class=",
+)
 
 
 class DivergedError(SymfuseError, ArithmeticError):
@@ -34,9 +39,11 @@ def expect_finite(model: Any, carry: Mapping[str, Any], batch: Any, place: str) 
     if math.isfinite(loss):
         return
     node, source = _culprit(model, carry, batch)
+    is_label = node is not None and node.source.scope.endswith(NO_CLASS)
+    source, fix = _LABELS if is_label else (source, _FIX)
     raise DivergedError(
         f"the loss is {loss} in {place}: {source}",
-        fix=f"{_FIX}; the model has the weights from before this step",
+        fix=f"{fix}; the model has the weights from before this step",
         loc=user_location() if node is None else node.source.loc or user_location(),
     )
 

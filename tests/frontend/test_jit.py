@@ -379,3 +379,20 @@ def test_scopes_belong_to_the_thread_that_traces():
     left.set()
     thread.join()
     assert {node.source.scope for node in graph.ir.nodes if node.op.name == "sin"} == {"own"}
+
+
+def test_another_structure_of_arguments_is_named_by_what_is_new() -> None:
+    fast = sf.jit(lambda params, rate=0.5: params["w"] * rate)
+    w = np.ones(3)
+    for call in (
+        lambda: fast({"w": w}),
+        lambda: fast({"w": w}, 0.1),
+        lambda: fast({"w": w}, rate=0.1),
+        lambda: fast({"w": w, "b": w}),
+    ):
+        call()
+    assert [one.reason for one in fast.compilations()][1:] == [
+        "argument[1] is new",
+        "argument['rate'] is new",
+        "argument[0]['b'] is new",
+    ]
