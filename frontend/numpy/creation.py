@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import Any
 
@@ -221,7 +222,7 @@ def linspace(
     own = common_dtype(traced(start), traced(stop), 1.0)
     wide = DType.C128 if own.is_complex else DType.F64
     first, last = convert(traced(start), wide), convert(traced(stop), wide)
-    parts = maximum(num - 1 if endpoint else num, 1)
+    parts = maximum(spaces := num - 1 if endpoint else num, 1)
     places = traced(FUNCTIONS["arange"](num))
     number = call("reshape", places, shape=(num,) + (1,) * max(first.ndim, last.ndim))
     step = (last - first) / size_number(parts)
@@ -232,7 +233,9 @@ def linspace(
     wanted = own if dtype is None else element_type(dtype)
     values = convert(FUNCTIONS["floor"](values) if wanted.is_integer else values, wanted)
     values = FUNCTIONS["moveaxis"](values, 0, axis) if axis else values
-    return (values, convert(step, own)) if retstep else values
+    if not retstep:
+        return values
+    return values, convert(step if is_at_most(1, spaces) is not False else math.nan * step, own)
 
 
 def _eager_eye(

@@ -12,6 +12,7 @@ from symfuse.runtime.errors import ShapeError, UnsupportedError
 
 from .. import numpy as snp
 from ..tracing.dispatch import numpy_like
+from ..tracing.sizes import whole
 from .shared import (
     broadcast_shape_to,
     common_dtype,
@@ -109,7 +110,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 @numpy_like(np.linalg.matrix_power)
 def matrix_power(x: Any, n: int, /) -> Any:
     """A square matrix multiplied by itself, or its inverse where n is negative."""
-    x = traced(x)
+    x, n = traced(x), whole(n)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(
             f"matrix_power of {tuple(x.shape)}", fix="pass square matrices", loc=user_location()

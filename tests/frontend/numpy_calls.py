@@ -560,6 +560,8 @@ np.sqrt(d, order="C"), np.add(d, d, subok=True, order="K")
 # of complex numbers, and numbers that give way
 np.cov(r * 1j + 1, r * r), np.corrcoef(r + 1j * r * r, r)
 np.select([i > 4, i > 2], [i.astype("int8"), 2]), np.select([g > 1, g > 0], [g, 0.5], -1)
+np.linspace(z, 10, 1, retstep=True), np.linspace(z, 10, 0, False, True)
+np.linalg.matrix_power(s, np.int64(2))
 """
 
 LINES = [line for line in CALLS.splitlines() if line and not line.startswith("#")]
@@ -709,5 +711,6 @@ np.choose(k, [r, r, r], mode="x")
 np.resize(x, -1)
 np.resize(x, 2.0)
 np.packbits(n, bitorder="x")
+np.linalg.matrix_power(s, 2.0)
 """.strip().splitlines()
 """Calls that NumPy refuses."""
