@@ -7,14 +7,19 @@ from collections.abc import Callable
 import mpmath
 import numpy as np
 import pytest
+from handmade import make_graph
 from mapped import compile_maps
 from mpmath import mpf
 
+import symfuse.compiler.ops  # noqa: F401  (completes the registry)
+from symfuse.compiler.compile import compile_graph
+from symfuse.compiler.ir.op import operations as op
 from symfuse.compiler.kernel.numpy_scalars import NumpyScalars
 from symfuse.compiler.kernel.scalar import INSTRUCTIONS
 from symfuse.compiler.targets.llvm.scalars import LlvmScalars
-from symfuse.compiler.targets.llvm.writer import Writer
+from symfuse.compiler.targets.llvm.writer import Value, Writer
 from symfuse.runtime.dtypes import DType
+from symfuse.runtime.executable import Executable
 
 FLOATS = [DType.F32, DType.F64]
 LANES = {DType.F32: 16, DType.F64: 8}
@@ -244,3 +249,25 @@ def test_only_rare_arguments_leave_the_vector_code():
         line.split("@")[1].split("(")[0] for line in writer.declarations if "@llvm." not in line
     }
     assert external == {"sinf", "cosf", "tanf"}
+
+
+@pytest.mark.parametrize("dtype", [DType.F32, DType.F64], ids=str)
+@pytest.mark.parametrize("base", [2.0, 10.0, 0.3, 1e-30, -3.0, 1.0, 0.0, -0.0, np.inf, np.nan])
+def test_the_logarithm_of_a_base_that_is_a_number_is_not_computed_again(
+    dtype: DType, base: float
+) -> None:
+    with_number = make_graph(lambda y: op["power"](base, y), f"{dtype}[N]")
+    with_array = make_graph(lambda x, y: op["power"](x, y), f"{dtype}[N]", f"{dtype}[N]")
+    one, other = compile_graph(with_number), compile_graph(with_array)
+    exponents = np.array(
+        [0.0, -0.0, 1, -1, 2, 7, -8, 0.5, -1.75, np.inf, -np.inf, np.nan], dtype.numpy
+    )
+    found = Executable(one.program, threads=1)(exponents)
+    expected = Executable(other.program, threads=1)(np.full_like(exponents, base), exponents)
+    np.testing.assert_array_max_ulp(found, expected, 1)
+    numbers = ~np.isnan(expected)
+    assert (np.signbit(found) == np.signbit(expected))[numbers].all()
+    if np.isfinite(base) and base != 0:
+        scalars = LlvmScalars(Writer("f", []))
+        scalars.emit("pow", (scalars.const(base, dtype), Value("%y", dtype, 8)))
+        assert "double @llvm.fma.f64(" not in scalars.writer.text()

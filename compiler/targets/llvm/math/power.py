@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import struct
+from decimal import Context, Decimal
+from typing import Any
 
 from symfuse.runtime.dtypes import DType
 
@@ -53,6 +56,7 @@ _LOG_RATIO = (
 _TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 # log(2), the first part short enough to be multiplied by an exponent exactly.
 _LN2 = (0.693147180559663, 2.8235290563031577e-13)
+_DIGITS = Context(prec=40)
 # Products with a logarithm beyond these are as good as infinite.
 _BEYOND = 1500.0
 _EXP_RANGE = (-746.0, 710.0)
@@ -66,30 +70,51 @@ def pow(x: Number, y: Number) -> Number:
     """
     if x.dtype.is_integer:
         return _integer_power(x, y)
-    size = abs(x)
-    raw = _single(size, y) if x.dtype is DType.F32 else _double(size, y)
+    raw = (_single if x.dtype is DType.F32 else _double)(abs(x), y, _literal(x))
     return _with_special_cases(x, y, raw)
 
 
-def _single(size: Number, y: Number) -> Number:
+def _literal(x: Number) -> float | None:
+    """The size of a number that is written into the code, if it has a logarithm."""
+    value: Any = x.value
+    name = getattr(value, "name", "")
+    if not name.startswith("0x"):
+        return None
+    size = abs(float(*struct.unpack("<d", struct.pack("<Q", int(name, 16)))))
+    return size if 0 < size < math.inf else None
+
+
+def _single(size: Number, y: Number, base: float | None) -> Number:
     """size**y in f32, computed in f64."""
-    wide, exponent = size.convert(DType.F64), y.convert(DType.F64)
-    e, f = split(wide, subnormal=False)  # what is subnormal in f32 is not in f64
-    log2 = fma(fma(f * f, fma(f, horner(f, _LOG), -0.5), f), LOG2_E, e)
+    exponent = y.convert(DType.F64)
+    log2 = _log2(size.convert(DType.F64)) if base is None else exponent.of(math.log2(base))
     product = limit(exponent * log2, -160.0, 160.0)
     whole, n = product.rounded()
     f = product - whole
     return (fma(f, horner(f, _EXP2), 1.0) * n.power_of_two(DType.F64)).convert(DType.F32)
 
 
-def _double(size: Number, y: Number) -> Number:
+def _log2(x: Number) -> Number:
+    """log2(x) in f64 for a number of f32, which is not subnormal there."""
+    e, f = split(x, subnormal=False)
+    return fma(fma(f * f, fma(f, horner(f, _LOG), -0.5), f), LOG2_E, e)
+
+
+def _double(size: Number, y: Number, base: float | None) -> Number:
     """size**y in f64: e**(y log(size)), the exponent as the sum of two floats."""
-    high, low = _long_log(size)
+    high, low = _long_log(size) if base is None else _long_log_of(base, size)
     product, lost = two_product(y, high)
     inside = abs(product) < _BEYOND
     lost = select(inside, fma(y, low, lost), 0.0)
     p, n = exp_parts(limit(product, *_EXP_RANGE), lost)
     return scale(p + 1.0, n)
+
+
+def _long_log_of(base: float, like: Number) -> tuple[Number, Number]:
+    """The same of a number that is known here."""
+    log = _DIGITS.ln(Decimal(base))
+    high = float(log)
+    return like.of(high), like.of(float(log - Decimal(high)))
 
 
 def _long_log(x: Number) -> tuple[Number, Number]:
