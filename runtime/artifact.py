@@ -8,7 +8,6 @@ import platform
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -72,7 +71,7 @@ class Artifact(NamedTuple):
     program: Program
     graph: str = ""
     explanation: str = ""
-    files: Mapping[str, bytes] = MappingProxyType({})
+    files: Mapping[str, bytes] = {}
 
 
 def save(path: str | PathLike[str], artifact: Artifact) -> None:

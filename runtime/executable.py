@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import weakref
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from . import options
+from .errors import UnsupportedError
 from .host.arguments import Counters
 from .host.caller import Caller
 from .host.entry import Bound, Descriptor, native_bound, native_entry
@@ -17,7 +18,7 @@ from .host.threads import default_threads
 from .placement import Placement
 from .program import Program
 
-__all__ = ["Executable", "load"]
+__all__ = ["Executable", "load", "unsent"]
 
 _CUDA = "symfuse.runtime.cuda.executable"
 
@@ -57,6 +58,9 @@ class Executable:
         self.entry = built or self._caller
         if built:
             self._caller.native = weakref.ref(built)
+
+    def __reduce__(self) -> NoReturn:
+        raise unsent(self.name)
 
     def entry_or(
         self, fallback: Callable[..., Any], numbers: Collection[int] = ()
@@ -134,3 +138,11 @@ class Executable:
     def threads(self, count: int) -> None:
         self._caller.threads = count
         self._descriptor.set_threads(count)
+
+
+def unsent(name: str) -> UnsupportedError:
+    """Why code is not pickled, and how it comes to another process."""
+    return UnsupportedError(
+        f"{name} is code in the memory of this process, which cannot be pickled",
+        fix="write it to a file by sf.export or save(path), and sf.load that in the other process",
+    )

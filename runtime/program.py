@@ -4,7 +4,7 @@ Annotations are types, not their texts: files are checked against them, in every
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -113,6 +113,10 @@ class Program:
         for name in ("hidden", "constants"):
             object.__setattr__(self, name, tuple(map(_frozen, getattr(self, name))))
         self._check()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it anew in the other process, whose arrays are read-only as well."""
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
 
     @property
     def arguments(self) -> tuple[Argument, ...]:

@@ -6,12 +6,13 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, GuardError, SymfuseError, UnsupportedError
+from symfuse.runtime.executable import unsent
 
 from ..tracing.graph import Graph
 from ..tracing.record import Recorded, record
@@ -37,6 +38,9 @@ class CompiledFunction:
         parts = self._in_tree.children() if self._in_tree else []
         self._takes_flat = not parts or (not parts[1].count and parts[0].is_flat_tuple)
         self._returns_flat = tree is None or tree.is_leaf or (tree.is_flat_tuple and tree.count > 1)
+
+    def __reduce__(self) -> NoReturn:
+        raise unsent(self.graph.name)
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """The results for these arguments, written to `out` where it is given."""

@@ -10,13 +10,14 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
 from symfuse.compiler.interpreter import without_collection
 from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ArgumentError, CompileError, SymfuseError
+from symfuse.runtime.executable import unsent
 from symfuse.runtime.log import log
 
 from ..capture.attempt import inlined
@@ -80,6 +81,9 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._slow(args, kwargs)
+
+    def __reduce__(self) -> NoReturn:
+        raise unsent(function_name(self._function))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

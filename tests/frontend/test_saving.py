@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,8 @@ import pytest
 
 import symfuse as sf
 from symfuse.runtime.archive import digest
+from symfuse.runtime.artifact import Artifact
+from symfuse.runtime.artifact import load as load_artifact
 from symfuse.staging.containers import build, described, leaves_of, shown
 
 Layer = namedtuple("Layer", "w b")
@@ -313,3 +316,22 @@ def test_another_processor_is_told_of_recompilation_and_nothing_is_done_silently
     np.testing.assert_array_equal(
         sf.load(file, recompile=True)(PARAMS, X)["y"], sf.compile(model, *SPECS)(PARAMS, X)["y"]
     )
+
+
+def test_an_artifact_can_be_sent_to_another_process_with_arrays_that_stay_read_only(tmp_path):
+    sent = load_artifact(sf.export(lambda x: x * SCALE, "f32[2]", path=tmp_path / "f"))
+    got = pickle.loads(pickle.dumps(Artifact(sent.program)))
+    assert got.files == {} and got.program.signature == sent.program.signature
+    (before,), (after,) = sent.program.hidden, got.program.hidden
+    np.testing.assert_array_equal(before, after)
+    assert not after.flags.writeable
+
+
+def test_code_says_why_it_is_not_pickled_and_how_it_is_sent(file):
+    fast = sf.jit(model)
+    for code in (sf.load(file), sf.load(file).executable, sf.compile(model, *SPECS), fast):
+        with pytest.raises(
+            TypeError, match="model is code in the memory of this process"
+        ) as caught:
+            pickle.dumps(code)
+        assert "sf.load" in caught.value.fix
