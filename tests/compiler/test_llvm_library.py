@@ -149,6 +149,35 @@ def test_what_llvm_says_of_a_wrong_text_is_handed_on(
     assert generator.emit(TEXT)  # and the generator goes on
 
 
+@pytest.mark.parametrize(
+    ("module", "library_text", "message"),
+    [
+        ("raise ImportError('gone')", "", "gone"),
+        ("", "", "__version__"),
+        ("__version__ = '0.50.0'", "no library", "libllvmlite"),
+    ],
+)
+def test_where_llvm_cannot_be_loaded_the_error_says_what_to_do(
+    tmp_path: Path, module: str, library_text: str, message: str
+) -> None:
+    binding = tmp_path / "llvmlite" / "binding"
+    binding.mkdir(parents=True)
+    (tmp_path / "llvmlite" / "__init__.py").write_text(module)
+    for name in ("libllvmlite.so", "libllvmlite.dylib", "llvmlite.dll"):
+        (binding / name).write_text(library_text)
+    program = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        "from symfuse.compiler.targets.llvm.machine import begin_loading, host_machine\n"
+        "begin_loading()\n"
+        "host_machine()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    last = ended.stderr[ended.stderr.index("CompileError: LLVM cannot be loaded") :]
+    assert message in last and "pip install --force-reinstall llvmlite" in last
+    assert "Exception in thread" not in ended.stderr
+
+
 def test_a_processor_that_llvm_does_not_know_is_named() -> None:
     with pytest.raises(CompileError, match="nonsense") as caught:
         Machine("nonsense-unknown-linux-gnu", "", "").emit_object(TEXT)

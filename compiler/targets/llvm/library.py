@@ -32,6 +32,8 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
 
+from symfuse.runtime.errors import CompileError
+
 __all__ = ["CodeGenerator", "LLVMError", "host_processor", "llvm_version"]
 
 _PREFIX = "LLVMPY_"
@@ -247,13 +249,21 @@ def _library() -> Any:
 
 @cache
 def _functions() -> Any:
-    llvmlite = import_module("llvmlite")
-    path = os.path.join(llvmlite.__path__[0], "binding", _NAMES.get(sys.platform, "libllvmlite.so"))
-    is_known = llvmlite.__version__.startswith(_KNOWN) and os.path.exists(path)
-    functions = _declared(_opened(path)) if is_known else _wrapped()
+    try:
+        functions = _loaded()
+    except (ImportError, OSError, AttributeError) as error:  # also one of which a part is missing
+        fix = "install llvmlite, which brings LLVM, anew: pip install --force-reinstall llvmlite"
+        raise CompileError(f"LLVM cannot be loaded: {error}", fix=fix) from error
     functions.InitializeNativeTarget()
     functions.InitializeNativeAsmPrinter()
     return functions
+
+
+def _loaded() -> SimpleNamespace:
+    llvmlite = import_module("llvmlite")
+    path = os.path.join(llvmlite.__path__[0], "binding", _NAMES.get(sys.platform, "libllvmlite.so"))
+    is_known = llvmlite.__version__.startswith(_KNOWN) and os.path.exists(path)
+    return _declared(_opened(path)) if is_known else _wrapped()
 
 
 def _opened(path: str) -> CDLL:

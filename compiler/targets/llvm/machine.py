@@ -169,7 +169,7 @@ def begin_loading() -> None:
 
 
 def _load() -> None:
-    with suppress(ImportError, OSError, CompileError):  # which who needs LLVM will meet again
+    with suppress(CompileError):  # which who needs LLVM will meet again
         host_machine().emit_object("define void @nothing() #0 { ret void }")
 
 
