@@ -15,6 +15,7 @@ from symfuse.runtime.errors import UnsupportedError
 
 from ..tracing.dispatch import FUNCTIONS, has_tracer
 from ..tracing.rows import Rows
+from ..tracing.sizes import shown_to_users
 from ..tracing.tracer import Tracer
 from .attempt import inlined
 from .choices import choose
@@ -33,7 +34,7 @@ Function = Callable[..., Any]
 def _len(value: Any) -> Any:
     """`len`, also where it is a symbolic size."""
     if isinstance(value, Tracer) and value._node.shape and isinstance(value._node.shape[0], Expr):
-        return value.shape[0]
+        return shown_to_users(value.shape)[0]
     return len(value)
 
 

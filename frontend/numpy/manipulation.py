@@ -12,6 +12,7 @@ from symfuse.compiler.ir.location import user_location
 from symfuse.runtime.errors import ShapeError
 
 from ..tracing.dispatch import FUNCTIONS, numpy_like
+from ..tracing.sizes import shown_to_users
 from . import shared
 from .shared import (
     broadcast_shape_to,
@@ -273,7 +274,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 @numpy_like(np.shape, view=True)
 def shape(a: Any) -> tuple[Any, ...]:
     """The sizes of the axes."""
-    return tuple(traced(a).shape)
+    return shown_to_users(tuple(traced(a).shape))
 
 
 @numpy_like(np.ndim)
@@ -286,4 +287,5 @@ def ndim(a: Any) -> int:
 def size(a: Any, axis: Any = None) -> Any:
     """The number of elements, or the size of an axis."""
     x = traced(a)
-    return product(x.shape) if axis is None else x.shape[normal_axis(axis, x.ndim)]
+    count = product(x.shape) if axis is None else x.shape[normal_axis(axis, x.ndim)]
+    return shown_to_users((count,))[0]

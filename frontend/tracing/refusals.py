@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from traceback import walk_tb
@@ -47,7 +48,8 @@ def about_value(error: Exception) -> TraceError | None:
             fix=rewritten("conversion to a NumPy array", loc.source() if loc else ""),
             loc=loc,
         )
-    if (isinstance(error, TypeError) and "'Expr'" in str(error)) or _is_given_a_size(error):
+    is_about_sizes = re.search(r"\b(Expr|Size)\b", str(error)) is not None
+    if (isinstance(error, TypeError) and is_about_sizes) or _is_given_a_size(error):
         return NoValueError(
             f"a symbolic size stands where a number is needed ({error})",
             fix="use symfuse.numpy here (snp.arange, snp.zeros), or give the spec a number",

@@ -124,6 +124,10 @@ class Tracer(Memory):
             return shape
         return shown_to_users(shape)
 
+    def _seen(self, size: Any) -> Any:
+        """A number of elements or bytes, as whoever asks for the property gets it."""
+        return size if is_ours(sys._getframe(2).f_code) else shown_to_users((size,))[0]
+
     @property
     def dtype(self) -> np.dtype[Any]:
         return self._node.type.dtype.numpy
@@ -134,7 +138,7 @@ class Tracer(Memory):
 
     @property
     def size(self) -> Any:
-        return self._node.type.size
+        return self._seen(self._node.type.size)
 
     @property
     def itemsize(self) -> int:
@@ -142,7 +146,7 @@ class Tracer(Memory):
 
     @property
     def nbytes(self) -> Any:
-        return self._node.type.nbytes
+        return self._seen(self._node.type.nbytes)
 
     @property
     def T(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 
 import numpy as np
@@ -126,3 +127,49 @@ def test_every_public_function_is_called(module):
     text = "\n".join(EVERY).replace("snp.", "np.")
     called = set(re.findall(rf"{re.escape(prefix)}\.(\w+)", text))
     assert functions - called - set(WITHOUT_ARRAYS) == set()
+
+
+NUMBERS = {
+    "a share": lambda n: (n / 2, 0.5 * n, n * np.float32(2), 1 / n, (n - 1) / (n + 1)),
+    "powers": lambda n: (n**2, n**0.5, 2.0**n),
+    "functions": lambda n: (np.sqrt(n), np.log(n + 1), np.cbrt(n)),
+    "sums": lambda n: (n + 0.5, 1.5 - n, n - 1.5, n // 2.0, n * 1j),
+    "with numbers of NumPy's": lambda n: (np.float64(2) * n, np.ones(3) * n),
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+def test_a_size_is_a_number_in_arithmetic(numbers):
+    compiled = sf.compile(lambda x: [x * v for v in numbers(len(x))], "f32[N,3]")
+    for n in (1, 4, 7):
+        x = np.ones((n, 3), "float32")
+        for found, wanted in zip(compiled(x), [x * v for v in numbers(n)], strict=True):
+            assert found.dtype == wanted.dtype
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+COUNTS = {
+    "shape": lambda x: x.shape[0], "len": len, "size": lambda x: x.size, "np.size": np.size,
+    "np.shape": lambda x: np.shape(x)[0], "sum": lambda x: x.shape[0] + 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", COUNTS.values(), ids=COUNTS)
+def test_whether_a_size_is_even_is_never_guessed(size):
+    def doubled_if_even(x):
+        if size(x) % 2 == 0:
+            return x * 2
+        return x * 3
+
+    fast = sf.jit(doubled_if_even)
+    for n in (4, 6, 5, 8):
+        np.testing.assert_array_equal(fast(np.ones(n)), doubled_if_even(np.ones(n)))
+    with pytest.raises(sf.TraceError, match="is known only when the graph runs"):
+        sf.trace(doubled_if_even, "f64[N]")
+
+
+def test_functions_of_python_that_take_numbers_refuse_sizes_at_the_line():
+    for use in (float, math.sqrt):
+        with pytest.raises(sf.TraceError, match="a symbolic size stands where") as caught:
+            sf.trace(lambda x, use=use: x * use(x.shape[0]), "f64[N]")
+        assert "test_symbolic_sizes.py" in str(caught.value)
