@@ -26,6 +26,7 @@ __all__ = [
     "UnsupportedError",
     "VerifyError",
     "nearest",
+    "unsent",
 ]
 
 
@@ -166,3 +167,11 @@ class DeviceError(SymfuseError, RuntimeError):
 
 class OptionError(SymfuseError, ValueError):
     """An option with an unknown name or value."""
+
+
+def unsent(name: str) -> UnsupportedError:
+    """Why code is not pickled, and how it comes to another process."""
+    return UnsupportedError(
+        f"{name} is code in the memory of this process, which cannot be pickled",
+        fix="write it to a file by sf.export or save(path), and sf.load that in the other process",
+    )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from . import options
-from .errors import UnsupportedError
+from .errors import unsent
 from .host.arguments import Counters
 from .host.caller import Caller
 from .host.entry import Bound, Descriptor, native_bound, native_entry
@@ -18,7 +18,7 @@ from .host.threads import default_threads
 from .placement import Placement
 from .program import Program
 
-__all__ = ["Executable", "load", "unsent"]
+__all__ = ["Executable", "load"]
 
 _CUDA = "symfuse.runtime.cuda.executable"
 
@@ -138,11 +138,3 @@ class Executable:
     def threads(self, count: int) -> None:
         self._caller.threads = count
         self._descriptor.set_threads(count)
-
-
-def unsent(name: str) -> UnsupportedError:
-    """Why code is not pickled, and how it comes to another process."""
-    return UnsupportedError(
-        f"{name} is code in the memory of this process, which cannot be pickled",
-        fix="write it to a file by sf.export or save(path), and sf.load that in the other process",
-    )

@@ -11,8 +11,13 @@ from typing import Any, NoReturn
 from msgspec.structs import replace
 
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError, GuardError, SymfuseError, UnsupportedError
-from symfuse.runtime.executable import unsent
+from symfuse.runtime.errors import (
+    ArgumentError,
+    GuardError,
+    SymfuseError,
+    UnsupportedError,
+    unsent,
+)
 
 from ..tracing.graph import Graph
 from ..tracing.record import Recorded, record

@@ -48,9 +48,8 @@ def _states() -> dict[str, bytes]:
 
 def _state_in_python(module: Any) -> bytes:
     """The place and the words; `random.getstate` takes longer, as it makes numbers of them."""
-    shared = module._inst
-    start, end = object.__basicsize__, type(shared).__base__.__basicsize__
-    return string_at(id(shared) + start, end - start)
+    start, end = object.__basicsize__, module.Random.__base__.__basicsize__
+    return string_at(id(module._inst) + start, end - start)
 
 
 def _state_in_numpy(generator: Any) -> bytes:

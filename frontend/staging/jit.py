@@ -16,8 +16,7 @@ from msgspec.structs import replace
 
 from symfuse.compiler.interpreter import without_collection
 from symfuse.compiler.ir.location import user_location
-from symfuse.runtime.errors import ArgumentError, CompileError, SymfuseError
-from symfuse.runtime.executable import unsent
+from symfuse.runtime.errors import ArgumentError, CompileError, SymfuseError, unsent
 from symfuse.runtime.log import log
 
 from ..capture.attempt import inlined
