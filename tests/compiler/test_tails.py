@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -66,4 +69,30 @@ def test_what_a_scan_of_copies_gives_is_not_computed_before_the_scan(
     arrays = [np.ones(p.type.shape, p.dtype.numpy) * 2 for p in graph.parameters]
     found = Executable(compile_graph(graph).program, threads=1)(*arrays)
     for one, expected in zip(found, graph(*arrays), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+def before_nothing(array: Any) -> tuple[Any, mmap.mmap]:
+    """The same numbers in memory behind which none may be read."""
+    pages = mmap.mmap(-1, (-(-array.nbytes // mmap.PAGESIZE) + 1) * mmap.PAGESIZE)
+    end = len(pages) - mmap.PAGESIZE
+    place = np.frombuffer(pages, array.dtype, array.size, end - array.nbytes)
+    place[:] = array.ravel()
+    beyond = ctypes.c_void_p(place.ctypes.data + array.nbytes)
+    assert ctypes.CDLL(None).mprotect(beyond, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    return place.reshape(array.shape), pages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a page is taken away as on Linux")
+@pytest.mark.parametrize("shape", [(16, 14, 2), (5, 9, 3), (2, 17, 4), (3, 31, 2)], ids=str)
+@pytest.mark.parametrize("dtype", ["f32", "i32", "f64", "u8"])
+def test_nothing_is_read_behind_the_end(dtype: str, shape: tuple[int, ...]) -> None:
+    graph = make_graph(
+        lambda x: (op["transpose"](x, axes=(0, 2, 1)), op["reduce_max"](x, axes=(1,))),
+        f"{dtype}[{','.join(map(str, shape))}]",
+    )
+    numbers = (np.arange(np.prod(shape)) % 100).reshape(shape)
+    array, _ = before_nothing(numbers.astype(graph.parameters[0].dtype.numpy))
+    found = Executable(compile_graph(graph).program, threads=1)(array)
+    for one, expected in zip(found, graph(array), strict=True):
         np.testing.assert_array_equal(one, expected)

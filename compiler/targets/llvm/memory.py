@@ -220,7 +220,7 @@ class Memory:
             mask = self._of_each(active, access, step)
             if not in_rows:
                 end = self.s.mask_below(Value(str(count - step + 1), DType.I64), count)
-                mask = end if mask is None else self.s.bitand(end, mask)
+                mask = self.s.bitand(self.s.mask_of_every(step, count), mask) if mask else end
             whole = self.at.keep(key, self.s.load(pointer, dtype, count, mask=mask))
         return self.s.chosen([whole], range(part, count, step))
 

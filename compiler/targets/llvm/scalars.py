@@ -110,6 +110,11 @@ class LlvmScalars(Vectors):
         narrow = self.cast("trunc", clamped, DType.I32)
         return self.emit("lt", (self.lane_index(lanes, DType.I32), narrow))
 
+    def mask_of_every(self, step: int, lanes: int) -> Value:
+        """True in the first lane of every so many."""
+        chosen = ", ".join(f"i1 {int(lane % step == 0)}" for lane in range(lanes))
+        return Value(f"<{chosen}>", DType.BOOL, lanes)
+
     def reduce_lanes(self, name: str, value: Value) -> Value:
         """All lanes combined by an instruction, in a tree that halves a power of two of lanes."""
         while value.lanes > 1:
