@@ -8,14 +8,14 @@ and without Python's lock, and threads work side by side, each with a context of
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ContextDecorator, contextmanager
+from contextlib import contextmanager
 from ctypes import (
     CDLL,
     POINTER,
+    PyDLL,
     byref,
     c_bool,
     c_char_p,
@@ -27,12 +27,14 @@ from ctypes import (
 )
 from functools import cache, partial
 from importlib import import_module
-from threading import Condition, RLock, current_thread, get_ident
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
 
 from symfuse.runtime.errors import CompileError
+
+from .room import Room
 
 __all__ = ["CodeGenerator", "LLVMError", "host_processor", "llvm_version"]
 
@@ -76,61 +78,17 @@ _SIGNATURES: Mapping[str, tuple[Any, ...]] = {  # the result, and the parameters
     "GetBufferSize": (c_size_t, c_void_p),
     "DisposeMemoryBuffer": (None, c_void_p),
 }
+_BRIEF = {  # which take less time than waiting for Python's lock would, had they given it back
+    "ContextCreate",
+    "DisposeString",
+    "GetBufferStart",
+    "GetBufferSize",
+    "DisposeMemoryBuffer",
+}
 _KNOWN = ("0.45.", "0.46.", "0.47.", "0.48.", "0.49.", "0.50.")  # releases that have these
 _NAMES = {"darwin": "libllvmlite.dylib", "win32": "llvmlite.dll"}
 _LOCK = RLock()  # LLVM's list of targets is not made for several threads; taken inside of `_ROOM`
-
-
-class _Room(ContextDecorator):
-    """Threads are in it while LLVM works for them, and a fork waits until all others have left.
-
-    A child has the thread alone that forked: what others were in the middle of, such as what LLVM
-    sets up once and shares, would stay half done there. The end of the process waits for them as
-    well: it takes away from daemon threads what LLVM shares.
-    """
-
-    def __init__(self) -> None:
-        self._changed, self._inside = Condition(), list[int]()
-        self._is_closed = self._is_over = False
-
-    def __enter__(self) -> None:
-        me = get_ident()
-        with self._changed:
-            self._changed.wait_for(lambda: me in self._inside or not self._keeps_out())
-            self._inside.append(me)
-
-    def __exit__(self, *failure: object) -> None:
-        with self._changed:
-            self._inside.remove(get_ident())
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Wait until no other thread is inside; none comes in until it is opened."""
-        me = get_ident()
-        self._changed.acquire()
-        self._is_closed = True
-        self._changed.wait_for(lambda: all(thread == me for thread in self._inside))
-
-    def open(self) -> None:
-        """Let threads in again: those of the parent, or of the child."""
-        self._is_closed = False
-        self._changed.notify_all()
-        self._changed.release()
-
-    def end(self) -> None:
-        """As `close`, after which daemon threads stay outside for ever."""
-        self.close()
-        self._is_over = True
-        self.open()
-
-    def _keeps_out(self) -> bool:
-        return self._is_closed or (self._is_over and current_thread().daemon)
-
-
-_ROOM = _Room()
-atexit.register(_ROOM.end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_ROOM.close, after_in_parent=_ROOM.open, after_in_child=_ROOM.open)
+_ROOM = Room()
 
 
 class LLVMError(Exception):
@@ -274,9 +232,9 @@ def _opened(path: str) -> CDLL:
 
 
 def _declared(library: CDLL) -> SimpleNamespace:
-    functions = SimpleNamespace()
+    functions, keeping = SimpleNamespace(), PyDLL(None, handle=library._handle)
     for name, (result, *parameters) in _SIGNATURES.items():
-        function = library[_PREFIX + name]
+        function = (keeping if name in _BRIEF else library)[_PREFIX + name]
         function.restype, function.argtypes = result, parameters
         setattr(functions, name, function)
     return functions
