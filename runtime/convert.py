@@ -1,4 +1,7 @@
-"""Plain data, as JSON holds it, as values of declared types: what a file says is checked here."""
+"""Plain data, as JSON holds it, as values of declared types: what a file says is checked here.
+
+By no library of conversions, as programs load with NumPy alone.
+"""
 
 from __future__ import annotations
 

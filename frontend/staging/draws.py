@@ -15,10 +15,8 @@ from ..warn import warn
 
 __all__ = ["warning_of_draws"]
 
-_IS_CPYTHON = sys.implementation.name == "cpython"
 _WORDS = 624  # of both generators, each 32 bits long
-_NEW_IN_PYTHON = _WORDS.to_bytes(4, sys.byteorder)  # where one begins that has given no number
-_NEW_IN_NUMPY = (_WORDS - 1).to_bytes(4, sys.byteorder)
+_NEW_IN_NUMPY = (_WORDS - 1).to_bytes(4, sys.byteorder)  # the place of one that gave no number
 
 
 @contextmanager
@@ -36,32 +34,29 @@ def warning_of_draws(function: Callable[..., Any]) -> Iterator[None]:
         _warn(function, " and ".join(sorted(drawn)))
 
 
-def _states() -> dict[str, bytes]:
-    """The memory of the shared generators whose modules are loaded, copied."""
-    found = {}
-    if _IS_CPYTHON and "random" in sys.modules:
-        found["random"] = _state_in_python(sys.modules["random"])
+def _states() -> dict[str, Any]:
+    """What the shared generators whose modules are loaded will go on from."""
+    found = dict[str, Any]()
+    if "random" in sys.modules:
+        found["random"] = sys.modules["random"].getstate()
     if "numpy.random" in sys.modules:
         found["np.random"] = _state_in_numpy(sys.modules["numpy.random"].get_bit_generator())
     return found
 
 
-def _state_in_python(module: Any) -> bytes:
-    """The place and the words; `random.getstate` takes longer, as it makes numbers of them."""
-    start, end = object.__basicsize__, module.Random.__base__.__basicsize__
-    return string_at(id(module._inst) + start, end - start)
-
-
 def _state_in_numpy(generator: Any) -> bytes:
-    """The words and the place; of generators that are not NumPy's first one, what they tell."""
+    """The words and the place, copied from memory, as `state` takes much longer; of generators
+    that are not NumPy's first one, what they tell."""
     if type(generator).__name__ != "MT19937":
         return repr(generator.state).encode()
     return string_at(generator.ctypes.state_address, 4 * _WORDS + 4)
 
 
-def _is_new(name: str, state: bytes) -> bool:
+def _is_new(name: str, state: Any) -> bool:
     """Whether a generator whose module has been loaded meanwhile has given no number yet."""
-    return state[:4] == _NEW_IN_PYTHON if name == "random" else state[-4:] == _NEW_IN_NUMPY
+    if name == "random":
+        return bool(state[1][-1] == _WORDS)
+    return bool(state[-4:] == _NEW_IN_NUMPY)
 
 
 def _warn(function: Callable[..., Any], drawn: str) -> None:
