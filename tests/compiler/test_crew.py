@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import time
 from collections.abc import Callable, Iterator
-from threading import Thread
+from threading import Thread, main_thread
 
 import pytest
 
@@ -85,8 +85,8 @@ def test_a_caller_that_is_interrupted_while_it_waits_leaves_at_once() -> None:
     wait = until_over(itself)
 
     def work(text: str) -> bytes:
-        if text == "0":
-            _thread.interrupt_main()
+        if text == "0":  # a signal, which wakes who waits, unlike `interrupt_main`
+            signal.pthread_kill(main_thread().ident, signal.SIGINT)
         return wait(text)
 
     itself.append(crew := _Crew(lambda: work))
