@@ -80,6 +80,15 @@ def test_the_first_failure_of_a_thread_is_raised(kind: type[BaseException]) -> N
     assert has_gone(crew)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Where the interrupt is ignored, as in what a shell runs in the background, it is not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_caller_that_is_interrupted_while_it_waits_leaves_at_once() -> None:
     itself: list[_Crew] = []
     wait = until_over(itself)
