@@ -325,7 +325,7 @@ def softmax_of_other_axis(q: Any, k: Any, v: Any) -> Any:
 
 
 def softmax_of_all(q: Any, k: Any, v: Any) -> Any:
-    return nn.softmax(scores(q, k)) @ v
+    return nn.softmax(scores(q, k), axis=None) @ v
 
 
 def of_two_products(q: Any, k: Any, v: Any) -> Any:
