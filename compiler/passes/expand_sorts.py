@@ -1,7 +1,7 @@
-"""Sorting as a loop of elementwise operations, which every target has.
+"""Sorts as a target has them: by the library of NumPy, or by a loop of elementwise operations.
 
-It is a network of comparisons (Batcher's bitonic sort in the form without directions). In a turn
-each place compares itself with the place whose number differs by the bits of a mask: the lower
+The loop is a network of comparisons (Batcher's bitonic sort in the form without directions). In a
+turn each place compares itself with the place whose number differs by the bits of a mask: the lower
 place keeps the element that comes first. A turn with the mask 2·k - 1 turns blocks of k that are in
 order into blocks of which all of the lower half comes before the upper one; the masks k/2, ..., 1
 put the halves in order. Places beyond the end would hold what comes last, so they are left out.
@@ -10,7 +10,8 @@ No two elements are equal: ties go by position, which makes the order stable.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from symfuse.runtime.dtypes import DType
@@ -45,38 +46,39 @@ _NUMBER = TensorType((), DType.I64)
 
 def expand_sorts(graph: Graph) -> Graph:
     """The graph with a loop in place of each sort, in the graphs inside it as well."""
-    if not any(node.op.sorts or node.op.regional for node in graph.nodes):
-        return graph
-    inside = cache(expand_sorts)  # the results of a loop share its body
-
-    def change(node: Node) -> Node:
-        if not node.op.sorts:
-            return with_inner(graph.builder, node, inside)
-        (x,) = node.inputs
-        places = _positions(x, bool(node.attrs.get("descending")))
-        return places if node.op is argsort else take_along_axis(x, places, axis=x.rank - 1)
-
-    return graph.with_each(change)
+    return _with_sorts(_by_comparisons, graph)
 
 
 def ascend_sorts(graph: Graph) -> Graph:
     """The graph with sorts that NumPy has, and does fast: ascending ones, and none of halves."""
+    return _with_sorts(_by_library, graph)
+
+
+def _with_sorts(other: Callable[[Node], Node], graph: Graph) -> Graph:
+    """The graph with something else in place of each sort, in the graphs inside it as well."""
     if not any(node.op.sorts or node.op.regional for node in graph.nodes):
         return graph
-    inside = cache(ascend_sorts)
+    inside = cache(partial(_with_sorts, other))  # the results of a loop share its body
 
     def change(node: Node) -> Node:
-        if not node.op.sorts:
-            return with_inner(graph.builder, node, inside)
-        (x,) = node.inputs
-        keys = convert(x, dtype=DType.F32) if x.dtype.is_half else x
-        if node.op is sort:
-            found: Node = convert(sort(keys), dtype=x.dtype) if x.dtype.is_half else sort(keys)
-            return found
-        places: Node = argsort(keys)
-        return _from_the_end(keys) if node.attrs.get("descending") else places
+        return other(node) if node.op.sorts else with_inner(graph.builder, node, inside)
 
     return graph.with_each(change)
+
+
+def _by_comparisons(node: Node) -> Node:
+    (x,) = node.inputs
+    places = _positions(x, bool(node.attrs.get("descending")))
+    return places if node.op is argsort else take_along_axis(x, places, axis=x.rank - 1)
+
+
+def _by_library(node: Node) -> Node:
+    (x,) = node.inputs
+    keys = convert(x, dtype=DType.F32) if x.dtype.is_half else x
+    if node.attrs.get("descending"):
+        return _from_the_end(keys)
+    found: Node = argsort(keys) if node.op is argsort else sort(keys)
+    return convert(found, dtype=node.dtype) if x.dtype.is_half and node.op is sort else found
 
 
 def _from_the_end(x: Node) -> Node:
