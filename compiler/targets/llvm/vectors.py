@@ -19,7 +19,7 @@ __all__ = ["Vectors"]
 
 _SCALED_BYTES = 64
 _CURRENT_ROUNDING = 4
-_FIRST_ALONE = "<i1 1, i1 0"  # how the mask of one lane begins
+_LANE = "i1 1"  # that a mask which is a number has
 
 
 class Vectors(Scalars):
@@ -178,7 +178,7 @@ class Vectors(Scalars):
         The first lane is written by itself: LLVM would write four bytes for it where a value has
         just been narrowed to fewer, and the mask is known to have no other lane.
         """
-        if mask is not None and mask.name.startswith(_FIRST_ALONE):
+        if mask and mask.name.startswith(f"<{_LANE}") and mask.name.count(_LANE) == 1:
             value, mask = self.extract(value, 0), None
         align = align or value.dtype.itemsize
         name, kind = self._to_memory(value), _memory_type(value.dtype, value.lanes)
