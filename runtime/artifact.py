@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,11 @@ class Artifact(NamedTuple):
     program: Program
     graph: str = ""
     explanation: str = ""
-    files: Mapping[str, bytes] = {}
+    files: Mapping[str, bytes] = MappingProxyType({})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it anew in the other process; views of dicts are not pickled."""
+        return type(self), (self.program, self.graph, self.explanation, dict(self.files))
 
 
 def save(path: str | PathLike[str], artifact: Artifact) -> None:

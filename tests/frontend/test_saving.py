@@ -321,6 +321,7 @@ def test_another_processor_is_told_of_recompilation_and_nothing_is_done_silently
 def test_an_artifact_can_be_sent_to_another_process_with_arrays_that_stay_read_only(tmp_path):
     sent = load_artifact(sf.export(lambda x: x * SCALE, "f32[2]", path=tmp_path / "f"))
     got = pickle.loads(pickle.dumps(Artifact(sent.program)))
+    assert got.files == {}
     assert got.files == {} and got.program.signature == sent.program.signature
     (before,), (after,) = sent.program.hidden, got.program.hidden
     np.testing.assert_array_equal(before, after)
