@@ -21,6 +21,7 @@ from .shared import (
     convert,
     element_type,
     expect,
+    expect_mode,
     line,
     normal_axis,
     product,
@@ -142,7 +143,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: None = None, mode: str = "
     `sf.debug.check((i >= 0) & (i < n), "place {}", i)`.
     """
     x, at = line(traced(a), axis)
-    expect(mode in ("raise", "clip", "wrap"), f"mode={mode!r}", "use 'raise', 'clip' or 'wrap'")
+    expect_mode(mode)
     places = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if isinstance(indices, list) and not places.size:
         places = places.astype(np.int64)  # of no elements, which Python has no type for

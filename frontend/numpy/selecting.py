@@ -15,7 +15,17 @@ from symfuse.runtime.errors import ArgumentError, ShapeError, UnsupportedError
 from .. import numpy as snp
 from ..tracing.dispatch import has_tracer, numpy_like
 from ..tracing.tracer import Tracer
-from .shared import call, convert, expect, normal_axis, product, size_number, sizes_of, traced
+from .shared import (
+    call,
+    convert,
+    expect,
+    expect_mode,
+    normal_axis,
+    product,
+    size_number,
+    sizes_of,
+    traced,
+)
 
 __all__ = [
     "choose", "compress", "delete", "diagflat", "extract", "insert", "piecewise", "resize",
@@ -25,7 +35,7 @@ __all__ = [
 @numpy_like(np.choose)
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """For each element of a the element of that choice; traced numbers outside are clipped."""
-    expect(mode in ("raise", "clip", "wrap"), f"mode={mode!r}", "use 'raise', 'clip' or 'wrap'")
+    expect_mode(mode)
     parts = list(choices) if isinstance(choices, list | tuple) else list(snp.unstack(choices))
     number, *arrays = snp.broadcast_arrays(traced(a), *map(traced, parts))
     if mode == "wrap":

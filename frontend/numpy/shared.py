@@ -32,6 +32,7 @@ __all__ = [
     "convert",
     "element_type",
     "expect",
+    "expect_mode",
     "expect_rank",
     "flag",
     "floating",
@@ -230,6 +231,12 @@ def product(sizes: Sequence[Any]) -> Any:
     for size in sizes:
         total = total * size
     return total
+
+
+def expect_mode(mode: Any) -> None:
+    """Raise unless this is a way to treat places outside of an array."""
+    known = ("raise", "clip", "wrap")
+    expect(mode in known, f"mode={mode!r}", "use 'raise', 'clip' or 'wrap'")
 
 
 def sizes_of(shape: Any) -> tuple[Any, ...]:
