@@ -114,7 +114,7 @@ def _compare_batch(op: Op, sample: Sample, batched: tuple[bool, ...]) -> None:
         if wanted.dtype.kind == "c":
             assert_same(*pair, _tolerance(op, wanted))
         else:
-            assert_close(*pair, ulp=op.ulp + 64)
+            assert_close(*pair, ulp=op.ulp)
 
 
 def _tolerance(op: Op, values: Array) -> float:
